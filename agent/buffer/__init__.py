@@ -1,0 +1,1 @@
+"""Packets into crash-safe segments with an index, gaps with their cause, and retention."""

@@ -1,0 +1,1 @@
+"""The device: ONVIF connection, profiles, PTZ."""

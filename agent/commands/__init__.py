@@ -1,0 +1,1 @@
+"""The center's orders: signature, journal, and one small file per command."""

@@ -1,0 +1,1 @@
+"""What crosses the wire to the center. Imports msgspec and the standard library only."""

@@ -1,0 +1,166 @@
+"""What the box tells the center happened: CloudEvents 1.0 in structured JSON, with our extensions.
+
+Unknown fields are ignored, so old and new boxes live together; only optional fields are added
+under one `type` version. One incident keeps one `id`; its life is told by `phase`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+UtcTime = Annotated[datetime, Meta(tz=True)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0, description="share of frame width or height")]
+
+MAX_THUMBNAIL_BYTES = 16 * 1024
+
+
+class EventKind(StrEnum):
+    """What happened. The `type` on the wire is `edge.event.<kind>.v1`."""
+
+    INTRUSION = "intrusion"
+    CAMERA_LOST = "camera-lost"
+    CAMERA_BACK = "camera-back"
+    BOX_FAULT = "box-fault"
+
+
+class Phase(StrEnum):
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+class TimeQuality(StrEnum):
+    """How far `time` can be trusted."""
+
+    NTP = "ntp"
+    RTC = "rtc"
+    UNSYNCED = "unsynced"
+
+
+class StreamName(StrEnum):
+    """The box's acknowledged streams; each has its own contiguous `seq`."""
+
+    ALARM = "a"
+    EVENT = "e"
+    TELEMETRY = "t"
+    AUDIT = "u"
+
+
+class CapStatus(StrEnum):
+    """CAP 1.2 status, so that an exercise is never taken for the real thing."""
+
+    ACTUAL = "Actual"
+    EXERCISE = "Exercise"
+    TEST = "Test"
+
+
+class CapUrgency(StrEnum):
+    IMMEDIATE = "Immediate"
+    EXPECTED = "Expected"
+    PAST = "Past"
+    UNKNOWN = "Unknown"
+
+
+class CapSeverity(StrEnum):
+    EXTREME = "Extreme"
+    SEVERE = "Severe"
+    MODERATE = "Moderate"
+    MINOR = "Minor"
+    UNKNOWN = "Unknown"
+
+
+class CapCertainty(StrEnum):
+    OBSERVED = "Observed"
+    LIKELY = "Likely"
+    POSSIBLE = "Possible"
+    UNKNOWN = "Unknown"
+
+
+class Region(Struct, frozen=True):
+    """A bounding box, fractions of the frame, origin top left."""
+
+    x: Fraction
+    y: Fraction
+    width: Fraction
+    height: Fraction
+
+
+class SeenObject(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One object that took part: its class, the best score so far, where it was last."""
+
+    label: str
+    score: Fraction
+    track_id: int | None = None
+    region: Region | None = None
+
+
+class Picture(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A JPEG thumbnail (base64 on the wire), with the time the frame was taken."""
+
+    taken_at: UtcTime
+    width_px: int
+    height_px: int
+    jpeg: Annotated[bytes, Meta(max_length=MAX_THUMBNAIL_BYTES)]
+
+
+class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened, in the words of the rule or component that saw it."""
+
+    kind: EventKind
+    rule_id: str | None = None
+    started_at: UtcTime
+    ended_at: UtcTime | None = None
+    end_reason: str | None = None
+    objects: tuple[SeenObject, ...] = ()
+    zone: tuple[tuple[Fraction, Fraction], ...] = ()
+    picture: Picture | None = None
+    detail: str | None = None
+    code: str | None = None
+    model: str | None = None
+    status: CapStatus = CapStatus.ACTUAL
+    urgency: CapUrgency = CapUrgency.UNKNOWN
+    severity: CapSeverity = CapSeverity.UNKNOWN
+    certainty: CapCertainty = CapCertainty.UNKNOWN
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One message of one incident's life. `(source, stream, epoch, seq)` is unique for ever."""
+
+    specversion: str = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: UtcTime
+    seq: int
+    stream: StreamName
+    epoch: str
+    boot: int
+    mono: float
+    tq: TimeQuality
+    phase: Phase
+    data: EventData
+    historical: bool = False
+
+
+class Gap(Struct, frozen=True, kw_only=True, tag_field="kind", tag="gap"):
+    """Sequence numbers that will never come, and why: the center steps over them."""
+
+    stream: StreamName
+    epoch: str
+    seq: int
+    until_seq: int
+    why: str
+
+
+def type_of(kind: EventKind) -> str:
+    """Return the CloudEvents `type` of `kind`."""
+    return f"edge.event.{kind.value}.v1"
+
+
+def source_of(site: str, box: str) -> str:
+    """Return the CloudEvents `source` of a box."""
+    return f"edge/{site}/{box}"

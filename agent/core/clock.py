@@ -1,0 +1,80 @@
+"""The one clock authority: the only module that reads the wall clock or sleeps.
+
+Wall time (`utc_now`) is for stamps and may jump; `monotonic_s` counts on through suspend and is
+the only measure of durations. Every component is handed a `Clock`; tests hand in a fake one.
+"""
+
+import asyncio
+import ctypes
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from agent.contract.events import TimeQuality
+
+# A box without a battery clock boots in the past: nothing before this release was made is true.
+RELEASE_FLOOR = datetime(2026, 1, 1, tzinfo=UTC)
+
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_TIMEX_BYTES = 208  # sizeof(struct timex) on 64-bit Linux, and some room
+
+
+class Clock(Protocol):
+    """Time as every component sees it."""
+
+    def utc_now(self) -> datetime:
+        """Return aware UTC wall time. It may jump; never subtract two of them for a duration."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds since boot, suspend included: one timeline for all processes of a box."""
+        ...
+
+    def quality(self) -> TimeQuality:
+        """Say how far `utc_now` can be trusted just now."""
+        ...
+
+    async def sleep_s(self, seconds: float) -> None:
+        """Let other tasks run for `seconds`."""
+        ...
+
+
+class SystemClock:
+    """The real clock of the box."""
+
+    def utc_now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def quality(self) -> TimeQuality:
+        if self.utc_now() < RELEASE_FLOOR:
+            return TimeQuality.UNSYNCED
+        return TimeQuality.NTP if _kernel_says_synchronised() else TimeQuality.RTC
+
+    async def sleep_s(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+def wait_s(event: threading.Event, seconds: float) -> bool:
+    """Sleep in a thread until `event` is set or `seconds` are over; return whether it was set."""
+    return event.wait(max(0.0, seconds))
+
+
+def utc_at(clock: Clock, mono_s: float) -> datetime:
+    """Return the UTC time that `mono_s` (a recent `monotonic_s`) stands for just now."""
+    return clock.utc_now() - timedelta(seconds=clock.monotonic_s() - mono_s)
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot, so that monotonic times of two boots never mix."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
+        return file.read().strip()
+
+
+def _kernel_says_synchronised() -> bool:
+    buffer = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only read
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
+    return state not in (-1, _TIME_ERROR)

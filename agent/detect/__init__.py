@@ -1,0 +1,1 @@
+"""Frames into regions and tracks: motion gate, detector, tracker."""

@@ -1,0 +1,1 @@
+"""Rule hits into events with a life cycle new, update, end."""

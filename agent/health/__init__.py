@@ -1,0 +1,1 @@
+"""What the box knows about itself, with a plain sentence and a hint per fault."""

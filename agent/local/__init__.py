@@ -1,0 +1,1 @@
+"""The technician: command line and page on the box."""

@@ -1,0 +1,1 @@
+"""The durable queue to the center: deleted only on the center's own acknowledgement."""

@@ -1,0 +1,1 @@
+"""Tracks into rule hits: one small file per rule."""

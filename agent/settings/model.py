@@ -1,0 +1,140 @@
+"""The typed settings of a box: what may be set, its limits and its defaults.
+
+Unknown keys are errors, so that a typing mistake is never silently ignored. Secrets are plain
+values here and are hidden wherever settings are shown (`agent.core.redact`).
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from agent.contract.events import CapStatus, Fraction, Slug
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+Point = tuple[Fraction, Fraction]
+
+
+class IntrusionRule(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="intrusion"
+):
+    """Someone of these classes stands in the zone for at least `dwell_s`.
+
+    `zone` is a polygon of frame fractions (x right, y down); the foot point of a track decides.
+    """
+
+    rule_id: Slug
+    zone: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=64)]
+    labels: Annotated[tuple[str, ...], Meta(min_length=1)] = ("person",)
+    dwell_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
+    clear_s: Annotated[float, Meta(ge=0.5, le=600)] = 3.0
+    min_score: Fraction = 0.4
+
+
+class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One camera beside the box. Give `onvif_url`, or the stream addresses, or both."""
+
+    camera_id: Slug
+    name: str = ""
+    main_url: str = ""
+    sub_url: str = ""
+    onvif_url: str = ""
+    username: str = ""
+    password: str = ""
+    record: bool = True
+    detect: bool = True
+    stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
+    detect_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    rules: tuple[IntrusionRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.main_url or self.onvif_url):
+            raise ValueError(f"camera `{self.camera_id}` needs `main_url` or `onvif_url`")
+        ids = [rule.rule_id for rule in self.rules]
+        if len(ids) != len(set(ids)):
+            raise ValueError(f"camera `{self.camera_id}` has two rules with one `rule_id`")
+
+
+class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ring of recorded video on the box's disk."""
+
+    segment_s: Annotated[float, Meta(ge=2, le=60)] = 10.0
+    sync_s: Annotated[float, Meta(ge=0.5, le=30)] = 2.0
+    retention_days: Annotated[float, Meta(gt=0, le=365)] = 30.0
+    max_bytes: PositiveInt | None = None
+    min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024
+
+
+class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The shared detector. `model` is a folder with a manifest; empty means the one shipped."""
+
+    model: str = ""
+    threads: Annotated[int, Meta(ge=1, le=8)] = 1
+    nice: Annotated[int, Meta(ge=0, le=19)] = 5
+
+
+class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The city's MQTT broker(s), tried in shuffled order. `mqtt://host:port` or `mqtts://…`."""
+
+    urls: Annotated[tuple[str, ...], Meta(min_length=1)] = ("mqtt://127.0.0.1:1883",)
+    username: str = ""
+    password: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    publish_timeout_s: PositiveFloat = 30.0
+    window_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 32 * 1024
+
+
+class CenterSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose signature moves this box: a JWKS file with the center's public keys."""
+
+    keys_file: str = ""
+    telemetry_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    thumbnails: bool = True
+
+
+class OutboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    max_bytes: Annotated[int, Meta(ge=64 * 1024)] = 256 * 1024 * 1024
+    keep_acked_days: Annotated[float, Meta(ge=0, le=365)] = 7.0
+
+
+class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The page on the box. Loopback only until a technician's login exists."""
+
+    listen: str = "127.0.0.1:8470"
+    enabled: bool = True
+
+
+class BoardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`auto` reads the device tree; `simulated` is for the demo and says so everywhere."""
+
+    kind: Literal["auto", "simulated"] = "auto"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything one box can be told."""
+
+    site: Slug = "site-1"
+    box: Slug = "box-1"
+    data_dir: str = "/var/lib/poleside"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    status: CapStatus = CapStatus.ACTUAL
+    cameras: tuple[CameraSettings, ...] = ()
+    buffer: BufferSettings = field(default_factory=BufferSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    broker: BrokerSettings = field(default_factory=BrokerSettings)
+    center: CenterSettings = field(default_factory=CenterSettings)
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    page: PageSettings = field(default_factory=PageSettings)
+    board: BoardSettings = field(default_factory=BoardSettings)
+
+    def __post_init__(self) -> None:
+        ids = [camera.camera_id for camera in self.cameras]
+        if len(ids) != len(set(ids)):
+            raise ValueError("two cameras have one `camera_id`")
+
+    def camera(self, camera_id: str) -> CameraSettings | None:
+        """Return the settings of one camera, or None when there is no such camera."""
+        return next((c for c in self.cameras if c.camera_id == camera_id), None)

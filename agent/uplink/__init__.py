@@ -1,0 +1,1 @@
+"""The MQTT link: connection, sender, presence, telemetry, inbound."""

@@ -1,0 +1,1 @@
+"""The board under the agent. Knows nothing of the agent."""
