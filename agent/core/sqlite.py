@@ -1,0 +1,60 @@
+"""One way to open a SQLite file: WAL, `synchronous=FULL`, numbered migrations, one writer.
+
+FULL because NORMAL loses acknowledged rows at a power cut. Used by the core's `box.db` and by each
+camera worker's `index.db`; everybody else opens read-only.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.core.errors import StorageError
+
+BUSY_TIMEOUT_S = 30.0
+
+
+def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """Open `path` for its only writer and bring its schema up to `len(migrations)`.
+
+    Each migration is one SQL script, run in one transaction; they only ever add (an older version
+    must still be able to open the file). Raises `StorageError` when the file is damaged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.row_factory = sqlite3.Row
+        _migrate(connection, migrations)
+    except sqlite3.DatabaseError as error:
+        raise StorageError(
+            "storage.database",
+            f"The database {path.name} can't be opened: {error}.",
+            hint="Free space on the disk; if it is damaged, move the file away and restart.",
+        ) from error
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open `path` read-only, while its writer goes on. Raises `StorageError` when it is not there."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+        )
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            "storage.no_database",
+            f"There is no readable database at {path}.",
+            hint="Check the data folder; the agent makes it when it first runs.",
+        ) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        connection.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
