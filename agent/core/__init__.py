@@ -1,1 +1,1 @@
-"""What every process needs: the clock, ids, errors, logs, paths, SQLite, framing, supervision signals."""
+"""What every process needs: clock, ids, errors, logs, SQLite, framing, supervision signals."""

@@ -1,4 +1,4 @@
-"""Secrets never reach a log, a message or a page: URLs lose their user part, secret keys their value."""
+"""Secrets never reach a log, a message or a page: in URLs and under secret keys they are hidden."""
 
 import re
 from typing import Any

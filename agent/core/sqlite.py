@@ -39,7 +39,7 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open `path` read-only, while its writer goes on. Raises `StorageError` when it is not there."""
+    """Open `path` read-only, while its writer goes on; `StorageError` when it is not there."""
     try:
         connection = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None

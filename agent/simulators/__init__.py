@@ -1,1 +1,1 @@
-"""What stands in where hardware or a city is missing: camera, board, broker, center, demo. Each says that it is a simulator."""
+"""What stands in where hardware or a city is missing; each part says that it is a simulator."""

@@ -1,0 +1,58 @@
+"""Between the supervisor and its children: one msgpack message a datagram, SEQPACKET pair."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct, msgpack
+
+MAX_MESSAGE_BYTES = 128 * 1024
+
+
+class ProcessState(StrEnum):
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"  # died, will be started again at the end of its back-off
+    QUARANTINED = "quarantined"  # died too often; tried again only now and then
+    STOPPED = "stopped"
+
+
+class ProcessReport(Struct, frozen=True, kw_only=True):
+    """One row of the process table as it is now. `cpu_s` includes dead predecessors."""
+
+    name: str
+    pid: int | None
+    state: ProcessState
+    since: datetime
+    restarts: int = 0
+    last_exit: str | None = None
+    last_down_s: float | None = None
+    past_cpu_s: float = 0.0
+
+
+class Beat(Struct, frozen=True, kw_only=True, tag="beat"):
+    """A child is alive; seconds since each of its components made progress."""
+
+    ages_s: dict[str, float]
+
+
+class Reload(Struct, frozen=True, kw_only=True, tag="reload"):
+    """The desired settings on disk have changed: compare and restart what the change touches."""
+
+
+class Processes(Struct, frozen=True, kw_only=True, tag="processes"):
+    processes: tuple[ProcessReport, ...]
+
+
+class Configure(Struct, frozen=True, kw_only=True, tag="configure"):
+    """The settings a child starts with (msgspec JSON of `Settings`), and the raw file's table."""
+
+    settings_json: bytes
+    table_json: bytes
+
+
+FromChild = Beat | Reload
+ToChild = Processes | Configure
+
+encode = msgpack.Encoder().encode
+decode_from_child = msgpack.Decoder(FromChild).decode
+decode_to_child = msgpack.Decoder(ToChild).decode

@@ -1,0 +1,126 @@
+"""Between a camera worker and the core: length-prefixed msgpack on the core's Unix socket."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct, msgpack
+
+from agent.messages.vision import RuleHit, TrackedObject
+
+
+class CameraState(StrEnum):
+    """How a camera is doing, as its worker sees it. `UNKNOWN` while no worker has spoken."""
+
+    ONLINE = "online"
+    CONNECTING = "connecting"
+    LOST = "lost"
+    AUTH_FAILED = "auth-failed"
+    NOT_A_CAMERA = "not-a-camera"
+    UNKNOWN = "unknown"
+
+
+class StreamStatus(Struct, frozen=True, kw_only=True):
+    """One stream of one camera. Counters run since the worker started."""
+
+    name: str
+    state: CameraState
+    since: datetime
+    code: str | None = None
+    detail: str | None = None
+    codec: str | None = None
+    width_px: int = 0
+    height_px: int = 0
+    fps: float | None = None
+    frames_total: int = 0
+    bytes_total: int = 0
+    connects_total: int = 0
+    last_frame_mono_s: float | None = None
+
+
+class DetectionStatus(Struct, frozen=True, kw_only=True):
+    """Whether the camera is being looked at: `ready`, `motion-only` or `off`, and since when."""
+
+    state: str
+    since: datetime
+    frames_total: int = 0
+    motion_frames_total: int = 0
+    asked_total: int = 0
+    answered_total: int = 0
+    shed_total: int = 0
+    objects_total: int = 0
+
+
+class RecordingStatus(Struct, frozen=True, kw_only=True):
+    """What really reached the disk. `recording` is true only while frames do."""
+
+    recording: bool
+    frames_total: int = 0
+    recorded_s: float = 0.0
+    bytes_total: int = 0
+    gaps_total: int = 0
+    fault_code: str | None = None
+    fault_detail: str | None = None
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag="hello"):
+    camera_id: str
+    pid: int
+
+
+class CameraStatus(Struct, frozen=True, kw_only=True, tag="status"):
+    camera_id: str
+    main: StreamStatus
+    sub: StreamStatus | None
+    recording: RecordingStatus
+    detection: DetectionStatus
+    hits_total: int = 0
+    hits_waiting: int = 0
+
+
+class HitReport(Struct, frozen=True, kw_only=True, tag="hit"):
+    hit: RuleHit
+
+
+class PictureReply(Struct, frozen=True, kw_only=True, tag="picture"):
+    """The newest frame. `jpeg` is None while there is none; `taken_mono_s` dates it."""
+
+    request_id: int
+    jpeg: bytes | None = None
+    width_px: int = 0
+    height_px: int = 0
+    taken_at: datetime | None = None
+    taken_mono_s: float = 0.0
+    objects: tuple[TrackedObject, ...] = ()
+
+
+class HitAck(Struct, frozen=True, kw_only=True, tag="hit-ack"):
+    """The core has committed this hit: the worker may forget it."""
+
+    hit_id: str
+
+
+class TakePicture(Struct, frozen=True, kw_only=True, tag="take-picture"):
+    request_id: int
+    max_width_px: int
+    max_bytes: int
+
+
+class Retune(Struct, frozen=True, kw_only=True, tag="retune"):
+    """New settings of this camera (msgspec-encoded `CameraSettings`); streams go on."""
+
+    camera_json: bytes
+
+
+class UseStreams(Struct, frozen=True, kw_only=True, tag="use-streams"):
+    """Stream addresses as ONVIF gave them, without credentials."""
+
+    main_url: str
+    sub_url: str
+
+
+ToCore = Hello | CameraStatus | HitReport | PictureReply
+ToWorker = HitAck | TakePicture | Retune | UseStreams
+
+encode = msgpack.Encoder().encode
+decode_to_core = msgpack.Decoder(ToCore).decode
+decode_to_worker = msgpack.Decoder(ToWorker).decode

@@ -1,0 +1,175 @@
+"""From a TOML file, and the center's desired changes, to one validated `Settings`.
+
+The file is the technician's; `desired.json` in the data folder is the center's, an RFC 7396 merge
+patch over the file. A bad file stops the start with a plain message that names the path; a bad
+desired patch is refused alone and the box goes on with what it had.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from agent.core.errors import SettingsError
+from agent.settings.model import Settings
+
+DESIRED_FILE = "desired.json"
+
+# A desired change may not move the data, the identity or the trust of a box.
+NOT_DESIRABLE = ("site", "box", "data_dir", "broker", "center", "page", "board")
+
+_STREAM_SCHEMES = ("rtsp", "rtsps")
+_BROKER_SCHEMES = ("mqtt", "mqtts")
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the raw table of a TOML file. Raises `SettingsError` with line and column."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError as error:
+        raise SettingsError(
+            "settings.no_file",
+            f"There is no settings file at {path}.",
+            hint="Give the right path with --config, or --camera and --broker for a first try.",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "settings.syntax",
+            f"{path.name} is not valid TOML: {error}.",
+            hint="Correct that line; `poleside run --example` prints a complete file.",
+        ) from error
+
+
+def validate(table: dict[str, Any]) -> Settings:
+    """Turn a raw table into `Settings`. Raises `SettingsError` whose message names the path."""
+    try:
+        settings = msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            "settings.invalid", _in_words(str(error)), hint=_hint_for(str(error), table)
+        ) from error
+    _check_addresses(settings)
+    return settings
+
+
+def load(path: Path) -> Settings:
+    """Read the file and lay the center's accepted changes over it."""
+    table = read_file(path)
+    return with_desired(table, read_desired(data_dir_of(validate(table))))
+
+
+def with_desired(table: dict[str, Any], desired: dict[str, Any]) -> Settings:
+    """Lay a desired patch over the raw `table` and validate the whole."""
+    return validate(merge_patch(table, desired)) if desired else validate(table)
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply an RFC 7396 merge patch; a list of cameras is patched by `camera_id`, not replaced."""
+    if isinstance(patch, list) and _are_cameras(patch):
+        return _patch_cameras(target if isinstance(target, list) else [], patch)
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def data_dir_of(settings: Settings) -> Path:
+    """Return the data folder as a path."""
+    return Path(settings.data_dir)
+
+
+def read_desired(data_dir: Path) -> dict[str, Any]:
+    """Return the stored desired patch; empty when there is none or it can't be read."""
+    try:
+        patch = msgspec.json.decode((data_dir / DESIRED_FILE).read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+    return patch if isinstance(patch, dict) else {}
+
+
+def write_desired(data_dir: Path, patch: dict[str, Any]) -> None:
+    """Store the desired patch so that a power cut leaves the old or the new one, whole."""
+    path = data_dir / DESIRED_FILE
+    scratch = path.with_suffix(".tmp")
+    with scratch.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(patch)))
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    folder = os.open(data_dir, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def refuse_undesirable(patch: dict[str, Any]) -> None:
+    """Raise `SettingsError` when a desired patch touches what only a technician may change."""
+    for key in patch:
+        if key in NOT_DESIRABLE:
+            raise SettingsError(
+                "settings.not_remote",
+                f"`{key}` can't be changed by the center.",
+                hint="Change it in the settings file at the box.",
+            )
+
+
+def _are_cameras(items: list[Any]) -> bool:
+    return bool(items) and all(isinstance(item, dict) and "camera_id" in item for item in items)
+
+
+def _patch_cameras(target: list[Any], patch: list[Any]) -> list[Any]:
+    known = {item["camera_id"]: item for item in target if "camera_id" in item}
+    for item in patch:
+        known[item["camera_id"]] = merge_patch(known.get(item["camera_id"]), item)
+    return list(known.values())
+
+
+def _check_addresses(settings: Settings) -> None:
+    for index, url in enumerate(settings.broker.urls):
+        _check_url(url, _BROKER_SCHEMES, f"$.broker.urls[{index}]")
+    for index, camera in enumerate(settings.cameras):
+        for name, schemes in (
+            ("main_url", _STREAM_SCHEMES),
+            ("sub_url", _STREAM_SCHEMES),
+            ("onvif_url", ("http", "https")),
+        ):
+            if url := getattr(camera, name):
+                _check_url(url, schemes, f"$.cameras[{index}].{name}")
+
+
+def _check_url(url: str, schemes: tuple[str, ...], path: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 literal
+        is_good = False
+    if not is_good:
+        raise SettingsError(
+            "settings.address",
+            f"The address at `{path}` is not one that can be used here.",
+            hint=f"It must look like {schemes[0]}://host:port/…; allowed: {', '.join(schemes)}.",
+        )
+
+
+def _in_words(text: str) -> str:
+    return text if " - at `$" in text else f"{text} - at `$`"
+
+
+def _hint_for(text: str, table: dict[str, Any]) -> str:
+    unknown = re.search(r"unknown field `(?P<name>[^`]+)`", text)
+    if unknown and unknown["name"] in table:
+        return f"Remove `{unknown['name']}` or correct its spelling."
+    if unknown:
+        return f"Remove or correct `{unknown['name']}` at that path."
+    return "Correct the value at that path; `poleside run --example` prints a complete file."
