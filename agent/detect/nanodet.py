@@ -1,0 +1,109 @@
+"""NanoDet's raw outputs to regions: distance bins to sides, then one box per object.
+
+Decoding after RangiLyu/nanodet (generalised focal loss head): each grid cell gives, for its four
+sides, 11 logits; the expected bin times the stride is the side's distance from the cell's centre.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.contract.events import Region
+from agent.messages.vision import Detection
+
+Floats = NDArray[np.float32]
+
+_STRIDES = (8, 16, 32)
+_BINS = 11
+_SAME_OBJECT_IOU = 0.5
+_MOST_DETECTIONS = 100
+_MOST_CANDIDATES = 400  # per class, before overlapping boxes are removed
+
+
+class NanoDetDecoder:
+    """Turns the outputs of one inference into detections, fractions of the picture's content."""
+
+    def __init__(
+        self, width_px: int, height_px: int, labels: Sequence[str], min_score: float
+    ) -> None:
+        self._labels, self._min_score = labels, min_score
+        self._centers, self._strides = _grid(width_px, height_px)
+
+    def decode(
+        self, outputs: Sequence[Floats], content_width_px: int, content_height_px: int
+    ) -> list[Detection]:
+        """Return the detections, best first; `content_*` is the part that is not padding."""
+        scores, bins = self._scores_and_bins(outputs)
+        cells = np.flatnonzero(scores.max(axis=1) >= self._min_score)
+        if not len(cells):
+            return []
+        boxes = self._boxes(bins[cells], cells)
+        boxes /= np.array([content_width_px, content_height_px] * 2, np.float32)
+        np.clip(boxes, 0.0, 1.0, out=boxes)
+        found = self._per_class(boxes, scores[cells])
+        found.sort(key=lambda detection: -detection.score)
+        return found[:_MOST_DETECTIONS]
+
+    def _scores_and_bins(self, outputs: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """Tell the two outputs apart by their width: engines don't keep their order."""
+        by_width = {output.shape[-1]: output for output in outputs}
+        return by_width[len(self._labels)], by_width[4 * _BINS]
+
+    def _boxes(self, bins: Floats, cells: NDArray[np.intp]) -> Floats:
+        """Return left, top, right, bottom in input pixels."""
+        logits = bins.reshape(-1, 4, _BINS)
+        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
+        weights /= weights.sum(axis=2, keepdims=True)
+        sides = weights @ np.arange(_BINS, dtype=np.float32) * self._strides[cells, np.newaxis]
+        centers = self._centers[cells]
+        boxes: Floats = np.concatenate([centers - sides[:, :2], centers + sides[:, 2:]], axis=1)
+        return boxes
+
+    def _per_class(self, boxes: Floats, scores: Floats) -> list[Detection]:
+        found: list[Detection] = []
+        for index in np.flatnonzero(scores.max(axis=0) >= self._min_score).tolist():
+            rows = np.flatnonzero(scores[:, index] >= self._min_score)
+            kept = rows[keep_best(boxes[rows], scores[rows, index], _SAME_OBJECT_IOU)]
+            found += [
+                Detection(self._labels[index], float(scores[row, index]), _region(boxes[row]))
+                for row in kept
+            ]
+        return found
+
+
+def keep_best(boxes: Floats, scores: Floats, max_iou: float) -> NDArray[np.intp]:
+    """Return the rows left when of boxes overlapping by more than `max_iou` the best remains."""
+    order = np.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
+    kept: list[int] = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(int(best))
+        order = order[overlaps(boxes[best : best + 1], boxes[order])[0] <= max_iou]
+    return np.array(kept, np.intp)
+
+
+def overlaps(some: Floats, others: Floats) -> Floats:
+    """Return intersection over union of each of `some` (N, 4) with each of `others` (M, 4)."""
+    top_left = np.maximum(some[:, None, :2], others[None, :, :2])
+    bottom_right = np.minimum(some[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(bottom_right - top_left, 0.0, None).prod(axis=2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (some, others)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    result: Floats = shared / np.maximum(union, 1e-9)
+    return result
+
+
+def _grid(width_px: int, height_px: int) -> tuple[Floats, Floats]:
+    """Return each cell's centre (x, y) and stride in pixels, in the model's row order."""
+    centers, strides = [], []
+    for stride in _STRIDES:
+        rows, columns = np.mgrid[: height_px // stride, : width_px // stride]
+        centers.append(np.stack([columns.ravel() + 0.5, rows.ravel() + 0.5], axis=1) * stride)
+        strides.append(np.full(rows.size, stride))
+    return np.concatenate(centers).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def _region(box: Floats) -> Region:
+    left, top, right, bottom = (float(side) for side in box)
+    return Region(x=left, y=top, width=right - left, height=bottom - top)
