@@ -1,0 +1,1 @@
+"""Readers of /proc and /sys that several boards share: each takes `root`, none raises."""

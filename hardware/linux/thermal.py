@@ -1,0 +1,37 @@
+"""Temperatures of /sys/class/thermal, by type: zone numbers move between boots and kernels."""
+
+from pathlib import Path
+
+from hardware.interface import Temperature
+from hardware.linux.files import read_scaled, read_text
+
+_MILLI = 0.001
+# Outside of this a sensor is switched off or broken: a Jetson's sleeping GPU reads -256.
+_BELIEVABLE_C = (-60.0, 150.0)
+
+
+class ThermalZones:
+    """Every thermal zone of the kernel."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "sys/class/thermal"
+
+    def read(self) -> tuple[Temperature, ...]:
+        zones = self._folder.glob("thermal_zone*")
+        return tuple(
+            sorted((_temperature(zone) for zone in zones), key=lambda reading: reading.name)
+        )
+
+
+def _temperature(zone: Path) -> Temperature:
+    celsius = read_scaled(zone / "temp", _MILLI)
+    if celsius is not None and not _BELIEVABLE_C[0] <= celsius <= _BELIEVABLE_C[1]:
+        celsius = None
+    return Temperature(read_text(zone / "type") or zone.name, celsius, _critical_c(zone))
+
+
+def _critical_c(zone: Path) -> float | None:
+    for kind in sorted(zone.glob("trip_point_*_type")):
+        if read_text(kind) == "critical":
+            return read_scaled(kind.with_name(kind.name.replace("_type", "_temp")), _MILLI)
+    return None

@@ -1,0 +1,118 @@
+"""A board is recognised and read from its own tree; what it can't tell stays unknown."""
+
+from pathlib import Path
+
+import pytest
+
+from hardware.interface import BoardKind, Rail, StorageState
+from hardware.pick import pick_board
+from tests.unit.trees.plant import plant
+
+
+@pytest.mark.parametrize(
+    ("tree", "kind", "model"),
+    [
+        ("raspberry_pi_4_hot", BoardKind.RASPBERRY_PI, "Raspberry Pi 4 Model B Rev 1.4"),
+        ("raspberry_pi_3_debian", BoardKind.RASPBERRY_PI, "Raspberry Pi 3 Model B"),
+        ("jetson_orin", BoardKind.JETSON, "NVIDIA Jetson Orin Nano Developer Kit"),
+        ("x86_pc", BoardKind.GENERIC_LINUX, "Example Box 1000"),
+    ],
+)
+def test_the_device_tree_tells_the_board(tree, kind, model, tmp_path):
+    identity = pick_board(plant(tree, tmp_path)).identity
+    assert (identity.kind, identity.model, identity.is_simulated) == (kind, model, False)
+
+
+def test_an_empty_root_is_a_board_that_knows_nothing(tmp_path):
+    board = pick_board(tmp_path)
+    assert board.identity.kind is BoardKind.GENERIC_LINUX
+    assert board.identity.model is None
+    assert board.thermometers.read() == ()
+    assert board.power.read().under_voltage is None
+    assert board.storage.read(Path("/data")) == StorageState()
+    assert not board.clock_chip.read().is_present
+
+
+def test_the_pi_tells_present_and_past_under_voltage_apart(tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    power = pick_board(root).power
+    now = power.read()
+    assert (now.under_voltage, now.under_voltage_before) == (True, True)
+    assert (now.throttled, now.throttled_before) == (True, True)
+    assert (now.frequency_capped, now.soft_limited) == (False, False)
+
+    (root / "sys/devices/platform/soc/soc:firmware/get_throttled").write_text("10000\n")
+    later = power.read()
+    assert (later.under_voltage, later.under_voltage_before) == (False, True)
+    assert later.throttled is False
+
+
+def test_without_the_firmware_file_the_voltage_sensor_answers(tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    (root / "sys/devices/platform/soc/soc:firmware/get_throttled").unlink()
+    power = pick_board(root).power.read()
+    assert power.under_voltage is True
+    assert power.throttled is None
+
+
+def test_debians_kernel_on_a_pi_leaves_power_unknown(tmp_path):
+    board = pick_board(plant("raspberry_pi_3_debian", tmp_path))
+    assert board.power.read().under_voltage is None
+    assert not board.clock_chip.read().is_present
+    (zone,) = board.thermometers.read()
+    assert (zone.name, zone.critical_c) == ("cpu-thermal", 90.0)
+    assert zone.celsius == pytest.approx(25.178)
+
+
+def test_a_sleeping_sensor_is_unknown_not_minus_256_degrees(tmp_path):
+    board = pick_board(plant("jetson_orin", tmp_path))
+    readings = {reading.name: reading.celsius for reading in board.thermometers.read()}
+    assert readings == {"cpu-thermal": 51.25, "gpu-thermal": None, "tj-thermal": 52.0}
+
+
+def test_a_jetson_reads_its_rails_and_claims_no_more(tmp_path):
+    board = pick_board(plant("jetson_orin", tmp_path))
+    power = board.power.read()
+    assert power.rails == (
+        Rail("VDD_IN", 5.048, 1.18, over_current=False),
+        Rail("VDD_CPU_GPU_CV", 5.04, None, over_current=None),
+    )
+    assert power.under_voltage is None
+    assert power.throttled is None
+    assert board.clock_chip.read().name == "nvvrs-pseq-rtc"
+
+
+def test_the_wear_of_the_medium_under_the_data_is_read(tmp_path):
+    storage = pick_board(plant("raspberry_pi_4_hot", tmp_path)).storage
+    state = storage.read(Path("/data/cameras"))
+    assert (state.device, state.model, state.filesystem) == ("mmcblk0", "DG4032", "ext4")
+    assert state.life_used_pct == 40
+    assert state.is_read_only is False
+    assert storage.read(Path("/etc")).is_read_only is True
+    assert storage.read(Path("/run/poleside")).is_in_memory is True
+
+
+def test_a_disk_turned_read_only_after_an_error_is_seen(tmp_path):
+    storage = pick_board(plant("x86_pc", tmp_path)).storage
+    state = storage.read(Path("/mnt/video disk/cameras"))
+    assert (state.device, state.is_read_only, state.life_used_pct) == ("sda", True, None)
+    assert storage.read(Path("/mnt/elsewhere")).is_read_only is False
+
+
+@pytest.mark.parametrize("noise", ["", "zz\n", "\x00\x00", "999999999999999999\n"])
+def test_nonsense_in_a_sensor_file_is_unknown(noise, tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    (root / "sys/class/thermal/thermal_zone0/temp").write_text(noise)
+    assert pick_board(root).thermometers.read()[0].celsius is None
+
+
+def test_the_simulated_board_says_it_is_one():
+    board = pick_board(kind="simulated")
+    assert board.identity.is_simulated
+    assert "Simulated" in (board.identity.model or "")
+    assert board.storage.read(Path("/")).filesystem is not None
+
+
+def test_a_board_can_not_be_claimed_by_hand(tmp_path):
+    with pytest.raises(ValueError, match="recognised"):
+        pick_board(tmp_path, kind="raspberry-pi")
