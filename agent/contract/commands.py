@@ -1,0 +1,135 @@
+"""What the center may order, and how the box answers.
+
+A command travels as a signed JWS (`agent.commands.signature`); these are its claims. The same id
+again is the same command: it is answered from the journal and never done twice.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from agent.contract.events import Slug, UtcTime
+
+Speed = Annotated[float, Meta(ge=-1.0, le=1.0, description="share of full speed")]
+CommandId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
+
+
+class CommandArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
+    """The typed arguments of one operation; the tag `op` names it."""
+
+
+class Ping(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ping"):
+    """Answer, and say how the box's clock stands."""
+
+
+class Snapshot(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="snapshot"):
+    """One picture of a camera now; to `upload_url` when given, else a thumbnail in the reply."""
+
+    camera_id: Slug
+    upload_url: str = ""
+
+
+class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="clip"):
+    """Recorded video of a camera from `start_at` to `end_at`, sent by HTTP PUT to `upload_url`."""
+
+    camera_id: Slug
+    start_at: UtcTime
+    end_at: UtcTime
+    upload_url: str
+
+    def __post_init__(self) -> None:
+        if self.end_at <= self.start_at:
+            raise ValueError("`end_at` must be after `start_at`")
+
+
+class PtzMove(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.move"):
+    """Move with these speeds for at most `timeout_s`, then stop by itself."""
+
+    camera_id: Slug
+    pan: Speed = 0.0
+    tilt: Speed = 0.0
+    zoom: Speed = 0.0
+    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
+
+
+class PtzStop(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.stop"):
+    """Stand still."""
+
+    camera_id: Slug
+
+
+class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
+    """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
+
+    patch: dict[str, object]
+
+
+Args = Ping | Snapshot | Clip | PtzMove | PtzStop | Config
+
+
+class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """On whose order: the person, the role, the agency, and the case it belongs to."""
+
+    user: str
+    role: str = ""
+    agency: str = ""
+    case: str = ""
+
+
+class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The signed claims. `box` is the audience; `iat`, `nbf`, `exp` are Unix seconds.
+
+    `nonce` echoes the box's presence; a box whose clock is unsure takes no command without it.
+    """
+
+    id: CommandId
+    args: Args
+    box: Slug
+    by: Actor
+    iat: int
+    nbf: int
+    exp: int
+    iss: str
+    prio: Annotated[int, Meta(ge=0, le=9)] = 5
+    nonce: str = ""
+
+    @property
+    def op(self) -> str:
+        """The name of the operation."""
+        return op_of(self.args)
+
+
+class ReplyState(StrEnum):
+    ACCEPTED = "accepted"
+    PROGRESS = "progress"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"  # the box restarted while it was done: nobody knows
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no further reply follows."""
+        return self not in (ReplyState.ACCEPTED, ReplyState.PROGRESS)
+
+
+class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One answer to command `id`. `code` and `message` say why not; `result` is the op's own."""
+
+    id: str
+    state: ReplyState
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+    result: dict[str, object] | None = None
+    t: UtcTime | None = None
+
+
+def op_of(args: Args) -> str:
+    """Return the operation that `args` belong to."""
+    return str(type(args).__struct_config__.tag)
+
+
+OPERATIONS: tuple[str, ...] = ("ping", "snapshot", "clip", "ptz.move", "ptz.stop", "config")

@@ -1,0 +1,41 @@
+"""The box's birth document: what it is, what runs on it, what stands beside it, what it can do."""
+
+from msgspec import Struct
+
+
+class CameraInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A camera as far as it is known. `can` lists abilities: "ptz", "relay", "audio"."""
+
+    camera_id: str
+    name: str = ""
+    maker: str = ""
+    model: str = ""
+    firmware: str = ""
+    can: tuple[str, ...] = ()
+
+
+class DetectorInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The detector model in use. `sha256` is of the model file."""
+
+    name: str
+    version: str = ""
+    sha256: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class Info(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Retained; sent at each connection and when it changes. `epoch` is that of the outbox."""
+
+    box: str
+    site: str
+    model: str
+    version: str
+    os: str = ""
+    simulated: bool = False
+    boot: int
+    epoch: str
+    cameras: tuple[CameraInfo, ...] = ()
+    detector: DetectorInfo | None = None
+    commands: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ("event.v1", "telemetry.v1", "command.v1")
+    settings_hash: str = ""

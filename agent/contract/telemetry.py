@@ -1,0 +1,98 @@
+"""A health sample of the box. Not kept and not acknowledged; unknown is None, never 0."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from agent.contract.events import TimeQuality, UtcTime
+from agent.contract.presence import State
+
+
+class CameraState(StrEnum):
+    """The words of the camera workers (`agent.messages.worker`), on the wire."""
+
+    ONLINE = "online"
+    CONNECTING = "connecting"
+    LOST = "lost"
+    AUTH_FAILED = "auth-failed"
+    NOT_A_CAMERA = "not-a-camera"
+    UNKNOWN = "unknown"
+
+
+class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one camera does; `recording` and `detecting` are true only while it really happens."""
+
+    camera_id: str
+    state: CameraState
+    since: UtcTime | None = None
+    code: str = ""
+    detail: str = ""
+    recording: bool | None = None
+    detecting: bool | None = None
+    main_fps: float | None = None
+    sub_fps: float | None = None
+    main_bps: float | None = None
+    detect_fps: float | None = None
+    detect_ms: float | None = None
+    recorded_until: UtcTime | None = None
+    gaps_total: int | None = None
+
+
+class LinkSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The connection to the broker, told by the box itself."""
+
+    endpoint: str = ""
+    connects_total: int = 0
+    connected_s: float | None = None
+    puback_ms: float | None = None
+    ack_ms: float | None = None
+    last_error: str = ""
+
+
+class OutboxSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What waits for the center and what was given up, over all streams."""
+
+    waiting: int
+    waiting_bytes: int
+    oldest_s: float | None = None
+    queued_total: int
+    acked_total: int
+    evicted_total: int
+    resent_total: int = 0
+
+
+class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the board says of itself. What it can't tell is None."""
+
+    temperature_c: float | None = None
+    throttled: bool | None = None
+    undervoltage: bool | None = None
+    cpu_pct: float | None = None
+    memory_free_bytes: int | None = None
+    disk_free_bytes: int | None = None
+    uptime_s: float | None = None
+    simulated: bool = False
+
+
+class ProcessSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One process of the agent: proportional memory and share of one core."""
+
+    name: str
+    pss_bytes: int | None = None
+    cpu_pct: float | None = None
+    restarts_total: int = 0
+
+
+class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One sample. `state` repeats presence: retained messages and wills can't be trusted alone."""
+
+    t: UtcTime
+    mono: float
+    tq: TimeQuality
+    state: State | None = None
+    cameras: tuple[CameraSample, ...] = ()
+    link: LinkSample | None = None
+    outbox: OutboxSample | None = None
+    board: BoardSample | None = None
+    processes: tuple[ProcessSample, ...] = ()
+    detector_ms: float | None = None

@@ -1,0 +1,172 @@
+"""The core process's one database, `box.db`, behind one writer thread.
+
+`await db.run(fn)` calls `fn(connection)` in a transaction and returns once it is on the disk.
+Calls that wait at the same time share one transaction and so one flush (group commit); a call
+that fails is rolled back alone. Reads go the same way: they see all that was committed before.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.core.errors import StorageError
+from agent.core.sqlite import open_writer
+
+T = TypeVar("T")
+
+_GROUP_LIMIT = 200
+_FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_VERSIONS = "CREATE TABLE schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One module's tables: SQL scripts, each run once and in order; they only ever add."""
+
+    name: str
+    migrations: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Job:
+    call: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Database:
+    """Open with `await start()`, end with `await stop()`; used by one event loop."""
+
+    def __init__(self, path: Path, parts: Sequence[Part]) -> None:
+        self._path, self._parts = path, parts
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    async def start(self) -> None:
+        """Open the file and bring every part's tables up to date. Raises `StorageError`."""
+        self._loop = asyncio.get_running_loop()
+        connection = await asyncio.to_thread(self._open)
+        self._thread = threading.Thread(
+            target=self._write, args=(connection,), name="db-writer", daemon=True
+        )
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commit what is queued and close the file."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(thread.join)
+
+    async def run(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Return `call(connection)` once it is committed.
+
+        Raises what `call` raises, its changes undone; `StorageError` when the disk can't take it.
+        """
+        if self._thread is None or self._loop is None:
+            raise StorageError("storage.closed", "The database is not open.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Job(call, future))
+        return await future
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener` in the event loop after each commit, before the callers go on."""
+        self._listeners.append(listener)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = open_writer(self._path, [_VERSIONS])
+        for part in self._parts:
+            _migrate(connection, part)
+        return connection
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        closing = False
+        while not closing:
+            group: list[_Job] = []
+            job = self._jobs.get()
+            while job is not None:
+                group.append(job)
+                if len(group) == _GROUP_LIMIT or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            closing = job is None
+            if group:
+                _commit(connection, group)
+                self._tell(group)
+        connection.close()
+
+    def _tell(self, group: list[_Job]) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._resolve, group)
+
+    def _resolve(self, group: list[_Job]) -> None:
+        for listener in self._listeners:
+            listener()
+        for job in group:
+            if job.future.done():  # its caller was cancelled; what was written stays written
+                continue
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
+
+
+def _commit(connection: sqlite3.Connection, group: list[_Job]) -> None:
+    """Run the jobs in one transaction; afterwards each has its result or its error."""
+    try:
+        connection.execute("BEGIN")
+        for job in group:
+            _run_one(connection, job)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:  # the whole group is lost, and its callers must know
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        for job in group:
+            job.error = job.error or _storage_error(error)
+
+
+def _run_one(connection: sqlite3.Connection, job: _Job) -> None:
+    connection.execute("SAVEPOINT job")
+    try:
+        job.result = job.call(connection)
+    except Exception as error:  # whatever it is, it goes to the caller
+        if not connection.in_transaction:  # a full disk makes SQLite undo the whole transaction
+            raise sqlite3.OperationalError(str(error)) from error
+        connection.execute("ROLLBACK TO job")
+        job.error = _storage_error(error) if isinstance(error, sqlite3.OperationalError) else error
+    connection.execute("RELEASE job")
+
+
+def _storage_error(error: sqlite3.Error) -> StorageError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _FULL_CODES or "full" in str(error):
+        return StorageError(
+            "storage.full",
+            f"The disk can't take more: {error}.",
+            hint="Free space on the data disk or lower the buffer's limit.",
+            retryable=True,
+        )
+    return StorageError("storage.database", f"The database failed: {error}.", retryable=True)
+
+
+def _migrate(connection: sqlite3.Connection, part: Part) -> None:
+    row = connection.execute(
+        "SELECT version FROM schema_versions WHERE part = ?", (part.name,)
+    ).fetchone()
+    version: int = row[0] if row else 0
+    for number, script in enumerate(part.migrations[version:], start=version + 1):
+        if not part.name.isidentifier():
+            raise ValueError(f"`{part.name}` is no name for a part")
+        connection.executescript(
+            f"BEGIN; {script}; INSERT INTO schema_versions VALUES ('{part.name}', {number})"  # noqa: S608
+            f" ON CONFLICT (part) DO UPDATE SET version = {number}; COMMIT;"
+        )
