@@ -1,0 +1,111 @@
+"""What the center's page may see and do. `Center` fulfils it; the page is built against it.
+
+All methods run in the center's event loop. Lists are newest first.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from agent.contract.commands import Actor, Args, Reply
+from agent.contract.events import Event
+from agent.contract.info import Info
+from agent.contract.presence import State
+from agent.contract.telemetry import Telemetry
+from agent.contract.topics import BoxAddress
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One stored message of an incident's life (the picture is in `event.data.picture`).
+
+    `number` grows by one with each stored event. `delay_s` is from the event's `time` to storing,
+    by two clocks. `redelivered` is how often it came again and was discarded.
+    """
+
+    number: int
+    address: BoxAddress
+    event: Event
+    received_at: datetime
+    delay_s: float
+    redelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCount:
+    """One stream of one box: all numbers up to `upto` are accounted for, `missing` never came."""
+
+    stream: str
+    epoch: str
+    upto: int
+    stored: int
+    redelivered: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxView:
+    """One box as the center sees it. `since` is when `online` last changed."""
+
+    address: BoxAddress
+    online: bool
+    since: datetime | None
+    state: State | None
+    info: Info | None
+    telemetry: Telemetry | None
+    telemetry_at: datetime | None
+    streams: tuple[StreamCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file a box has sent after a command. `path` is the file at the center."""
+
+    name: str
+    command_id: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    received_at: datetime
+    path: Path
+
+
+class CenterView(Protocol):
+    """The center, seen from its page."""
+
+    async def events(self, limit: int = 50, after: int = 0) -> list[StoredEvent]:
+        """Return the newest `limit` events with a `number` above `after`."""
+        ...
+
+    async def boxes(self) -> list[BoxView]:
+        """Return all boxes ever heard of, by address."""
+        ...
+
+    def link(self) -> str:
+        """Return "" while the center is connected to its broker, else what is wrong, in words."""
+        ...
+
+    async def changed(self, known: int) -> int:
+        """Wait until something changed since `known` (start with 0); return the new count."""
+        ...
+
+    def command(
+        self, address: BoxAddress, args: Args, by: Actor, *, valid_s: float = 30.0
+    ) -> AsyncIterator[Reply]:
+        """Sign and send an order; yield the box's replies, the final one last.
+
+        Snapshot and clip orders with an empty `upload_url` are given one here. When the box does
+        not answer while the order is valid, the last reply is `expired` with code
+        `command.no_answer`.
+        """
+        ...
+
+    async def uploads(self, limit: int = 50) -> list[Upload]:
+        """Return the newest files that boxes sent."""
+        ...
+
+    async def upload_of(self, command_id: str) -> Upload | None:
+        """Return the file that came for a command, or None."""
+        ...
