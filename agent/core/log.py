@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line on stderr, times in UTC, secrets hidden."""
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -24,7 +25,8 @@ def configure(process: str, level: str = "info", clock: Clock | None = None) -> 
         return event
 
     def hide(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: redact(value, key) for key, value in event.items()}
+        hidden: MutableMapping[str, Any] = redact(event)
+        return hidden
 
     structlog.configure(
         processors=[
@@ -42,21 +44,24 @@ def configure(process: str, level: str = "info", clock: Clock | None = None) -> 
         level=logging.WARNING, stream=sys.stderr, force=True, handlers=None, format="%(message)s"
     )
     for handler in logging.getLogger().handlers:
-        handler.setFormatter(_RedactingFormatter(process))
+        handler.setFormatter(_RedactingFormatter(process, the_clock))
 
 
-def get(component: str) -> structlog.typing.FilteringBoundLogger:
+Logger = structlog.typing.FilteringBoundLogger
+
+
+def get(component: str) -> Logger:
     """Return the logger of one component: `log.info("segment closed", bytes=…)`."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=component)
+    logger: Logger = structlog.get_logger(component=component)
     return logger
 
 
 class _RedactingFormatter(logging.Formatter):
     """Library logs become one-line JSON too, with the same hiding."""
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, process: str, clock: Clock) -> None:
         super().__init__()
-        self._process = process
+        self._process, self._clock = process, clock
 
     def format(self, record: logging.LogRecord) -> str:
         text = redact_text(super().format(record))
@@ -64,10 +69,15 @@ class _RedactingFormatter(logging.Formatter):
             "event": text,
             "level": record.levelname.lower(),
             "component": record.name,
+            "at": self._clock.utc_now(),
             "process": self._process,
         }
-        return msgspec.json.encode(line).decode()
+        return _serialise(line).decode()
 
 
 def _serialise(value: Any, **_: Any) -> bytes:
-    return msgspec.json.encode(value, enc_hook=str)
+    """Encode one line. A strange value must never make the component that logs it fail."""
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, OverflowError):  # half a character pair, a number beyond 64 bits
+        return json.dumps(value, default=str).encode()

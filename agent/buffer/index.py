@@ -1,0 +1,246 @@
+"""The index of one camera's recordings: runs, segments, gaps, hits, deletions.
+
+One writer, the camera's worker; its threads share one connection behind a lock. Everybody else
+reads through `agent.buffer.reading`.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Connection, OperationalError
+
+from agent.buffer.schema import MIGRATIONS
+from agent.contract.events import TimeQuality
+from agent.core.errors import StorageError
+from agent.core.sqlite import open_writer
+
+INDEX_FILE = "index.db"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is noted when a stream begins."""
+
+    stream: str
+    codec: str
+    width_px: int
+    height_px: int
+    at: datetime
+    mono_s: float
+    boot_id: str
+    time_quality: TimeQuality
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEnd:
+    """The final figures of one segment."""
+
+    segment_id: int
+    path: str
+    duration_us: int
+    frames: int
+    size_bytes: int
+
+
+def micros(at: datetime) -> int:
+    """Return `at` as UTC microseconds since 1970."""
+    return round(at.timestamp() * 1_000_000)
+
+
+def from_micros(value_us: int) -> datetime:
+    """Return UTC microseconds since 1970 as an aware datetime."""
+    return datetime.fromtimestamp(value_us / 1_000_000, UTC)
+
+
+class Index:
+    """Writes a camera's `index.db`; every method is one durable transaction."""
+
+    def __init__(self, folder: Path) -> None:
+        self._db = open_writer(folder / INDEX_FILE, MIGRATIONS)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except OperationalError as error:
+                self._roll_back()
+                raise StorageError(
+                    "storage.index",
+                    f"The recording index can't be written: {error}.",
+                    hint="Free space on the disk or check it for errors.",
+                    retryable=True,
+                ) from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    # Runs and segments
+
+    def begin_run(self, run: RunStart) -> int:
+        """Note a new run and return its id."""
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO runs (stream, codec, width_px, height_px, started_utc_us,"
+                " started_mono_us, boot_id, time_quality) VALUES (?,?,?,?,?,?,?,?)",
+                (
+                    run.stream,
+                    run.codec,
+                    run.width_px,
+                    run.height_px,
+                    micros(run.at),
+                    round(run.mono_s * 1e6),
+                    run.boot_id,
+                    run.time_quality,
+                ),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def end_run(self, run_id: int, cause: str, end: SegmentEnd | None, gap_from_us: int) -> None:
+        """Close the run's last segment, note why it ended, and open the gap that now begins."""
+        with self._transaction() as db:
+            if end is not None:
+                _close_segment(db, end)
+            db.execute("UPDATE runs SET ended_cause=? WHERE run_id=?", (cause, run_id))
+            _open_gap(db, gap_from_us, cause)
+
+    def next_segment(
+        self, run_id: int, path: str, start_us: int, previous: SegmentEnd | None
+    ) -> int:
+        """Close `previous` and open its successor in one transaction; also ends an open gap."""
+        with self._transaction() as db:
+            if previous is not None:
+                _close_segment(db, previous)
+            db.execute("UPDATE gaps SET to_utc_us=? WHERE to_utc_us IS NULL", (start_us,))
+            cursor = db.execute(
+                "INSERT INTO segments (run_id, path, state, start_utc_us) VALUES (?,?,'open',?)",
+                (run_id, path, start_us),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def open_segments(self) -> list[tuple[int, int, str, int]]:
+        """Return (segment_id, run_id, path, start_utc_us) of segments that were never closed."""
+        with self._lock:
+            return [
+                tuple(row)
+                for row in self._db.execute(
+                    "SELECT segment_id, run_id, path, start_utc_us FROM segments"
+                    " WHERE state='open' ORDER BY segment_id"
+                )
+            ]
+
+    def recover_segment(self, end: SegmentEnd) -> None:
+        """Note what a crash left of an open segment; nothing left deletes its row."""
+        with self._transaction() as db:
+            if end.frames:
+                _close_segment(db, end)
+            else:
+                db.execute("DELETE FROM segments WHERE segment_id=?", (end.segment_id,))
+
+    def recover_gap(self, boot_id: str, cause_same_boot: str, cause_other_boot: str) -> str | None:
+        """Open the gap a crash left behind; return its cause, None when nothing is missing."""
+        with self._transaction() as db:
+            run = db.execute(
+                "SELECT run_id, boot_id FROM runs WHERE ended_cause IS NULL"
+                " ORDER BY run_id DESC LIMIT 1"
+            ).fetchone()
+            if run is None:
+                return None
+            cause = cause_same_boot if run["boot_id"] == boot_id else cause_other_boot
+            db.execute("UPDATE runs SET ended_cause=? WHERE ended_cause IS NULL", (cause,))
+            last = db.execute(
+                "SELECT max(start_utc_us + duration_us) FROM segments WHERE state='closed'"
+            ).fetchone()[0]
+            if last is not None:
+                _open_gap(db, last, cause)
+            return cause
+
+    def relabel_open_gap(self, cause: str) -> None:
+        """Put a better cause on the gap that is open now (a reconnect found out why)."""
+        with self._transaction() as db:
+            db.execute("UPDATE gaps SET cause=? WHERE to_utc_us IS NULL", (cause,))
+
+    def totals(self) -> tuple[int, float, int, int]:
+        """Return (frames, recorded seconds, bytes, gaps) of all closed segments on record."""
+        with self._lock:
+            frames, duration_us, size = self._db.execute(
+                "SELECT coalesce(sum(frames),0), coalesce(sum(duration_us),0),"
+                " coalesce(sum(bytes),0) FROM segments WHERE state='closed'"
+            ).fetchone()
+            gaps = self._db.execute("SELECT count(*) FROM gaps").fetchone()[0]
+        return frames, duration_us / 1e6, size, gaps
+
+    # Retention
+
+    def oldest_closed(self, limit: int) -> list[tuple[int, str, int, int]]:
+        """Return (segment_id, path, bytes, end_utc_us) of the oldest closed segments."""
+        with self._lock:
+            return [
+                tuple(row)
+                for row in self._db.execute(
+                    "SELECT segment_id, path, bytes, start_utc_us + duration_us FROM segments"
+                    " WHERE state='closed' ORDER BY start_utc_us LIMIT ?",
+                    (limit,),
+                )
+            ]
+
+    def forget_segment(
+        self, segment_id: int, path: str, size_bytes: int, rule: str, at: datetime
+    ) -> None:
+        """Delete a segment's row (its file is gone already) and note by which rule."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM segments WHERE segment_id=?", (segment_id,))
+            db.execute(
+                "INSERT INTO deletions (at_utc_us, path, bytes, rule) VALUES (?,?,?,?)",
+                (micros(at), path, size_bytes, rule),
+            )
+
+    # Hits: kept until the core has committed them
+
+    def keep_hit(self, hit_id: str, at: datetime, mono_s: float, state: str, body: bytes) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO hits (hit_id, made_utc_us, made_mono_us, state, body)"
+                " VALUES (?,?,?,?,?)",
+                (hit_id, micros(at), round(mono_s * 1e6), state, body),
+            )
+
+    def ack_hit(self, hit_id: str) -> None:
+        """The core has it: drop the body, keep the row as the worker's own count."""
+        with self._transaction() as db:
+            db.execute("UPDATE hits SET acked=1, body=NULL WHERE hit_id=?", (hit_id,))
+
+    def waiting_hits(self) -> list[bytes]:
+        """Return the bodies of all hits the core has not acknowledged, oldest first."""
+        with self._lock:
+            return [
+                row[0]
+                for row in self._db.execute("SELECT body FROM hits WHERE acked=0 ORDER BY rowid")
+            ]
+
+
+def _close_segment(db: Connection, end: SegmentEnd) -> None:
+    db.execute(
+        "UPDATE segments SET state='closed', path=?, duration_us=?, frames=?, bytes=?"
+        " WHERE segment_id=?",
+        (end.path, end.duration_us, end.frames, end.size_bytes, end.segment_id),
+    )
+
+
+def _open_gap(db: Connection, from_us: int, cause: str) -> None:
+    if db.execute("SELECT 1 FROM gaps WHERE to_utc_us IS NULL").fetchone() is None:
+        db.execute("INSERT INTO gaps (from_utc_us, cause) VALUES (?,?)", (from_us, cause))

@@ -1,0 +1,257 @@
+"""Packets of the main stream into segments on disk: the box's memory.
+
+Order at each rotation: write, fsync, rename, fsync folder, then one index transaction that closes
+the old segment and opens the new one. A helper thread syncs the open segment every `sync_s`, so a
+power cut costs about that much. A full disk frees the oldest segments and goes on by itself.
+"""
+
+import contextlib
+import errno
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.buffer.index import Index, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.retention import Retention
+from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile
+from agent.core import log
+from agent.core.clock import Clock, utc_at, wait_s
+from agent.core.errors import StorageError
+from agent.messages.worker import RecordingStatus
+from agent.settings.model import BufferSettings
+
+DISK_RETRY_S = 5.0
+
+
+class Recorder:
+    """The sink of one camera's main stream. Called by the session's thread only.
+
+    `status` may be read from any thread. While the disk refuses, frames are dropped, the gap says
+    `disk-full` or `disk-error`, and every 5 s it tries again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        index: Index,
+        retention: Retention,
+        settings: BufferSettings,
+        clock: Clock,
+        boot_id: str,
+    ) -> None:
+        self._folder, self._index, self._retention = folder, index, retention
+        self._settings, self._clock, self._boot_id = settings, clock, boot_id
+        self._log = log.get("buffer.recorder")
+        self._file: SegmentFile | None = None
+        self._segment_id = 0
+        self._segment_start_us = 0
+        self._run: _Run | None = None
+        self._template: VideoStream | None = None
+        self._refused_until_mono_s = 0.0
+        self._fault: tuple[str, str] | None = None
+        self._frames, self._recorded_s, self._bytes, self._gaps = index.totals()
+        self._lock = threading.Lock()
+
+    # The sink
+
+    def run_started(self, stream: VideoStream, codec: str, size_px: tuple[int, int]) -> None:
+        """A new timeline begins; its first packet is a key frame."""
+        self._template = stream
+        self._run = _Run(
+            RunStart(
+                stream="main",
+                codec=codec,
+                width_px=size_px[0],
+                height_px=size_px[1],
+                at=self._clock.utc_now(),
+                mono_s=self._clock.monotonic_s(),
+                boot_id=self._boot_id,
+                time_quality=self._clock.quality(),
+            )
+        )
+
+    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
+        """Store one packet; a key frame after `segment_s` opens the next segment."""
+        if self._run is None:
+            return
+        self._run.place(packet, utc_at(self._clock, arrived_mono_s))
+        try:
+            if self._needs_new_segment(packet):
+                self._rotate()
+            if self._file is not None:
+                self._file.mux(packet)
+        except (OSError, StorageError) as error:
+            self._refused(error)
+
+    def run_ended(self, cause: str) -> None:
+        """The timeline is over: close the segment and open the gap that begins now."""
+        run, self._run = self._run, None
+        if run is None or run.run_id is None:
+            return
+        try:
+            end = self._finish_segment()
+            gap_from_us = self._end_us(end) if end else micros(run.now)
+            self._index.end_run(run.run_id, cause, end, gap_from_us)
+            self._gaps += 1
+        except (OSError, StorageError) as error:
+            self._refused(error)
+
+    def relabel_gap(self, cause: str) -> None:
+        """A reconnect has found out why there is no video: name the open gap after it."""
+        with contextlib.suppress(StorageError):
+            self._index.relabel_open_gap(cause)
+
+    # Status and helper thread
+
+    @property
+    def status(self) -> RecordingStatus:
+        """What reached the disk so far, the open segment included."""
+        with self._lock:
+            file = self._file
+            frames, recorded_s, size = self._frames, self._recorded_s, self._bytes
+            if file is not None:
+                frames += file.frames
+                recorded_s += file.duration_us / 1e6
+                size += file.size_bytes
+        code, detail = self._fault or (None, None)
+        return RecordingStatus(
+            recording=file is not None and file.frames > 0,
+            frames_total=frames,
+            recorded_s=round(recorded_s, 2),
+            bytes_total=size,
+            gaps_total=self._gaps,
+            fault_code=code,
+            fault_detail=detail,
+        )
+
+    def keep_synced(self, stop: threading.Event) -> None:
+        """Thread body: sync the open segment every `sync_s`, prune once a minute."""
+        turns_a_minute = max(1, round(60 / self._settings.sync_s))
+        turn = 0
+        while not wait_s(stop, self._settings.sync_s):
+            with self._lock:  # the file can't be closed under our hands
+                if self._file is not None:
+                    try:
+                        self._file.sync()
+                    except OSError as error:
+                        self._log.warning("sync failed", detail=str(error))
+            turn += 1
+            if turn % turns_a_minute == 0:
+                with contextlib.suppress(OSError, StorageError):
+                    self._retention.prune()
+
+    # Inside
+
+    def _needs_new_segment(self, packet: Packet[VideoStream]) -> bool:
+        if not packet.is_keyframe:
+            return False
+        if self._file is None:
+            return self._clock.monotonic_s() >= self._refused_until_mono_s
+        return self._file.duration_us >= self._settings.segment_s * 1e6
+
+    def _rotate(self) -> None:
+        assert self._run is not None  # noqa: S101 - its caller checked
+        assert self._template is not None  # noqa: S101 - set with the run
+        start_us = micros(self._run.now)
+        previous = self._finish_segment()
+        if self._run.run_id is None:
+            self._run.run_id = self._index.begin_run(self._run.start)
+        path = self._new_path(self._run.run_id, from_micros(start_us))
+        relative = path.relative_to(self._folder).as_posix()
+        segment_id = self._index.next_segment(self._run.run_id, relative, start_us, previous)
+        file = SegmentFile(path, self._template)
+        with self._lock:
+            self._file, self._segment_id, self._segment_start_us = file, segment_id, start_us
+        self._fault, self._refused_until_mono_s = None, 0.0
+
+    def _finish_segment(self) -> SegmentEnd | None:
+        with self._lock:
+            file, self._file = self._file, None
+        if file is None:
+            return None
+        final = file.path.with_name(file.path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
+        file.finish(final)
+        self._frames += file.frames
+        self._recorded_s += file.duration_us / 1e6
+        self._bytes += file.size_bytes
+        return SegmentEnd(
+            segment_id=self._segment_id,
+            path=final.relative_to(self._folder).as_posix(),
+            duration_us=file.duration_us,
+            frames=file.frames,
+            size_bytes=file.size_bytes,
+        )
+
+    def _end_us(self, end: SegmentEnd) -> int:
+        return self._segment_start_us + end.duration_us
+
+    def _new_path(self, run_id: int, at: datetime) -> Path:
+        folder = self._folder / "video" / f"{at:%Y-%m-%d}" / f"{at:%H}"
+        return folder / f"main-{run_id:06d}-{at:%H%M%S}{at.microsecond // 1000:03d}{OPEN_SUFFIX}"
+
+    def _refused(self, error: OSError | StorageError) -> None:
+        """The disk said no: keep what it holds, free the oldest, try again soon."""
+        code, cause = _disk_code(error)
+        self._log.error("recording stopped", code=code, detail=str(error))
+        self._fault = (code, str(error))
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.abandon()
+        self._refused_until_mono_s = self._clock.monotonic_s() + DISK_RETRY_S
+        try:
+            self._retention.free_some()
+            self._salvage(file, cause)
+        except (OSError, StorageError) as second:
+            self._log.error("could not free space", detail=str(second))
+
+    def _salvage(self, file: SegmentFile | None, cause: str) -> None:
+        """Keep what was written of an abandoned segment and note the gap."""
+        run = self._run
+        if run is None or run.run_id is None:
+            return
+        end = None
+        if file is not None:
+            final = file.path.with_name(file.path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
+            file.path.rename(final)
+            end = SegmentEnd(
+                segment_id=self._segment_id,
+                path=final.relative_to(self._folder).as_posix(),
+                duration_us=file.duration_us,
+                frames=file.frames,
+                size_bytes=file.size_bytes,
+            )
+        gap_from_us = self._end_us(end) if end else micros(run.now)
+        self._index.end_run(run.run_id, cause, end, gap_from_us)
+        self._gaps += 1
+        run.run_id = None  # the same timeline goes on as a new run once the disk takes it
+
+
+class _Run:
+    """One run's mapping from media time to UTC: the first frame's arrival, then media time."""
+
+    def __init__(self, start: RunStart) -> None:
+        self.start = start
+        self.run_id: int | None = None
+        self.now = start.at
+        self._first_dts: int | None = None
+        self._anchor = start.at
+
+    def place(self, packet: Packet[VideoStream], arrived_at: datetime) -> None:
+        """Set `now` to this packet's time."""
+        assert packet.dts is not None  # noqa: S101 - the session drops packets without
+        assert packet.time_base is not None  # noqa: S101 - set by the demuxer
+        if self._first_dts is None:
+            self._first_dts, self._anchor = packet.dts, arrived_at
+        media_s = float((packet.dts - self._first_dts) * packet.time_base)
+        self.now = self._anchor + timedelta(seconds=media_s)
+
+
+def _disk_code(error: OSError | StorageError) -> tuple[str, str]:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error):
+        return "storage.full", "disk-full"
+    return "storage.error", "disk-error"

@@ -1,0 +1,69 @@
+"""After a crash or power cut: what the open segments really hold, and the gap that was left."""
+
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from agent.buffer.index import Index, SegmentEnd
+from agent.buffer.segment_file import OPEN_SUFFIX, sync_folder
+from agent.core import log
+
+KILLED, POWER_CUT = "agent-killed", "box-restarted"
+
+
+def recover(folder: Path, index: Index, boot_id: str) -> str | None:
+    """Close every segment a crash left open and note the gap; return its cause, if there is one."""
+    the_log = log.get("buffer.recovery")
+    for segment_id, _, relative, _ in index.open_segments():
+        end = _salvage(folder, segment_id, relative)
+        index.recover_segment(end)
+        the_log.warning("segment recovered", path=end.path, frames=end.frames)
+    _remove_strays(folder, the_log)
+    return index.recover_gap(boot_id, KILLED, POWER_CUT)
+
+
+def probe(path: Path) -> tuple[int, int]:
+    """Return (frames, duration_us) of what can be read of a segment; (0, 0) when nothing can."""
+    frames, first, last, ticks = 0, None, 0, 0
+    try:
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            for packet in container.demux(stream):
+                if packet.dts is None or packet.size == 0:
+                    continue
+                if first is None:
+                    first = packet.dts
+                else:
+                    ticks = packet.dts - first - last
+                last = packet.dts - first
+                frames += 1
+            base = stream.time_base
+    except (FFmpegError, OSError, IndexError):
+        base = None  # a torn last fragment: what was counted until here plays
+    if not frames or base is None:
+        return (0, 0)
+    return frames, round((last + ticks) * base * 1_000_000)
+
+
+def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:
+    path = folder / relative
+    frames, duration_us = probe(path) if path.exists() else (0, 0)
+    final = path.with_name(path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
+    if frames:
+        path.rename(final)
+        sync_folder(final.parent)
+    else:
+        path.unlink(missing_ok=True)
+        renamed_before_the_crash = final.exists()
+        if renamed_before_the_crash:
+            frames, duration_us = probe(final)
+    size = final.stat().st_size if final.exists() else 0
+    return SegmentEnd(segment_id, final.relative_to(folder).as_posix(), duration_us, frames, size)
+
+
+def _remove_strays(folder: Path, the_log: log.Logger) -> None:
+    """Files that were begun but never reached the index hold at most one fragment."""
+    for path in (folder / "video").rglob(f"*{OPEN_SUFFIX}"):
+        the_log.warning("stray segment removed", path=path.name)
+        path.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""One fragmented MP4 file: written by packet copy, playable at every moment.
+
+500 ms fragments; `os.write` of our own instead of libav's file access, so that a full disk is an
+`OSError` with its errno and every byte is counted.
+"""
+
+import contextlib
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+_MUX_OPTIONS = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof",
+    "frag_duration": "500000",
+    "flush_packets": "1",
+}
+
+OPEN_SUFFIX = ".open.mp4"
+
+
+class SegmentFile:
+    """A segment being written. Only the thread that made it calls it, but for `sync`."""
+
+    def __init__(self, path: Path, template: VideoStream) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        self.size_bytes = 0
+        self.frames = 0
+        self._base_dts: int | None = None
+        self._last_dts = 0
+        self._frame_ticks = 0
+        assert template.time_base is not None  # noqa: S101 - known once the stream is open
+        self._time_base: Fraction = template.time_base
+        try:
+            self._container = av.open(self, "w", format="mp4", options=_MUX_OPTIONS)
+            self._stream = self._container.add_stream_from_template(template)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def write(self, data: bytes) -> int:
+        """Take the muxer's bytes (called by libav). Raises `OSError`."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self.size_bytes += len(data)
+        return len(data)
+
+    def mux(self, packet: Packet[VideoStream]) -> None:
+        """Copy one packet in; its times become relative to the segment's start."""
+        assert packet.dts is not None  # noqa: S101 - the session drops packets without
+        if self._base_dts is None:
+            self._base_dts = packet.dts
+        else:
+            self._frame_ticks = packet.dts - self._base_dts - self._last_dts
+        self._last_dts = packet.dts - self._base_dts
+        packet.pts = (packet.pts if packet.pts is not None else packet.dts) - self._base_dts
+        packet.dts = self._last_dts
+        packet.stream = self._stream
+        self._container.mux(packet)
+        self.frames += 1
+
+    @property
+    def duration_us(self) -> int:
+        """Media time from the first frame to the end of the last one."""
+        if not self.frames:
+            return 0
+        return round((self._last_dts + self._frame_ticks) * self._time_base * 1_000_000)
+
+    def sync(self) -> None:
+        """Push what is written to the medium. Safe from another thread; raises `OSError`."""
+        os.fdatasync(self._fd)
+
+    def finish(self, final_path: Path) -> None:
+        """Write the rest, fsync, rename into place, fsync the folder. Raises `OSError`."""
+        try:
+            self._container.close()
+            os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
+        self.path.rename(final_path)
+        sync_folder(final_path.parent)
+
+    def abandon(self) -> None:
+        """Close without promising anything: the disk refused. What was written stays."""
+        with contextlib.suppress(av.FFmpegError, OSError):  # the very fault that made us give up
+            self._container.close()
+        os.close(self._fd)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in `folder` durable. Raises `OSError`."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
