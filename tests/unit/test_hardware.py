@@ -114,5 +114,5 @@ def test_the_simulated_board_says_it_is_one():
 
 
 def test_a_board_can_not_be_claimed_by_hand(tmp_path):
-    with pytest.raises(ValueError, match="recognised"):
+    with pytest.raises(ValueError, match="auto"):
         pick_board(tmp_path, kind="raspberry-pi")
