@@ -1,0 +1,143 @@
+"""One RTSP client of the simulated camera: answers its requests, ties it to a live stream.
+
+Synchronous throughout (an asyncio protocol): nothing here ever waits, so no task per client.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from agent.simulators.camera.digest import Credentials, DigestGate
+from agent.simulators.camera.faults import Faults
+from agent.simulators.camera.live_stream import LiveStream, Viewer
+from agent.simulators.camera.rtsp_messages import (
+    Request,
+    Response,
+    RtspSyntaxError,
+    take_request,
+)
+
+SESSION_TIMEOUT_S = 60
+
+_CHANNELS = re.compile(r"interleaved=(\d{1,3})")
+
+
+class RtspConnection(asyncio.Protocol):
+    """State of one TCP connection: at most one session with one stream, as video-only needs."""
+
+    def __init__(
+        self,
+        streams: Mapping[str, LiveStream],
+        credentials: Credentials,
+        faults: Faults,
+        connections: set["RtspConnection"],
+    ) -> None:
+        self._streams, self._faults, self._connections = streams, faults, connections
+        self._gate = DigestGate(credentials)
+        self._buffer = bytearray()
+        self._session_id = secrets.token_hex(8)
+        self._stream: LiveStream | None = None
+        self._viewer: Viewer | None = None
+        self._methods: dict[str, Callable[[Request], Response | None]] = {
+            "OPTIONS": self._options,
+            "DESCRIBE": self._describe,
+            "SETUP": self._set_up,
+            "PLAY": self._play,
+            "GET_PARAMETER": self._get_parameter,
+            "TEARDOWN": self._tear_down,
+        }
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._connections.discard(self)
+        self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while (request := take_request(self._buffer)) is not None:
+                self._answer(request)
+        except RtspSyntaxError:
+            self._transport.write(Response(400).encode("0"))
+            self._transport.close()
+
+    def drop(self) -> None:
+        """Cut the connection without a word, as a pulled plug does."""
+        self._transport.abort()
+
+    def _answer(self, request: Request) -> None:
+        response = self._respond(request)
+        if response is not None and not self._faults.stall:
+            self._transport.write(response.encode(request.headers.get("cseq", "0")))
+
+    def _respond(self, request: Request) -> Response | None:
+        method = self._methods.get(request.method)
+        if method is None:
+            return Response(501)
+        open_to_all = request.method == "OPTIONS"
+        if not open_to_all and not self._gate.admits(
+            request.method, request.headers.get("authorization", "")
+        ):
+            return Response(401, {"WWW-Authenticate": self._gate.challenge})
+        return method(request)
+
+    def _options(self, _: Request) -> Response:
+        return Response(headers={"Public": ", ".join(self._methods)})
+
+    def _describe(self, request: Request) -> Response | None:
+        if self._faults.hang_describe:
+            return None
+        stream = self._streams.get(request.stream_name)
+        if stream is None:
+            return Response(404)
+        headers = {
+            "Content-Base": request.uri.rstrip("/") + "/",
+            "Content-Type": "application/sdp",
+        }
+        return Response(headers=headers, body=stream.media.sdp())
+
+    def _set_up(self, request: Request) -> Response:
+        stream = self._streams.get(request.stream_name)
+        if stream is None:
+            return Response(404)
+        transport = request.headers.get("transport", "")
+        if "RTP/AVP/TCP" not in transport:
+            return Response(461)
+        found = _CHANNELS.search(transport)
+        channel = int(found[1]) if found else 0
+        if channel > 254:
+            return Response(400)
+        self._leave()
+        self._stream, self._viewer = stream, Viewer(self._transport, channel)
+        answer = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1};ssrc={stream.ssrc:08X}"
+        session = f"{self._session_id};timeout={SESSION_TIMEOUT_S}"
+        return Response(headers={"Transport": answer, "Session": session})
+
+    def _play(self, request: Request) -> Response:
+        if self._stream is None or self._viewer is None or not self._is_own_session(request):
+            return Response(454)
+        self._stream.add(self._viewer)
+        return Response(headers={"Session": self._session_id, "Range": "npt=now-"})
+
+    def _get_parameter(self, request: Request) -> Response:
+        return Response() if self._is_own_session(request) else Response(454)
+
+    def _tear_down(self, request: Request) -> Response:
+        if not self._is_own_session(request):
+            return Response(454)
+        self._leave()
+        return Response()
+
+    def _is_own_session(self, request: Request) -> bool:
+        given = request.headers.get("session", self._session_id)
+        return given.partition(";")[0].strip() == self._session_id
+
+    def _leave(self) -> None:
+        if self._stream is not None and self._viewer is not None:
+            self._stream.remove(self._viewer)
+        self._stream = self._viewer = None
