@@ -1,0 +1,24 @@
+"""Addresses a camera reports, made reachable: behind NAT or a moved port they are often wrong."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+
+def repair_service_url(reported: str, reached: str) -> str:
+    """Return `reported` with scheme, host and port of `reached`, the address that did answer."""
+    said, known = urlsplit(reported.strip()), urlsplit(reached)
+    return urlunsplit(
+        (known.scheme, _host_and_port(known.netloc), said.path or "/", said.query, "")
+    )
+
+
+def repair_stream_url(reported: str, reached: str) -> str:
+    """Return an RTSP address with the host of `reached`, its own port, and no user or password."""
+    said, known = urlsplit(reported.strip()), urlsplit(reached)
+    host = known.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    netloc = f"{host}:{said.port}" if said.port else host
+    return urlunsplit((said.scheme, netloc, said.path, said.query, ""))
+
+
+def _host_and_port(netloc: str) -> str:
+    return netloc.rpartition("@")[2]

@@ -1,0 +1,230 @@
+"""The gate to one camera's control side: the asyncio face that the core process uses.
+
+Questions and moves go through one thread per camera, one after the other, so a dead camera delays
+nobody else; a newer move takes the place of one still waiting. Stop has its own thread and
+connection (`agent.cameras.ptz_stopper`). The backend is built at the first call, in the thread.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from agent.cameras.port import (
+    MAX_MOVE_S,
+    CameraBadResponse,
+    CameraControl,
+    CameraFailure,
+    CameraUnreachable,
+    DeviceFacts,
+    Login,
+    PtzPosition,
+)
+from agent.cameras.ptz_stopper import PtzStopper
+from agent.cameras.streams import CameraStreams, choose
+from agent.core.clock import Clock, wait_s
+from agent.core.errors import CameraError, CommandError
+from agent.core.log import get
+
+ANSWER_S = 20.0
+_VERIFY_S = 3.0
+_LOOKS = 6  # at each round of verifying a stop; motors need time to slow down
+_LOOK_PAUSE_S = 0.1
+_ROUNDS = 2
+
+T = TypeVar("T")
+
+
+class MoveResult(StrEnum):
+    """What became of a move."""
+
+    SENT = "sent"
+    REPLACED = "replaced"  # a newer move or a stop came before it was sent
+    STOPPED = "stopped"  # a stop came while it was being sent, and was sent again after it
+
+
+class StopResult(StrEnum):
+    """What is known after the camera took a Stop."""
+
+    VERIFIED = "verified"  # the camera says that it stands
+    UNVERIFIED = "unverified"  # it does not tell, or a new move began
+
+
+@dataclass(slots=True)
+class _Move:
+    pan: float
+    tilt: float
+    zoom: float
+    timeout_s: float
+    done: Future[MoveResult] = field(default_factory=Future)
+
+
+class CameraGate:
+    """One camera. All methods raise `CameraFailure` (or another `CameraError`) when it can't."""
+
+    def __init__(
+        self,
+        control_factory: Callable[[], CameraControl],
+        clock: Clock,
+        *,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._factory, self._clock, self._answer_s = control_factory, clock, answer_s
+        self._building = threading.Lock()
+        self._built: CameraControl | None = None
+        self._lane = ThreadPoolExecutor(1, thread_name_prefix="camera-gate")
+        self._stopper = PtzStopper(self._control, clock, self._verify_later)
+        self._moves = threading.Lock()
+        self._newest: _Move | None = None
+        self._move_waits = threading.Event()
+        self._log = get("cameras.gate")
+
+    async def facts(self) -> DeviceFacts:
+        """Log in and ask who the camera is."""
+        return await self._ask(lambda control: control.facts())
+
+    async def streams(self) -> CameraStreams:
+        """Choose main and sub by facts and return their addresses, without a login in them."""
+        return await self._ask(_find_streams)
+
+    async def position(self) -> PtzPosition:
+        """Ask where the camera looks."""
+        return await self._ask(lambda control: control.position())
+
+    async def move(self, pan: float, tilt: float, zoom: float, timeout_s: float) -> MoveResult:
+        """Move with velocities -1..1; stopped by us after `timeout_s` (at most 60) all the same."""
+        _check_move(pan, tilt, zoom, timeout_s)
+        move = _Move(pan, tilt, zoom, timeout_s)
+        self._put(move)
+        self._lane.submit(self._send_newest)
+        return await self._within_answer_s(move.done)
+
+    async def stop(self) -> StopResult:
+        """Stop at once, past everything that waits, then look whether the camera stands."""
+        self._put(None)
+        await self._within_answer_s(self._stopper.request())
+        looking = self._lane.submit(self._verify)
+        try:
+            async with asyncio.timeout(_VERIFY_S):
+                return await asyncio.wrap_future(looking)
+        except TimeoutError:  # a slow question is before us; the Stop itself was taken
+            return StopResult.UNVERIFIED
+
+    async def change_login(self, login: Login) -> None:
+        """Use another login from now on, without waiting for a back-off."""
+        await self._ask(lambda control: control.change_login(login))
+
+    async def close(self) -> None:
+        """Stop a camera that still moves for us, then give everything back."""
+        if self._stopper.is_armed:
+            try:
+                await self._within_answer_s(self._stopper.request())
+            except CameraError as error:
+                self._log.warning("stop at closing failed", code=error.code)
+        self._put(None)
+        self._stopper.close()
+        self._lane.shutdown(wait=False, cancel_futures=True)
+        if self._built is not None:
+            self._built.close()
+
+    def _control(self) -> CameraControl:
+        with self._building:
+            if self._built is None:
+                self._built = self._factory()
+            return self._built
+
+    async def _ask(self, question: Callable[[CameraControl], T]) -> T:
+        return await self._within_answer_s(self._lane.submit(lambda: question(self._control())))
+
+    async def _within_answer_s(self, future: Future[T]) -> T:
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise CameraUnreachable(f"no answer within {self._answer_s:.0f} s") from error
+
+    def _put(self, move: _Move | None) -> None:
+        """Let `move` be the next one sent; the one it replaces is told so."""
+        with self._moves:
+            older, self._newest = self._newest, move
+            if move is not None:
+                self._move_waits.set()
+        if older is not None and older.done.set_running_or_notify_cancel():
+            older.done.set_result(MoveResult.REPLACED)
+
+    def _send_newest(self) -> None:
+        with self._moves:  # a stop clears the move first, so either we see none or it sees us
+            move, self._newest = self._newest, None
+            stops_before = self._stopper.requested_total
+            self._move_waits.clear()
+        if move is None or not move.done.set_running_or_notify_cancel():
+            return
+        try:
+            self._control().move(move.pan, move.tilt, move.zoom, move.timeout_s)
+        except CameraError as error:
+            if isinstance(error, CameraFailure) and error.retryable:
+                self._stopper.request()  # it may have reached the camera all the same
+            move.done.set_exception(error)
+            return
+        if self._stopper.requested_total != stops_before:
+            self._stopper.request()  # that Stop may have reached the camera before this move
+            move.done.set_result(MoveResult.STOPPED)
+            return
+        self._stopper.arm(self._clock.monotonic_s() + move.timeout_s)
+        move.done.set_result(MoveResult.SENT)
+
+    def _verify_later(self) -> None:
+        try:
+            self._lane.submit(self._verify)
+        except RuntimeError:  # closed meanwhile
+            return
+
+    def _verify(self) -> StopResult:
+        """Look until the camera stands; stop it once more if it does not."""
+        for round_number in range(_ROUNDS):
+            if round_number:
+                self._log.warning("camera moves on after a stop; stopping again")
+                self._control().stop()
+            result = self._look()
+            if result is not None:
+                return result
+        raise CameraBadResponse("the camera goes on moving after Stop")
+
+    def _look(self) -> StopResult | None:
+        """Return what is seen of a stop, or None when the camera still moves after some looks."""
+        before: PtzPosition | None = None
+        for _ in range(_LOOKS):
+            try:
+                now = self._control().position()
+            except CameraError:
+                return StopResult.UNVERIFIED
+            if now.is_moving is None and now.pan is None and now.zoom is None:
+                return StopResult.UNVERIFIED
+            if now.is_moving is False or (now.is_moving is None and now == before):
+                return StopResult.VERIFIED
+            before = now
+            if self._stopper.is_armed or wait_s(self._move_waits, _LOOK_PAUSE_S):
+                return StopResult.UNVERIFIED
+        return None
+
+
+def _find_streams(control: CameraControl) -> CameraStreams:
+    main, sub = choose(control.profiles())
+    if main is None:
+        raise CameraBadResponse("the camera lists no video stream")
+    return CameraStreams(
+        main_url=control.stream_url(main.token),
+        main=main,
+        sub_url=control.stream_url(sub.token) if sub else None,
+        sub=sub,
+    )
+
+
+def _check_move(pan: float, tilt: float, zoom: float, timeout_s: float) -> None:
+    if not all(-1.0 <= velocity <= 1.0 for velocity in (pan, tilt, zoom)):
+        raise CommandError("command.bad_value", "a velocity must be between -1 and 1")
+    if not 0.0 < timeout_s <= MAX_MOVE_S:
+        raise CommandError("command.bad_value", f"a move takes 0 to {MAX_MOVE_S:.0f} seconds")

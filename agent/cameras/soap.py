@@ -1,0 +1,164 @@
+"""The SOAP line to one camera: finds the login the camera takes, stamps its time, judges answers.
+
+Order of trying: nothing, then HTTP digest when challenged, else a UsernameToken by the camera's
+own clock; what works is remembered. A refused password is tried once, then not again for
+`BACK_OFF_S`, because cameras lock users out. Safe for two threads at once. Core process.
+"""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from agent.cameras.bounded_http import Answer, BoundedHttp
+from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
+from agent.cameras.port import CameraClockSkew, CameraFailure, CameraWrongPassword, Login
+from agent.cameras.soap_answer import (
+    blames_time,
+    camera_time,
+    http_time,
+    lock_out,
+    problem_of,
+    refuses_login,
+)
+from agent.core.clock import Clock
+
+BACK_OFF_S = 300.0
+CALL_S = 5.0
+_CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
+_CONTENT_TYPE = "application/soap+xml; charset=utf-8"
+_DATE_QUESTION = (
+    f'<s:Envelope xmlns:s="{SOAP_NS}"><s:Body><GetSystemDateAndTime '
+    'xmlns="http://www.onvif.org/ver10/device/wsdl"/></s:Body></s:Envelope>'
+).encode()
+
+
+class _Way(Enum):
+    """How requests carry the login."""
+
+    OPEN = auto()
+    DIGEST = auto()
+    TOKEN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _CameraClock:
+    """The camera's UTC at one moment of ours, counted on monotonic: our own jumps don't matter."""
+
+    at: datetime
+    mono_s: float
+    is_measured: bool
+
+    def now(self, clock: Clock) -> datetime:
+        return self.at + timedelta(seconds=clock.monotonic_s() - self.mono_s)
+
+
+class SoapLink:
+    """One camera's line. `device_url` is the address that is known to answer."""
+
+    def __init__(
+        self, device_url: str, login: Login, clock: Clock, *, call_s: float = CALL_S
+    ) -> None:
+        self.device_url = device_url
+        self._http = BoundedHttp(clock)
+        self._clock, self._call_s = clock, call_s
+        self._lock = threading.Lock()
+        self._has_spoken_soap = False
+        self.change_login(login)
+
+    def change_login(self, login: Login) -> None:
+        """Use `login` from now on and forget what the camera thought of the one before."""
+        with self._lock:
+            self._login = login
+            self._way = _Way.OPEN
+            self._challenge: DigestChallenge | None = None
+            self._camera_clock: _CameraClock | None = None
+            self._refusal: CameraFailure | None = None
+            self._refused_mono_s = 0.0
+
+    def call(self, url: str, envelope: bytes, content_type: str = _CONTENT_TYPE) -> Answer:
+        """Send one envelope and return the camera's good answer; any other is a `CameraFailure`."""
+        self._check_back_off()
+        way = self._way
+        answer = self._send(url, envelope, content_type, way)
+        if refuses_login(answer):
+            with self._lock:
+                self._check_back_off()
+                answer = self._log_in(url, envelope, content_type, way, answer)
+        problem = problem_of(answer, has_spoken_soap=self._has_spoken_soap)
+        if problem is not None:
+            raise problem
+        self._has_spoken_soap = True
+        return answer
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _send(self, url: str, envelope: bytes, content_type: str, way: _Way) -> Answer:
+        headers = {
+            "Content-Type": content_type,
+            "Accept-Encoding": "identity",
+            "User-Agent": "Poleside",
+        }
+        if way is _Way.DIGEST and self._challenge is not None:
+            headers["Authorization"] = self._challenge.authorization(self._login, url)
+        elif way is _Way.TOKEN and self._camera_clock is not None:
+            envelope = with_username_token(
+                envelope, self._login, self._camera_clock.now(self._clock)
+            )
+        return self._http.post(url, envelope, headers, timeout_s=self._call_s)
+
+    def _log_in(
+        self, url: str, envelope: bytes, content_type: str, tried: _Way, refused: Answer
+    ) -> Answer:
+        """Try the login the one way the refusal asks for, unless just that was refused."""
+        if not self._login.username:
+            raise CameraWrongPassword("the camera wants a user name and password")
+        challenge = DigestChallenge.best_of(refused.challenges)
+        if challenge is not None:  # a fresh nonce is worth a try even when one was just refused
+            self._way, self._challenge = _Way.DIGEST, challenge
+        elif not self._find_camera_clock(refused) and tried is _Way.TOKEN:
+            raise self._refuse(refused)
+        else:
+            self._way = _Way.TOKEN
+        answer = self._send(url, envelope, content_type, self._way)
+        if refuses_login(answer):
+            raise self._refuse(answer)
+        return answer
+
+    def _find_camera_clock(self, refused: Answer) -> bool:
+        """Measure the camera's clock: asked, by HTTP `Date`, else ours. Say whether it is news."""
+        old = self._camera_clock
+        asked = self._send(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, _Way.OPEN)
+        at = camera_time(asked) or http_time(refused)
+        new = _CameraClock(
+            at or self._clock.utc_now(), self._clock.monotonic_s(), is_measured=at is not None
+        )
+        self._camera_clock = new
+        if old is None:
+            return True
+        step = new.now(self._clock) - old.now(self._clock)
+        return abs(step.total_seconds()) > _CLOCK_STEP_S
+
+    def _refuse(self, answer: Answer) -> CameraFailure:
+        clock = self._camera_clock
+        is_blind = self._way is _Way.TOKEN and clock is not None and not clock.is_measured
+        error: CameraFailure | None = lock_out(answer)
+        if error is None and (is_blind or blames_time(answer)):
+            error = CameraClockSkew("the camera refuses the login and does not tell its time")
+        if error is None:
+            error = CameraWrongPassword("the camera refuses user name or password")
+        self._way, self._challenge, self._camera_clock = _Way.OPEN, None, None
+        self._refusal, self._refused_mono_s = error, self._clock.monotonic_s()
+        return error
+
+    def _check_back_off(self) -> None:
+        """Raise the last refusal again while it is fresh, without asking the camera."""
+        refusal = self._refusal
+        if refusal is None:
+            return
+        left_s = self._refused_mono_s + BACK_OFF_S - self._clock.monotonic_s()
+        if left_s <= 0:
+            self._refusal = None
+            return
+        raise type(refusal)(f"{refusal.message}; next try in {left_s:.0f} s")

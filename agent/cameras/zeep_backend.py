@@ -1,0 +1,276 @@
+"""`CameraControl` over zeep and ONVIF's WSDL files (device, media 1, PTZ); our own transport.
+
+Imported only when the first ONVIF camera is spoken to, as zeep and lxml cost 20 MB. Runs in the
+threads of `agent.cameras.gate`. Nothing a camera says is trusted: each part may be missing.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import zeep
+import zeep.exceptions
+from lxml import etree
+
+from agent.cameras.address import repair_service_url, repair_stream_url
+from agent.cameras.bounded_http import Answer, within_s
+from agent.cameras.port import (
+    CameraBadResponse,
+    CameraNotSupported,
+    DeviceFacts,
+    Login,
+    PtzPosition,
+    StreamProfile,
+)
+from agent.cameras.soap import CALL_S, SoapLink
+from agent.cameras.wsdl_documents import LENIENT, document
+from agent.core.clock import Clock
+
+OPERATION_S = 15.0
+_DEVICE_NS = "http://www.onvif.org/ver10/device/wsdl"
+_MEDIA_NS = "http://www.onvif.org/ver10/media/wsdl"
+_PTZ_NS = "http://www.onvif.org/ver20/ptz/wsdl"
+_CAPABILITY_OF = {"Media": _MEDIA_NS, "PTZ": _PTZ_NS}
+_TCP_UNICAST = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
+# What zeep raises on answers that are XML but not the XML it expected.
+_MISREADINGS = (
+    zeep.exceptions.Error,
+    etree.LxmlError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Services:
+    device: Any
+    media: Any
+    ptz: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _PtzProfile:
+    token: str
+    has_zoom: bool
+
+
+class ZeepCamera:
+    """One camera. Connects by itself at the first call; an operation ends within `operation_s`."""
+
+    def __init__(
+        self,
+        device_url: str,
+        login: Login,
+        clock: Clock,
+        *,
+        call_s: float = CALL_S,
+        operation_s: float = OPERATION_S,
+    ) -> None:
+        self._link = SoapLink(device_url, login, clock, call_s=call_s)
+        self._clock, self._operation_s = clock, operation_s
+        self._connecting = threading.Lock()
+        self._services: _Services | None = None
+        self._ptz_profile: _PtzProfile | None = None
+        self._knows_stop = True
+
+    def facts(self) -> DeviceFacts:
+        with within_s(self._clock, self._operation_s):
+            services = self._connected()
+            info = _ask(services.device, "GetDeviceInformation")
+            return DeviceFacts(
+                manufacturer=_text(info, "Manufacturer"),
+                model=_text(info, "Model"),
+                firmware=_text(info, "FirmwareVersion"),
+                serial=_text(info, "SerialNumber"),
+                has_ptz=services.ptz is not None and self._find_ptz_profile() is not None,
+            )
+
+    def profiles(self) -> tuple[StreamProfile, ...]:
+        with within_s(self._clock, self._operation_s):
+            return tuple(_stream_profile(profile) for profile in self._raw_profiles())
+
+    def stream_url(self, profile_token: str) -> str:
+        with within_s(self._clock, self._operation_s):
+            media = self._connected().media
+            found = _ask(
+                media, "GetStreamUri", StreamSetup=_TCP_UNICAST, ProfileToken=profile_token
+            )
+            url = _text(found, "Uri")
+        if not url.lower().startswith(("rtsp://", "rtsps://")):
+            raise CameraBadResponse("the camera gives no RTSP address for its stream")
+        return repair_stream_url(url, self._link.device_url)
+
+    def move(self, pan: float, tilt: float, zoom: float, timeout_s: float) -> None:
+        with within_s(self._clock, self._operation_s):
+            ptz, profile = self._ptz()
+            velocity: dict[str, Any] = {"PanTilt": {"x": pan, "y": tilt}}
+            if profile.has_zoom or zoom:
+                velocity["Zoom"] = {"x": zoom}
+            _ask(
+                ptz,
+                "ContinuousMove",
+                ProfileToken=profile.token,
+                Velocity=velocity,
+                Timeout=f"PT{timeout_s:.3f}S",
+            )
+
+    def stop(self) -> None:
+        with within_s(self._clock, self._operation_s):
+            ptz, profile = self._ptz()
+            if self._knows_stop:
+                try:
+                    _ask(ptz, "Stop", ProfileToken=profile.token, PanTilt=True, Zoom=True)
+                except CameraNotSupported:
+                    self._knows_stop = False
+                except CameraBadResponse:
+                    pass  # an empty 200 or an odd fault: say it the other way too
+                else:
+                    return
+            self.move(0.0, 0.0, 0.0, 1.0)
+
+    def position(self) -> PtzPosition:
+        with within_s(self._clock, self._operation_s):
+            ptz, profile = self._ptz()
+            status = _ask(ptz, "GetStatus", ProfileToken=profile.token)
+            return _position(status)
+
+    def change_login(self, login: Login) -> None:
+        self._link.change_login(login)
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _connected(self) -> _Services:
+        services = self._services
+        if services is not None:
+            return services
+        with self._connecting:
+            if self._services is None:
+                self._services = self._connect()
+            return self._services
+
+    def _connect(self) -> _Services:
+        """Ask for the services both ways and unite them: some list PTZ in one answer only."""
+        device = self._service("devicemgmt.wsdl", f"{{{_DEVICE_NS}}}DeviceBinding", "")
+        urls, problem = {}, None
+        try:
+            urls.update(_service_urls(_ask(device, "GetServices", IncludeCapability=False)))
+        except (CameraNotSupported, CameraBadResponse) as error:
+            problem = error
+        try:
+            known = _capability_urls(_ask(device, "GetCapabilities", Category=["All"]))
+            urls.update({name: url for name, url in known.items() if name not in urls})
+        except (CameraNotSupported, CameraBadResponse) as error:
+            problem = problem or error
+        if _MEDIA_NS not in urls:
+            raise problem or CameraNotSupported("the camera offers no media service")
+        media = self._service("media.wsdl", f"{{{_MEDIA_NS}}}MediaBinding", urls[_MEDIA_NS])
+        ptz_url = urls.get(_PTZ_NS)
+        ptz = self._service("ptz.wsdl", f"{{{_PTZ_NS}}}PTZBinding", ptz_url) if ptz_url else None
+        return _Services(device, media, ptz)
+
+    def _service(self, wsdl: str, binding: str, url: str) -> Any:
+        new_client: Any = zeep.Client  # its signature has no types
+        client = new_client(document(wsdl), transport=_Transport(self._link), settings=LENIENT)
+        device_url = self._link.device_url
+        return client.create_service(
+            binding, repair_service_url(url, device_url) if url else device_url
+        )
+
+    def _raw_profiles(self) -> list[Any]:
+        found = _ask(self._connected().media, "GetProfiles") or []
+        return [profile for profile in found if _text(profile, "token")]
+
+    def _find_ptz_profile(self) -> _PtzProfile | None:
+        if self._ptz_profile is None:
+            for profile in self._raw_profiles():
+                configuration = _part(profile, "PTZConfiguration")
+                if configuration is not None:
+                    has_zoom = bool(_text(configuration, "DefaultContinuousZoomVelocitySpace"))
+                    self._ptz_profile = _PtzProfile(_text(profile, "token"), has_zoom)
+                    break
+        return self._ptz_profile
+
+    def _ptz(self) -> tuple[Any, _PtzProfile]:
+        services = self._connected()
+        profile = self._find_ptz_profile() if services.ptz is not None else None
+        if profile is None:
+            raise CameraNotSupported("the camera cannot be moved")
+        return services.ptz, profile
+
+
+class _Transport:
+    """What zeep sends through: envelopes go over our own line."""
+
+    def __init__(self, link: SoapLink) -> None:
+        self._link = link
+
+    def post_xml(self, address: str, envelope: Any, headers: dict[str, str]) -> Answer:
+        body: bytes = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
+        return self._link.call(address, body, headers["Content-Type"])
+
+
+def _ask(service: Any, operation: str, **parts: Any) -> Any:
+    try:
+        return service[operation](**parts)
+    except _MISREADINGS as error:
+        text = f"the answer to {operation} makes no sense ({type(error).__name__})"
+        raise CameraBadResponse(text) from error
+
+
+def _part(value: Any, *names: str) -> Any:
+    for name in names:
+        value = getattr(value, name, None)
+    return value
+
+
+def _text(value: Any, name: str) -> str:
+    found = getattr(value, name, None)
+    return str(found).strip() if found is not None else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _service_urls(services: Any) -> dict[str, str]:
+    return {
+        _text(service, "Namespace"): _text(service, "XAddr")
+        for service in services or []
+        if _text(service, "XAddr")
+    }
+
+
+def _capability_urls(capabilities: Any) -> dict[str, str]:
+    urls = {
+        namespace: _text(_part(capabilities, name), "XAddr")
+        for name, namespace in _CAPABILITY_OF.items()
+    }
+    return {namespace: url for namespace, url in urls.items() if url}
+
+
+def _stream_profile(profile: Any) -> StreamProfile:
+    encoder = _part(profile, "VideoEncoderConfiguration")
+    return StreamProfile(
+        token=_text(profile, "token"),
+        name=_text(profile, "Name"),
+        encoding=_text(encoder, "Encoding").upper(),
+        width_px=int(_number(_part(encoder, "Resolution", "Width")) or 0),
+        height_px=int(_number(_part(encoder, "Resolution", "Height")) or 0),
+        fps=_number(_part(encoder, "RateControl", "FrameRateLimit")) or 0.0,
+        gop=int(_number(_part(encoder, "H264", "GovLength")) or 0),
+    )
+
+
+def _position(status: Any) -> PtzPosition:
+    moves = [_text(_part(status, "MoveStatus"), axis).upper() for axis in ("PanTilt", "Zoom")]
+    known = [move for move in moves if move in ("IDLE", "MOVING")]
+    return PtzPosition(
+        pan=_number(_part(status, "Position", "PanTilt", "x")),
+        tilt=_number(_part(status, "Position", "PanTilt", "y")),
+        zoom=_number(_part(status, "Position", "Zoom", "x")),
+        is_moving="MOVING" in known if known else None,
+    )
