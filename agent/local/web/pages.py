@@ -1,0 +1,63 @@
+"""What both pages (the box's and the demo center's) are made of: a template, its words, JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from agent.core.redact import redact
+from agent.local.web.words import LANGUAGE_COOKIE, LANGUAGES, Words, language_of
+
+WEB_DIR = Path(__file__).parent
+STATIC_DIR = WEB_DIR / "static"
+WORDS_DIR = WEB_DIR / "words"
+TEMPLATE_DIR = WEB_DIR / "templates"
+
+_YEAR_S = 365 * 24 * 3600
+
+
+class Pages:
+    """Renders templates in the reader's language."""
+
+    def __init__(self, words: Mapping[str, Words], *template_dirs: Path) -> None:
+        self._words = words
+        self._templates = Environment(
+            loader=FileSystemLoader([*template_dirs, TEMPLATE_DIR]),
+            autoescape=True,
+            undefined=StrictUndefined,
+        )
+
+    def render(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+        """Return the page; a language chosen by the button is remembered in a cookie."""
+        language = language_of(request)
+        text = self._templates.get_template(template).render(
+            language=language,
+            other_language=next(other for other in LANGUAGES if other != language),
+            words=self._words[language],
+            **values,
+        )
+        response = HTMLResponse(text, headers={"vary": "accept-language, cookie"})
+        if request.query_params.get("lang") == language:
+            response.set_cookie(
+                LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="strict", path="/"
+            )
+        return response
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """Return `value` (structs welcome) as JSON with secrets hidden once more, to be sure."""
+    return plain_json(redact(msgspec.to_builtins(value)), status)
+
+
+def plain_json(value: Any, status: int = 200) -> Response:
+    """Return `value` as JSON, bytes as base64: for what holds pictures and no texts of others."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def not_found() -> Response:
+    """Return the one answer for "no such thing" and "nothing yet"."""
+    return json_answer({"error": "not-found"}, 404)

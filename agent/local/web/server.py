@@ -1,0 +1,77 @@
+"""Runs a page on a socket inside the caller's event loop: uvicorn with h11, quiet, no signals."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from agent.core.errors import PolesideError
+
+_MAX_CONNECTIONS = 64  # some phones and one wall screen; more gets 503 instead of our memory
+
+
+class PageError(PolesideError):
+    """The page can't be served."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process that runs us."""
+        yield
+
+
+def bind(listen: str) -> socket.socket:
+    """Return a socket bound to `host:port` (port 0: any free one).
+
+    Raises `PageError` when the address can't be had, where uvicorn would end the process.
+    """
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, int(port)))
+    except (OSError, ValueError, OverflowError) as error:
+        bound.close()
+        raise PageError(
+            "page.address",
+            f"the page can't listen on `{listen}`: {error}",
+            hint="set `page.listen` to a free `host:port`",
+            retryable=True,
+        ) from error
+    return bound
+
+
+async def serve(app: ASGIApp, listen: str | socket.socket, stop: asyncio.Event) -> None:
+    """Serve `app` until `stop` is set; open connections get two seconds to finish.
+
+    Raises `PageError` when the address can't be had.
+    """
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    with bind(listen) if isinstance(listen, str) else listen as bound:
+        async with asyncio.TaskGroup() as tasks:
+            ending = tasks.create_task(end())
+            await server.serve(sockets=[bound])
+            ending.cancel()

@@ -1,0 +1,94 @@
+// One camera's live picture with what the box found in that very frame drawn over it.
+// Every picture carries its age; an old one turns grey and says that it isn't live.
+
+import { draw, make, place, setText } from "./element.js";
+import { poll } from "./poll.js";
+import { duration, say, sayCode } from "./words.js";
+
+const EVERY_MS = 250;
+const STALE_S = 3;
+
+/** Make the element and keep it alive. `base` is "" or "/pole". */
+export function livePicture(base, camera) {
+  const view = new LiveView(camera);
+  const seen = new IntersectionObserver(([entry]) => { view.isVisible = entry.isIntersecting; });
+  seen.observe(view.root);
+  const path = `${base}/api/cameras/${encodeURIComponent(camera.camera_id)}/live`;
+  poll(
+    () => `${path}?have=${encodeURIComponent(view.pictureId)}`, EVERY_MS,
+    (live) => view.show(live), () => {}, () => view.isVisible,
+  );
+  setInterval(() => view.showAge(), EVERY_MS);
+  return view.root;
+}
+
+class LiveView {
+  constructor(camera) {
+    this.name = camera.name;
+    this.pictureId = "";
+    this.isVisible = true;
+    this.takenAtMs = null; // on this browser's monotonic clock
+    this.image = make("img", { alt: "" });
+    this.shapes = draw("svg", { class: "shapes", "aria-hidden": "true" });
+    this.tags = make("div", { class: "tags" });
+    this.age = make("span", { class: "age" });
+    this.empty = make("p", { class: "empty" }, say("no-picture"));
+    this.root = make("figure", { class: "picture waiting" },
+      this.image, this.shapes, this.tags, this.empty, this.age);
+  }
+
+  async show(live) {
+    if (live === null) return;
+    this.takenAtMs = performance.now() - live.age_s * 1000;
+    if (live.jpeg !== null) await this.showFrame(live);
+    this.showAge();
+  }
+
+  async showFrame(live) {
+    const image = make("img", {
+      alt: say("live-of", { name: this.name }), src: `data:image/jpeg;base64,${live.jpeg}`,
+      width: live.width_px, height: live.height_px,
+    });
+    await image.decode(); // so that picture and drawing change in the same paint
+    this.pictureId = live.picture_id;
+    this.image.replaceWith(image);
+    this.image = image;
+    this.root.style.aspectRatio = `${live.width_px} / ${live.height_px}`;
+    this.shapes.setAttribute("viewBox", `0 0 ${live.width_px} ${live.height_px}`);
+    this.shapes.replaceChildren(
+      ...live.zones.map((zone) => zoneShape(zone, live)),
+      ...live.objects.map((object) => objectShape(object, live)),
+    );
+    this.tags.replaceChildren(...live.objects.map(objectTag));
+  }
+
+  showAge() {
+    const ageS = this.takenAtMs === null ? null : (performance.now() - this.takenAtMs) / 1000;
+    const isLive = ageS !== null && ageS <= STALE_S;
+    this.root.classList.toggle("waiting", ageS === null);
+    this.root.classList.toggle("stale", ageS !== null && !isLive);
+    if (ageS === null) setText(this.age, "");
+    else if (isLive) setText(this.age, say("live-age", { s: ageS.toFixed(1) }));
+    else setText(this.age, say("not-live-age", { age: duration(ageS) }));
+  }
+}
+
+function zoneShape(zone, live) {
+  const points = zone.polygon.map(([x, y]) => `${x * live.width_px},${y * live.height_px}`).join(" ");
+  return draw("polygon", { points, class: zone.is_active ? "zone active" : "zone" });
+}
+
+function objectShape({ region, label }, live) {
+  return draw("rect", {
+    x: region.x * live.width_px, y: region.y * live.height_px,
+    width: region.width * live.width_px, height: region.height * live.height_px,
+    rx: 3, class: `object ${label === "person" ? "person" : "thing"}`,
+  });
+}
+
+function objectTag({ region, label, score }) {
+  const text = `${sayCode("label", label)} ${Math.round(score * 100)}%`;
+  const tag = make("span", { class: `tag ${label === "person" ? "person" : "thing"}` }, text);
+  if (region.y < 0.08) tag.classList.add("inside");
+  return place(tag, { left: Math.min(region.x, 0.8), top: region.y });
+}
