@@ -48,11 +48,11 @@ class StreamAddress:
 class PacketSink(Protocol):
     """Who takes a run's packets, in the session's own thread."""
 
-    def run_started(self, stream: VideoStream, facts: StreamFacts, first_mono_s: float) -> None: ...
+    def run_started(self, stream: VideoStream, facts: StreamFacts, /) -> None: ...
 
-    def packet(self, packet: VideoPacket, arrived_mono_s: float) -> None: ...
+    def packet(self, packet: VideoPacket, arrived_mono_s: float, /) -> None: ...
 
-    def run_ended(self, cause: str) -> None: ...
+    def run_ended(self, cause: str, /) -> None: ...
 
 
 class IngestSession:
@@ -77,6 +77,7 @@ class IngestSession:
         self._frames = self._bytes = self._connects = 0
         self._last_frame_mono_s: float | None = None
         self._fps = _RateMeter()
+        self.last_progress_mono_s = clock.monotonic_s()
 
     @property
     def status(self) -> StreamStatus:
@@ -101,6 +102,7 @@ class IngestSession:
     def run(self) -> None:
         """Thread body: until stopped, connect and hand packets on."""
         while not self._stop.is_set():
+            self._progressed()
             self._restart.clear()
             address = self._address()
             if address is None:  # ONVIF has not told the address yet
@@ -114,9 +116,13 @@ class IngestSession:
         self._backoff.reset()
         self._restart.set()
 
+    def _progressed(self) -> None:
+        self.last_progress_mono_s = self._clock.monotonic_s()
+
     def _wait(self, delay_s: float) -> None:
         until_s = self._clock.monotonic_s() + delay_s
         while not self._restart.is_set() and (left_s := until_s - self._clock.monotonic_s()) > 0:
+            self._progressed()
             if wait_s(self._stop, min(0.2, left_s)):
                 return
 
@@ -162,7 +168,7 @@ class IngestSession:
                     if not packet.is_keyframe:
                         continue
                     self._online(facts)
-                    self._sink.run_started(stream, facts, now_s)
+                    self._sink.run_started(stream, facts)
                     timeline.restart()
                     in_run = True
                 timeline.advance(packet, now_s)
@@ -177,6 +183,7 @@ class IngestSession:
         return cause
 
     def _count(self, packet: VideoPacket, now_s: float) -> None:
+        self.last_progress_mono_s = now_s
         self._frames += 1
         self._bytes += packet.size
         self._last_frame_mono_s = now_s

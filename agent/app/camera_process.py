@@ -1,0 +1,316 @@
+"""One camera's worker process: its memory (main stream) and its eyes (sub stream).
+
+Threads: main stream (packet copy to disk), sub stream (decode and look), disk sync, line to the
+core. The process's first thread beats and watches. A fault here costs this camera only.
+"""
+
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.app.child import SupervisorLink
+from agent.app.core_line import CORE_SOCKET, CoreLine
+from agent.app.eyes import Eyes
+from agent.buffer.index import Index
+from agent.buffer.reading import camera_folder
+from agent.buffer.recorder import Recorder
+from agent.buffer.recovery import recover
+from agent.buffer.retention import Retention
+from agent.core import log
+from agent.core.clock import Clock, SystemClock, boot_id, wait_s
+from agent.core.errors import StorageError
+from agent.detect.client import DETECT_SOCKET, DetectClient
+from agent.detect.manifest import load_manifest
+from agent.ingest.jpeg import encode_jpeg
+from agent.ingest.session import IngestSession, StreamAddress
+from agent.ingest.source import StreamFacts
+from agent.messages import worker
+from agent.messages.vision import HitState, RuleHit
+from agent.messages.worker import (
+    CameraStatus,
+    Hello,
+    HitAck,
+    HitReport,
+    PictureReply,
+    Retune,
+    TakePicture,
+    ToWorker,
+    UseStreams,
+)
+from agent.settings.load import data_dir_of
+from agent.settings.model import CameraSettings, Settings
+
+BEAT_S = 1.0
+STREAMS_FILE = "streams.json"
+LOCK_PATIENCE_S = 15.0
+
+
+def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
+    """Body of the process; returns its exit code."""
+    camera = settings.camera(camera_id)
+    assert camera is not None  # noqa: S101 - the process table was made from these settings
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the supervisor decides
+    clock = SystemClock()
+    folder = camera_folder(data_dir_of(settings), camera_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_worker_of(folder):
+        return CameraWorker(settings, camera, folder, link, clock, stop).run()
+
+
+class CameraWorker:
+    """Wires one camera's stages and watches its threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        camera: CameraSettings,
+        folder: Path,
+        link: SupervisorLink,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
+        self._stop, self._log = stop, log.get("camera")
+        data_dir = data_dir_of(settings)
+        self._index = Index(folder)
+        this_boot = boot_id()
+        if cause := recover(folder, self._index, this_boot):
+            self._log.warning("the last run did not end cleanly", cause=cause)
+        retention = Retention(folder, self._index, settings.buffer, clock)
+        self._recorder = Recorder(folder, self._index, retention, settings.buffer, clock, this_boot)
+        self._eyes = Eyes(
+            camera,
+            DetectClient(data_dir / "run" / DETECT_SOCKET, camera.camera_id, clock),
+            load_manifest(_model_folder(settings)).input,
+            self._on_hit,
+            clock,
+        )
+        self._streams = _Streams(camera, _read_streams(folder))
+        self._main = IngestSession(
+            "main",
+            self._streams.main,
+            _MainSink(self._recorder if camera.record else None),
+            clock,
+            stop,
+            stall_s=camera.stall_s,
+        )
+        self._sub = IngestSession(
+            "sub", self._streams.sub, self._eyes, clock, stop, stall_s=camera.stall_s
+        )
+        self._line_stop = threading.Event()
+        self._line = CoreLine(
+            data_dir / "run" / CORE_SOCKET,
+            Hello(camera_id=camera.camera_id, pid=os.getpid()),
+            self._index.waiting_hits,
+            self._on_message,
+            clock,
+        )
+        self._hits_total = 0
+
+    def run(self) -> int:
+        """Run until stopped or a thread dies."""
+        streams = [
+            self._thread("main", self._main.run),
+            self._thread("sub", self._sub.run),
+            self._thread("sync", lambda: self._recorder.keep_synced(self._stop)),
+        ]
+        line = self._thread("line", lambda: self._line.run(self._line_stop))
+        code = 0
+        while not wait_s(self._stop, BEAT_S):
+            if self._supervisor_is_gone() or not all(t.is_alive() for t in [*streams, line]):
+                code = 1
+                self._stop.set()
+            self._link.beat(self._ages_s())
+            self._line.put(self._status())
+        for thread in streams:
+            thread.join()
+        self._line.put(self._status())
+        self._line_stop.set()
+        line.join(timeout=3.0)
+        self._index.close()
+        return code
+
+    def _thread(self, name: str, body: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                body()
+            except Exception as error:  # noqa: BLE001 - the edge of a thread: say why, then end
+                self._log.error("thread failed", thread=name, exc_info=error)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _supervisor_is_gone(self) -> bool:
+        try:
+            while self._link.receive() is not None:
+                pass
+        except EOFError:
+            return True
+        return False
+
+    def _ages_s(self) -> dict[str, float]:
+        now_s = self._clock.monotonic_s()
+        return {
+            "main": now_s - self._main.last_progress_mono_s,
+            "sub": now_s - self._sub.last_progress_mono_s,
+        }
+
+    def _status(self) -> CameraStatus:
+        return CameraStatus(
+            camera_id=self._camera.camera_id,
+            main=self._main.status,
+            sub=self._sub.status,
+            recording=self._recorder.status,
+            detection=self._eyes.status,
+            hits_total=self._hits_total,
+        )
+
+    def _on_hit(self, hit: RuleHit) -> None:
+        """Keep what begins an incident before telling it; the rest is told only."""
+        payload = worker.encode(HitReport(hit=hit))
+        if hit.state is HitState.BEGAN:
+            self._hits_total += 1
+            with suppress(StorageError):  # a full disk must not stop the telling
+                self._index.keep_hit(hit.hit_id, hit.at, hit.mono_s, hit.state, payload)
+        self._line.put_encoded(payload)
+
+    def _on_message(self, message: ToWorker) -> None:
+        match message:
+            case HitAck():
+                with suppress(StorageError):  # it will be sent and acknowledged again
+                    self._index.ack_hit(message.hit_id)
+            case TakePicture():
+                self._line.put(self._picture(message))
+            case Retune():
+                camera = msgspec.json.decode(message.camera_json, type=CameraSettings)
+                self._camera = camera
+                self._eyes.retune(camera)
+            case UseStreams():
+                if self._streams.use(message):
+                    _write_streams(self._folder, message)
+                    self._main.restart()
+                    self._sub.restart()
+
+    def _picture(self, order: TakePicture) -> PictureReply:
+        view = self._eyes.view
+        if view.frame is None:
+            return PictureReply(request_id=order.request_id)
+        jpeg, width_px, height_px = encode_jpeg(view.frame, order.max_width_px, order.max_bytes)
+        return PictureReply(
+            request_id=order.request_id,
+            jpeg=jpeg,
+            width_px=width_px,
+            height_px=height_px,
+            taken_at=view.at,
+            taken_mono_s=view.mono_s,
+            objects=view.objects,
+        )
+
+
+class _MainSink:
+    """Joins the main stream's session and the recorder, which know nothing of each other."""
+
+    def __init__(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+
+    def run_started(self, stream: VideoStream, facts: StreamFacts) -> None:
+        if self._recorder is not None:
+            self._recorder.run_started(stream, facts.codec, (facts.width_px, facts.height_px))
+
+    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
+        if self._recorder is not None:
+            self._recorder.packet(packet, arrived_mono_s)
+
+    def run_ended(self, cause: str) -> None:
+        if self._recorder is not None:
+            self._recorder.run_ended(cause)
+
+
+class _Streams:
+    """Where the streams are: from the settings, else as ONVIF told, now or at an earlier start."""
+
+    def __init__(self, camera: CameraSettings, known: UseStreams | None) -> None:
+        self._camera, self._known = camera, known
+
+    def use(self, told: UseStreams) -> bool:
+        """Take ONVIF's addresses; return whether they are news."""
+        is_news = self._known != told
+        self._known = told
+        return is_news
+
+    def main(self) -> StreamAddress | None:
+        return self._address(self._camera.main_url or (self._known.main_url if self._known else ""))
+
+    def sub(self) -> StreamAddress | None:
+        """Return the sub stream; a camera that has only one is looked at through that."""
+        if self._camera.sub_url:
+            return self._address(self._camera.sub_url)
+        if self._known and self._known.sub_url:
+            return self._address(self._known.sub_url)
+        return self.main()
+
+    def _address(self, url: str) -> StreamAddress | None:
+        if not url:
+            return None
+        return StreamAddress(url, self._camera.username, self._camera.password)
+
+
+@dataclass(slots=True)
+class _only_worker_of:  # noqa: N801 - used as a context manager
+    """Hold the folder's lock: two workers of one camera would tear its index."""
+
+    folder: Path
+    handle: int = -1
+
+    def __enter__(self) -> None:
+        self.handle = os.open(self.folder / ".worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        waiting = threading.Event()
+        clock = SystemClock()
+        until_s = clock.monotonic_s() + LOCK_PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if clock.monotonic_s() > until_s:
+                    raise StorageError(
+                        "storage.in_use",
+                        f"Another process still writes {self.folder.name}.",
+                        hint="Stop the other agent; one box, one agent.",
+                        retryable=True,
+                    ) from error
+                wait_s(waiting, 0.1)
+            else:
+                return
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.handle)
+
+
+def _model_folder(settings: Settings) -> Path | None:
+    return Path(settings.detector.model) if settings.detector.model else None
+
+
+def _read_streams(folder: Path) -> UseStreams | None:
+    try:
+        return msgspec.json.decode((folder / STREAMS_FILE).read_bytes(), type=UseStreams)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write_streams(folder: Path, told: UseStreams) -> None:
+    scratch = folder / f"{STREAMS_FILE}.tmp"
+    with suppress(OSError):
+        scratch.write_bytes(msgspec.json.encode(told))
+        scratch.replace(folder / STREAMS_FILE)

@@ -1,0 +1,109 @@
+"""A camera worker's line to the core: status and rule hits out, orders in.
+
+The core may be away: hits that began an incident are already in `index.db` and are sent again on
+each new connection until the core acknowledges them; everything else is only the newest state.
+"""
+
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from agent.core import framing, log
+from agent.core.clock import Clock
+from agent.core.errors import PolesideError
+from agent.core.retry import Backoff
+from agent.messages import worker
+from agent.messages.worker import Hello, ToCore, ToWorker
+
+OUT_LIMIT = 200  # messages; when full the oldest is dropped and counted (hits are in index.db)
+CORE_SOCKET = "core.sock"
+
+
+class CoreLine:
+    """Connects, sends what is put, hands what comes to `on_message` (in the reader's thread)."""
+
+    def __init__(
+        self,
+        path: Path,
+        hello: Hello,
+        waiting: Callable[[], list[bytes]],
+        on_message: Callable[[ToWorker], None],
+        clock: Clock,
+    ) -> None:
+        self._path, self._hello, self._waiting = path, hello, waiting
+        self._on_message, self._clock = on_message, clock
+        self._out: queue.Queue[bytes] = queue.Queue(OUT_LIMIT)
+        self._log = log.get("core-line")
+        self._backoff = Backoff(0.1, 5.0)
+        self.dropped_total = 0
+        self.is_connected = False
+
+    def put(self, message: ToCore) -> None:
+        """Queue a message; with a full queue the oldest one gives way."""
+        self.put_encoded(worker.encode(message))
+
+    def put_encoded(self, payload: bytes) -> None:
+        """Queue an encoded message; with a full queue the oldest one gives way."""
+        while True:
+            try:
+                self._out.put_nowait(payload)
+            except queue.Full:
+                try:
+                    self._out.get_nowait()
+                    self.dropped_total += 1
+                except queue.Empty:
+                    continue
+            else:
+                return
+
+    def run(self, stop: threading.Event) -> None:
+        """Thread body: keep the line up until stopped."""
+        while not stop.is_set():
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                    sock.settimeout(5.0)
+                    sock.connect(str(self._path))
+                    self._talk(sock, stop)
+            except (OSError, PolesideError) as error:
+                self._log.debug("core is away", detail=str(error))
+            self.is_connected = False
+            stop.wait(self._backoff.next_s())
+
+    def _talk(self, sock: socket.socket, stop: threading.Event) -> None:
+        framing.send_message(sock, worker.encode(self._hello))
+        for body in self._waiting():
+            framing.send_message(sock, body)
+        self.is_connected = True
+        self._backoff.reset()
+        ended = threading.Event()
+        reader = threading.Thread(target=self._read, args=(sock, ended), name="core-reader")
+        reader.start()
+        try:
+            while not ended.is_set() and not (stop.is_set() and self._out.empty()):
+                try:
+                    payload = self._out.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                framing.send_message(sock, payload)
+        finally:
+            sock.shutdown(socket.SHUT_RDWR)
+            reader.join()
+
+    def _read(self, sock: socket.socket, ended: threading.Event) -> None:
+        try:
+            while True:
+                try:
+                    payload = framing.recv_message(sock)
+                except TimeoutError:
+                    continue
+                if payload is None:
+                    return
+                self._on_message(worker.decode_to_worker(payload))
+        except (OSError, PolesideError, msgspec.MsgspecError) as error:
+            self._log.debug("line ended", detail=str(error))
+        finally:
+            ended.set()

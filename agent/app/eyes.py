@@ -1,0 +1,210 @@
+"""How a frame becomes a rule hit: sub stream -> motion -> detector -> tracker -> rules.
+
+The sink of one camera's sub stream; called by that stream's thread in the camera worker. It sheds
+rather than lags: one question to the detector at a time, at most `detect_fps`, and without motion
+only now and then while somebody is known to be there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import av
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.contract.events import MAX_THUMBNAIL_BYTES
+from agent.core import log
+from agent.core.clock import Clock, utc_at
+from agent.core.ids import new_ulid
+from agent.detect.client import DetectClient
+from agent.detect.letterbox import FrameScaler
+from agent.detect.manifest import InputSpec
+from agent.detect.motion import MotionGate, luma_of
+from agent.detect.tracker import Tracker
+from agent.ingest.jpeg import encode_jpeg
+from agent.ingest.source import StreamFacts
+from agent.messages.vision import HitState, RuleChange, RuleHit, TrackedObject
+from agent.messages.worker import DetectionStatus
+from agent.rules.build import build
+from agent.settings.model import CameraSettings
+
+LINGER_S = 2.0  # keep looking at full rate so long after the last motion
+STILL_LOOK_EVERY_S = 1.0  # somebody stands still: look this often
+IDLE_LOOK_EVERY_S = 10.0  # nothing moves, nobody known: look all the same, now and then
+MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
+
+HitSink = Callable[[RuleHit], None]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The newest frame and what was known of it. `frame` is None before the first."""
+
+    frame: av.VideoFrame | None = None
+    at: datetime | None = None
+    mono_s: float = 0.0
+    objects: tuple[TrackedObject, ...] = ()
+
+
+class _Counters:
+    def __init__(self) -> None:
+        self.frames = self.motion = self.asked = self.answered = self.shed = self.objects = 0
+
+
+class RuleLike(Protocol):
+    """What the eyes need of a rule."""
+
+    def update(self, tracks: tuple[TrackedObject, ...], at_s: float) -> list[RuleChange]: ...
+
+
+class Eyes:
+    """Looks at one camera. `view` and `status` may be read from any thread."""
+
+    def __init__(
+        self,
+        camera: CameraSettings,
+        client: DetectClient,
+        spec: InputSpec,
+        on_hit: HitSink,
+        clock: Clock,
+    ) -> None:
+        self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
+        self._scaler = FrameScaler(spec)
+        self._log = log.get("eyes")
+        self.view = View()
+        self._count = _Counters()
+        self._since = clock.utc_now()
+        self._state = "off"
+        self._next_camera: CameraSettings | None = None
+        self._rules = build(camera.rules)
+        self._bad_frames = 0
+        self._model: str | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """A new timeline: tracks and background of the old one mean nothing."""
+        self._gate, self._tracker = MotionGate(), Tracker()
+        self._moved_s = self._looked_s = float("-inf")
+        self._tracks: tuple[TrackedObject, ...] = ()
+
+    def retune(self, camera: CameraSettings) -> None:
+        """Take new rules and rates over at the next frame. May be called from any thread."""
+        self._next_camera = camera
+
+    # The sink
+
+    def run_started(self, stream: VideoStream, _facts: StreamFacts) -> None:
+        context = stream.codec_context
+        context.thread_count = 1
+        context.thread_type = "NONE"
+        self._forget()
+
+    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            self._bad_frames += 1
+            if self._bad_frames >= MAX_BAD_FRAMES:
+                self._bad_frames = 0
+                raise
+            return
+        for frame in frames:
+            self._bad_frames = 0
+            self._look(frame, arrived_mono_s)
+
+    def run_ended(self, _cause: str) -> None:
+        self._tracks = ()
+
+    @property
+    def status(self) -> DetectionStatus:
+        """Return what was looked at, asked and shed so far."""
+        state = self._state_now()
+        if state != self._state:
+            self._state, self._since = state, self._clock.utc_now()
+        count = self._count
+        return DetectionStatus(
+            state=state,
+            since=self._since,
+            frames_total=count.frames,
+            motion_frames_total=count.motion,
+            asked_total=count.asked,
+            answered_total=count.answered,
+            shed_total=count.shed,
+            objects_total=count.objects,
+        )
+
+    def _state_now(self) -> str:
+        if not self._camera.detect:
+            return "off"
+        return "ready" if self._client.state == "ready" else "motion-only"
+
+    # One frame
+
+    def _look(self, frame: av.VideoFrame, mono_s: float) -> None:
+        self._take_over_settings()
+        self._count.frames += 1
+        moves = self._gate.update(luma_of(frame)).active
+        if moves:
+            self._count.motion += 1
+            self._moved_s = mono_s
+        if self._camera.detect and self._is_due(mono_s):
+            self._looked_s = mono_s
+            self._ask(frame, mono_s)
+        self.view = View(frame, utc_at(self._clock, mono_s), mono_s, self._tracks)
+
+    def _is_due(self, mono_s: float) -> bool:
+        if mono_s - self._moved_s <= LINGER_S:
+            every_s = 1.0 / self._camera.detect_fps
+        elif self._tracks:
+            every_s = STILL_LOOK_EVERY_S
+        else:
+            every_s = IDLE_LOOK_EVERY_S
+        return mono_s - self._looked_s >= every_s * 0.9  # frames come a little early, too
+
+    def _ask(self, frame: av.VideoFrame, mono_s: float) -> None:
+        self._count.asked += 1
+        reply = self._client.detect(self._scaler.to_detector_input(frame), self._count.frames)
+        if reply is None:  # not known is not the same as nobody there: the rules hear nothing
+            self._count.shed += 1
+            return
+        self._count.answered += 1
+        self._count.objects += len(reply.detections)
+        self._model = reply.model
+        self._tracks = tuple(self._tracker.update(reply.detections, mono_s))
+        for rule in self._rules:
+            for change in rule.update(self._tracks, mono_s):
+                self._on_hit(self._hit(change, frame, mono_s))
+
+    def _hit(self, change: RuleChange, frame: av.VideoFrame, mono_s: float) -> RuleHit:
+        at = utc_at(self._clock, mono_s)
+        jpeg, width_px, height_px = None, 0, 0
+        if change.state is HitState.BEGAN:
+            jpeg, width_px, height_px = encode_jpeg(frame, 480, MAX_THUMBNAIL_BYTES)
+        return RuleHit(
+            hit_id=new_ulid(at),
+            camera_id=self._camera.camera_id,
+            rule_id=change.rule_id,
+            kind="intrusion",
+            state=change.state,
+            at=at,
+            mono_s=mono_s,
+            tq=self._clock.quality(),
+            objects=change.objects,
+            picture_jpeg=jpeg,
+            picture_width_px=width_px,
+            picture_height_px=height_px,
+            reason=change.reason,
+            model=self._model,
+        )
+
+    def _take_over_settings(self) -> None:
+        camera, self._next_camera = self._next_camera, None
+        if camera is None:
+            return
+        if camera.rules != self._camera.rules:
+            self._rules = build(camera.rules)
+        self._camera = camera
+        self._log.info("settings taken over", rules=[rule.rule_id for rule in camera.rules])

@@ -1,0 +1,315 @@
+"""Starts the process table, keeps it alive, and tells systemd the truth. Nothing else.
+
+Single-threaded and without asyncio, so that forking is safe. A child that dies is started again
+after a back-off; one that says nothing is killed; one that dies again and again is quarantined and
+tried now and then. When the supervisor dies its children get SIGTERM from the kernel.
+"""
+
+import gc
+import os
+import selectors
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.app.child import SupervisorLink, die_with_parent
+from agent.app.process import ManagedProcess
+from agent.app.process_table import ProcessSpec, process_table
+from agent.core import log, notify
+from agent.core.clock import Clock
+from agent.core.errors import SettingsError
+from agent.messages import supervision
+from agent.messages.supervision import (
+    MAX_MESSAGE_BYTES,
+    Beat,
+    Configure,
+    Processes,
+    ProcessReport,
+    Reload,
+)
+from agent.settings import load
+from agent.settings.diff import diff
+from agent.settings.model import Settings
+
+TICK_S = 0.5
+REPORT_EVERY_S = 5.0
+STOP_PATIENCE_S = 10.0
+PROCESSES_FILE = "run/processes.json"
+
+
+class Supervisor:
+    """Runs until SIGTERM or SIGINT; `run` returns the exit code."""
+
+    def __init__(self, settings: Settings, table: dict[str, Any], clock: Clock) -> None:
+        self._settings, self._table, self._clock = settings, table, clock
+        self._data_dir = load.data_dir_of(settings)
+        self._log = log.get("supervisor")
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[str, ManagedProcess] = {}
+        self._stopping_since: float | None = None
+        self._reported_at_s = 0.0
+        self._is_ready = False
+        self._notifier = notify.Notifier.from_environment()
+
+    def run(self) -> int:
+        """Start everything and supervise it until told to stop."""
+        wakeup = self._catch_signals()
+        self._preload()
+        for spec in process_table(self._settings):
+            self._add(spec)
+        self._log.info("started", processes=list(self._children), pid=os.getpid())
+        while self._children:
+            for key, _ in self._selector.select(TICK_S):
+                if key.fileobj is wakeup:
+                    wakeup.recv(4096)
+                else:
+                    self._hear(key.data)
+            self._reap()
+            self._tend()
+            self._report()
+        self._log.info("stopped")
+        return 0
+
+    # Signals and forking
+
+    def _catch_signals(self) -> socket.socket:
+        ours, kernels = socket.socketpair()
+        for sock in (ours, kernels):
+            sock.setblocking(False)
+        signal.set_wakeup_fd(kernels.fileno())
+        self._kernels = kernels  # kept open: the signal machinery writes to it
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop_signal)
+        self._selector.register(ours, selectors.EVENT_READ)
+        return ours
+
+    def _on_stop_signal(self, *_: object) -> None:
+        if self._stopping_since is None:
+            self._stopping_since = self._clock.monotonic_s()
+
+    def _preload(self) -> None:
+        """Load what the forked children share, then freeze it so that they don't copy pages."""
+        import agent.app.camera_process  # noqa: F401, PLC0415 - PyAV and numpy, used after fork
+
+        gc.collect()
+        gc.freeze()
+
+    def _add(self, spec: ProcessSpec) -> None:
+        self._children[spec.name] = ManagedProcess(spec, self._clock)
+        self._start(self._children[spec.name])
+
+    def _start(self, child: ManagedProcess) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            if child.spec.body is not None:
+                pid = self._fork(child.spec, ours, theirs)
+            else:
+                pid = _spawn(child.spec.module, theirs)
+        except OSError as error:
+            ours.close()
+            self._log.error("could not start", name=child.spec.name, detail=str(error))
+            child.failed_to_start(str(error))
+            return
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        child.started(pid, ours)
+        self._selector.register(ours, selectors.EVENT_READ, child)
+        if child.spec.body is None:
+            self._send(child, self._configure())
+        self._log.info("process started", name=child.spec.name, pid=pid)
+
+    def _fork(self, spec: ProcessSpec, ours: socket.socket, theirs: socket.socket) -> int:
+        assert spec.body is not None  # noqa: S101 - checked by the caller
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 70
+        try:
+            ours.close()
+            self._let_go()
+            die_with_parent()
+            log.configure(spec.name, self._settings.log_level, self._clock)
+            code = spec.body(self._settings, SupervisorLink(theirs))
+        except BaseException as error:  # noqa: BLE001 - the edge of the process
+            log.get(spec.name).error("process failed", exc_info=error)
+        finally:
+            os._exit(code)
+
+    def _let_go(self) -> None:
+        """In a fresh fork: drop what belongs to the supervisor alone."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        for child in self._children.values():
+            if child.socket is not None:
+                child.socket.close()
+        self._selector.close()
+
+    # Hearing and tending
+
+    def _hear(self, child: ManagedProcess) -> None:
+        if child.socket is None:
+            return
+        try:
+            payload = child.socket.recv(MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            payload = b""
+        if not payload:  # it closed its end; the exit itself is seen by `_reap`
+            self._hang_up(child)
+            return
+        message = supervision.decode_from_child(payload)
+        if isinstance(message, Beat):
+            child.heard(message)
+        elif isinstance(message, Reload):
+            self._reload()
+
+    def _hang_up(self, child: ManagedProcess) -> None:
+        if child.socket is not None:
+            self._selector.unregister(child.socket)
+            child.socket.close()
+            child.socket = None
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for child in self._children.values():
+                if child.pid == pid:
+                    self._hang_up(child)
+                    child.exited(status, usage.ru_utime + usage.ru_stime)
+                    self._log.warning(
+                        "process ended", name=child.spec.name, pid=pid, how=child.last_exit
+                    )
+                    self._reported_at_s = 0.0
+
+    def _tend(self) -> None:
+        if self._stopping_since is not None:
+            self._tend_stopping(self._stopping_since)
+            return
+        for name, child in list(self._children.items()):
+            if child.is_leaving:
+                child.stop()
+                if child.pid is None:
+                    del self._children[name]
+            elif child.is_silent():
+                self._log.error("process hangs, killed", name=name, ages_s=child.ages_s)
+                child.kill()
+            elif child.is_due():
+                self._start(child)
+        self._feed_watchdog()
+
+    def _tend_stopping(self, since_s: float) -> None:
+        self._notifier.stopping()
+        impatient = self._clock.monotonic_s() - since_s > STOP_PATIENCE_S
+        # Cameras first: the core stays until the last rule hit is in its outbox.
+        cameras = [c for c in self._children.values() if not c.spec.needed]
+        for child in cameras or list(self._children.values()):
+            if impatient:
+                child.kill()
+            else:
+                child.stop()
+        for name in [n for n, c in self._children.items() if c.pid is None]:
+            del self._children[name]
+
+    def _feed_watchdog(self) -> None:
+        needed = [c for c in self._children.values() if c.spec.needed]
+        if not all(child.is_well() for child in needed):
+            return
+        if not self._is_ready:
+            self._is_ready = True
+            self._notifier.ready()
+        self._notifier.watchdog()
+
+    # Settings
+
+    def _reload(self) -> None:
+        try:
+            new = load.with_desired(self._table, load.read_desired(self._data_dir))
+        except SettingsError as error:
+            self._log.error("desired settings refused", code=error.code, detail=error.message)
+            return
+        change = diff(self._settings, new)
+        self._settings = new
+        wanted = {spec.name: spec for spec in process_table(new)}
+        for name, child in self._children.items():
+            if name not in wanted:
+                child.is_leaving = True
+            elif child.spec.sections & change.sections or name in {
+                f"camera-{camera_id}" for camera_id in change.restarted
+            }:
+                child.restart_on_purpose()
+        for name, spec in wanted.items():
+            if name not in self._children:
+                self._add(spec)
+        self._reported_at_s = 0.0
+
+    def _configure(self) -> Configure:
+        return Configure(
+            settings_json=msgspec.json.encode(self._settings),
+            table_json=msgspec.json.encode(self._table),
+        )
+
+    # Reports
+
+    def _report(self) -> None:
+        now_s = self._clock.monotonic_s()
+        changed = any(child.take_changed() for child in self._children.values())
+        if not changed and now_s - self._reported_at_s < REPORT_EVERY_S:
+            return
+        self._reported_at_s = now_s
+        reports = (
+            ProcessReport(
+                name="supervisor",
+                pid=os.getpid(),
+                state=supervision.ProcessState.RUNNING,
+                since=self._clock.utc_now(),
+            ),
+            *(child.report() for child in self._children.values()),
+        )
+        for child in self._children.values():
+            if child.spec.needed:
+                self._send(child, Processes(processes=reports))
+        _write_file(self._data_dir / PROCESSES_FILE, msgspec.json.encode(reports))
+
+    def _send(self, child: ManagedProcess, message: Configure | Processes) -> None:
+        if child.socket is None:
+            return
+        try:
+            child.socket.send(supervision.encode(message))
+        except OSError as error:  # full or gone: the next report comes in seconds
+            self._log.debug("message not taken", name=child.spec.name, detail=str(error))
+
+
+def _spawn(module: str, theirs: socket.socket) -> int:
+    """Run `module` in a fresh interpreter that inherits the socket and nothing else."""
+    handle = theirs.fileno()
+    os.set_inheritable(handle, True)
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", module, str(handle), str(os.getpid())],
+        os.environ,
+        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGCHLD],
+    )
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """For tools and people to read; losing it at a power cut costs nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".tmp")
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    except OSError as error:
+        log.get("supervisor").debug("process list not written", detail=str(error))
