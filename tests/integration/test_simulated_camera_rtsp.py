@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -80,9 +81,9 @@ async def camera(media):
         yield camera
 
 
-def watch(url, count, read_s=10.0):
+def watch(url, count, timeout_s=10.0):
     """Decode `count` pictures; the thread that opens the container also closes it."""
-    with av.open(url, options=OPTIONS, timeout=(10, read_s)) as container:
+    with av.open(url, options=OPTIONS, timeout=(timeout_s, timeout_s)) as container:
         stream = container.streams.video[0]
         facts = stream.codec_context.name, stream.width, stream.height
         frames = []
@@ -91,6 +92,11 @@ def watch(url, count, read_s=10.0):
             if len(frames) == count:
                 break
     return facts, frames
+
+
+def stamps_of(frames):
+    """Return the time stamps; libav leaves the very first of an RTSP stream out (it is 0)."""
+    return [frame[0] or 0 for frame in frames]
 
 
 @pytest.mark.parametrize(
@@ -120,20 +126,8 @@ async def test_an_unknown_stream_is_not_found(camera):
 
 async def test_time_goes_on_over_the_end_of_the_loop(camera):
     _, frames = await asyncio.to_thread(watch, camera.url("main"), 45)
-    stamps = [pts * base for pts, base, _, _ in frames]
-    steps = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
-    assert steps == [Fraction(1, 20)] * 44
-
-
-async def test_all_viewers_see_the_same_live_position(camera):
-    (_, one), (_, other) = await asyncio.gather(
-        asyncio.to_thread(watch, camera.url("main"), 21),
-        asyncio.to_thread(watch, camera.url("main"), 21),
-    )
-    assert any(
-        np.array_equal(one[-1][3], frame[3]) or np.array_equal(other[-1][3], mine[3])
-        for frame, mine in zip(other, one, strict=True)
-    )
+    steps = {(after - before) * frames[0][1] for before, after in pairwise(stamps_of(frames))}
+    assert steps == {Fraction(1, 20)}
 
 
 async def test_another_view_shows_another_picture_without_a_break(camera):
@@ -142,9 +136,10 @@ async def test_another_view_shows_another_picture_without_a_break(camera):
     camera.view = "bright"
     _, frames = await watching
     brightness = [frame[3][:240].mean() for frame in frames]
-    assert brightness[0] < 110 < 140 < brightness[-1]
-    stamps = [frame[0] for frame in frames]
-    assert stamps == sorted(set(stamps))
+    assert brightness[0] < 110
+    assert brightness[-1] > 140
+    steps = {(after - before) * frames[0][1] for before, after in pairwise(stamps_of(frames))}
+    assert steps == {Fraction(1, 20)}
 
 
 @pytest.mark.parametrize("fault", ["stall", "rtcp_only"])

@@ -66,6 +66,16 @@ def test_a_new_viewer_waits_for_the_next_key_picture(stream):
     assert shown(pipe) == [b"a\x05", b"a\x06"]
 
 
+def test_all_viewers_see_the_same_live_position(stream):
+    early, late = Pipe(), Pipe()
+    stream.add(Viewer(early, 0))
+    send(stream, 3)
+    stream.add(Viewer(late, 0))
+    send(stream, 6)
+    assert late.written == early.written[GOP:]
+    assert len(late.written) == 4
+
+
 def test_a_viewer_that_does_not_read_loses_whole_gops(stream):
     slow, quick = Pipe(), Pipe()
     viewer = Viewer(slow, 0)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from agent.core.errors import PolesideError
 from agent.simulators.footage import debian, drawn
-from agent.simulators.footage.loops import SOURCE_FPS, LoopPlan, encode_loops, loop_plans
+from agent.simulators.footage.loops import LoopPlan, encode_loops, loop_plans
 
 Origin = Literal["debian", "drawn"]
 Say = Callable[[str], None]
@@ -60,6 +60,7 @@ class _Source:
     title_en: str
     title_ko: str
     pictures: Iterable[NDArray[np.uint8]]
+    pan_top_px: int
 
 
 def prepare(folder: Path, say: Say, origin: Literal["auto", "debian", "drawn"] = "auto") -> Footage:
@@ -76,7 +77,7 @@ def prepare(folder: Path, say: Say, origin: Literal["auto", "debian", "drawn"] =
         scratch = Path(name)
         source = _source(scratch, say, origin)
         say("Encoding the footage for the simulated cameras, once. This takes about half a minute.")
-        plans = loop_plans()
+        plans = loop_plans(source.pan_top_px)
         encode_loops(source.pictures, plans, scratch, say)
         for plan in plans:
             (scratch / plan.file_name).replace(folder / plan.file_name)
@@ -108,14 +109,16 @@ def _source(scratch: Path, say: Say, origin: str) -> _Source:
     if origin != "drawn":
         try:
             recording = debian.find_recording(scratch, os.environ, say)
-            return _Source(
-                "debian", debian.TITLE_EN, debian.TITLE_KO, debian.read_pictures(recording)
-            )
         except PolesideError as error:
             if origin == "debian":
                 raise
             say(f"{error.message} The cameras will show a drawn scene instead.")
-    return _Source("drawn", drawn.TITLE_EN, drawn.TITLE_KO, drawn.draw_pictures(SOURCE_FPS))
+        else:
+            pictures = debian.read_pictures(recording)
+            texts = debian.TITLE_EN, debian.TITLE_KO
+            return _Source("debian", *texts, pictures, debian.PAN_TOP_PX)
+    texts = drawn.TITLE_EN, drawn.TITLE_KO
+    return _Source("drawn", *texts, drawn.draw_pictures(), drawn.PAN_TOP_PX)
 
 
 def _camera(plans: Iterable[LoopPlan], folder: Path, *, is_ptz: bool) -> CameraFootage:

@@ -28,6 +28,7 @@ TITLE_KO = (
 )
 FOOTAGE_VARIABLE = "POLESIDE_DEMO_FOOTAGE"
 PACKAGE = "opencv-doc"
+PAN_TOP_PX = 120  # the height at which people walk
 
 _INSTALLED = Path("/usr/share/doc/opencv-doc")
 _NAMES = ("vtest.avi", "vtest.avi.gz")
@@ -45,8 +46,8 @@ def find_recording(
     named = environment.get(FOOTAGE_VARIABLE)
     if named:
         found = _in_folder(Path(named)) if Path(named).is_dir() else Path(named)
-        if found is None or not found.is_file():
-            raise _out_of_reach(f"{FOOTAGE_VARIABLE} names {named}, but no footage is there.")
+        if found is None or found.name not in _NAMES or not found.is_file():
+            raise _out_of_reach(f"{FOOTAGE_VARIABLE} names {named}, but no vtest.avi is there.")
     else:
         found = _in_folder(_INSTALLED) or _download(scratch, say)
     return _unzipped(found, scratch)

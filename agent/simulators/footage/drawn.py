@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.core.errors import PolesideError
+from agent.simulators.drawn_scene import CYCLE_S, frames
+from agent.simulators.footage.loops import SOURCE_FPS, SOURCE_SIZE_PX
 
-TITLE_EN = "Drawn scene, not a real recording: the real one could not be fetched on this machine."
-TITLE_KO = "실제 녹화가 아닌 그린 장면입니다. 이 기기에서 실제 영상을 받을 수 없었습니다."
+TITLE_EN = (
+    "Drawn scene, no real recording: a figure walks across a street, made by this program itself."
+)
+TITLE_KO = "실제 녹화가 아니라 이 프로그램이 그린 장면입니다. 사람 모양이 길을 가로질러 걷습니다."
+PAN_TOP_PX = 230  # the height at which the figure walks
 
 
-def draw_pictures(fps: int) -> Iterator[NDArray[np.uint8]]:
-    """Draw the loop."""
-    raise PolesideError(
-        "simulator.no-drawn-scene",
-        f"There is no drawn scene yet (asked for {fps} pictures a second).",
-        hint="Make the real recording available: install Debian's package opencv-doc.",
-    )
+def draw_pictures() -> Iterator[NDArray[np.uint8]]:
+    """Draw two whole cycles of the scene, so that the loop closes without a jump."""
+    return frames(*SOURCE_SIZE_PX, SOURCE_FPS, 2 * CYCLE_S)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 SOURCE_SIZE_PX = (768, 576)
 SOURCE_FPS = 10
-SOURCE_S = 79  # the recording's whole seconds, so that a loop ends with a whole GOP
+SOURCE_S = 79  # at most: the recording's whole seconds, so that a loop ends with a whole GOP
 PTZ_S = 40  # five views of all of it would double the work for little more to see
 
-_PAN_WIDTH_PX, _PAN_HEIGHT_PX, _PAN_TOP_PX = 400, 300, 120  # where people walk
+_PAN_WIDTH_PX, _PAN_HEIGHT_PX = 400, 300
 _PAN_STEP_PX = (SOURCE_SIZE_PX[0] - _PAN_WIDTH_PX) // 4
 _ENCODER = {"preset": "veryfast", "crf": "25", "maxrate": "2000000", "bufsize": "2000000"}
 
@@ -44,15 +44,18 @@ class LoopPlan:
         return f"{self.view}-{self.stream}.mp4"
 
 
-def loop_plans() -> tuple[LoopPlan, ...]:
-    """Return the fixed camera's two loops and the PTZ camera's ten, left to right."""
+def loop_plans(pan_top_px: int) -> tuple[LoopPlan, ...]:
+    """Return the fixed camera's two loops and the PTZ camera's ten, left to right.
+
+    The PTZ views start at `pan_top_px`, so that they show the height where people walk.
+    """
     whole = (0, 0, *SOURCE_SIZE_PX)
     plans = [
         LoopPlan("fixed", "main", False, whole, SOURCE_SIZE_PX, SOURCE_FPS, SOURCE_S),
         LoopPlan("fixed", "sub", False, whole, (640, 480), SOURCE_FPS // 2, SOURCE_S),
     ]
     for pan in range(-2, 3):
-        crop = ((pan + 2) * _PAN_STEP_PX, _PAN_TOP_PX, _PAN_WIDTH_PX, _PAN_HEIGHT_PX)
+        crop = ((pan + 2) * _PAN_STEP_PX, pan_top_px, _PAN_WIDTH_PX, _PAN_HEIGHT_PX)
         plans += [
             LoopPlan(f"pan{pan}", "main", True, crop, (640, 480), SOURCE_FPS, PTZ_S),
             LoopPlan(f"pan{pan}", "sub", True, crop, (640, 480), SOURCE_FPS // 2, PTZ_S),
@@ -71,7 +74,7 @@ def encode_loops(
     try:
         for number, picture in enumerate(islice(pictures, SOURCE_FPS * SOURCE_S)):
             if number and number % (20 * SOURCE_FPS) == 0:
-                say(f"Encoded {number // SOURCE_FPS} of {SOURCE_S} seconds.")
+                say(f"Encoded {number // SOURCE_FPS} of at most {SOURCE_S} seconds.")
             for writer in writers:
                 writer.offer(number, picture)
     finally:
