@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.contract.events import StreamName
+
 ROOT = "edge/1"
 _LEVEL = r"[a-z0-9][a-z0-9-]{0,31}"
 _TOPIC = re.compile(rf"^{ROOT}/(?P<site>{_LEVEL})/(?P<box>{_LEVEL})/(?P<channel>(?:up|dn)/[a-z]+)$")
@@ -44,6 +46,12 @@ MAX_BYTES: dict[Channel, int] = {
     Channel.ACK: 1024,
 }
 MAX_BATCH = 50
+CHANNEL_OF: dict[StreamName, Channel] = {
+    StreamName.ALARM: Channel.ALARM,
+    StreamName.EVENT: Channel.EVENT,
+    StreamName.TELEMETRY: Channel.EVENT,
+    StreamName.AUDIT: Channel.AUDIT,
+}
 RETAINED = frozenset(
     {Channel.STATE, Channel.INFO, Channel.CONFIG_REPORT, Channel.CONFIG, Channel.ACK}
 )

@@ -1,0 +1,44 @@
+"""The audit chain: each entry carries the hash of the one before, in stream `u` of the outbox."""
+
+import sqlite3
+
+import msgspec
+
+from agent.contract.audit import CHAIN_START, AuditEntry, AuditRecord
+from agent.contract.events import StreamName
+from agent.core.clock import Clock
+from agent.core.db import Part
+from agent.core.ids import new_ulid
+from agent.outbox.writer import Outbox
+
+PART = Part("audit", ["CREATE TABLE audit_head (hash TEXT NOT NULL)"])
+
+
+class Audit:
+    """Writes entries inside the caller's transaction, so that none is without its command."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, source: str) -> None:
+        self._outbox, self._clock, self._source = outbox, clock, source
+
+    def append_in(self, connection: sqlite3.Connection, entry: AuditEntry) -> AuditEntry:
+        """Chain and queue `entry`; return it as sealed."""
+        row = connection.execute("SELECT hash FROM audit_head").fetchone()
+        sealed = entry.sealed(CHAIN_START if row is None else row["hash"])
+        now = self._clock.utc_now()
+        record_id = new_ulid(now)
+
+        def build(seq: int) -> bytes:
+            record = AuditRecord(
+                id=record_id,
+                source=self._source,
+                time=now,
+                seq=seq,
+                epoch=self._outbox.epoch,
+                data=sealed,
+            )
+            return msgspec.json.encode(record)
+
+        self._outbox.append_in(connection, StreamName.AUDIT, build, event_id=record_id)
+        connection.execute("DELETE FROM audit_head")
+        connection.execute("INSERT INTO audit_head VALUES (?)", (sealed.hash,))
+        return sealed

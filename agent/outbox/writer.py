@@ -1,0 +1,115 @@
+"""The outbox as the core process uses it: append, read, acknowledge, wake the sender at once."""
+
+import sqlite3
+from collections.abc import Callable
+
+from agent.contract.acks import Acks
+from agent.contract.events import StreamName
+from agent.contract.telemetry import OutboxSample
+from agent.core.clock import Clock
+from agent.core.db import Database
+from agent.outbox.store import Delivery, Record, Store, StreamCounts
+
+
+class Outbox:
+    """Call `await start()` once the database is open."""
+
+    def __init__(self, db: Database, store: Store, clock: Clock) -> None:
+        self._db, self._store, self._clock = db, store, clock
+        self._appended, self._seen = 0, 0
+        self._listeners: list[Callable[[], None]] = []
+        db.on_commit(self._wake)
+
+    @property
+    def epoch(self) -> str:
+        """The random name of this outbox's numbering; it changes only when the outbox is lost."""
+        return self._store.epoch
+
+    async def start(self) -> None:
+        await self._db.run(self._store.open)
+
+    def append_in(
+        self,
+        connection: sqlite3.Connection,
+        stream: StreamName,
+        build: Callable[[int], bytes],
+        *,
+        event_id: str,
+        phase: str = "new",
+        true_mono_s: float | None = None,
+    ) -> int:
+        """Queue a record inside the caller's `db.run` transaction; return its number.
+
+        `build(seq)` returns the record's bytes. `true_mono_s` is when the rule became true. Raises
+        `StorageError`. The sender wakes when the transaction is committed.
+        """
+        seq = self._store.append(
+            connection, stream, build, event_id=event_id, phase=phase, true_mono_s=true_mono_s
+        )
+        self._appended += 1
+        return seq
+
+    async def append(
+        self,
+        stream: StreamName,
+        build: Callable[[int], bytes],
+        *,
+        event_id: str,
+        phase: str = "new",
+        true_mono_s: float | None = None,
+    ) -> int:
+        """Queue a record in a transaction of its own; it is on the disk when this returns."""
+        return await self._db.run(
+            lambda connection: self.append_in(
+                connection, stream, build, event_id=event_id, phase=phase, true_mono_s=true_mono_s
+            )
+        )
+
+    async def read(
+        self, stream: StreamName, after: int, limit: int, max_bytes: int
+    ) -> list[Record]:
+        """Return the next records behind number `after`, with gaps for what is gone."""
+        return await self._db.run(
+            lambda connection: self._store.read(
+                connection, stream, after, limit=limit, max_bytes=max_bytes
+            )
+        )
+
+    async def acknowledge(self, acks: Acks) -> dict[StreamName, int]:
+        """Take the center's word; return the watermarks that moved."""
+        return await self._db.run(lambda connection: self._store.acknowledge(connection, acks))
+
+    async def watermarks(self) -> dict[StreamName, int]:
+        """Return, for each stream, the number up to which the center has all."""
+        return {stream: counts.acked for stream, counts in (await self.counts()).items()}
+
+    async def counts(self) -> dict[StreamName, StreamCounts]:
+        return await self._db.run(self._store.counts)
+
+    async def deliveries(self, stream: StreamName) -> list[Delivery]:
+        """Return the life of each record still known: queued when, acknowledged when."""
+        return await self._db.run(lambda connection: self._store.deliveries(connection, stream))
+
+    async def sample(self, resent_total: int = 0) -> OutboxSample:
+        """Return the counters over all streams, for telemetry."""
+        counts = (await self.counts()).values()
+        oldest = min((c.oldest_mono_s for c in counts if c.oldest_mono_s is not None), default=None)
+        return OutboxSample(
+            waiting=sum(c.waiting for c in counts),
+            waiting_bytes=sum(c.waiting_bytes for c in counts),
+            oldest_s=None if oldest is None else self._clock.monotonic_s() - oldest,
+            queued_total=sum(c.next_seq - 1 for c in counts),
+            acked_total=sum(c.acked for c in counts),
+            evicted_total=sum(c.evicted_total for c in counts),
+            resent_total=resent_total,
+        )
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call `listener` in the event loop as soon as something new is committed."""
+        self._listeners.append(listener)
+
+    def _wake(self) -> None:
+        if self._appended != self._seen:
+            self._seen = self._appended
+            for listener in self._listeners:
+                listener()
