@@ -1,0 +1,171 @@
+"""Rule hits and camera states become incidents. Runs in the core process.
+
+A rule that stays true is one incident, whatever the tracker, the worker or the link does meanwhile:
+a worker that comes back and sees the same again only updates it.
+"""
+
+from agent.contract.events import (
+    CapCertainty,
+    CapSeverity,
+    CapUrgency,
+    EventKind,
+    Picture,
+    SeenObject,
+    StreamName,
+)
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.db import Database
+from agent.events.incidents import Happening, Incidents, stream_of
+from agent.messages.vision import HitState, RuleHit, TrackedObject
+from agent.messages.worker import CameraState, CameraStatus
+
+CONFIRM_S = 20.0  # a rule says every few seconds that it still holds; after this it is over
+LOST_AFTER_S = 5.0  # a camera away for less is a hiccup, not an event
+WORKER_SILENT_S = 15.0
+SWEEP_S = 1.0
+
+
+class Assembler(Service):
+    """Takes hits (durably) and camera states; ends what nobody confirms."""
+
+    name = "events.assembler"
+
+    def __init__(
+        self, db: Database, incidents: Incidents, clock: Clock, *, thumbnails: bool
+    ) -> None:
+        super().__init__(clock)
+        self._db, self._incidents, self._thumbnails = db, incidents, thumbnails
+        self._log = log.get(self.name)
+        self._watch: dict[str, _CameraWatch] = {}
+
+    async def take(self, hit: RuleHit) -> None:
+        """Commit what a hit means; returns when it is on the disk. Raises `StorageError`."""
+        what = self._happening(hit)
+        if hit.state is HitState.BEGAN:
+            event_id = await self._db.run(lambda c: self._incidents.begin(c, what))
+            self._log.info("incident", event_id=event_id, camera=hit.camera_id, rule=hit.rule_id)
+        elif hit.state is HitState.CONTINUES:
+            await self._db.run(lambda c: self._incidents.go_on(c, what))
+        else:
+            await self._db.run(lambda c: self._incidents.end(c, what))
+
+    def expect(self, camera_id: str) -> None:
+        """Take note that a camera should be there: silence about it becomes an event."""
+        self._watch.setdefault(camera_id, _CameraWatch(self._clock.monotonic_s()))
+
+    def forget(self, camera_id: str) -> None:
+        """Drop a camera that the settings no longer know."""
+        self._watch.pop(camera_id, None)
+
+    def saw(self, status: CameraStatus) -> None:
+        """Note a worker's word on its camera; `run` makes events of it."""
+        watch = self._watch.setdefault(status.camera_id, _CameraWatch(self._clock.monotonic_s()))
+        watch.saw(status, self._clock.monotonic_s())
+
+    async def run(self) -> None:
+        """Once a second: tell of cameras lost and found, end what nobody confirms."""
+        while True:
+            self.progressed()
+            for camera_id, watch in list(self._watch.items()):
+                await self._check(camera_id, watch)
+            await self._db.run(lambda c: self._incidents.end_forgotten(c, CONFIRM_S, "rule/"))
+            await self._clock.sleep_s(SWEEP_S)
+
+    async def _check(self, camera_id: str, watch: "_CameraWatch") -> None:
+        now_s = self._clock.monotonic_s()
+        lost = watch.lost(now_s)
+        if lost is None:
+            if watch.is_told is not False:
+                watch.is_told = False
+                what = self._camera_happening(camera_id, "", "", reason="camera-back")
+                await self._db.run(lambda c: self._incidents.end(c, what))
+        elif watch.is_told != lost:
+            watch.is_told = lost
+            what = self._camera_happening(camera_id, *lost)
+            await self._db.run(lambda c: self._incidents.begin(c, what))
+
+    def _happening(self, hit: RuleHit) -> Happening:
+        kind = EventKind(hit.kind)
+        picture = None
+        if hit.picture_jpeg is not None and self._thumbnails:
+            picture = Picture(
+                taken_at=hit.at,
+                width_px=hit.picture_width_px,
+                height_px=hit.picture_height_px,
+                jpeg=hit.picture_jpeg,
+            )
+        return Happening(
+            key=f"rule/{hit.camera_id}/{hit.rule_id}",
+            subject=hit.camera_id,
+            kind=kind,
+            at=hit.at,
+            mono_s=hit.mono_s,
+            tq=hit.tq,
+            stream=stream_of(kind),
+            hit_id=hit.hit_id if hit.state is HitState.BEGAN else None,
+            rule_id=hit.rule_id,
+            objects=tuple(_seen(thing) for thing in hit.objects),
+            picture=picture,
+            reason=hit.reason,
+            model=hit.model,
+            severity=CapSeverity.MODERATE,
+            certainty=CapCertainty.LIKELY,
+        )
+
+    def _camera_happening(
+        self, camera_id: str, code: str, detail: str, *, reason: str | None = None
+    ) -> Happening:
+        return Happening(
+            key=f"camera/{camera_id}",
+            subject=camera_id,
+            kind=EventKind.CAMERA_LOST,
+            at=self._clock.utc_now(),
+            mono_s=self._clock.monotonic_s(),
+            tq=self._clock.quality(),
+            stream=StreamName.EVENT,
+            code=code or None,
+            detail=detail or None,
+            reason=reason,
+            severity=CapSeverity.MINOR,
+            urgency=CapUrgency.EXPECTED,
+            certainty=CapCertainty.OBSERVED,
+        )
+
+
+class _CameraWatch:
+    """Since when one camera is away. `is_told`: what the center was told last; None: nothing."""
+
+    def __init__(self, now_s: float) -> None:
+        self._heard_s = now_s
+        self._away_since_s: float | None = now_s
+        self._code, self._detail = "camera.unknown", "The camera has not been seen yet."
+        self.is_told: tuple[str, str] | bool | None = None
+
+    def saw(self, status: CameraStatus, now_s: float) -> None:
+        self._heard_s = now_s
+        if status.main.state is CameraState.ONLINE:
+            self._away_since_s = None
+            return
+        if self._away_since_s is None:
+            self._away_since_s = now_s
+        if status.main.code is not None:
+            self._code, self._detail = status.main.code, status.main.detail or ""
+
+    def lost(self, now_s: float) -> tuple[str, str] | None:
+        """Return (code, detail) once it is away long enough to be told."""
+        if now_s - self._heard_s > WORKER_SILENT_S:
+            return "camera.worker_silent", "The camera's process on the box does not answer."
+        if self._away_since_s is not None and now_s - self._away_since_s > LOST_AFTER_S:
+            return self._code, self._detail
+        return None
+
+
+def _seen(thing: TrackedObject) -> SeenObject:
+    return SeenObject(
+        label=thing.label,
+        score=round(thing.score, 3),
+        track_id=thing.track_id,
+        region=thing.region,
+    )

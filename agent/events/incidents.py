@@ -1,0 +1,311 @@
+"""Incidents with a life: new, update, end, each one record in the outbox, in one transaction.
+
+An incident is known by its key ("camera/rule"): while it is open, what happens under that key is
+an update, never a second alarm. Every change and its outbox record are committed together, so a
+crash leaves both or neither. Runs in the core process.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from agent.contract.events import (
+    CapCertainty,
+    CapSeverity,
+    CapStatus,
+    CapUrgency,
+    Event,
+    EventData,
+    EventKind,
+    Phase,
+    Picture,
+    SeenObject,
+    StreamName,
+    TimeQuality,
+    source_of,
+    type_of,
+)
+from agent.core.clock import Clock
+from agent.core.db import Part
+from agent.core.errors import StorageError
+from agent.core.ids import new_ulid
+
+KEEP_INCIDENTS = 2_000  # ended ones, for the box's own page
+LATE_S = 60.0  # told so long after it happened, an event is marked historical
+
+PART = Part(
+    "events",
+    [
+        """
+CREATE TABLE incidents (
+    event_id TEXT PRIMARY KEY, key TEXT NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL,
+    started_utc_us INTEGER NOT NULL, ended_utc_us INTEGER, boot INTEGER NOT NULL,
+    last_mono_s REAL NOT NULL, most_objects INTEGER NOT NULL, data BLOB NOT NULL, picture BLOB);
+CREATE UNIQUE INDEX open_incidents ON incidents (key) WHERE ended_utc_us IS NULL;
+CREATE INDEX incidents_by_time ON incidents (started_utc_us);
+CREATE TABLE incident_hits (hit_id TEXT PRIMARY KEY, event_id TEXT NOT NULL);
+"""
+    ],
+)
+
+
+class AppendIn(Protocol):
+    """The outbox, as far as incidents need it (see `agent.outbox`)."""
+
+    def __call__(
+        self,
+        connection: sqlite3.Connection,
+        stream: StreamName,
+        build: Callable[[int], bytes],
+        *,
+        event_id: str,
+        phase: str = "new",
+        true_mono_s: float | None = None,
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who speaks: goes into every record's envelope."""
+
+    site: str
+    box: str
+    boot: int
+    epoch: Callable[[], str]
+    status: CapStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that began, went on or ended under `key`. `hit_id` makes taking it idempotent."""
+
+    key: str
+    subject: str
+    kind: EventKind
+    at: datetime
+    mono_s: float
+    tq: TimeQuality
+    stream: StreamName
+    hit_id: str | None = None
+    rule_id: str | None = None
+    objects: tuple[SeenObject, ...] = ()
+    picture: Picture | None = None
+    detail: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    model: str | None = None
+    severity: CapSeverity = CapSeverity.UNKNOWN
+    urgency: CapUrgency = CapUrgency.IMMEDIATE
+    certainty: CapCertainty = CapCertainty.OBSERVED
+
+
+class Incidents:
+    """The incident tables; every method runs inside the caller's transaction."""
+
+    def __init__(self, append: AppendIn, origin: Origin, clock: Clock) -> None:
+        self._append, self._origin, self._clock = append, origin, clock
+
+    def begin(self, connection: sqlite3.Connection, what: Happening) -> str:
+        """Open an incident, or update the open one of this key; return its id.
+
+        The same `hit_id` again changes nothing.
+        """
+        if what.hit_id is not None and (known := _event_of_hit(connection, what.hit_id)):
+            return known
+        row = _open_incident(connection, what.key)
+        if row is not None:
+            event_id: str = row["event_id"]
+            self._update(connection, row, what)
+        else:
+            event_id = what.hit_id or new_ulid(what.at)
+            self._open(connection, event_id, what)
+        if what.hit_id is not None:
+            connection.execute("INSERT INTO incident_hits VALUES (?, ?)", (what.hit_id, event_id))
+        return event_id
+
+    def go_on(self, connection: sqlite3.Connection, what: Happening) -> None:
+        """The open incident of this key still holds; more objects than ever is an update."""
+        row = _open_incident(connection, what.key)
+        if row is None:
+            return
+        if len(what.objects) > row["most_objects"]:
+            self._update(connection, row, what)
+        else:
+            connection.execute(
+                "UPDATE incidents SET last_mono_s = ?, boot = ? WHERE event_id = ?",
+                (what.mono_s, self._origin.boot, row["event_id"]),
+            )
+
+    def end(self, connection: sqlite3.Connection, what: Happening) -> None:
+        """End the open incident of this key, if there is one."""
+        row = _open_incident(connection, what.key)
+        if row is not None:
+            self._close(connection, row, what.at, what.mono_s, what.reason or "over", what.tq)
+
+    def end_forgotten(self, connection: sqlite3.Connection, silent_s: float, prefix: str) -> int:
+        """End incidents nobody has confirmed for `silent_s`, or since the last boot."""
+        now_s, now = self._clock.monotonic_s(), self._clock.utc_now()
+        rows = connection.execute(
+            "SELECT * FROM incidents WHERE ended_utc_us IS NULL AND key LIKE ? || '%'"
+            " AND (boot != ? OR last_mono_s < ?)",
+            (prefix, self._origin.boot, now_s - silent_s),
+        ).fetchall()
+        for row in rows:
+            reason = "box-restarted" if row["boot"] != self._origin.boot else "not-confirmed"
+            self._close(connection, row, now, now_s, reason, self._clock.quality())
+        return len(rows)
+
+    def _open(self, connection: sqlite3.Connection, event_id: str, what: Happening) -> None:
+        data = EventData(
+            kind=what.kind,
+            rule_id=what.rule_id,
+            started_at=what.at,
+            objects=what.objects,
+            picture=what.picture,
+            detail=what.detail,
+            code=what.code,
+            model=what.model,
+            status=self._origin.status,
+            urgency=what.urgency,
+            severity=what.severity,
+            certainty=what.certainty,
+        )
+        connection.execute(
+            "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+            (
+                event_id,
+                what.key,
+                what.subject,
+                what.kind.value,
+                round(what.at.timestamp() * 1e6),
+                self._origin.boot,
+                what.mono_s,
+                len(what.objects),
+                msgspec.json.encode(msgspec.structs.replace(data, picture=None)),
+                what.picture.jpeg if what.picture else None,
+            ),
+        )
+        self._tell(connection, event_id, what, Phase.NEW, data)
+        _forget_old(connection)
+
+    def _update(self, connection: sqlite3.Connection, row: sqlite3.Row, what: Happening) -> None:
+        data = msgspec.json.decode(row["data"], type=EventData)
+        data = msgspec.structs.replace(
+            data,
+            objects=what.objects or data.objects,
+            detail=what.detail or data.detail,
+            code=what.code or data.code,
+        )
+        connection.execute(
+            "UPDATE incidents SET last_mono_s = ?, boot = ?, data = ?,"
+            " most_objects = max(most_objects, ?) WHERE event_id = ?",
+            (
+                what.mono_s,
+                self._origin.boot,
+                msgspec.json.encode(data),
+                len(what.objects),
+                row["event_id"],
+            ),
+        )
+        self._tell(connection, row["event_id"], what, Phase.UPDATE, data)
+
+    def _close(
+        self,
+        connection: sqlite3.Connection,
+        row: sqlite3.Row,
+        at: datetime,
+        mono_s: float,
+        reason: str,
+        tq: TimeQuality,
+    ) -> None:
+        data = msgspec.json.decode(row["data"], type=EventData)
+        data = msgspec.structs.replace(data, ended_at=max(at, data.started_at), end_reason=reason)
+        connection.execute(
+            "UPDATE incidents SET ended_utc_us = ?, data = ? WHERE event_id = ?",
+            (round(at.timestamp() * 1e6), msgspec.json.encode(data), row["event_id"]),
+        )
+        what = Happening(
+            key=row["key"],
+            subject=row["subject"],
+            kind=data.kind,
+            at=at,
+            mono_s=mono_s,
+            tq=tq,
+            stream=stream_of(data.kind),
+        )
+        self._tell(connection, row["event_id"], what, Phase.END, data)
+
+    def _tell(
+        self,
+        connection: sqlite3.Connection,
+        event_id: str,
+        what: Happening,
+        phase: Phase,
+        data: EventData,
+    ) -> None:
+        origin = self._origin
+
+        def build(seq: int) -> bytes:
+            event = Event(
+                id=event_id,
+                source=source_of(origin.site, origin.box),
+                type=type_of(what.kind),
+                subject=what.subject,
+                time=what.at,
+                seq=seq,
+                stream=what.stream,
+                epoch=origin.epoch(),
+                boot=origin.boot,
+                mono=what.mono_s,
+                tq=what.tq,
+                phase=phase,
+                data=data,
+                historical=self._clock.monotonic_s() - what.mono_s > LATE_S,
+            )
+            return msgspec.json.encode(event)
+
+        try:
+            self._append(
+                connection,
+                what.stream,
+                build,
+                event_id=event_id,
+                phase=phase.value,
+                true_mono_s=what.mono_s,
+            )
+        except StorageError as error:
+            if error.code != "outbox.too_large" or data.picture is None:
+                raise
+            without = msgspec.structs.replace(data, picture=None)
+            self._tell(connection, event_id, replace(what, picture=None), phase, without)
+
+
+def stream_of(kind: EventKind) -> StreamName:
+    """Return the stream incidents of `kind` go by: alarms before everything else."""
+    return StreamName.ALARM if kind is EventKind.INTRUSION else StreamName.EVENT
+
+
+def _open_incident(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM incidents WHERE key = ? AND ended_utc_us IS NULL", (key,)
+    ).fetchone()
+    return row
+
+
+def _event_of_hit(connection: sqlite3.Connection, hit_id: str) -> str | None:
+    row = connection.execute(
+        "SELECT event_id FROM incident_hits WHERE hit_id = ?", (hit_id,)
+    ).fetchone()
+    return None if row is None else row["event_id"]
+
+
+def _forget_old(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "DELETE FROM incidents WHERE ended_utc_us IS NOT NULL AND rowid <= ("
+        " SELECT rowid FROM incidents ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+        (KEEP_INCIDENTS,),
+    )

@@ -1,0 +1,59 @@
+"""Reads incidents back for the box's page, the timeline and the report."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One incident as the box's page shows it. `ended_at` is None while it lasts."""
+
+    event_id: str
+    camera_id: str
+    kind: str
+    started_at: datetime
+    ended_at: datetime | None
+    has_picture: bool
+
+
+def latest(connection: sqlite3.Connection, limit: int) -> list[Incident]:
+    """Return the newest incidents first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM incidents ORDER BY started_utc_us DESC LIMIT ?",  # noqa: S608
+        (limit,),
+    )
+    return [_incident(row) for row in rows]
+
+
+def of_camera(connection: sqlite3.Connection, camera_id: str, since: datetime) -> list[Incident]:
+    """Return one camera's incidents that lasted into the time since `since`, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM incidents WHERE subject = ?"  # noqa: S608
+        " AND (ended_utc_us IS NULL OR ended_utc_us > ?) ORDER BY started_utc_us",
+        (camera_id, round(since.timestamp() * 1e6)),
+    )
+    return [_incident(row) for row in rows]
+
+
+def picture(connection: sqlite3.Connection, event_id: str) -> bytes | None:
+    """Return an incident's JPEG, if it has one."""
+    row = connection.execute(
+        "SELECT picture FROM incidents WHERE event_id = ?", (event_id,)
+    ).fetchone()
+    return None if row is None else row["picture"]
+
+
+_COLUMNS = "event_id, subject, kind, started_utc_us, ended_utc_us, picture IS NOT NULL AS has"
+
+
+def _incident(row: sqlite3.Row) -> Incident:
+    ended_us = row["ended_utc_us"]
+    return Incident(
+        event_id=row["event_id"],
+        camera_id=row["subject"],
+        kind=row["kind"],
+        started_at=datetime.fromtimestamp(row["started_utc_us"] / 1e6, UTC),
+        ended_at=None if ended_us is None else datetime.fromtimestamp(ended_us / 1e6, UTC),
+        has_picture=bool(row["has"]),
+    )
