@@ -5,6 +5,7 @@ doubt more is hidden than needed: a log line that lacks a host can be lived with
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Set
 from datetime import date
@@ -19,6 +20,8 @@ _SENSITIVE = (
     r"password|passw|passphrase|passcode|(?<![a-z])pass(?![a-z])|(?-i:[a-z]Pass(?![a-z]))|pwd|secret|token|credential"
     r"|authori[sz]ation|private_?key|api_?key|cookie|nonce"
 )
+# Most texts hold nothing of interest: one search finds that out.
+_SUSPECT = re.compile(rf"{_SENSITIVE}|://|[?&;]|basic|bearer|digest", re.IGNORECASE)
 _SECRET_KEY = re.compile(rf"{_SENSITIVE}|private", re.IGNORECASE)
 # Up to the last `@` before white space: a password may hold `@`, `/`, `:` and quotes.
 _USERINFO = re.compile(r"(?P<before>://)\S*(?=@)")
@@ -46,6 +49,8 @@ _AUTH_SCHEME = re.compile(
 
 def redact_text(text: str) -> str:
     """Return `text` with the secrets of URLs, `key=value` pairs, XML and HTTP headers hidden."""
+    if not _SUSPECT.search(text):
+        return text
     if "://" in text:
         text = _USERINFO.sub(_hide, text)
     for pattern in (_AUTH_SCHEME, _SECRET_ELEMENT, _SECRET_QUERY, _SECRET_PAIR):
@@ -65,10 +70,18 @@ def _hide(found: re.Match[str]) -> str:
     return (found["before"] or found.groupdict().get("digest") or "") + HIDDEN
 
 
+@functools.lru_cache(maxsize=512)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
+_redact_name = functools.lru_cache(maxsize=512)(redact_text)
+
+
 def _redact(value: Any, key: str, depth: int) -> Any:
     if value is None or value == "":
         return value
-    if key and _SECRET_KEY.search(key):
+    if key and _is_secret(key):
         return HIDDEN
     if isinstance(value, str):
         return redact_text(value)
@@ -85,7 +98,8 @@ def _redact_structure(value: Any, depth: int) -> Any:
     fields = _fields_of(value)
     if fields is not None:
         return {
-            redact_text(str(name)): _redact(item, str(name), depth) for name, item in fields.items()
+            _redact_name(str(name)): _redact(item, str(name), depth)
+            for name, item in fields.items()
         }
     if isinstance(value, list | tuple | Set):
         return [_redact(item, "", depth) for item in value]

@@ -36,11 +36,11 @@ class FixedPower:
         return self.state
 
 
-class NoClockChip:
-    """The hard case, so that the demo shows how a box without a battery clock behaves."""
+class SimulatedClockChip:
+    """A clock chip, so that the demo's machine needs no time server to be believed."""
 
     def read(self) -> ClockChipState:
-        return ClockChipState(is_present=False)
+        return ClockChipState(is_present=True, name="simulated")
 
 
 def build(thermometers: FixedThermometers | None = None, power: FixedPower | None = None) -> Board:
@@ -50,5 +50,5 @@ def build(thermometers: FixedThermometers | None = None, power: FixedPower | Non
         thermometers=thermometers or FixedThermometers(),
         power=power or FixedPower(),
         storage=BlockStorage(Path("/")),
-        clock_chip=NoClockChip(),
+        clock_chip=SimulatedClockChip(),
     )

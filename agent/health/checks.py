@@ -1,0 +1,224 @@
+"""From facts to faults: pure functions, one per part of the box. Nothing here reads anything.
+
+The core gathers the facts (worker reports, the process table, vitals, the link, the outbox) and
+calls these every few seconds; `agent.health.fault.keep_since` adds when each fault began.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.contract.events import TimeQuality
+from agent.health.fault import Fault
+from agent.health.sentences import CATALOGUE
+from agent.messages.supervision import ProcessReport, ProcessState
+from agent.messages.worker import CameraState, CameraStatus, StreamStatus
+from hardware.interface import PowerState, StorageState, Temperature
+
+HOT_C, HOT_MARGIN_C, TOO_HOT_MARGIN_C = 80.0, 10.0, 5.0
+COOL_AGAIN_C = 5.0  # a hot box must cool by this much before it is called cool
+WORN_PCT = 90
+LINK_GRACE_S = 20.0  # a link that comes and goes this fast is no fault
+OUTBOX_OLD_S = 600.0
+OUTBOX_FULL_PCT = 80
+
+# Ways of one trouble that need no words of their own.
+_SAME_AS = {
+    "camera.timeout": "camera.unreachable",
+    "camera.refused": "camera.unreachable",
+    "camera.locked_out": "camera.wrong_password",
+    "camera.no_video": "camera.no_such_stream",
+}
+_WORDS_OF_STATE = {
+    CameraState.AUTH_FAILED: "camera.wrong_password",
+    CameraState.NOT_A_CAMERA: "camera.not_a_camera",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """The connection to the broker. `down_s` counts from the last moment it was up."""
+
+    is_up: bool
+    down_s: float = 0.0
+    code: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """The disk under the data folder; `min_free_bytes` as set for the buffer."""
+
+    free_bytes: int | None
+    min_free_bytes: int
+    storage: StorageState
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxFacts:
+    """What waits for the center. `evicted_new` were given up since the last check."""
+
+    waiting: int
+    used_bytes: int
+    max_bytes: int
+    oldest_s: float | None = None
+    evicted_new: int = 0
+
+
+def camera_faults(status: CameraStatus) -> Iterator[Fault]:
+    """Tell what is wrong with one camera. A camera still being connected to is not at fault."""
+    subject = f"camera/{status.camera_id}"
+    main_code = _stream_trouble(status.main)
+    if main_code:
+        yield _fault(
+            main_code,
+            subject,
+            status.main.since,
+            camera=status.camera_id,
+            reason=status.main.code or status.main.state.value,
+        )
+        return  # what follows from a lost camera is not told a second time
+    if status.sub is not None and _stream_trouble(status.sub):
+        yield _fault("camera.sub_lost", subject, status.sub.since, camera=status.camera_id)
+    if status.recording.fault_code:
+        reason = status.recording.fault_code
+        yield _fault("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
+
+
+def onvif_faults(
+    camera_id: str, code: str | None, since: datetime | None = None
+) -> Iterator[Fault]:
+    """Tell that a camera's ONVIF side does not answer, while its video may well run."""
+    if code in {"camera.not_onvif", "camera.wrong_password"}:
+        yield _fault(code, f"camera/{camera_id}", since, camera=camera_id)
+
+
+def detector_faults(statuses: Iterable[CameraStatus]) -> Iterator[Fault]:
+    """Tell once for the box that cameras fell back to motion only."""
+    blind = [status.detection for status in statuses if status.detection.state == "motion-only"]
+    if blind:
+        since = min(detection.since for detection in blind)
+        yield _fault("detector.unavailable", "detector", since, cameras=len(blind))
+
+
+def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
+    """Tell which processes are down, and which keep dying."""
+    codes = {
+        ProcessState.WAITING: "process.restarting",
+        ProcessState.QUARANTINED: "process.quarantined",
+    }
+    for process in processes:
+        if process.state in codes:
+            yield _fault(
+                codes[process.state],
+                f"process/{process.name}",
+                process.since,
+                process=process.name,
+                restarts=process.restarts,
+                reason=process.last_exit or "?",
+            )
+
+
+def link_faults(link: LinkFacts) -> Iterator[Fault]:
+    """Tell that the center can't be reached, with the link's own error code."""
+    if not link.is_up and link.down_s >= LINK_GRACE_S:
+        yield _fault("link.down", "link", link.since, reason=link.code or "link.unknown")
+
+
+def disk_faults(disk: DiskFacts) -> Iterator[Fault]:
+    """Tell what is wrong with the medium under the recordings."""
+    if disk.storage.is_read_only:
+        yield _fault("disk.read_only", "disk")
+    if disk.storage.is_in_memory:
+        yield _fault("disk.volatile", "disk")
+    used = disk.storage.life_used_pct
+    if used is not None and used >= WORN_PCT:
+        yield _fault("disk.worn", "disk", used=used)
+    if disk.free_bytes is None or disk.free_bytes >= disk.min_free_bytes:
+        return
+    free, wanted = _size(disk.free_bytes), _size(disk.min_free_bytes)
+    if disk.free_bytes < disk.min_free_bytes // 4:
+        yield _fault("disk.full", "disk", free=free)
+    else:
+        yield _fault("disk.low", "disk", free=free, wanted=wanted)
+
+
+def temperature_faults(readings: Sequence[Temperature], *, was_hot: bool) -> Iterator[Fault]:
+    """Tell the hottest sensor when it is too near its limit, with some hysteresis."""
+    worst: tuple[float, Fault] | None = None
+    for reading in readings:
+        if reading.celsius is None:
+            continue
+        critical_c = reading.critical_c if reading.critical_c is not None else HOT_C + HOT_MARGIN_C
+        hot_c = min(HOT_C, critical_c - HOT_MARGIN_C) - (COOL_AGAIN_C if was_hot else 0.0)
+        excess_c = reading.celsius - hot_c
+        if excess_c < 0 or (worst is not None and excess_c <= worst[0]):
+            continue
+        too_hot = reading.celsius >= critical_c - TOO_HOT_MARGIN_C
+        code = "board.too_hot" if too_hot else "board.hot"
+        celsius = round(reading.celsius)
+        worst = (excess_c, _fault(code, "board", sensor=reading.name, celsius=celsius))
+    if worst is not None:
+        yield worst[1]
+
+
+def power_faults(power: PowerState) -> Iterator[Fault]:
+    """Tell what the board says of its supply. Unknown is no fault."""
+    if power.under_voltage:
+        yield _fault("board.under_voltage", "board")
+    elif power.under_voltage_before:
+        yield _fault("board.under_voltage_before", "board")
+    if power.throttled:
+        yield _fault("board.throttled", "board")
+
+
+def clock_faults(quality: TimeQuality, *, has_clock_chip: bool) -> Iterator[Fault]:
+    """Tell that stamps may be wrong.
+
+    Without a clock chip, a time that looks right and was never synchronised is only the moment of
+    the last switch-off.
+    """
+    if quality is TimeQuality.UNSYNCED or (quality is TimeQuality.RTC and not has_clock_chip):
+        yield _fault("clock.unproven", "clock")
+
+
+def outbox_faults(outbox: OutboxFacts, *, link_is_up: bool) -> Iterator[Fault]:
+    """Tell that messages pile up. An old message while the link is down is told by the link."""
+    if outbox.evicted_new:
+        yield _fault("outbox.evicting", "outbox", evicted=outbox.evicted_new)
+    used_pct = 100 * outbox.used_bytes // outbox.max_bytes
+    if used_pct >= OUTBOX_FULL_PCT:
+        yield _fault("outbox.nearly_full", "outbox", used=used_pct)
+    if link_is_up and outbox.oldest_s is not None and outbox.oldest_s >= OUTBOX_OLD_S:
+        minutes = round(outbox.oldest_s / 60)
+        yield _fault("outbox.growing", "outbox", waiting=outbox.waiting, minutes=minutes)
+
+
+def _stream_trouble(stream: StreamStatus) -> str | None:
+    """Return the catalogue's code for the trouble of one stream, or None."""
+    if stream.state in {CameraState.ONLINE, CameraState.UNKNOWN}:
+        return None
+    if stream.state is CameraState.CONNECTING and stream.code is None:
+        return None
+    code = _SAME_AS.get(stream.code or "", stream.code) or _WORDS_OF_STATE.get(stream.state)
+    return code if code in CATALOGUE else _WORDS_OF_STATE.get(stream.state, "camera.lost")
+
+
+def _fault(code: str, subject: str, since: datetime | None = None, **fields: str | int) -> Fault:
+    words = CATALOGUE[code]
+    return Fault(
+        code=code,
+        severity=words.severity,
+        sentence_en=words.en.format(**fields),
+        sentence_ko=words.ko.format(**fields),
+        hint_en=words.hint_en,
+        hint_ko=words.hint_ko,
+        subject=subject,
+        since=since,
+    )
+
+
+def _size(count_bytes: int) -> str:
+    """Return bytes as a person reads them."""
+    mebibytes = count_bytes / 1024**2
+    return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"

@@ -1,0 +1,150 @@
+"""One cheap look at the machine: memory and CPU per process, load, disk, and what the board says.
+
+Runs in the core every few seconds, in a thread (it reads some small files of /proc and /sys).
+Memory is PSS, so that shared pages are counted once over all processes of the box.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from agent.contract.telemetry import BoardSample, ProcessSample
+from agent.core.clock import Clock
+from hardware.interface import Board, PowerState, StorageState, Temperature
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUse:
+    """One process. None: it is gone, or may not be looked at. `cpu_pct` is of one core."""
+
+    name: str
+    pid: int
+    pss_bytes: int | None = None
+    cpu_s: float | None = None
+    cpu_pct: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The machine at `mono_s`. Sizes in bytes; `cpu_pct` of all cores since the last look."""
+
+    mono_s: float
+    load_1m: float
+    cpu_count: int
+    cpu_pct: float | None
+    memory_total_bytes: int
+    memory_available_bytes: int
+    disk_total_bytes: int | None
+    disk_free_bytes: int | None
+    processes: tuple[ProcessUse, ...]
+    temperatures: tuple[Temperature, ...]
+    power: PowerState
+    storage: StorageState
+    has_clock_chip: bool
+    is_simulated: bool
+
+    def board_sample(self) -> BoardSample:
+        """Return what the center is told of the board."""
+        known = [reading.celsius for reading in self.temperatures if reading.celsius is not None]
+        return BoardSample(
+            temperature_c=round(max(known), 1) if known else None,
+            throttled=self.power.throttled,
+            undervoltage=self.power.under_voltage,
+            cpu_pct=self.cpu_pct,
+            memory_free_bytes=self.memory_available_bytes,
+            disk_free_bytes=self.disk_free_bytes,
+            uptime_s=round(self.mono_s, 1),
+            simulated=self.is_simulated,
+        )
+
+    def process_samples(self, restarts: Mapping[str, int]) -> tuple[ProcessSample, ...]:
+        """Return what the center is told of the processes; `restarts` by process name."""
+        return tuple(
+            ProcessSample(
+                name=use.name,
+                pss_bytes=use.pss_bytes,
+                cpu_pct=use.cpu_pct,
+                restarts_total=restarts.get(use.name, 0),
+            )
+            for use in self.processes
+        )
+
+
+class VitalsReader:
+    """Takes looks, and remembers the last one's CPU times to tell shares."""
+
+    def __init__(self, board: Board, data_dir: Path, clock: Clock) -> None:
+        self._board, self._data_dir, self._clock = board, data_dir, clock
+        self._last_cpu: dict[int, tuple[float, float]] = {}  # pid -> (monotonic s, CPU s)
+        self._last_machine: tuple[float, float] | None = None  # (busy s, all s) over all cores
+
+    def read(self, pids: Mapping[str, int]) -> Vitals:
+        """Look once at the machine and at the processes `pids` (name -> pid)."""
+        memory = psutil.virtual_memory()
+        disk = self._disk()
+        processes = tuple(self._process(name, pid) for name, pid in pids.items())
+        self._last_cpu = {
+            pid: seen for pid, seen in self._last_cpu.items() if pid in set(pids.values())
+        }
+        return Vitals(
+            mono_s=self._clock.monotonic_s(),
+            load_1m=psutil.getloadavg()[0],
+            cpu_count=psutil.cpu_count() or 1,
+            cpu_pct=self._machine_pct(),
+            memory_total_bytes=memory.total,
+            memory_available_bytes=memory.available,
+            disk_total_bytes=disk[0] if disk else None,
+            disk_free_bytes=disk[1] if disk else None,
+            processes=processes,
+            temperatures=self._board.thermometers.read(),
+            power=self._board.power.read(),
+            storage=self._board.storage.read(self._data_dir.resolve()),
+            has_clock_chip=self._board.clock_chip.read().is_present,
+            is_simulated=self._board.identity.is_simulated,
+        )
+
+    def _disk(self) -> tuple[int, int] | None:
+        try:
+            usage = shutil.disk_usage(self._data_dir)
+        except OSError:
+            return None
+        return usage.total, usage.free
+
+    def _process(self, name: str, pid: int) -> ProcessUse:
+        try:
+            process = psutil.Process(pid)
+            times = process.cpu_times()
+        except psutil.Error:
+            return ProcessUse(name, pid)
+        cpu_s: float = times.user + times.system
+        return ProcessUse(name, pid, _pss_bytes(process), cpu_s, self._share_pct(pid, cpu_s))
+
+    def _share_pct(self, pid: int, cpu_s: float) -> float | None:
+        now_s = self._clock.monotonic_s()
+        before = self._last_cpu.get(pid)
+        self._last_cpu[pid] = (now_s, cpu_s)
+        if before is None or now_s <= before[0] or cpu_s < before[1]:
+            return None
+        return round(100 * (cpu_s - before[1]) / (now_s - before[0]), 1)
+
+    def _machine_pct(self) -> float | None:
+        times = psutil.cpu_times()
+        all_s = sum(times) - times.guest - times.guest_nice  # user and nice hold the guests already
+        busy_s = all_s - times.idle - times.iowait
+        before, self._last_machine = self._last_machine, (busy_s, all_s)
+        if before is None or all_s <= before[1]:
+            return None
+        share: float = max(0.0, busy_s - before[0]) / (all_s - before[1])
+        return round(100 * share, 1)
+
+
+def _pss_bytes(process: psutil.Process) -> int | None:
+    """Return the proportional memory, None when it may not be read (another user's process)."""
+    try:
+        pss: int = process.memory_full_info().pss
+    except psutil.Error:
+        return None
+    return pss or None

@@ -1,0 +1,175 @@
+"""Each fact that matters becomes one plain sentence in two languages, and nothing else does."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.contract.events import TimeQuality
+from agent.health.checks import (
+    DiskFacts,
+    LinkFacts,
+    OutboxFacts,
+    camera_faults,
+    clock_faults,
+    detector_faults,
+    disk_faults,
+    link_faults,
+    onvif_faults,
+    outbox_faults,
+    power_faults,
+    process_faults,
+    temperature_faults,
+)
+from agent.health.fault import Light, Severity, changes, keep_since, light
+from agent.health.sentences import CATALOGUE
+from agent.messages.supervision import ProcessReport, ProcessState
+from agent.messages.worker import (
+    CameraState,
+    CameraStatus,
+    DetectionStatus,
+    RecordingStatus,
+    StreamStatus,
+)
+from hardware.interface import PowerState, StorageState, Temperature
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MIB = 1024**2
+
+
+def camera(
+    state=CameraState.ONLINE, code=None, sub=CameraState.ONLINE, fault=None, detection="ready"
+):
+    return CameraStatus(
+        camera_id="gate",
+        main=StreamStatus(name="main", state=state, code=code, since=NOW),
+        sub=StreamStatus(name="sub", state=sub, since=NOW),
+        recording=RecordingStatus(recording=fault is None, fault_code=fault),
+        detection=DetectionStatus(state=detection, since=NOW),
+    )
+
+
+def disk(free_mib, **storage):
+    return disk_faults(DiskFacts(free_mib * MIB, 512 * MIB, StorageState(**storage)))
+
+
+def process(state):
+    return process_faults([ProcessReport(name="detect", pid=1, state=state, since=NOW, restarts=5)])
+
+
+def outbox(*, link_is_up=True, **facts):
+    known = {"waiting": 12, "used_bytes": 0, "max_bytes": 100}
+    return outbox_faults(OutboxFacts(**(known | facts)), link_is_up=link_is_up)
+
+
+def hot(celsius, critical_c=None, *, was_hot=False):
+    return temperature_faults([Temperature("cpu", celsius, critical_c)], was_hot=was_hot)
+
+
+LOST, CONNECTING = CameraState.LOST, CameraState.CONNECTING
+CASES = [
+    (lambda: camera_faults(camera(LOST, "camera.unreachable")), ["camera.unreachable"]),
+    (lambda: camera_faults(camera(LOST, "camera.timeout")), ["camera.unreachable"]),
+    (lambda: camera_faults(camera(CONNECTING, "camera.refused")), ["camera.unreachable"]),
+    (lambda: camera_faults(camera(CameraState.AUTH_FAILED)), ["camera.wrong_password"]),
+    (lambda: camera_faults(camera(LOST, "camera.locked_out")), ["camera.wrong_password"]),
+    (lambda: camera_faults(camera(CameraState.NOT_A_CAMERA)), ["camera.not_a_camera"]),
+    (lambda: camera_faults(camera(LOST, "camera.no_such_stream")), ["camera.no_such_stream"]),
+    (lambda: camera_faults(camera(LOST, "camera.codec")), ["camera.codec"]),
+    (lambda: camera_faults(camera(LOST, "camera.frozen")), ["camera.frozen"]),
+    (lambda: camera_faults(camera(LOST, "camera.never_seen_code")), ["camera.lost"]),
+    (lambda: camera_faults(camera(LOST)), ["camera.lost"]),
+    (lambda: camera_faults(camera(sub=LOST)), ["camera.sub_lost"]),
+    (lambda: camera_faults(camera(fault="storage.full")), ["camera.not_recorded"]),
+    (lambda: camera_faults(camera(LOST, "camera.lost", sub=LOST, fault="x")), ["camera.lost"]),
+    (lambda: camera_faults(camera()), []),
+    (lambda: camera_faults(camera(CONNECTING)), []),
+    (lambda: camera_faults(camera(CameraState.UNKNOWN)), []),
+    (lambda: onvif_faults("gate", "camera.not_onvif"), ["camera.not_onvif"]),
+    (lambda: onvif_faults("gate", None), []),
+    (lambda: detector_faults([camera(detection="motion-only")] * 3), ["detector.unavailable"]),
+    (lambda: detector_faults([camera(), camera(detection="off")]), []),
+    (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused")), ["link.down"]),
+    (lambda: link_faults(LinkFacts(is_up=False, down_s=3)), []),
+    (lambda: link_faults(LinkFacts(is_up=True)), []),
+    (lambda: disk(400), ["disk.low"]),
+    (lambda: disk(20), ["disk.full"]),
+    (lambda: disk(4000), []),
+    (lambda: disk(4000, is_read_only=True), ["disk.read_only"]),
+    (lambda: disk(4000, is_in_memory=True), ["disk.volatile"]),
+    (lambda: disk(4000, life_used_pct=90), ["disk.worn"]),
+    (lambda: disk(4000, life_used_pct=40, is_read_only=False), []),
+    (lambda: process(ProcessState.WAITING), ["process.restarting"]),
+    (lambda: process(ProcessState.QUARANTINED), ["process.quarantined"]),
+    (lambda: process(ProcessState.RUNNING), []),
+    (lambda: hot(81.0), ["board.hot"]),
+    (lambda: hot(86.0), ["board.too_hot"]),
+    (lambda: hot(86.0, 110.0), ["board.hot"]),
+    (lambda: hot(79.0), []),
+    (lambda: hot(77.0, was_hot=True), ["board.hot"]),
+    (lambda: hot(None), []),
+    (lambda: power_faults(PowerState(under_voltage=True, under_voltage_before=True)),
+     ["board.under_voltage"]),
+    (lambda: power_faults(PowerState(under_voltage=False, under_voltage_before=True)),
+     ["board.under_voltage_before"]),
+    (lambda: power_faults(PowerState(throttled=True)), ["board.throttled"]),
+    (lambda: power_faults(PowerState()), []),
+    (lambda: clock_faults(TimeQuality.UNSYNCED, has_clock_chip=True), ["clock.unproven"]),
+    (lambda: clock_faults(TimeQuality.RTC, has_clock_chip=False), ["clock.unproven"]),
+    (lambda: clock_faults(TimeQuality.RTC, has_clock_chip=True), []),
+    (lambda: clock_faults(TimeQuality.NTP, has_clock_chip=False), []),
+    (lambda: outbox(oldest_s=700.0), ["outbox.growing"]),
+    (lambda: outbox(oldest_s=700.0, link_is_up=False), []),
+    (lambda: outbox(used_bytes=81), ["outbox.nearly_full"]),
+    (lambda: outbox(evicted_new=3), ["outbox.evicting"]),
+    (lambda: outbox(oldest_s=1.0), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "codes"), CASES)
+def test_a_fact_becomes_its_fault(check, codes):
+    assert [fault.code for fault in check()] == codes
+
+
+def test_the_catalogue_holds_what_the_checks_can_say_and_no_more():
+    assert {fault.code for check, _ in CASES for fault in check()} == set(CATALOGUE)
+
+
+def test_every_sentence_is_filled_in_both_languages_and_says_what_to_do():
+    for check, _ in CASES:
+        for fault in check():
+            for text in (fault.sentence_en, fault.sentence_ko, fault.hint_en, fault.hint_ko):
+                assert text
+                assert "{" not in text
+            assert not re.search("[가-힣]", fault.sentence_en + fault.hint_en)
+            assert re.search("[가-힣]", fault.sentence_ko)
+            assert re.search("[가-힣]", fault.hint_ko)
+
+
+def test_the_error_code_of_the_link_is_shown():
+    (fault,) = link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused"))
+    assert "link.refused" in fault.sentence_en
+    assert "link.refused" in fault.sentence_ko
+
+
+def test_the_light_shows_the_worst():
+    red = list(camera_faults(camera(LOST)))
+    yellow = list(power_faults(PowerState(throttled=True)))
+    assert light([]) is Light.GREEN
+    assert light(yellow) is Light.YELLOW
+    assert light(yellow + red) is Light.RED
+
+
+def test_a_fault_keeps_the_time_it_began_and_its_end_is_told():
+    first = keep_since(power_faults(PowerState(throttled=True)), [], NOW)
+    later = NOW + timedelta(minutes=5)
+    second = keep_since([*power_faults(PowerState(throttled=True)), *hot(99.0)], first, later)
+    assert {fault.code: fault.since for fault in second} == {
+        "board.throttled": NOW,
+        "board.too_hot": later,
+    }
+    assert second[0].severity is Severity.RED
+    began, ended = changes(second, first)
+    assert ([fault.code for fault in began], ended) == (["board.too_hot"], [])
+    began, ended = changes([], second)
+    assert {fault.code for fault in ended} == {"board.throttled", "board.too_hot"}

@@ -1,0 +1,65 @@
+"""systemd hears of us over its real socket, and its absence or deafness never hurts."""
+
+import secrets
+import socket
+
+import pytest
+
+from agent.core.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request, tmp_path):
+    """A bound datagram socket, and the address as NOTIFY_SOCKET would name it."""
+    name = f"poleside-test-{secrets.token_hex(4)}"
+    named = f"@{name}" if request.param == "abstract" else str(tmp_path / "n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind("\0" + name if request.param == "abstract" else named)
+        sock.settimeout(5)
+        yield sock, named
+
+
+def test_every_state_is_one_datagram(systemd):
+    sock, address = systemd
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
+    assert notifier.ready("2 cameras")
+    assert notifier.watchdog()
+    assert notifier.status("카메라 2대")
+    assert notifier.stopping()
+    heard = [sock.recv(4096).decode() for _ in range(4)]
+    assert heard == ["READY=1\nSTATUS=2 cameras", "WATCHDOG=1", "STATUS=카메라 2대", "STOPPING=1"]
+
+
+def test_a_status_can_not_smuggle_in_another_field(systemd):
+    sock, address = systemd
+    Notifier(address).status("camera x\nREADY=1")
+    assert sock.recv(4096).decode().splitlines() == ["STATUS=camera x READY=1"]
+
+
+def test_a_full_queue_neither_blocks_nor_raises(systemd):
+    _, address = systemd
+    notifier = Notifier(address)
+    while notifier.watchdog():
+        pass
+    assert not notifier.status("still here")
+
+
+@pytest.mark.parametrize("address", ["", "/nonexistent/notify", "vsock:2:1234", "relative"])
+def test_without_systemd_nothing_happens(address):
+    assert not Notifier.from_environment({"NOTIFY_SOCKET": address}).ready()
+
+
+@pytest.mark.parametrize(
+    ("env", "feed_every_s"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "77"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "78"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "²"}, None),
+        ({}, None),
+    ],
+)
+def test_the_watchdog_is_fed_twice_per_limit_and_only_by_its_process(env, feed_every_s):
+    assert Notifier.from_environment(env, pid=77).feed_every_s == feed_every_s
