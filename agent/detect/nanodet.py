@@ -5,6 +5,7 @@ sides, 11 logits; the expected bin times the stride is the side's distance from 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +84,16 @@ def keep_best(boxes: Floats, scores: Floats, max_iou: float) -> NDArray[np.intp]
     return np.array(kept, np.intp)
 
 
-def overlaps(some: Floats, others: Floats) -> Floats:
+def overlaps(
+    some: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
+) -> NDArray[np.floating[Any]]:
     """Return intersection over union of each of `some` (N, 4) with each of `others` (M, 4)."""
     top_left = np.maximum(some[:, None, :2], others[None, :, :2])
     bottom_right = np.minimum(some[:, None, 2:], others[None, :, 2:])
     shared = np.clip(bottom_right - top_left, 0.0, None).prod(axis=2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (some, others)]
     union = areas[0][:, None] + areas[1][None, :] - shared
-    result: Floats = shared / np.maximum(union, 1e-9)
+    result: NDArray[np.floating[Any]] = shared / np.maximum(union, 1e-9)
     return result
 
 

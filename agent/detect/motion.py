@@ -1,0 +1,124 @@
+"""Does anything move? A gate on the luma plane, so that still scenes cost no inference.
+
+Runs in the camera worker on every decoded frame: numpy on 8-bit values only (0.1 to 0.4 ms for
+320x180). A background follows the scene by small steps; a block counts as moving when enough of
+its pixels differ from it. Light that changes everywhere at once is taken out before comparing.
+"""
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Luma = NDArray[np.uint8]
+
+_BLOCK_PX = 8
+_WORK_WIDTH_PX = 320
+
+
+@dataclass(frozen=True, slots=True)
+class MotionResult:
+    """`blocks` of 8x8 work pixels moved, a `share` (0..1) of all; `active`: worth a look."""
+
+    active: bool
+    blocks: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class MotionTuning:
+    """How much change counts. Defaults for a fixed camera at 2 to 10 frames a second."""
+
+    pixel_step: int = 14
+    """Luma steps by which a pixel must differ; above sensor noise and compression."""
+    block_pixels: int = 12
+    """Pixels of a block (of 64) that must differ for the block to count."""
+    min_blocks: int = 2
+    adapt_every: int = 2
+    """The background takes one step of 1/8 of the difference every so many frames."""
+    scene_share: float = 0.7
+    """From this share of moving blocks on it is a new scene (camera turned, light switched):
+    the background starts afresh, and the frame counts as active."""
+
+
+class MotionGate:
+    """Compares each frame of one camera with what that camera usually sees."""
+
+    def __init__(self, tuning: MotionTuning | None = None) -> None:
+        self._tuning = tuning or MotionTuning()
+        self._background: Luma | None = None
+        self._frames = 0
+
+    def update(self, luma: Luma) -> MotionResult:
+        """Take the next luma picture (rows, columns); a first one, or another size, is active."""
+        background = self._background
+        if background is None or background.shape != luma.shape:
+            return self._start_afresh(luma)
+        self._frames += 1
+        steady = _lit_as(luma, background)
+        difference = np.maximum(steady, background)
+        difference -= np.minimum(steady, background)
+        moving = _block_counts(difference > self._tuning.pixel_step) >= self._tuning.block_pixels
+        blocks = int(np.count_nonzero(moving))
+        share = blocks / moving.size
+        if share >= self._tuning.scene_share:
+            return self._start_afresh(luma)
+        if self._frames % self._tuning.adapt_every == 0:
+            _step_towards(background, luma)
+        return MotionResult(blocks >= self._tuning.min_blocks, blocks, share)
+
+    def _start_afresh(self, luma: Luma) -> MotionResult:
+        self._background, self._frames = luma.copy(), 0
+        blocks = (luma.shape[0] // _BLOCK_PX) * (luma.shape[1] // _BLOCK_PX)
+        return MotionResult(active=True, blocks=blocks, share=1.0)
+
+
+def luma_of(frame: av.VideoFrame) -> Luma:
+    """Return a small copy of a frame's brightness: every n-th pixel of the Y plane, 320 wide or so.
+
+    For planar YUV (every H.264/H.265 camera); the video range is left as it is.
+    """
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    step = max(1, round(frame.width / _WORK_WIDTH_PX))
+    return np.ascontiguousarray(rows[: frame.height : step, : frame.width : step])
+
+
+def _lit_as(luma: Luma, background: Luma) -> Luma:
+    """Shift the picture's brightness to the background's: clouds and auto-exposure are no motion.
+
+    The median over a thin sample holds while under half of the picture really moves.
+    """
+    sample = (slice(None, None, 8), slice(None, None, 8))
+    shift = int(np.median(background[sample].astype(np.int16) - luma[sample]))
+    if shift == 0:
+        return luma
+    # Saturating add on 8 bits: keep room first, so that nothing wraps around.
+    if shift > 0:
+        return np.minimum(luma, 255 - shift) + np.uint8(shift)
+    return np.maximum(luma, -shift) - np.uint8(-shift)
+
+
+def _block_counts(changed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Count the changed pixels of each 8x8 block; an incomplete last row or column is left out."""
+    rows, columns = (size // _BLOCK_PX for size in changed.shape)
+    inner = np.ascontiguousarray(changed[: rows * _BLOCK_PX, : columns * _BLOCK_PX])
+    # Eight booleans side by side are one 64-bit word: adding 8 rows of words adds 8 columns of
+    # counts at once, none above 8; multiplying adds the 8 bytes up into the top one (at most 64).
+    words = inner.view(np.uint64).reshape(rows, _BLOCK_PX, columns).sum(axis=1, dtype=np.uint64)
+    counts: NDArray[np.uint8] = (words * np.uint64(0x0101010101010101) >> np.uint64(56)).astype(
+        np.uint8
+    )
+    return counts
+
+
+def _step_towards(background: Luma, luma: Luma) -> None:
+    """Move the background by an eighth of the difference, at least by one, in place."""
+    higher = luma > background
+    lower = luma < background
+    difference = np.maximum(luma, background) - np.minimum(luma, background)
+    step = difference >> 3
+    step += (difference > 0) & (step == 0)
+    background += step * higher
+    background -= step * lower

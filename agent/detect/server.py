@@ -1,0 +1,197 @@
+"""The detect process: one detector, one thread, all cameras in turn over a Unix socket.
+
+A client is not read from while its question waits, so each has at most one in line and none can
+crowd out the others. Whoever sends nonsense, hangs up or does not take its answer is dropped alone.
+An engine that fails ends the process: its supervisor starts a fresh one.
+"""
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from agent.core.errors import DetectorError
+from agent.core.framing import FramingError, MessageSplitter, send_message
+from agent.core.log import get
+from agent.detect.detector import Detector
+from agent.detect.wire import DetectReply, DetectRequest
+
+_log = get("detect.server")
+
+_TURN_S = 0.5
+_READ_BYTES = 256 * 1024
+_SOCKET_MODE = 0o660
+
+
+class _DroppedError(Exception):
+    """A client can't be served any longer; the text says why."""
+
+
+class _Client:
+    """One connection and the question it is sending."""
+
+    def __init__(self, sock: socket.socket, picture_bytes: int) -> None:
+        self.sock = sock
+        self.request: DetectRequest | None = None
+        self.picture: bytes | None = None
+        self._picture_bytes = picture_bytes
+        self._splitter = MessageSplitter(max_bytes=picture_bytes)
+
+    def read(self) -> bool:
+        """Take what has arrived; return whether a whole question is there. Raises `_DroppedError`."""
+        try:
+            chunk = self.sock.recv(_READ_BYTES)
+            if not chunk:
+                raise _DroppedError("hung up")
+            for message in self._splitter.feed(chunk):
+                self._take(message)
+        except BlockingIOError:
+            return False
+        except (OSError, FramingError, msgspec.DecodeError) as error:
+            raise _DroppedError(str(error)) from error
+        return self.picture is not None
+
+    def has_gone(self) -> bool:
+        """Say whether the other end closed (it does so when an answer takes too long)."""
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def answer(self, reply: DetectReply) -> None:
+        """Send the answer; there is always room for it, or the client does not read."""
+        self.request = self.picture = None
+        try:
+            send_message(self.sock, msgspec.msgpack.encode(reply))
+        except OSError as error:
+            raise _DroppedError(f"does not take its answer: {error}") from error
+
+    def _take(self, message: bytes) -> None:
+        if self.picture is not None:
+            raise _DroppedError("asked again before it was answered")
+        if self.request is None:
+            self.request = msgspec.msgpack.decode(message, type=DetectRequest)
+        elif len(message) == self._picture_bytes:
+            self.picture = message
+        else:
+            raise _DroppedError(
+                f"sent a picture of {len(message)} bytes, not {self._picture_bytes}"
+            )
+
+
+class _Server:
+    def __init__(self, listener: socket.socket, detector: Detector) -> None:
+        self._listener, self._detector = listener, detector
+        self._picture_bytes = int(np.prod(detector.shape))
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._waiting: deque[_Client] = deque()
+
+    def turn(self) -> None:
+        """Take in what has arrived, then answer the client that has waited longest."""
+        for key, _ in self._selector.select(0 if self._waiting else _TURN_S):
+            if key.data is None:
+                self._accept()
+            else:
+                self._read(key.data)
+        if self._waiting:
+            self._serve(self._waiting.popleft())
+
+    def close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                key.data.sock.close()
+        for client in self._waiting:
+            client.sock.close()
+        self._selector.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # it may have gone again
+            sock, _ = self._listener.accept()
+            sock.setblocking(False)
+            client = _Client(sock, self._picture_bytes)
+            self._selector.register(sock, selectors.EVENT_READ, client)
+
+    def _read(self, client: _Client) -> None:
+        try:
+            if client.read():
+                self._selector.unregister(client.sock)
+                self._waiting.append(client)
+        except _DroppedError as why:
+            self._selector.unregister(client.sock)
+            self._drop(client, why)
+
+    def _serve(self, client: _Client) -> None:
+        try:
+            client.answer(self._detect(client))
+        except _DroppedError as why:
+            self._drop(client, why)
+        else:
+            self._selector.register(client.sock, selectors.EVENT_READ, client)
+
+    def _detect(self, client: _Client) -> DetectReply:
+        request, picture = client.request, client.picture
+        if request is None or picture is None or client.has_gone():
+            raise _DroppedError("hung up before its turn")
+        image = np.frombuffer(picture, np.uint8).reshape(self._detector.shape)
+        began_s = time.monotonic()
+        try:
+            detections = self._detector.detect(
+                image, request.content_width_px, request.content_height_px
+            )
+        except DetectorError as error:
+            if error.code != "detector.input":
+                raise
+            raise _DroppedError(error.message) from error
+        return DetectReply(
+            frame_id=request.frame_id,
+            detections=tuple(detections),
+            model=self._detector.manifest.model,
+            took_ms=(time.monotonic() - began_s) * 1000,
+        )
+
+    def _drop(self, client: _Client, why: _DroppedError) -> None:
+        camera_id = client.request.camera_id if client.request else None
+        _log.info("client dropped", camera_id=camera_id, why=str(why))
+        client.sock.close()
+
+
+def serve(
+    socket_path: Path, detector: Detector, beat: Callable[[], None], stop: threading.Event
+) -> None:
+    """Answer questions on `socket_path` until `stop` is set.
+
+    `beat` is called at least twice a second, except during one inference. Raises `DetectorError`
+    when the engine fails, `OSError` when the socket can't be made.
+    """
+    with _listening(socket_path) as listener:
+        server = _Server(listener, detector)
+        try:
+            while not stop.is_set():
+                beat()
+                server.turn()
+        finally:
+            server.close()
+
+
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)  # left by a process that was killed
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        path.chmod(_SOCKET_MODE)
+        listener.listen()
+        listener.setblocking(False)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)

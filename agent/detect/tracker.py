@@ -1,0 +1,208 @@
+"""Gives detections an identity that lasts: ByteTrack's two stages on a small Kalman filter.
+
+After Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022),
+with greedy matching, noise weights for 5 to 10 updates a second, and time in seconds, because the
+motion gate makes frames come irregularly. Runs in the camera worker. Identities do get lost in
+crowds (about once per person and minute): rules must bear it.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.contract.events import Region
+from agent.detect.manifest import Thresholds
+from agent.detect.nanodet import overlaps
+from agent.messages.vision import Detection, TrackedObject
+
+LABEL_GROUPS: Mapping[str, str] = {
+    "car": "vehicle",
+    "bus": "vehicle",
+    "truck": "vehicle",
+    "bicycle": "two-wheeler",
+    "motorcycle": "two-wheeler",
+}
+"""Labels the detector takes for one another: an object may change its label within a group."""
+
+_STEP_S = 0.1  # the update interval the noise weights below were tuned for
+_POSITION_NOISE, _SPEED_NOISE = 1 / 10, 1 / 40  # per step, relative to the object's size
+_START_POSITION_NOISE, _START_SPEED_NOISE = 2 / 10, 10 / 40
+_SIZE_SPEED_KEPT = 0.5  # per step: sizes don't go on growing
+
+_KNOWN_MIN_FIT = 0.05  # IoU x score
+_FAINT_MIN_IOU = 0.5
+_NEW_MIN_FIT = 0.3
+_CONFIRMING_SIGHTINGS = 2
+_LOST_AFTER_S = 3.0
+
+Floats = NDArray[np.float64]
+Pairs = list[tuple[int, int]]
+
+
+class Tracker:
+    """Tracks all objects of one camera. Needs updates in the order of time."""
+
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        self._thresholds = thresholds or Thresholds()
+        self._ids = count(1)
+        self._groups: dict[str, _GroupTracker] = {}
+        self._last_s: float | None = None
+
+    def update(self, detections: Sequence[Detection], at_s: float) -> list[TrackedObject]:
+        """Take what one frame at `at_s` (monotonic seconds) showed; return the tracks seen in it.
+
+        A track is told from its second sighting on; one not seen in this frame is not returned,
+        but remembered for three seconds.
+        """
+        passed_s = _STEP_S if self._last_s is None else max(0.0, at_s - self._last_s)
+        self._last_s = at_s
+        of_group: dict[str, list[Detection]] = {name: [] for name in self._groups}
+        for detection in detections:
+            name = LABEL_GROUPS.get(detection.label, detection.label)
+            of_group.setdefault(name, []).append(detection)
+        seen: list[TrackedObject] = []
+        for name, own in of_group.items():
+            group = self._groups.setdefault(name, _GroupTracker(self._ids, self._thresholds))
+            seen += group.update(own, passed_s)
+        return seen
+
+
+class _GroupTracker:
+    """The tracks of one label group, as arrays with one row per track."""
+
+    def __init__(self, ids: "count[int]", thresholds: Thresholds) -> None:
+        self._next_ids, self._thresholds = ids, thresholds
+        self._place = np.zeros((0, 4))  # center x, y, width, height
+        self._speed = np.zeros((0, 4))  # of the same, per second
+        self._spread = np.zeros((0, 3))  # variances: place, place with speed, speed
+        self._unseen_s = np.zeros(0)
+        self._sightings = np.zeros(0, int)
+        self._ids = np.zeros(0, int)
+        self._best: list[Detection] = []  # names the track
+
+    def update(self, detections: Sequence[Detection], passed_s: float) -> list[TrackedObject]:
+        """Return the confirmed tracks among `detections`, `passed_s` after the last update."""
+        boxes = np.array([_corners(one.region) for one in detections]).reshape(-1, 4)
+        scores = np.array([one.score for one in detections])
+        sure = np.array([one.score >= self._thresholds.of(one.label) for one in detections], bool)
+        was_seen = self._unseen_s == 0
+        self._predict(passed_s)
+        pairs = self._match(boxes, scores, sure, was_seen)
+        self._correct(pairs, boxes, passed_s)
+        seen = []
+        for row, column in pairs:
+            detection = detections[column]
+            if detection.score > self._best[row].score:
+                self._best[row] = detection
+            if self._sightings[row] >= _CONFIRMING_SIGHTINGS:
+                label, track_id = self._best[row].label, int(self._ids[row])
+                seen.append(TrackedObject(track_id, label, detection.score, detection.region))
+        self._forget()
+        taken = {column for _, column in pairs}
+        self._begin([one for k, one in enumerate(detections) if sure[k] and k not in taken])
+        return seen
+
+    def _match(
+        self, boxes: Floats, scores: Floats, sure: NDArray[np.bool_], was_seen: NDArray[np.bool_]
+    ) -> Pairs:
+        """Pair tracks with detections: known with sure, known with faint, new with sure ones."""
+        iou = overlaps(_boxes(self._place), boxes)
+        fit = iou * scores
+        known = self._sightings >= _CONFIRMING_SIGHTINGS
+        free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(boxes), bool)
+        pairs: Pairs = []
+        for values, tracks, wanted, least in (
+            (fit, known, sure, _KNOWN_MIN_FIT),
+            (iou, known & was_seen, ~sure, _FAINT_MIN_IOU),
+            (fit, ~known, sure, _NEW_MIN_FIT),
+        ):
+            allowed = (tracks & free_tracks)[:, None] & (wanted & free_boxes)[None, :]
+            for row, column in _best_pairs(np.where(allowed, values, 0.0), least):
+                free_tracks[row] = free_boxes[column] = False
+                pairs.append((row, column))
+        return pairs
+
+    def _predict(self, passed_s: float) -> None:
+        steps = passed_s / _STEP_S
+        self._place = self._place + self._speed * passed_s
+        self._speed[:, 2:] *= _SIZE_SPEED_KEPT**steps
+        place, both, speed = self._spread.T
+        self._spread = np.stack(
+            [
+                place + 2 * passed_s * both + passed_s**2 * speed + steps * _POSITION_NOISE**2,
+                both + passed_s * speed,
+                speed + steps * (_SPEED_NOISE / _STEP_S) ** 2,
+            ],
+            axis=1,
+        )
+
+    def _correct(self, pairs: Pairs, boxes: Floats, passed_s: float) -> None:
+        """Kalman update. All noise is relative to size, so one gain serves all four values."""
+        self._unseen_s += max(passed_s, 1e-6)
+        if not pairs:
+            return
+        rows, columns = (list(side) for side in zip(*pairs, strict=True))
+        place, both, speed = self._spread[rows].T
+        total = place + _POSITION_NOISE**2
+        gain, speed_gain = (place / total)[:, None], (both / total)[:, None]
+        surprise = _places(boxes[columns]) - self._place[rows]
+        self._place[rows] += gain * surprise
+        self._speed[rows] += speed_gain * surprise
+        kept = 1 - gain[:, 0]
+        self._spread[rows] = np.stack(
+            [place * kept, both * kept, speed - speed_gain[:, 0] * both], axis=1
+        )
+        self._unseen_s[rows] = 0.0
+        self._sightings[rows] += 1
+
+    def _forget(self) -> None:
+        """Drop tracks lost for long, and new ones not seen a second time at once."""
+        known = self._sightings >= _CONFIRMING_SIGHTINGS
+        kept = (self._unseen_s == 0) | (known & (self._unseen_s <= _LOST_AFTER_S))
+        self._place, self._speed = self._place[kept], self._speed[kept]
+        self._spread, self._unseen_s = self._spread[kept], self._unseen_s[kept]
+        self._sightings, self._ids = self._sightings[kept], self._ids[kept]
+        self._best = [best for best, keep in zip(self._best, kept, strict=True) if keep]
+
+    def _begin(self, detections: Sequence[Detection]) -> None:
+        if not detections:
+            return
+        places = _places(np.array([_corners(one.region) for one in detections]))
+        new = len(detections)
+        spread = (_START_POSITION_NOISE**2, 0.0, (_START_SPEED_NOISE / _STEP_S) ** 2)
+        self._place = np.concatenate([self._place, places])
+        self._speed = np.concatenate([self._speed, np.zeros((new, 4))])
+        self._spread = np.concatenate([self._spread, np.tile(spread, (new, 1))])
+        self._unseen_s = np.concatenate([self._unseen_s, np.zeros(new)])
+        self._sightings = np.concatenate([self._sightings, np.ones(new, int)])
+        own_ids = [next(self._next_ids) for _ in range(new)]
+        self._ids = np.concatenate([self._ids, np.array(own_ids, int)])
+        self._best += detections
+
+
+def _best_pairs(values: Floats, least: float) -> Pairs:
+    """Take the best pair, then the best of what is left, down to `least`."""
+    pairs: Pairs = []
+    values = values.copy()
+    while values.size:
+        row, column = divmod(int(values.argmax()), values.shape[1])
+        if values[row, column] < least:
+            break
+        pairs.append((row, column))
+        values[row] = values[:, column] = -1.0
+    return pairs
+
+
+def _corners(region: Region) -> tuple[float, float, float, float]:
+    return (region.x, region.y, region.x + region.width, region.y + region.height)
+
+
+def _places(boxes: Floats) -> Floats:
+    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def _boxes(places: Floats) -> Floats:
+    half = places[:, 2:] / 2
+    return np.concatenate([places[:, :2] - half, places[:, :2] + half], axis=1)

@@ -1,0 +1,33 @@
+"""What camera workers and the detect process say to each other over a local socket.
+
+A question is two messages (`agent.core.framing`): a msgpack `DetectRequest`, then the raw bytes of
+the padded picture. The answer is one msgpack `DetectReply`. One question at a time per connection.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from agent.messages.vision import Detection
+
+Pixels = Annotated[int, Meta(ge=1, le=4096)]
+
+
+class DetectRequest(Struct, frozen=True, kw_only=True):
+    """Announces one picture of the model's input size; only `content_*` of it is not padding."""
+
+    camera_id: str
+    frame_id: int
+    content_width_px: Pixels
+    content_height_px: Pixels
+    at_mono_s: float
+    """When it was asked, on the box's monotonic clock."""
+
+
+class DetectReply(Struct, frozen=True, kw_only=True):
+    """What the picture shows, best first. `took_ms` is the inference's own time."""
+
+    frame_id: int
+    detections: tuple[Detection, ...]
+    model: str
+    took_ms: float
