@@ -18,8 +18,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.app.child import SupervisorLink
-from agent.app.core_line import CORE_SOCKET, CoreLine
+from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
+from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.buffer.index import Index
 from agent.buffer.reading import camera_folder
 from agent.buffer.recorder import Recorder
@@ -28,7 +29,7 @@ from agent.buffer.retention import Retention
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, boot_id, wait_s
 from agent.core.errors import StorageError
-from agent.detect.client import DETECT_SOCKET, DetectClient
+from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
 from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession, StreamAddress
@@ -82,7 +83,6 @@ class CameraWorker:
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
-        data_dir = data_dir_of(settings)
         self._index = Index(folder)
         this_boot = boot_id()
         if cause := recover(folder, self._index, this_boot):
@@ -91,8 +91,8 @@ class CameraWorker:
         self._recorder = Recorder(folder, self._index, retention, settings.buffer, clock, this_boot)
         self._eyes = Eyes(
             camera,
-            DetectClient(data_dir / "run" / DETECT_SOCKET, camera.camera_id, clock),
-            load_manifest(_model_folder(settings)).input,
+            DetectClient(run_dir(settings) / DETECT_SOCKET, clock, camera_id=camera.camera_id),
+            load_manifest(_model_folder(settings)),
             self._on_hit,
             clock,
         )
@@ -110,7 +110,7 @@ class CameraWorker:
         )
         self._line_stop = threading.Event()
         self._line = CoreLine(
-            data_dir / "run" / CORE_SOCKET,
+            run_dir(settings) / CORE_SOCKET,
             Hello(camera_id=camera.camera_id, pid=os.getpid()),
             self._index.waiting_hits,
             self._on_message,

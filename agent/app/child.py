@@ -46,7 +46,8 @@ class SupervisorLink:
             raise EOFError from error
         if not payload:
             raise EOFError
-        return supervision.decode_to_child(payload)
+        message: ToChild = supervision.decode_to_child(payload)
+        return message
 
     def _send(self, payload: bytes) -> None:
         with contextlib.suppress(OSError):

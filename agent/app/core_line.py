@@ -20,7 +20,6 @@ from agent.messages import worker
 from agent.messages.worker import Hello, ToCore, ToWorker
 
 OUT_LIMIT = 200  # messages; when full the oldest is dropped and counted (hits are in index.db)
-CORE_SOCKET = "core.sock"
 
 
 class CoreLine:

@@ -8,7 +8,6 @@ only now and then while somebody is known to be there.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import av
 from av.error import FFmpegError
@@ -21,14 +20,14 @@ from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
 from agent.detect.client import DetectClient
 from agent.detect.letterbox import FrameScaler
-from agent.detect.manifest import InputSpec
+from agent.detect.manifest import Manifest
 from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
 from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.source import StreamFacts
 from agent.messages.vision import HitState, RuleChange, RuleHit, TrackedObject
 from agent.messages.worker import DetectionStatus
-from agent.rules.build import build
+from agent.rules.rule import Rule, build
 from agent.settings.model import CameraSettings
 
 LINGER_S = 2.0  # keep looking at full rate so long after the last motion
@@ -54,12 +53,6 @@ class _Counters:
         self.frames = self.motion = self.asked = self.answered = self.shed = self.objects = 0
 
 
-class RuleLike(Protocol):
-    """What the eyes need of a rule."""
-
-    def update(self, tracks: tuple[TrackedObject, ...], at_s: float) -> list[RuleChange]: ...
-
-
 class Eyes:
     """Looks at one camera. `view` and `status` may be read from any thread."""
 
@@ -67,12 +60,13 @@ class Eyes:
         self,
         camera: CameraSettings,
         client: DetectClient,
-        spec: InputSpec,
+        manifest: Manifest,
         on_hit: HitSink,
         clock: Clock,
     ) -> None:
         self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
-        self._scaler = FrameScaler(spec)
+        self._manifest = manifest
+        self._scaler = FrameScaler(manifest.input)
         self._log = log.get("eyes")
         self.view = View()
         self._count = _Counters()
@@ -86,7 +80,7 @@ class Eyes:
 
     def _forget(self) -> None:
         """A new timeline: tracks and background of the old one mean nothing."""
-        self._gate, self._tracker = MotionGate(), Tracker()
+        self._gate, self._tracker = MotionGate(), Tracker(self._manifest.thresholds)
         self._moved_s = self._looked_s = float("-inf")
         self._tracks: tuple[TrackedObject, ...] = ()
 
@@ -153,6 +147,8 @@ class Eyes:
         if self._camera.detect and self._is_due(mono_s):
             self._looked_s = mono_s
             self._ask(frame, mono_s)
+        elif not self._tracks and mono_s - self._moved_s > LINGER_S:
+            self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
         self.view = View(frame, utc_at(self._clock, mono_s), mono_s, self._tracks)
 
     def _is_due(self, mono_s: float) -> bool:
@@ -174,11 +170,14 @@ class Eyes:
         self._count.objects += len(reply.detections)
         self._model = reply.model
         self._tracks = tuple(self._tracker.update(reply.detections, mono_s))
+        self._judge(frame, mono_s)
+
+    def _judge(self, frame: av.VideoFrame, mono_s: float) -> None:
         for rule in self._rules:
             for change in rule.update(self._tracks, mono_s):
-                self._on_hit(self._hit(change, frame, mono_s))
+                self._on_hit(self._hit(rule, change, frame, mono_s))
 
-    def _hit(self, change: RuleChange, frame: av.VideoFrame, mono_s: float) -> RuleHit:
+    def _hit(self, rule: Rule, change: RuleChange, frame: av.VideoFrame, mono_s: float) -> RuleHit:
         at = utc_at(self._clock, mono_s)
         jpeg, width_px, height_px = None, 0, 0
         if change.state is HitState.BEGAN:
@@ -187,7 +186,7 @@ class Eyes:
             hit_id=new_ulid(at),
             camera_id=self._camera.camera_id,
             rule_id=change.rule_id,
-            kind="intrusion",
+            kind=rule.kind,
             state=change.state,
             at=at,
             mono_s=mono_s,

@@ -19,6 +19,7 @@ import msgspec
 from agent.app.child import SupervisorLink, die_with_parent
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
+from agent.app.run_dir import PROCESSES_FILE, run_dir
 from agent.core import log, notify
 from agent.core.clock import Clock
 from agent.core.errors import SettingsError
@@ -38,7 +39,6 @@ from agent.settings.model import Settings
 TICK_S = 0.5
 REPORT_EVERY_S = 5.0
 STOP_PATIENCE_S = 10.0
-PROCESSES_FILE = "run/processes.json"
 
 
 class Supervisor:
@@ -281,7 +281,7 @@ class Supervisor:
         for child in self._children.values():
             if child.spec.needed:
                 self._send(child, Processes(processes=reports))
-        _write_file(self._data_dir / PROCESSES_FILE, msgspec.json.encode(reports))
+        _write_file(run_dir(self._settings) / PROCESSES_FILE, msgspec.json.encode(reports))
 
     def _send(self, child: ManagedProcess, message: Configure | Processes) -> None:
         if child.socket is None:
@@ -307,7 +307,6 @@ def _spawn(module: str, theirs: socket.socket) -> int:
 def _write_file(path: Path, content: bytes) -> None:
     """For tools and people to read; losing it at a power cut costs nothing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".tmp")
         scratch.write_bytes(content)
         scratch.replace(path)

@@ -1,0 +1,168 @@
+"""The core's end of the camera workers' lines: hits in and acknowledged, pictures on request."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from agent.core import framing, log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.errors import CameraError, PolesideError
+from agent.messages import worker
+from agent.messages.vision import RuleHit
+from agent.messages.worker import (
+    CameraStatus,
+    Hello,
+    HitAck,
+    HitReport,
+    PictureReply,
+    Retune,
+    TakePicture,
+    UseStreams,
+)
+from agent.settings.model import CameraSettings
+
+PICTURE_TIMEOUT_S = 3.0
+STALE_STATUS_S = 10.0
+
+
+class WorkerHub(Service):
+    """Listens on the core's Unix socket; one connection a camera."""
+
+    name = "worker-hub"
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        on_hit: Callable[[RuleHit], Awaitable[None]],
+        on_status: Callable[[CameraStatus], None],
+    ) -> None:
+        super().__init__(clock)
+        self._path, self._on_hit, self._on_status = path, on_hit, on_status
+        self._log = log.get(self.name)
+        self._writers: dict[str, asyncio.StreamWriter] = {}
+        self._statuses: dict[str, tuple[float, CameraStatus]] = {}
+        self._pictures: dict[int, asyncio.Future[PictureReply]] = {}
+        self._ids = itertools.count(1)
+        self.hits_total = 0
+
+    async def run(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._talk, self._path)
+        self._path.chmod(0o600)
+        try:
+            while True:
+                self.progressed()
+                await self._clock.sleep_s(1.0)
+        finally:
+            server.close()
+            for writer in self._writers.values():
+                writer.close()
+
+    def status(self, camera_id: str) -> CameraStatus | None:
+        """Return a worker's last word, None when it is too old to be true."""
+        known = self._statuses.get(camera_id)
+        if known is None or self._clock.monotonic_s() - known[0] > STALE_STATUS_S:
+            return None
+        return known[1]
+
+    def statuses(self) -> list[CameraStatus]:
+        """Return every fresh status."""
+        return [s for camera_id in self._statuses if (s := self.status(camera_id)) is not None]
+
+    async def picture(
+        self, camera_id: str, max_width_px: int = 1280, max_bytes: int = 512 * 1024
+    ) -> PictureReply:
+        """Ask a worker for its newest picture. Raises `CameraError` camera.no_picture."""
+        request_id = next(self._ids)
+        future: asyncio.Future[PictureReply] = asyncio.get_running_loop().create_future()
+        self._pictures[request_id] = future
+        try:
+            await self._send(
+                camera_id,
+                TakePicture(request_id=request_id, max_width_px=max_width_px, max_bytes=max_bytes),
+            )
+            async with asyncio.timeout(PICTURE_TIMEOUT_S):
+                reply = await future
+        except TimeoutError:
+            raise _no_picture(camera_id) from None
+        finally:
+            del self._pictures[request_id]
+        if reply.jpeg is None:
+            raise _no_picture(camera_id)
+        return reply
+
+    async def retune(self, camera: CameraSettings) -> None:
+        """Hand a camera's worker its new settings."""
+        await self._send(camera.camera_id, Retune(camera_json=msgspec.json.encode(camera)))
+
+    async def use_streams(self, camera_id: str, main_url: str, sub_url: str) -> None:
+        """Tell a worker where ONVIF says its streams are."""
+        await self._send(camera_id, UseStreams(main_url=main_url, sub_url=sub_url))
+
+    def is_connected(self, camera_id: str) -> bool:
+        """Return whether the camera's worker is on the line."""
+        return camera_id in self._writers
+
+    async def _send(self, camera_id: str, message: worker.ToWorker) -> None:
+        writer = self._writers.get(camera_id)
+        if writer is None:
+            raise CameraError(
+                "camera.worker_silent",
+                f"The process of camera {camera_id} is not there just now.",
+                hint="It is started again by itself; try again in some seconds.",
+                retryable=True,
+            )
+        try:
+            await framing.write_frame(writer, worker.encode(message))
+        except OSError as error:
+            raise _no_picture(camera_id) from error
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        camera_id = ""
+        try:
+            while (payload := await framing.read_frame(reader)) is not None:
+                message = worker.decode_to_core(payload)
+                if isinstance(message, Hello):
+                    camera_id = message.camera_id
+                    self._writers[camera_id] = writer
+                    self._log.info("worker connected", camera=camera_id, pid=message.pid)
+                else:
+                    await self._take(message, writer)
+        except (OSError, PolesideError, msgspec.MsgspecError) as error:
+            self._log.warning("worker's line ended", camera=camera_id, reason=str(error))
+        finally:
+            if self._writers.get(camera_id) is writer:
+                del self._writers[camera_id]
+            writer.close()
+
+    async def _take(
+        self, message: CameraStatus | HitReport | PictureReply, writer: asyncio.StreamWriter
+    ) -> None:
+        match message:
+            case CameraStatus():
+                self._statuses[message.camera_id] = (self._clock.monotonic_s(), message)
+                self._on_status(message)
+            case HitReport():
+                self.hits_total += 1
+                await self._on_hit(message.hit)  # on an error the line ends and the hit comes again
+                ack = worker.encode(HitAck(hit_id=message.hit.hit_id))
+                await framing.write_frame(writer, ack)
+            case PictureReply():
+                future = self._pictures.get(message.request_id)
+                if future is not None and not future.done():
+                    future.set_result(message)
+
+
+def _no_picture(camera_id: str) -> CameraError:
+    return CameraError(
+        "camera.no_picture",
+        f"Camera {camera_id} has no picture just now.",
+        hint="Look whether its sub stream is online.",
+        retryable=True,
+    )
