@@ -1,0 +1,212 @@
+"""From a signed order to its replies: checked, journalled, executed once, audited, answered."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from agent.commands import journal
+from agent.commands.signature import Signatures, claimed_id
+from agent.contract.audit import AuditEntry
+from agent.contract.commands import Command, Reply, ReplyState
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.db import Database
+from agent.core.errors import CommandError, PolesideError
+from agent.outbox.audit import Audit
+
+_MOST_AT_ONCE = 8
+_MOST_WAITING = 32
+
+Progress = Callable[[str], Awaitable[None]]
+Handler = Callable[[Command, Progress], Awaitable[dict[str, object]]]
+Answer = Callable[[Reply], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How one operation is executed. `idempotent`: after a restart it may simply be done again."""
+
+    handler: Handler
+    idempotent: bool
+    deadline_s: float
+
+
+class Commands(Service):
+    """The box's commands: `register` the operations, hand `handle` to the uplink, `run` it."""
+
+    name = "commands"
+
+    def __init__(
+        self,
+        clock: Clock,
+        db: Database,
+        signatures: Signatures,
+        audit: Audit,
+        answer: Answer,
+        nonce: Callable[[], str] = lambda: "",
+    ) -> None:
+        super().__init__(clock)
+        self._db, self._signatures, self._audit = db, signatures, audit
+        self._answer, self._nonce = answer, nonce
+        self._operations: dict[str, Operation] = {}
+        self._waiting: asyncio.Queue[Command] = asyncio.Queue()  # _MOST_WAITING, then refused
+        self._taking, self._recovered = asyncio.Lock(), asyncio.Event()
+        self._log = log.get(self.name)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The names of all operations this box can do."""
+        return tuple(self._operations)
+
+    def register(
+        self, op: str, handler: Handler, *, idempotent: bool, deadline_s: float = 30.0
+    ) -> None:
+        """Let `handler` do `op`. It returns the reply's result or raises `CommandError`."""
+        self._operations[op] = Operation(handler, idempotent, deadline_s)
+
+    async def handle(self, token: bytes) -> None:
+        """Take a signed order; returns when it is on the disk or answered. Never raises for it."""
+        await self._recovered.wait()
+        try:
+            command = await asyncio.to_thread(self._signatures.verify, token)
+        except CommandError as error:
+            await self._turn_down(token, error)
+            return
+        async with self._taking:
+            reply = await self._take(command)
+        await self._say(reply)
+
+    async def run(self) -> None:
+        async with self._taking:
+            await self._recover()
+        self._recovered.set()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_MOST_AT_ONCE):
+                tasks.create_task(self._work())
+
+    async def _take(self, command: Command) -> Reply:
+        """Journal and queue a new order; return its first reply."""
+        known = await self._db.run(lambda connection: journal.find(connection, command.id))
+        if known is not None:
+            in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
+            return known.reply or in_work
+        refusal = self._refusal(command)
+        if refusal is not None:
+            await self._db.run(lambda connection: self._refuse(connection, command, refusal))
+            return _reply(command.id, _state_of(refusal), refusal)
+        await self._db.run(lambda connection: self._begin(connection, command))
+        self._waiting.put_nowait(command)
+        return Reply(id=command.id, state=ReplyState.ACCEPTED)
+
+    async def _work(self) -> None:
+        while True:
+            await self._execute(await self._waiting.get())
+
+    async def _recover(self) -> None:
+        """Settle what a restart interrupted: again if it does no harm, else honestly unknown."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()  # they are in the journal as well
+        for command in await self._db.run(journal.interrupted):
+            operation = self._operations.get(command.op)
+            if operation is not None and operation.idempotent:
+                self._waiting.put_nowait(command)
+            else:
+                await self._finish(command, journal.unknown(command.id))
+
+    async def _execute(self, command: Command) -> None:
+        operation = self._operations[command.op]
+
+        async def progress(text: str) -> None:
+            await self._say(Reply(id=command.id, state=ReplyState.PROGRESS, message=text))
+
+        try:
+            async with asyncio.timeout(operation.deadline_s):
+                result = await operation.handler(command, progress)
+        except PolesideError as error:
+            reply = _reply(command.id, ReplyState.FAILED, error)
+        except TimeoutError:
+            late = CommandError("command.too_slow", f"Not done in {operation.deadline_s:g} s.")
+            reply = _reply(command.id, ReplyState.FAILED, late)
+        except Exception as error:  # noqa: BLE001  a broken handler must not take the others along
+            self._log.error("command handler broke", op=command.op, exc_info=error)
+            broken = CommandError("command.broke", f"{type(error).__name__}: {error}")
+            reply = _reply(command.id, ReplyState.FAILED, broken)
+        else:
+            reply = Reply(id=command.id, state=ReplyState.DONE, result=result)
+        await self._finish(command, reply)
+        self.progressed()
+
+    def _refusal(self, command: Command) -> CommandError | None:
+        if command.op not in self._operations:
+            return CommandError("command.unsupported", f"This box can't do `{command.op}`.")
+        if self._waiting.qsize() >= _MOST_WAITING:
+            return CommandError("command.busy", "Too many orders wait already.", retryable=True)
+        try:
+            self._signatures.check_time(command, self._nonce())
+        except CommandError as error:
+            return error
+        return None
+
+    async def _turn_down(self, token: bytes, error: CommandError) -> None:
+        """Answer what can't be trusted; it is audited, but has no place in the journal."""
+        command_id = claimed_id(token)
+        self._log.warning("command refused", command_id=command_id, code=error.code)
+        entry = AuditEntry(
+            command_id=command_id, op="", actor="", outcome="refused", code=error.code
+        )
+        await self._db.run(lambda connection: self._audit.append_in(connection, entry))
+        if command_id:
+            await self._say(_reply(command_id, ReplyState.REFUSED, error))
+
+    def _begin(self, connection: sqlite3.Connection, command: Command) -> None:
+        journal.begin(connection, command)
+        self._audit.append_in(connection, _entry(command, "accepted", ""))
+
+    def _refuse(
+        self, connection: sqlite3.Connection, command: Command, error: CommandError
+    ) -> None:
+        """A refusal is final, unless it may go away: then the same id may be tried again."""
+        state = _state_of(error)
+        if not error.retryable:
+            journal.begin(connection, command)
+            journal.finish(connection, _reply(command.id, state, error))
+        self._audit.append_in(connection, _entry(command, state.value, error.code))
+
+    async def _finish(self, command: Command, reply: Reply) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            journal.finish(connection, reply)
+            self._audit.append_in(connection, _entry(command, reply.state.value, reply.code))
+
+        await self._db.run(write)
+        await self._say(reply)
+
+    async def _say(self, reply: Reply) -> None:
+        try:
+            await self._answer(reply)
+        except PolesideError as error:  # the center asks again and is answered from the journal
+            self._log.info("reply not sent", command_id=reply.id, code=error.code)
+
+
+def _state_of(error: CommandError) -> ReplyState:
+    return ReplyState.EXPIRED if error.code == "command.expired" else ReplyState.REFUSED
+
+
+def _reply(command_id: str, state: ReplyState, error: PolesideError) -> Reply:
+    return Reply(
+        id=command_id, state=state, code=error.code, message=error.message, hint=error.hint
+    )
+
+
+def _entry(command: Command, outcome: str, code: str) -> AuditEntry:
+    by = command.by
+    return AuditEntry(
+        command_id=command.id,
+        op=command.op,
+        actor=by.user,
+        agency=by.agency,
+        case=by.case,
+        outcome=outcome,
+        code=code,
+    )

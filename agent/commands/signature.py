@@ -1,0 +1,119 @@
+"""Whether an order is really the center's, for this box, and still in time.
+
+A command is a JWS in compact form (RFC 7515) signed with Ed25519 or ES256; the algorithms are
+listed, so neither `none` nor a symmetric key can slip in. The broker's rights say who may reach a
+box; this signature says who ordered.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from agent.contract.commands import Command
+from agent.contract.events import TimeQuality
+from agent.core.clock import Clock
+from agent.core.errors import CommandError
+
+ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 now calls Ed25519
+_EARLY_S = 5  # how far the center's clock may be ahead of the box's
+_decoder = msgspec.json.Decoder(Command)
+
+
+class _ClaimedId(msgspec.Struct):
+    id: str
+
+
+class Signatures:
+    """Checks commands against the public keys in a JWKS file; reads it again when it changes."""
+
+    def __init__(self, keys_file: Path | None, box: str, clock: Clock) -> None:
+        self._file, self._box, self._clock = keys_file, box, clock
+        self._keys: KeySet | None = None
+        self._changed_ns = -1
+
+    def verify(self, token: bytes) -> Command:
+        """Return the command if its signature is good and it is for this box.
+
+        Reads the key file: call it in a thread. Raises `CommandError`: command.no_keys,
+        bad_signature, malformed, wrong_box.
+        """
+        keys = self._load()
+        try:
+            payload = jws.deserialize_compact(token, keys, algorithms=ALGORITHMS).payload
+        except (JoseError, ValueError) as error:
+            raise CommandError(
+                "command.bad_signature",
+                f"The signature is not one of this box's center: {error}.",
+                hint="Sign with a key whose public half is in the box's `center.keys_file`.",
+            ) from error
+        try:
+            command = _decoder.decode(payload)
+        except msgspec.MsgspecError as error:
+            raise CommandError(
+                "command.malformed",
+                f"The command is not understood: {error}.",
+                hint="Check it against the contract's version of this box.",
+            ) from error
+        if command.box != self._box:
+            raise CommandError(
+                "command.wrong_box", f"This is {self._box}, the order is for {command.box}."
+            )
+        return command
+
+    def check_time(self, command: Command, nonce: str) -> None:
+        """Raise `CommandError` not_yet, expired or clock_unsure when it may not be obeyed now.
+
+        `nonce` is that of this connection's presence.
+        """
+        if self._clock.quality() is TimeQuality.UNSYNCED:
+            if not nonce or command.nonce != nonce:
+                raise CommandError(
+                    "command.clock_unsure",
+                    "The box's clock is not set, so it can't tell how old the order is.",
+                    hint="Send it again with the `nonce` of the box's `up/state`.",
+                    retryable=True,
+                )
+            return
+        now = self._clock.utc_now().timestamp()
+        if now < command.nbf - _EARLY_S:
+            raise CommandError("command.not_yet", "The order is not valid yet.", retryable=True)
+        if now >= command.exp:
+            raise CommandError(
+                "command.expired", "The order came too late.", hint="Order it again."
+            )
+
+    def _load(self) -> KeySet:
+        if self._file is None:
+            raise _no_keys("`center.keys_file` is not set")
+        try:
+            changed_ns = self._file.stat().st_mtime_ns
+            if self._keys is None or changed_ns != self._changed_ns:
+                self._keys = KeySet.import_key_set(msgspec.json.decode(self._file.read_bytes()))
+                self._changed_ns = changed_ns
+        except (OSError, msgspec.MsgspecError, JoseError, KeyError, TypeError, ValueError) as error:
+            raise _no_keys(str(error)) from error
+        return self._keys
+
+
+def claimed_id(token: bytes) -> str:
+    """Return the id an unverified command claims, only to answer it, or "" when it has none."""
+    try:
+        part = token.split(b".")[1]
+        claims = base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+        return msgspec.json.decode(claims, type=_ClaimedId).id[:64]
+    except (IndexError, binascii.Error, msgspec.MsgspecError):
+        return ""
+
+
+def _no_keys(why: str) -> CommandError:
+    return CommandError(
+        "command.no_keys",
+        f"The box knows no center to obey: {why}.",
+        hint="Put the center's public keys (JWKS) into the file `center.keys_file`.",
+        retryable=True,
+    )

@@ -1,0 +1,59 @@
+"""What the center says to the box, given to whom it concerns. What is not understood is logged."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.contract.acks import Acks
+from agent.contract.presence import CenterState
+from agent.contract.topics import MAX_BYTES, BoxAddress, Channel, parse
+from agent.core import log
+from agent.uplink.link import Incoming
+
+_acks = msgspec.json.Decoder(Acks)
+_center = msgspec.json.Decoder(CenterState)
+_log = log.get("uplink.inbound")
+
+
+async def _nothing(_: bytes) -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Inbound:
+    """The link's `received`. A handler returns once it may be PUBACKed: handled, or on the disk."""
+
+    address: BoxAddress
+    on_acks: Callable[[Acks], Awaitable[None]]
+    on_center: Callable[[bool], None]
+    on_command: Callable[[bytes], Awaitable[None]] = _nothing
+    on_config: Callable[[bytes], Awaitable[None]] = _nothing
+
+    @property
+    def subscriptions(self) -> tuple[tuple[str, int], ...]:
+        """What the link must subscribe to: one filter at QoS 1, and the center's presence."""
+        return ((self.address.down_filter, 1), (self.address.center_state, 0))
+
+    async def received(self, message: Incoming) -> None:
+        try:
+            await self._dispatch(message)
+        except msgspec.MsgspecError as error:
+            _log.warning("message not understood", topic=message.topic, reason=str(error))
+
+    async def _dispatch(self, message: Incoming) -> None:
+        if message.topic == self.address.center_state:
+            self.on_center(_center.decode(message.payload).online)
+            return
+        address, channel = parse(message.topic) or (None, None)
+        if address != self.address or channel is None:
+            _log.warning("message not for this box", topic=message.topic)
+        elif len(message.payload) > MAX_BYTES[channel]:
+            _log.warning("message too large", topic=message.topic, size_bytes=len(message.payload))
+        elif channel is Channel.ACK:
+            await self.on_acks(_acks.decode(message.payload))
+        elif channel is Channel.CONFIG:
+            await self.on_config(message.payload)
+        elif channel is Channel.COMMAND and not message.retained:
+            # A retained command would be obeyed again at every connection.
+            await self.on_command(message.payload)

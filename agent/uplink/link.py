@@ -1,0 +1,278 @@
+"""The connection to the city's broker: kept alive, told honestly, and nothing taken for granted.
+
+MQTT 3.1.1 over aiomqtt. Each connection is a new client (a reused one sends twice), a refused
+subscription is an error, a message is PUBACKed only after it was handled, and a publish that is
+not PUBACKed in time ends the connection (the only sign of a half-open one). PUBACK is not delivery.
+"""
+
+import asyncio
+import math
+import random
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import aiomqtt
+
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.errors import LinkError
+from agent.settings.model import BrokerSettings
+from agent.uplink.endpoint import Endpoint, explain, tls_context
+
+_NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle costs up to 90 ms a message
+_CONNECT_TIMEOUT_S = 10.0
+_GOODBYE_S = 2.0
+_REFUSED = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that came. It is PUBACKed when its handler returns."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Greeter(Protocol):
+    """What is said when a connection begins and ends; called once per connection, in this order."""
+
+    def will(self) -> Outgoing:
+        """Begin a new connection: what the broker says for us when it breaks."""
+        ...
+
+    def greetings(self) -> Sequence[Outgoing]:
+        """What to publish first."""
+        ...
+
+    def farewell(self) -> Outgoing:
+        """What to publish before a planned end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: a wait of U(0, min(cap, base * 2^n)); the first retry within `first_s`."""
+
+    first_s: float = 1.0
+    base_s: float = 5.0
+    cap_s: float = 60.0
+    stable_s: float = 10.0
+
+    def wait_s(self, failures: int) -> float:
+        """Return how long to wait after so many failures in a row."""
+        full_s = self.first_s
+        if failures > 1:
+            full_s = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 16))
+        return random.uniform(0.0, full_s)  # noqa: S311  spreads load, guards no secret
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """The link as the page shows it. `since_mono_s` is when `connected` last changed."""
+
+    connected: bool = False
+    endpoint: str = ""
+    since_mono_s: float = 0.0
+    connects_total: int = 0
+    error: LinkError | None = None
+    puback_ms: float | None = None
+
+
+class Link(Service):
+    """One client of the broker. `received` handles messages one after another."""
+
+    name = "uplink.link"
+
+    def __init__(
+        self,
+        clock: Clock,
+        broker: BrokerSettings,
+        client_id: str,
+        *,
+        greeter: Greeter,
+        subscriptions: Sequence[tuple[str, int]],
+        received: Callable[[Incoming], Awaitable[None]],
+        clean_session: bool = True,
+        backoff: Backoff | None = None,
+    ) -> None:
+        super().__init__(clock)
+        self._broker, self._client_id, self._greeter = broker, client_id, greeter
+        self._subscriptions, self._received = tuple(subscriptions), received
+        self._clean_session, self._backoff = clean_session, backoff or Backoff()
+        self._client: aiomqtt.Client | None = None
+        self._up = asyncio.Event()
+        self._publishing: set[asyncio.Timeout] = set()
+        self._log = log.get(self.name)
+        self.status = LinkStatus(since_mono_s=clock.monotonic_s())
+
+    async def connected(self) -> int:
+        """Wait for a connection that is subscribed and greeted; return its number."""
+        await self._up.wait()
+        return self.status.connects_total
+
+    def is_up(self, number: int) -> bool:
+        """Say whether connection `number` still stands."""
+        return self._up.is_set() and self.status.connects_total == number
+
+    async def publish(self, message: Outgoing) -> None:
+        """Publish and, for QoS 1, wait for the broker's PUBACK. Raises `LinkError`."""
+        if self._client is None:
+            raise LinkError("link.down", "There is no connection to the broker.", retryable=True)
+        await self._publish(self._client, message)
+
+    async def run(self) -> None:
+        failures = 0
+        endpoints: list[Endpoint] = []
+        while True:
+            if not endpoints:
+                endpoints = [Endpoint.parse(url) for url in self._broker.urls]
+                random.shuffle(endpoints)
+            try:
+                await self._connection(endpoints.pop())
+            except LinkError as error:
+                lived_s = self._clock.monotonic_s() - self.status.since_mono_s
+                was_stable = self.status.connected and lived_s >= self._backoff.stable_s
+                failures = 1 if was_stable else failures + 1
+                self._down(error)
+                await self._clock.sleep_s(self._backoff.wait_s(failures))
+
+    async def stop(self) -> None:
+        if self.status.connected:
+            self._down(None)
+
+    async def _connection(self, endpoint: Endpoint) -> None:
+        """Live one connection until it breaks; raises `LinkError`, never returns."""
+        client = await self._client_for(endpoint)
+        try:
+            await client.__aenter__()
+        except aiomqtt.MqttError as error:
+            raise explain(error, endpoint) from error
+        try:
+            await self._serve(client, endpoint)
+        except aiomqtt.MqttError as error:
+            raise explain(error, endpoint) from error
+        except asyncio.CancelledError:
+            with suppress(LinkError):
+                await self._publish(client, self._greeter.farewell(), timeout_s=_GOODBYE_S)
+            raise
+        finally:
+            self._client = None
+            self._up.clear()
+            for scope in self._publishing:  # aiomqtt would let them wait for their time-out
+                scope.reschedule(-1.0)
+            await self._leave(client)
+
+    async def _client_for(self, endpoint: Endpoint) -> aiomqtt.Client:
+        broker, will = self._broker, self._greeter.will()
+        client = aiomqtt.Client(
+            endpoint.host,
+            endpoint.port,
+            identifier=self._client_id,
+            username=broker.username or None,
+            password=broker.password or None,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=self._clean_session,
+            keepalive=broker.keepalive_s,
+            timeout=_CONNECT_TIMEOUT_S,
+            tls_context=await asyncio.to_thread(tls_context, broker) if endpoint.tls else None,
+            socket_options=[_NODELAY],
+            will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
+        )
+        client.pending_calls_threshold = 1000
+        # aiomqtt would PUBACK before our handler has run: the broker could forget what we lose.
+        client._client.manual_ack_set(True)  # noqa: SLF001
+        return client
+
+    async def _serve(self, client: aiomqtt.Client, endpoint: Endpoint) -> None:
+        for topic, qos in self._subscriptions:
+            await self._subscribe(client, topic, qos)
+        for message in self._greeter.greetings():
+            await self._publish(client, message)
+        self._client = client
+        self.status = replace(
+            self.status,
+            connected=True,
+            endpoint=str(endpoint),
+            since_mono_s=self._clock.monotonic_s(),
+            connects_total=self.status.connects_total + 1,
+            error=None,
+        )
+        self._log.info("connected to the broker", endpoint=str(endpoint))
+        self._up.set()
+        async for incoming in client.messages:
+            payload = bytes(incoming.payload)
+            await self._received(Incoming(incoming.topic.value, payload, incoming.retain))
+            client._client.ack(incoming.mid, incoming.qos)  # noqa: SLF001
+            self.progressed()
+
+    async def _subscribe(self, client: aiomqtt.Client, topic: str, qos: int) -> None:
+        for granted in await client.subscribe(topic, qos):
+            code = granted if isinstance(granted, int) else granted.value
+            if code >= _REFUSED:
+                raise LinkError(
+                    "link.not_allowed",
+                    f"The broker does not let this box read {topic}.",
+                    hint="Check the box's rights at the broker: it must read its own `dn/+`.",
+                )
+
+    async def _publish(
+        self, client: aiomqtt.Client, message: Outgoing, timeout_s: float | None = None
+    ) -> None:
+        began = self._clock.monotonic_s()
+        limit_s = self._broker.publish_timeout_s if timeout_s is None else timeout_s
+        scope = asyncio.timeout(limit_s)
+        try:
+            async with scope:
+                self._publishing.add(scope)
+                await client.publish(
+                    message.topic, message.payload, message.qos, message.retain, timeout=math.inf
+                )
+        except (TimeoutError, aiomqtt.MqttError) as error:
+            _shut(client)
+            raise LinkError(
+                "link.lost", "The broker did not take a message in time.", retryable=True
+            ) from error
+        finally:
+            self._publishing.discard(scope)
+        self.progressed()
+        if message.qos:
+            puback_ms = (self._clock.monotonic_s() - began) * 1000
+            self.status = replace(self.status, puback_ms=puback_ms)
+
+    async def _leave(self, client: aiomqtt.Client) -> None:
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await client.__aexit__(None, None, None)
+        except (aiomqtt.MqttError, TimeoutError):
+            _shut(client)
+
+    def _down(self, error: LinkError | None) -> None:
+        if self.status.error is None or error is None or self.status.error.code != error.code:
+            self._log.warning("no connection to the broker", reason=str(error or "stopped"))
+        since = self._clock.monotonic_s() if self.status.connected else self.status.since_mono_s
+        self.status = replace(self.status, connected=False, since_mono_s=since, error=error)
+        self.progressed()
+
+
+def _shut(client: aiomqtt.Client) -> None:
+    """End the socket; paho then sees the end of file and cleans up."""
+    sock = client._client.socket()  # noqa: SLF001
+    if isinstance(sock, socket.socket | ssl.SSLSocket):
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

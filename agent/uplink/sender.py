@@ -1,0 +1,210 @@
+"""Sends the outbox to the center, alarms first, until the center itself has acknowledged it.
+
+Go-back-N: send behind the watermark up to a window; without progress for RTO, or on a nak, start
+again behind the watermark (the center discards what it has). Round after round: a round is a few
+messages of at most `window_bytes` together, so a slow link never holds a fresh alarm up for long.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.contract.acks import Acks
+from agent.contract.events import StreamName
+from agent.contract.records import join
+from agent.contract.topics import CHANNEL_OF, MAX_BATCH, MAX_BYTES, BoxAddress, Channel
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.errors import LinkError
+from agent.uplink.link import Link, Outgoing
+
+WINDOW_RECORDS = 2_000
+_ROUND_MESSAGES = 20
+_RTO_FIRST_S, _RTO_MAX_S = 2.0, 60.0
+_ORDER = (StreamName.ALARM, StreamName.AUDIT, StreamName.EVENT, StreamName.TELEMETRY)
+
+
+class Record(Protocol):
+    """One record, or a gap of several numbers."""
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def last_seq(self) -> int: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Source(Protocol):
+    """The outbox, as far as the sender needs it."""
+
+    async def watermarks(self) -> dict[StreamName, int]: ...
+
+    async def read(
+        self, stream: StreamName, after: int, limit: int, max_bytes: int
+    ) -> Sequence[Record]: ...
+
+    async def acknowledge(self, acks: Acks) -> dict[StreamName, int]: ...
+
+    def on_news(self, listener: Callable[[], None]) -> None: ...
+
+
+@dataclass(slots=True)
+class _Position:
+    """How far one stream is. `due_mono_s` is when the center should have acknowledged."""
+
+    acked: int
+    sent: int
+    rto_s: float = _RTO_FIRST_S
+    due_mono_s: float | None = None
+    nak: int | None = None
+    nak_mono_s: float = 0.0
+
+    def room(self) -> int:
+        return WINDOW_RECORDS - (self.sent - self.acked)
+
+    def rewind(self) -> int:
+        """Go back to the watermark; return how many numbers will be sent again."""
+        again, self.sent, self.due_mono_s = self.sent - self.acked, self.acked, None
+        return max(0, again)
+
+
+class Sender(Service):
+    """Runs in the core process, one per box."""
+
+    name = "uplink.sender"
+
+    def __init__(
+        self, clock: Clock, link: Link, outbox: Source, address: BoxAddress, window_bytes: int
+    ) -> None:
+        super().__init__(clock)
+        self._link, self._outbox, self._address = link, outbox, address
+        self._window_bytes = window_bytes
+        self._positions: dict[StreamName, _Position] = {}
+        self._wake = asyncio.Event()
+        self.center_online = True  # until the center says otherwise
+        self.resent_total = 0
+        self.ack_ms: float | None = None
+        outbox.on_news(self._wake.set)
+
+    async def start(self) -> None:
+        marks = await self._outbox.watermarks()
+        self._positions = {stream: _Position(marks[stream], marks[stream]) for stream in _ORDER}
+
+    async def run(self) -> None:
+        while True:
+            connection = await self._link.connected()
+            self._rewind_all()
+            await self._drain(connection)
+
+    async def acknowledged(self, acks: Acks) -> None:
+        """Take the center's word: what it has may go, what it misses is sent again."""
+        moved = await self._outbox.acknowledge(acks)
+        now = self._clock.monotonic_s()
+        for stream, upto in moved.items():
+            self._advance(self._positions[stream], upto, now)
+        for stream, ack in acks.items():
+            if ack.nak is not None and stream in self._positions:
+                self._missed(self._positions[stream], ack.nak, now)
+        self._wake.set()
+
+    def center_is(self, online: bool) -> None:
+        """The center's ingest came or went: sending for nobody would only cost."""
+        if online and not self.center_online:
+            self._rewind_all()
+        self.center_online = online
+        self._wake.set()
+
+    async def _drain(self, connection: int) -> None:
+        while self._link.is_up(connection):
+            self._wake.clear()
+            self.progressed()
+            self._go_back_when_due()
+            messages = await self._next_round() if self.center_online else []
+            if messages:
+                await self._publish(messages)
+            else:
+                await self._wait()
+
+    async def _publish(self, messages: list[Outgoing]) -> None:
+        """Publish a round at once, in order, and wait for all PUBACKs."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for message in messages:
+                    tasks.create_task(self._link.publish(message))
+        except* LinkError:
+            self._rewind_all()  # the link reconnects; what was not acknowledged is sent again
+
+    async def _wait(self) -> None:
+        """Wait for news, an ack or the next time-out; a second at most, for the watchdog."""
+        now = self._clock.monotonic_s()
+        due = [p.due_mono_s - now for p in self._positions.values() if p.due_mono_s is not None]
+        try:
+            async with asyncio.timeout(max(0.0, min([1.0, *due]))):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _next_round(self) -> list[Outgoing]:
+        messages: list[Outgoing] = []
+        left = self._window_bytes
+        for stream in _ORDER:
+            while left > 0 and len(messages) < _ROUND_MESSAGES:
+                message = await self._next(stream, left if messages else self._window_bytes)
+                if message is None:
+                    break
+                messages.append(message)
+                left -= len(message.payload)
+        return messages
+
+    async def _next(self, stream: StreamName, max_bytes: int) -> Outgoing | None:
+        position, channel = self._positions[stream], CHANNEL_OF[stream]
+        single = channel is Channel.ALARM
+        limit = min(1 if single else MAX_BATCH, position.room())
+        if limit <= 0:
+            return None
+        most = min(max_bytes, MAX_BYTES[channel]) - 2  # the brackets
+        after = position.sent
+        records = await self._outbox.read(stream, after, limit, most)
+        if not records or position.sent != after:  # an ack or nak moved it meanwhile
+            return None
+        position.sent = records[-1].last_seq
+        if position.due_mono_s is None:
+            position.due_mono_s = self._clock.monotonic_s() + position.rto_s
+        body = records[0].body if single else join([record.body for record in records])
+        return Outgoing(self._address.topic(channel), body)
+
+    def _advance(self, position: _Position, upto: int, now: float) -> None:
+        if position.due_mono_s is not None:
+            self.ack_ms = (now - (position.due_mono_s - position.rto_s)) * 1000
+        position.acked, position.sent = upto, max(position.sent, upto)
+        position.rto_s = _RTO_FIRST_S
+        waits = position.sent > position.acked
+        position.due_mono_s = now + position.rto_s if waits else None
+
+    def _missed(self, position: _Position, nak: int, now: float) -> None:
+        """Send again from `nak`; the same one only once per RTO, since acks repeat it.
+
+        It may lie below the watermark, when the center lost what it had acknowledged.
+        """
+        if nak > position.sent or (
+            nak == position.nak and now - position.nak_mono_s < position.rto_s
+        ):
+            return
+        self.resent_total += position.sent - nak + 1
+        position.nak, position.nak_mono_s, position.sent = nak, now, nak - 1
+
+    def _go_back_when_due(self) -> None:
+        now = self._clock.monotonic_s()
+        for position in self._positions.values():
+            if position.due_mono_s is not None and now >= position.due_mono_s:
+                position.rto_s = min(_RTO_MAX_S, position.rto_s * 2)
+                self.resent_total += position.rewind()
+
+    def _rewind_all(self) -> None:
+        for position in self._positions.values():
+            self.resent_total += position.rewind()
+            position.rto_s = _RTO_FIRST_S

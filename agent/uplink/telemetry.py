@@ -1,0 +1,50 @@
+"""A health sample every so often, at most once each: the next one tells the same better."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from agent.contract.telemetry import Telemetry
+from agent.contract.topics import MAX_BYTES, BoxAddress, Channel
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.errors import LinkError
+from agent.uplink.link import Link, Outgoing
+
+
+class TelemetrySender(Service):
+    """Asks `sample` every `period_s` while connected, at once after connecting, and publishes."""
+
+    name = "uplink.telemetry"
+
+    def __init__(
+        self,
+        clock: Clock,
+        link: Link,
+        address: BoxAddress,
+        period_s: float,
+        sample: Callable[[], Awaitable[Telemetry]],
+    ) -> None:
+        super().__init__(clock)
+        self._link, self._address = link, address
+        self._period_s, self._sample = period_s, sample
+        self._log = log.get(self.name)
+
+    async def run(self) -> None:
+        while True:
+            await self._link.connected()
+            body = msgspec.json.encode(await self._sample())
+            if len(body) > MAX_BYTES[Channel.TELEMETRY]:
+                self._log.warning("telemetry too large, not sent", size_bytes=len(body))
+            else:
+                await self._send(body)
+            await self._clock.sleep_s(self._period_s)
+
+    async def _send(self, body: bytes) -> None:
+        try:
+            topic = self._address.topic(Channel.TELEMETRY)
+            await self._link.publish(Outgoing(topic, body, qos=0))
+        except LinkError:
+            return  # the link says so itself; the next sample follows
+        self.progressed()
