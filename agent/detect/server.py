@@ -45,7 +45,7 @@ class _Client:
         self._splitter = MessageSplitter(max_bytes=picture_bytes)
 
     def read(self) -> bool:
-        """Take what has arrived; return whether a whole question is there. Raises `_DroppedError`."""
+        """Take what arrived; return whether a whole question is there. Raises `_DroppedError`."""
         try:
             chunk = self.sock.recv(_READ_BYTES)
             if not chunk:

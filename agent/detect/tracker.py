@@ -31,11 +31,10 @@ _POSITION_NOISE, _SPEED_NOISE = 1 / 10, 1 / 40  # per step, relative to the obje
 _START_POSITION_NOISE, _START_SPEED_NOISE = 2 / 10, 10 / 40
 _SIZE_SPEED_KEPT = 0.5  # per step: sizes don't go on growing
 
-_KNOWN_MIN_FIT = 0.05  # IoU x score
+_MIN_FIT = 0.05  # IoU x score; a walker at 2 updates a second hardly overlaps the last sighting
 _FAINT_MIN_IOU = 0.5
-_NEW_MIN_FIT = 0.3
 _CONFIRMING_SIGHTINGS = 2
-_LOST_AFTER_S = 3.0
+_LOST_AFTER_S = 2.0
 
 Floats = NDArray[np.float64]
 Pairs = list[tuple[int, int]]
@@ -54,7 +53,7 @@ class Tracker:
         """Take what one frame at `at_s` (monotonic seconds) showed; return the tracks seen in it.
 
         A track is told from its second sighting on; one not seen in this frame is not returned,
-        but remembered for three seconds.
+        but remembered for two seconds.
         """
         passed_s = _STEP_S if self._last_s is None else max(0.0, at_s - self._last_s)
         self._last_s = at_s
@@ -114,9 +113,9 @@ class _GroupTracker:
         free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(boxes), bool)
         pairs: Pairs = []
         for values, tracks, wanted, least in (
-            (fit, known, sure, _KNOWN_MIN_FIT),
+            (fit, known, sure, _MIN_FIT),
             (iou, known & was_seen, ~sure, _FAINT_MIN_IOU),
-            (fit, ~known, sure, _NEW_MIN_FIT),
+            (fit, ~known, sure, _MIN_FIT),
         ):
             allowed = (tracks & free_tracks)[:, None] & (wanted & free_boxes)[None, :]
             for row, column in _best_pairs(np.where(allowed, values, 0.0), least):
