@@ -77,9 +77,7 @@ class Browser:
             {"type": "pause", "duration": int(for_s * 1000)},
             {"type": "pointerUp", "button": 0},
         ]
-        self.run(
-            "document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector
-        )
+        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
         pointer = {"type": "pointer", "id": "finger", "actions": moves}
         self._call("POST", "actions", {"actions": [pointer]})
 

@@ -197,7 +197,7 @@ def _fault() -> Fault:
         code="camera.unreachable",
         camera_id="yard",
         sentence_en="Camera “주차장” does not answer.",
-        sentence_ko="‘주차장’ 카메라가 응답하지 않습니다.",
+        sentence_ko="주차장 카메라가 응답하지 않습니다.",
         hint_en="Check its power and network cable at the box.",
         hint_ko="함체에서 카메라 전원과 랜선을 확인하세요.",
     )

@@ -35,9 +35,9 @@ class CameraCard {
     this.recording = make("span", { class: "pill" });
     this.facts = make("dl", { class: "facts" });
     this.root = make("article", { class: "card camera", "data-camera": camera.camera_id },
-      make("header", {}, this.name,
+      make("header", {}, this.name, make("div", { class: "pills" },
         camera.is_simulated ? make("span", { class: "pill dim" }, say("simulated")) : null,
-        this.recording, this.state),
+        this.recording, this.state)),
       livePicture(base, camera), extra, timelineStrip(base, camera.camera_id), this.facts);
   }
 

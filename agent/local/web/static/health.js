@@ -48,9 +48,10 @@ export function healthDetails(state) {
   ];
 }
 
-export function tile(key, value, note, tone = "") {
+/** Make one tile: what, the value in large, a note below; `names` fill the words of `key`. */
+export function tile(key, value, note, tone = "", names = {}) {
   return make("div", { class: `tile ${tone ?? ""}` },
-    make("span", { class: "key" }, say(key)), make("b", {}, value), make("span", { class: "under" }, note));
+    make("span", { class: "key" }, say(key, names)), make("b", {}, value), make("span", { class: "under" }, note));
 }
 
 function sinceText(since, utcNow) {

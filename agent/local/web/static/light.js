@@ -24,6 +24,11 @@ export class TrafficLight {
     ]);
   }
 
+  clear() {
+    this.shown = "";
+    this.container.replaceChildren();
+  }
+
   render(light, title, faults) {
     const key = JSON.stringify([light, title, faults]);
     if (key === this.shown) return; // unchanged: don't make a screen reader say it again
