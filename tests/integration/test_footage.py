@@ -61,12 +61,12 @@ def test_views_can_take_turns_at_any_key_picture(tmp_path):
     noise = np.random.default_rng(1).integers(0, 255, (30, 576, 768, 3), dtype=np.uint8)
     encode_loops(iter(noise), plans, tmp_path, lambda _: None)
     media = {plan.file_name: load_media(tmp_path / plan.file_name) for plan in plans}
-    for stream, fps in (("main", 10), ("sub", 5)):
+    for stream, fps, size_px in (("main", 10, (640, 480)), ("sub", 5, (480, 360))):
         one, other = media[f"pan-1-{stream}.mp4"], media[f"pan2-{stream}.mp4"]
         assert one.parameter_sets == other.parameter_sets
         assert one.fps == other.fps == fps
         assert one.key_indexes == other.key_indexes == (0, fps, 2 * fps)
-        assert (one.width_px, one.height_px) == (640, 480)
+        assert (one.width_px, one.height_px) == size_px
 
 
 def test_a_recording_named_but_not_there_is_said_plainly(tmp_path):

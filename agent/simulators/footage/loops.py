@@ -1,7 +1,8 @@
 """Encodes one pass over the source pictures into every loop the simulated cameras need.
 
 All views of a stream share size, rate and encoder settings, so that a camera can switch between
-them at any key picture. No B-frames and one key picture a second, as cameras send.
+them at any key picture. A sub stream is smaller than its main stream, since size is what ONVIF
+clients tell them apart by. No B-frames and one key picture a second, as cameras send.
 """
 
 from collections.abc import Callable, Iterable
@@ -58,7 +59,7 @@ def loop_plans(pan_top_px: int) -> tuple[LoopPlan, ...]:
         crop = ((pan + 2) * _PAN_STEP_PX, pan_top_px, _PAN_WIDTH_PX, _PAN_HEIGHT_PX)
         plans += [
             LoopPlan(f"pan{pan}", "main", True, crop, (640, 480), SOURCE_FPS, PTZ_S),
-            LoopPlan(f"pan{pan}", "sub", True, crop, (640, 480), SOURCE_FPS // 2, PTZ_S),
+            LoopPlan(f"pan{pan}", "sub", True, crop, (480, 360), SOURCE_FPS // 2, PTZ_S),
         ]
     return tuple(plans)
 
