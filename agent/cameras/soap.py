@@ -16,6 +16,7 @@ from agent.cameras.port import CameraClockSkew, CameraFailure, CameraWrongPasswo
 from agent.cameras.soap_answer import (
     blames_time,
     camera_time,
+    fault_of,
     http_time,
     lock_out,
     problem_of,
@@ -142,7 +143,12 @@ class SoapLink:
 
     def _refuse(self, answer: Answer) -> CameraFailure:
         clock = self._camera_clock
-        is_blind = self._way is _Way.TOKEN and clock is not None and not clock.is_measured
+        is_blind = (
+            self._way is _Way.TOKEN
+            and clock is not None
+            and not clock.is_measured
+            and fault_of(answer) is not None  # a bare web page never looked at the token's time
+        )
         error: CameraFailure | None = lock_out(answer)
         if error is None and (is_blind or blames_time(answer)):
             error = CameraClockSkew("the camera refuses the login and does not tell its time")

@@ -1,0 +1,116 @@
+"""As much of an HTTP server as a camera has: one request after the other, kept connections."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from agent.core.clock import Clock
+
+_MAX_HEAD_BYTES = 32 * 1024
+_MAX_BODY_BYTES = 256 * 1024
+_IDLE_S = 60.0
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request; header names in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """One answer; with `drip_s` the body leaves byte by byte with that pause."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/soap+xml; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    drip_s: float = 0.0
+
+
+Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
+
+
+class HttpServer:
+    """Listens on `host:port` (0: any free port) and hands requests to `handler`."""
+
+    def __init__(self, host: str, port: int, handler: Handler, clock: Clock) -> None:
+        self._host, self._wanted_port, self._handler, self._clock = host, port, handler, clock
+        self._connections: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+        self.port = port
+
+    async def serve(self) -> None:
+        """Serve until cancelled; then cut all connections."""
+        server = await asyncio.start_server(
+            self._serve_connection, self._host, self._wanted_port, limit=_MAX_HEAD_BYTES
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self.ready.set()
+        try:
+            await server.serve_forever()
+        finally:
+            server.close()
+            open_ones = tuple(self._connections)
+            for connection in open_ones:
+                connection.cancel()
+            await asyncio.gather(*open_ones, return_exceptions=True)
+
+    async def _serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+        try:
+            while (request := await _read(reader)) is not None:
+                await self._write(writer, await self._handler(request))
+                if request.headers.get("connection", "").lower() == "close":
+                    break
+        except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError):
+            pass  # the peer went away or does not speak HTTP
+        except asyncio.CancelledError:
+            pass  # `serve` ends; the stream's own callback must not see a cancelled task
+        finally:
+            writer.transport.abort() if writer.transport.is_closing() else writer.close()
+
+    async def _write(self, writer: asyncio.StreamWriter, reply: HttpReply) -> None:
+        head = [
+            f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Answer')}",
+            f"Content-Type: {reply.content_type}",
+            f"Content-Length: {len(reply.body)}",
+            *(f"{name}: {value}" for name, value in reply.headers),
+        ]
+        writer.write(("\r\n".join(head) + "\r\n\r\n").encode("latin-1"))
+        if reply.drip_s:
+            for position in range(len(reply.body)):
+                writer.write(reply.body[position : position + 1])
+                await writer.drain()
+                await self._clock.sleep_s(reply.drip_s)
+        else:
+            writer.write(reply.body)
+        await writer.drain()
+
+
+async def _read(reader: asyncio.StreamReader) -> HttpRequest | None:
+    """Read one request, or None when the peer closed or was idle too long."""
+    try:
+        async with asyncio.timeout(_IDLE_S):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            method, path, *_ = head.partition("\r\n")[0].split(" ")
+            headers = {
+                name.strip().lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
+            }
+            size_bytes = int(headers.get("content-length", "0"))
+            if size_bytes > _MAX_BODY_BYTES:
+                return None
+            return HttpRequest(method, path, headers, await reader.readexactly(size_bytes))
+    except (asyncio.IncompleteReadError, TimeoutError):
+        return None
