@@ -1,0 +1,113 @@
+"""`poleside doctor`: what is missing on this machine, line by line, with what to do about it."""
+
+import sys
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import click
+import msgspec
+
+from agent.core.clock import SystemClock
+from agent.core.errors import PolesideError
+from agent.local.cli import diagnosis
+from agent.local.cli.diagnosis import Finding, Level
+from agent.settings.load import load
+from agent.settings.model import Settings
+from hardware.pick import pick_board
+
+_COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints."""
+
+    ok: bool
+    findings: tuple[Finding, ...]
+
+
+@click.command(
+    epilog="Exit code: 0 when nothing failed (warnings allowed), 1 when something did. "
+    "Nothing is changed, no password is sent."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The box's settings file. With it, the data folder, broker and cameras are checked too.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for a program.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1, 60),
+    default=3.0,
+    show_default=True,
+    help="Seconds to wait for each broker and camera.",
+)
+def doctor(config: Path | None, *, as_json: bool, timeout_s: float) -> None:
+    """Check this machine before, or when, the box does not do what it should.
+
+    Looks at Python and its packages, the detector's model, the board (heat, supply, clock), the
+    disk, and with --config at the data folder, the broker and the cameras.
+
+    \b
+    Examples:
+      poleside doctor
+      poleside doctor --config /etc/poleside/poleside.toml
+      poleside doctor --config poleside.toml --json
+
+    Each line starts with OK, WARN (works, but look at it) or FAIL (won't work); the line below
+    says what to do, and the code in brackets is what the documents and the center call it.
+    """  # noqa: D301 (click wants the backspace itself: it keeps the line breaks of the examples)
+    findings: list[Finding] = []
+    for finding in _examine(config, timeout_s):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    failed = any(finding.level is Level.FAIL for finding in findings)
+    if as_json:
+        report = Report(ok=not failed, findings=tuple(findings))
+        click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+    else:
+        warned = sum(finding.level is Level.WARN for finding in findings)
+        fails = sum(finding.level is Level.FAIL for finding in findings)
+        click.echo(f"\n{len(findings)} checks: {fails} failed, {warned} to look at.")
+    sys.exit(1 if failed else 0)
+
+
+def _examine(config: Path | None, timeout_s: float) -> Iterator[Finding]:
+    """Yield findings one by one, so that a slow network does not hide the quick answers."""
+    yield from chain(diagnosis.check_python(), diagnosis.check_packages())
+    settings, trouble = _settings(config)
+    if trouble is not None:
+        yield trouble
+    given = settings or Settings()
+    yield from diagnosis.check_model(settings)
+    board = pick_board(kind=given.board.kind)
+    yield from diagnosis.check_board(board, given, SystemClock())
+    if settings is not None:
+        yield from diagnosis.check_data_dir(settings)
+        yield from diagnosis.check_network(settings, timeout_s)
+
+
+def _settings(config: Path | None) -> tuple[Settings | None, Finding | None]:
+    if config is None:
+        return None, None
+    try:
+        settings = load(config)
+    except PolesideError as error:
+        level, subject = Level.FAIL, "settings"
+        return None, Finding(
+            level=level, subject=subject, sentence=error.message, code=error.code, hint=error.hint
+        )
+    cameras = len(settings.cameras)
+    sentence = f"{config}: {cameras} camera(s), box {settings.site}/{settings.box}."
+    return settings, Finding(level=Level.OK, subject="settings", sentence=sentence)
+
+
+def _show(finding: Finding) -> None:
+    mark = click.style(f"{finding.level.value:<4}", fg=_COLOURS[finding.level], bold=True)
+    code = f" [{finding.code}]" if finding.code else ""
+    click.echo(f"{mark}  {finding.subject}: {finding.sentence}{code}")
+    if finding.hint:
+        click.echo(f"      → {finding.hint}")
