@@ -31,7 +31,7 @@ _SOCKET_MODE = 0o660
 
 
 class _DroppedError(Exception):
-    """A client can't be served any longer; the text says why."""
+    """A client can't be served any longer; the text says why, none if it just hung up."""
 
 
 class _Client:
@@ -49,7 +49,7 @@ class _Client:
         try:
             chunk = self.sock.recv(_READ_BYTES)
             if not chunk:
-                raise _DroppedError("hung up")
+                raise _DroppedError
             for message in self._splitter.feed(chunk):
                 self._take(message)
         except BlockingIOError:
@@ -141,7 +141,7 @@ class _Server:
     def _detect(self, client: _Client) -> DetectReply:
         request, picture = client.request, client.picture
         if request is None or picture is None or client.has_gone():
-            raise _DroppedError("hung up before its turn")
+            raise _DroppedError
         image = np.frombuffer(picture, np.uint8).reshape(self._detector.shape)
         began_s = time.monotonic()
         try:
@@ -160,9 +160,10 @@ class _Server:
         )
 
     def _drop(self, client: _Client, why: _DroppedError) -> None:
-        camera_id = client.request.camera_id if client.request else None
-        _log.info("client dropped", camera_id=camera_id, why=str(why))
         client.sock.close()
+        if str(why):
+            camera_id = client.request.camera_id if client.request else None
+            _log.warning("client dropped", camera_id=camera_id, why=str(why))
 
 
 def serve(
