@@ -1,0 +1,169 @@
+"""The center, one asyncio process: link, ingest, acks, orders, uploads, and what its page sees."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from starlette.routing import Route
+
+from agent.contract.commands import Actor, Args, Clip, Reply, Snapshot
+from agent.contract.events import Event
+from agent.contract.presence import CenterState
+from agent.contract.topics import BoxAddress, center_state_topic, up_filter
+from agent.core.clock import Clock
+from agent.core.component import Components
+from agent.core.db import Database
+from agent.settings.model import BrokerSettings
+from agent.simulators.center import boxes, store
+from agent.simulators.center.commander import Commander, load_key
+from agent.simulators.center.ingest import Acker, Ingest
+from agent.simulators.center.uploads import Uploads
+from agent.simulators.center.view import BoxView, StoredEvent, Upload
+from agent.uplink.link import Backoff, Link, Outgoing
+
+_EVENT_TYPE = "edge.event."
+_UPLOAD_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class CenterConfig:
+    """One center for one site. `base_url` is where boxes reach its web app."""
+
+    data_dir: Path
+    broker: BrokerSettings
+    site: str = "site-1"
+    base_url: str = "http://127.0.0.1:8480"
+    backoff: Backoff | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Presence:
+    """The center's greeter: boxes stop draining while its ingest is away."""
+
+    site: str
+
+    def will(self) -> Outgoing:
+        return self._state(online=False)
+
+    def greetings(self) -> Sequence[Outgoing]:
+        return (self._state(online=True),)
+
+    def farewell(self) -> Outgoing:
+        return self._state(online=False)
+
+    def _state(self, *, online: bool) -> Outgoing:
+        body = msgspec.json.encode(CenterState(online=online))
+        return Outgoing(center_state_topic(self.site), body, retain=True)
+
+
+class Center:
+    """`await open()`, then `await run()`. Fulfils `CenterView`."""
+
+    def __init__(self, config: CenterConfig, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+        self._db = Database(config.data_dir / "center.db", [store.PART])
+        self._acker = Acker(clock)
+        self._changes, self._changed = 0, asyncio.Event()
+        self._uploads = Uploads(
+            clock, self._db, config.data_dir / "uploads", config.base_url, self._change
+        )
+        ingest = Ingest(clock, self._db, self._acker, self._replied, self._change)
+        self._link = Link(
+            clock,
+            config.broker,
+            f"center-{config.site}",
+            greeter=_Presence(config.site),
+            subscriptions=[(up_filter(config.site), 1)],
+            received=ingest.received,
+            clean_session=False,  # the broker keeps what comes while the center is away
+            backoff=config.backoff,
+        )
+        self._acker.link = self._link
+        self._commander: Commander | None = None
+
+    async def open(self) -> None:
+        """Open the database and the key; writes the public keys' file."""
+        key = await asyncio.to_thread(load_key, self._config.data_dir)
+        self._commander = Commander(self._clock, key, self._link.publish, self._config.site)
+        await self._db.start()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        components = Components(self._clock)
+        components.add(self._acker)
+        components.add(self._link)
+        components.spawn("center.link-watch", self._watch_link)
+        try:
+            await components.run()
+        finally:
+            await self._db.stop()
+
+    def routes(self) -> list[Route]:
+        """Return the routes boxes need, for the center's web app."""
+        return self._uploads.routes()
+
+    def link(self) -> str:
+        status = self._link.status
+        return "" if status.connected else str(status.error or "Not connected yet.")
+
+    async def events(self, limit: int = 50, after: int = 0) -> list[StoredEvent]:
+        rows = await self._db.run(
+            partial(store.newest, type_prefix=_EVENT_TYPE, limit=limit, after=after)
+        )
+        return [_stored_event(row) for row in rows]
+
+    async def boxes(self) -> list[BoxView]:
+        return await self._db.run(
+            lambda connection: boxes.views(connection, store.counts(connection))
+        )
+
+    async def changed(self, known: int) -> int:
+        while self._changes == known:
+            await self._changed.wait()
+        return self._changes
+
+    async def command(
+        self, address: BoxAddress, args: Args, by: Actor, *, valid_s: float = 30.0
+    ) -> AsyncIterator[Reply]:
+        assert self._commander is not None, "open() first"  # noqa: S101  a mistake in the program
+        state = await self._db.run(partial(boxes.state_of, address=address))
+        nonce = "" if state is None else state.nonce
+        command = self._commander.new_command(address, args, by, valid_s=valid_s, nonce=nonce)
+        if isinstance(args, Snapshot | Clip) and not args.upload_url:
+            url = self._uploads.address_for(command.id, valid_s + _UPLOAD_S)
+            args = msgspec.structs.replace(args, upload_url=url)
+            command = msgspec.structs.replace(command, args=args)
+        async for reply in self._commander.send(address, command):
+            yield reply
+
+    async def uploads(self, limit: int = 50) -> list[Upload]:
+        return await self._db.run(partial(store.uploads, limit=limit))
+
+    async def upload_of(self, command_id: str) -> Upload | None:
+        return await self._db.run(partial(store.upload_of, command_id=command_id))
+
+    def _replied(self, reply: Reply) -> None:
+        if self._commander is not None:
+            self._commander.replied(reply)
+
+    def _change(self) -> None:
+        self._changes += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _watch_link(self) -> None:
+        known = self._link.status
+        while True:
+            await self._clock.sleep_s(0.5)
+            if self._link.status.connected != known.connected:
+                self._change()
+            known = self._link.status
+
+
+def _stored_event(row: store.StoredRecord) -> StoredEvent:
+    event = msgspec.json.decode(row.body, type=Event)
+    delay_s = (row.received_at - event.time).total_seconds()
+    return StoredEvent(row.number, row.address, event, row.received_at, delay_s, row.redelivered)

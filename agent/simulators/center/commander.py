@@ -1,0 +1,125 @@
+"""Signs orders with the center's own key and repeats them, same id, until the box has answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+from joserfc import jws
+from joserfc.jwk import KeySet, OKPKey
+
+from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
+from agent.contract.topics import BoxAddress, Channel
+from agent.core.clock import Clock
+from agent.core.errors import LinkError
+from agent.core.ids import new_ulid
+from agent.uplink.link import Outgoing
+
+_ALGORITHM = "Ed25519"
+_RETRY_S = 3.0  # not the broker's redelivery, which may take half a minute
+_GRACE_S = 3.0
+_WORK_S = 120.0
+
+
+def load_key(folder: Path) -> OKPKey:
+    """Return the center's key pair; at the first run make it and write the public keys' file."""
+    private, public = folder / "center-key.json", public_keys_file(folder)
+    if private.exists():
+        key = OKPKey.import_key(msgspec.json.decode(private.read_bytes()))
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        key = OKPKey.generate_key("Ed25519", auto_kid=True)
+        private.touch(mode=0o600)
+        private.write_bytes(msgspec.json.encode(key.as_dict(private=True)))
+    public.write_bytes(msgspec.json.encode(KeySet([key]).as_dict(private=False)))
+    return key
+
+
+def public_keys_file(folder: Path) -> Path:
+    """Return where the public keys lie: the box's `center.keys_file`."""
+    return folder / "center-keys.json"
+
+
+def sign(command: Command, key: OKPKey) -> bytes:
+    """Return the command as a JWS in compact form."""
+    header = {"alg": _ALGORITHM, "kid": key.kid}
+    return jws.serialize_compact(
+        header, msgspec.json.encode(command), key, algorithms=[_ALGORITHM]
+    ).encode()
+
+
+class Commander:
+    """Sends orders and hands each its replies."""
+
+    def __init__(
+        self, clock: Clock, key: OKPKey, publish: Callable[[Outgoing], Awaitable[None]], name: str
+    ) -> None:
+        self._clock, self._key, self._publish, self._name = clock, key, publish, name
+        self._waiting: dict[str, asyncio.Queue[Reply]] = {}
+
+    def replied(self, reply: Reply) -> None:
+        """Take a reply from a box."""
+        queue = self._waiting.get(reply.id)
+        if queue is not None:
+            queue.put_nowait(reply)
+
+    def new_command(
+        self, address: BoxAddress, args: Args, by: Actor, *, valid_s: float, nonce: str = ""
+    ) -> Command:
+        """Return a fresh order, valid from now."""
+        now = self._clock.utc_now()
+        at = int(now.timestamp())
+        return Command(
+            id=new_ulid(now),
+            args=args,
+            box=address.box,
+            by=by,
+            iat=at,
+            nbf=at,
+            exp=at + max(1, round(valid_s)),
+            iss=self._name,
+            nonce=nonce,
+        )
+
+    async def send(self, address: BoxAddress, command: Command) -> AsyncIterator[Reply]:
+        """Send `command` until it is answered; yield each new reply, the final one last."""
+        token = sign(command, self._key)
+        queue: asyncio.Queue[Reply] = asyncio.Queue()
+        self._waiting[command.id] = queue
+        valid_s = command.exp - self._clock.utc_now().timestamp()
+        deadline = self._clock.monotonic_s() + valid_s + _GRACE_S
+        try:
+            while (now := self._clock.monotonic_s()) < deadline:
+                await self._say(address, token)
+                while reply := await _next(queue, min(_RETRY_S, deadline - now)):
+                    yield reply
+                    if reply.state.is_final:
+                        return
+                    deadline = max(deadline, self._clock.monotonic_s() + _WORK_S)
+            yield _no_answer(command.id)
+        finally:
+            del self._waiting[command.id]
+
+    async def _say(self, address: BoxAddress, token: bytes) -> None:
+        try:
+            await self._publish(Outgoing(address.topic(Channel.COMMAND), token))
+        except LinkError:  # tried again until the order is out of time
+            return
+
+
+async def _next(queue: asyncio.Queue[Reply], wait_s: float) -> Reply | None:
+    try:
+        async with asyncio.timeout(max(0.0, wait_s)):
+            return await queue.get()
+    except TimeoutError:
+        return None
+
+
+def _no_answer(command_id: str) -> Reply:
+    return Reply(
+        id=command_id,
+        state=ReplyState.EXPIRED,
+        code="command.no_answer",
+        message="The box did not answer while the order was valid.",
+        hint="Look whether the box is online.",
+    )

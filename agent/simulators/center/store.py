@@ -1,0 +1,231 @@
+"""The center's memory: each record once, and the watermark in the same transaction.
+
+`(site, box, stream, epoch, seq)` is unique. What comes again is counted and discarded; what comes
+too early (a number is missing before it) is discarded as well and asked for from the missing one.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from agent.contract.acks import Ack, Acks
+from agent.contract.events import StreamName
+from agent.contract.records import RecordHead
+from agent.contract.topics import BoxAddress
+from agent.core.db import Part
+from agent.simulators.center.view import StreamCount, Upload
+
+PART = Part(
+    "center",
+    [
+        """
+CREATE TABLE streams (
+    site TEXT, box TEXT, stream TEXT, epoch TEXT, upto INTEGER NOT NULL DEFAULT 0,
+    stored INTEGER NOT NULL DEFAULT 0, redelivered INTEGER NOT NULL DEFAULT 0,
+    missing INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (site, box, stream, epoch)) WITHOUT ROWID;
+CREATE TABLE records (
+    number INTEGER PRIMARY KEY, site TEXT NOT NULL, box TEXT NOT NULL, stream TEXT NOT NULL,
+    epoch TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+    phase TEXT NOT NULL, redelivered INTEGER NOT NULL DEFAULT 0, received_at TEXT NOT NULL,
+    body BLOB NOT NULL, UNIQUE (site, box, stream, epoch, seq));
+CREATE TABLE gaps (
+    site TEXT, box TEXT, stream TEXT, epoch TEXT, seq INTEGER, until_seq INTEGER, why TEXT,
+    PRIMARY KEY (site, box, stream, epoch, seq)) WITHOUT ROWID;
+CREATE TABLE boxes (
+    site TEXT, box TEXT, online INTEGER NOT NULL DEFAULT 0, since TEXT, state BLOB, info BLOB,
+    telemetry BLOB, telemetry_at TEXT, PRIMARY KEY (site, box)) WITHOUT ROWID;
+CREATE TABLE uploads (
+    name TEXT PRIMARY KEY, command_id TEXT NOT NULL, content_type TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, received_at TEXT NOT NULL,
+    path TEXT NOT NULL);
+"""
+    ],
+)
+
+Parts = list[tuple[RecordHead, bytes]]
+
+
+@dataclass(slots=True)
+class _Mark:
+    """One stream's counters while one message is stored."""
+
+    upto: int
+    stored: int = 0
+    redelivered: int = 0
+    missing: int = 0
+    nak: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    number: int
+    address: BoxAddress
+    body: bytes
+    received_at: datetime
+    redelivered: int
+
+
+def ingest(
+    connection: sqlite3.Connection, address: BoxAddress, parts: Parts, now: datetime
+) -> Acks:
+    """Store one message's records; return what to acknowledge, for each stream it carried."""
+    acks: Acks = {}
+    marks: dict[tuple[StreamName, str], _Mark] = {}
+    for head, body in parts:
+        key = (head.stream, head.epoch)
+        mark = marks.get(key) or marks.setdefault(key, _mark(connection, address, head))
+        if head.seq > mark.upto + 1:
+            mark.nak = mark.upto + 1
+        elif head.last_seq <= mark.upto:
+            _count_again(connection, address, head)
+            mark.redelivered += 1
+        elif head.is_gap:
+            _insert_gap(connection, address, head)
+            mark.missing += head.last_seq - mark.upto
+            mark.upto = head.last_seq
+        else:
+            _insert(connection, address, head, body, now)
+            mark.stored += 1
+            mark.upto = head.seq
+    for (stream, epoch), mark in marks.items():
+        connection.execute(
+            "UPDATE streams SET upto = ?, stored = stored + ?, redelivered = redelivered + ?,"
+            " missing = missing + ? WHERE site = ? AND box = ? AND stream = ? AND epoch = ?",
+            (mark.upto, mark.stored, mark.redelivered, mark.missing, *_key(address), stream, epoch),
+        )
+        acks[stream] = Ack(upto=mark.upto, epoch=epoch, nak=mark.nak)
+    return acks
+
+
+def newest(
+    connection: sqlite3.Connection, type_prefix: str, limit: int, after: int = 0
+) -> list[StoredRecord]:
+    """Return the newest records of a type, newest first."""
+    rows = connection.execute(
+        "SELECT * FROM records WHERE number > ? AND substr(type, 1, ?) = ?"
+        " ORDER BY number DESC LIMIT ?",
+        (after, len(type_prefix), type_prefix, limit),
+    )
+    return [
+        StoredRecord(
+            row["number"],
+            BoxAddress(row["site"], row["box"]),
+            row["body"],
+            datetime.fromisoformat(row["received_at"]),
+            row["redelivered"],
+        )
+        for row in rows
+    ]
+
+
+def counts(connection: sqlite3.Connection) -> dict[BoxAddress, list[StreamCount]]:
+    """Return the counters of all streams of all boxes."""
+    found: dict[BoxAddress, list[StreamCount]] = {}
+    for row in connection.execute("SELECT * FROM streams ORDER BY site, box, stream, epoch"):
+        found.setdefault(BoxAddress(row["site"], row["box"]), []).append(
+            StreamCount(
+                row["stream"],
+                row["epoch"],
+                row["upto"],
+                row["stored"],
+                row["redelivered"],
+                row["missing"],
+            )
+        )
+    return found
+
+
+def add_upload(connection: sqlite3.Connection, upload: Upload) -> None:
+    connection.execute(
+        "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            upload.name,
+            upload.command_id,
+            upload.content_type,
+            upload.size_bytes,
+            upload.sha256,
+            upload.received_at.isoformat(),
+            str(upload.path),
+        ),
+    )
+
+
+def uploads(connection: sqlite3.Connection, limit: int) -> list[Upload]:
+    """Return the newest files that came."""
+    rows = connection.execute("SELECT * FROM uploads ORDER BY received_at DESC LIMIT ?", (limit,))
+    return [_upload(row) for row in rows]
+
+
+def upload_of(connection: sqlite3.Connection, command_id: str) -> Upload | None:
+    """Return the file that came for a command."""
+    row = connection.execute(
+        "SELECT * FROM uploads WHERE command_id = ? ORDER BY received_at DESC", (command_id,)
+    ).fetchone()
+    return None if row is None else _upload(row)
+
+
+def _upload(row: sqlite3.Row) -> Upload:
+    return Upload(
+        row["name"],
+        row["command_id"],
+        row["content_type"],
+        row["size_bytes"],
+        row["sha256"],
+        datetime.fromisoformat(row["received_at"]),
+        Path(row["path"]),
+    )
+
+
+def _key(address: BoxAddress) -> tuple[str, str]:
+    return address.site, address.box
+
+
+def _mark(connection: sqlite3.Connection, address: BoxAddress, head: RecordHead) -> _Mark:
+    key = (*_key(address), head.stream, head.epoch)
+    connection.execute(
+        "INSERT OR IGNORE INTO streams (site, box, stream, epoch) VALUES (?, ?, ?, ?)", key
+    )
+    row = connection.execute(
+        "SELECT upto FROM streams WHERE site = ? AND box = ? AND stream = ? AND epoch = ?", key
+    ).fetchone()
+    return _Mark(row["upto"])
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    address: BoxAddress,
+    head: RecordHead,
+    body: bytes,
+    now: datetime,
+) -> None:
+    connection.execute(
+        "INSERT INTO records (site, box, stream, epoch, seq, id, type, phase, received_at, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *_key(address),
+            head.stream,
+            head.epoch,
+            head.seq,
+            head.id,
+            head.type,
+            head.phase,
+            now.isoformat(),
+            body,
+        ),
+    )
+
+
+def _insert_gap(connection: sqlite3.Connection, address: BoxAddress, head: RecordHead) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*_key(address), head.stream, head.epoch, head.seq, head.last_seq, head.why),
+    )
+
+
+def _count_again(connection: sqlite3.Connection, address: BoxAddress, head: RecordHead) -> None:
+    connection.execute(
+        "UPDATE records SET redelivered = redelivered + 1"
+        " WHERE site = ? AND box = ? AND stream = ? AND epoch = ? AND seq = ?",
+        (*_key(address), head.stream, head.epoch, head.seq),
+    )
