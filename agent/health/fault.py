@@ -54,13 +54,16 @@ def light(faults: Iterable[Fault]) -> Light:
 
 
 def keep_since(faults: Iterable[Fault], before: Iterable[Fault], now: datetime) -> list[Fault]:
-    """Return `faults`, red first, each with the time it began: as known, as before, or `now`."""
+    """Return `faults`, each once and red first, with the time it began.
+
+    That is the time its check knows, else the time it had `before`, else `now`.
+    """
     began = {fault.key: fault.since for fault in before}
-    dated = [
-        fault if fault.since else replace(fault, since=began.get(fault.key) or now)
-        for fault in faults
-    ]
-    return sorted(dated, key=lambda fault: (fault.severity is not Severity.RED, fault.key))
+    once: dict[tuple[str, str], Fault] = {}
+    for fault in faults:  # two checks may see one trouble: a password the camera refuses twice
+        since = fault.since or began.get(fault.key) or now
+        once.setdefault(fault.key, replace(fault, since=since))
+    return sorted(once.values(), key=lambda fault: (fault.severity is not Severity.RED, fault.key))
 
 
 def changes(faults: Sequence[Fault], before: Sequence[Fault]) -> tuple[list[Fault], list[Fault]]:

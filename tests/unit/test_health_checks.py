@@ -173,3 +173,10 @@ def test_a_fault_keeps_the_time_it_began_and_its_end_is_told():
     assert ([fault.code for fault in began], ended) == (["board.too_hot"], [])
     began, ended = changes([], second)
     assert {fault.code for fault in ended} == {"board.throttled", "board.too_hot"}
+
+
+def test_one_trouble_seen_by_two_checks_is_told_once():
+    refused = camera(CameraState.AUTH_FAILED)
+    both = [*camera_faults(refused), *onvif_faults("gate", "camera.wrong_password")]
+    assert len(both) == 2
+    assert len(keep_since(both, [], NOW)) == 1
