@@ -6,7 +6,7 @@ from another one. Opens the index read-only for each question.
 
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent.buffer.index import INDEX_FILE, from_micros, micros
@@ -24,6 +24,13 @@ class StoredSegment:
     frames: int
     size_bytes: int
     is_open: bool
+
+    @property
+    def end_at(self) -> datetime | None:
+        """When its last frame ends; None while it is still being written."""
+        if self.is_open:
+            return None
+        return self.start_at + timedelta(microseconds=self.duration_us)
 
 
 @dataclass(frozen=True, slots=True)

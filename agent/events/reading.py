@@ -4,6 +4,10 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
+from agent.contract.events import EventData
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
@@ -12,6 +16,9 @@ class Incident:
     event_id: str
     camera_id: str
     kind: str
+    rule_id: str | None
+    labels: tuple[str, ...]
+    detail: str | None
     started_at: datetime
     ended_at: datetime | None
     has_picture: bool
@@ -36,6 +43,15 @@ def of_camera(connection: sqlite3.Connection, camera_id: str, since: datetime) -
     return [_incident(row) for row in rows]
 
 
+def open_ones(connection: sqlite3.Connection, camera_id: str) -> list[Incident]:
+    """Return one camera's incidents that still last."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM incidents WHERE subject = ? AND ended_utc_us IS NULL",  # noqa: S608
+        (camera_id,),
+    )
+    return [_incident(row) for row in rows]
+
+
 def picture(connection: sqlite3.Connection, event_id: str) -> bytes | None:
     """Return an incident's JPEG, if it has one."""
     row = connection.execute(
@@ -44,15 +60,19 @@ def picture(connection: sqlite3.Connection, event_id: str) -> bytes | None:
     return None if row is None else row["picture"]
 
 
-_COLUMNS = "event_id, subject, kind, started_utc_us, ended_utc_us, picture IS NOT NULL AS has"
+_COLUMNS = "event_id, subject, kind, started_utc_us, ended_utc_us, data, picture IS NOT NULL AS has"
 
 
 def _incident(row: sqlite3.Row) -> Incident:
     ended_us = row["ended_utc_us"]
+    data = msgspec.json.decode(row["data"], type=EventData)
     return Incident(
         event_id=row["event_id"],
         camera_id=row["subject"],
         kind=row["kind"],
+        rule_id=data.rule_id,
+        labels=tuple(sorted({thing.label for thing in data.objects})),
+        detail=data.detail,
         started_at=datetime.fromtimestamp(row["started_utc_us"] / 1e6, UTC),
         ended_at=None if ended_us is None else datetime.fromtimestamp(ended_us / 1e6, UTC),
         has_picture=bool(row["has"]),

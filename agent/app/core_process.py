@@ -1,0 +1,314 @@
+"""The core process: the box's voice. RuleHit -> event -> outbox -> center, and orders back.
+
+A fresh interpreter started by the supervisor (`python -m agent.app.core_process FD PARENT`). It
+never loads libav, numpy or TFLite.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent import __version__
+from agent.app import boots
+from agent.app.box_view import CoreBoxView
+from agent.app.camera_desk import CameraDesk
+from agent.app.child import SupervisorLink, die_with_parent, orphaned
+from agent.app.page import PageServer
+from agent.app.run_dir import CORE_SOCKET, run_dir
+from agent.app.supervisor_line import SupervisorLine, receive_settings
+from agent.app.watch import Watch
+from agent.app.worker_hub import WorkerHub
+from agent.commands import journal
+from agent.commands.clip import ClipHandler
+from agent.commands.config import ConfigHandler
+from agent.commands.ping import ping
+from agent.commands.ptz import PtzHandler
+from agent.commands.registry import Commands
+from agent.commands.signature import Signatures
+from agent.commands.snapshot import SnapshotHandler
+from agent.contract.commands import Reply
+from agent.contract.info import CameraInfo, DetectorInfo, Info
+from agent.contract.topics import BoxAddress, Channel
+from agent.core import log
+from agent.core.clock import SystemClock, boot_id
+from agent.core.component import Components, GaveUpError
+from agent.core.db import Database
+from agent.core.errors import CameraError
+from agent.core.log import Logger
+from agent.events import incidents
+from agent.events.assembler import Assembler
+from agent.events.incidents import Incidents, Origin
+from agent.health.vitals import VitalsReader
+from agent.outbox import audit, store
+from agent.outbox.audit import Audit
+from agent.outbox.store import Store
+from agent.outbox.writer import Outbox
+from agent.settings.diff import SettingsDiff
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
+from agent.uplink.inbound import Inbound
+from agent.uplink.link import Link, Outgoing
+from agent.uplink.presence import Presence
+from agent.uplink.sender import Sender
+from agent.uplink.telemetry import TelemetrySender
+from hardware.pick import pick_board
+
+BOX_DATABASE = "box.db"
+STOP_PATIENCE_S = 5.0
+
+
+class Core:
+    """Wires the core's components in the order events flow; `run` keeps them alive."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        table: dict[str, Any],
+        link: SupervisorLink,
+        db: Database,
+        boot: int,
+    ) -> None:
+        self._settings, self._db, self._boot = settings, db, boot
+        self._clock = clock = SystemClock()
+        self.stop = asyncio.Event()
+        self._components = Components(clock)
+        data_dir = data_dir_of(settings)
+        address = BoxAddress(settings.site, settings.box)
+        board = pick_board(kind=settings.board.kind)
+
+        # Eyes to events to outbox
+        self.outbox = Outbox(
+            db,
+            Store(
+                clock,
+                boot,
+                max_bytes=settings.outbox.max_bytes,
+                keep_acked_days=settings.outbox.keep_acked_days,
+            ),
+            clock,
+        )
+        origin = Origin(
+            settings.site, settings.box, boot, lambda: self.outbox.epoch, settings.status
+        )
+        self._assembler = Assembler(
+            db,
+            Incidents(self.outbox.append_in, origin, clock),
+            clock,
+            thumbnails=settings.center.thumbnails,
+        )
+        self._hub = WorkerHub(
+            run_dir(settings) / CORE_SOCKET, clock, self._assembler.take, self._assembler.saw
+        )
+        self._desk = CameraDesk(settings.cameras, self._hub, clock)
+
+        # Outbox to center and back
+        self._presence = Presence(clock, address, boot, self._info)
+        self._inbound = Inbound(
+            address,
+            on_acks=lambda acks: self._sender.acknowledged(acks),  # noqa: PLW0108 - made below
+            on_center=lambda online: self._sender.center_is(online),  # noqa: PLW0108 - made below
+            on_command=lambda token: self._commands.handle(token),  # noqa: PLW0108 - made below
+        )
+        self._link = Link(
+            clock,
+            settings.broker,
+            settings.box,
+            greeter=self._presence,
+            subscriptions=self._inbound.subscriptions,
+            received=self._inbound.received,
+        )
+        self._sender = Sender(clock, self._link, self.outbox, address, settings.broker.window_bytes)
+        keys_file = Path(settings.center.keys_file) if settings.center.keys_file else None
+        self._commands = Commands(
+            clock,
+            db,
+            Signatures(keys_file, settings.box, clock),
+            Audit(self.outbox, clock, address.source),
+            self._answer,
+            lambda: self._presence.state.nonce,
+        )
+        self._config = ConfigHandler(table, settings, data_dir, self._apply)
+        self._register_commands(data_dir)
+
+        # What the box knows of itself
+        self._line = SupervisorLine(link, self._components, self.stop, clock)
+        self._watch = Watch(
+            settings,
+            VitalsReader(board, data_dir, clock),
+            self._line,
+            self._hub,
+            self._desk,
+            self._link,
+            self.outbox,
+            run_dir(settings),
+            clock,
+        )
+        telemetry = TelemetrySender(
+            clock,
+            self._link,
+            address,
+            settings.center.telemetry_s,
+            lambda: self._watch.telemetry(self._presence, self._sender),
+        )
+        view = CoreBoxView(
+            self._watch,
+            self._line,
+            self._hub,
+            self._desk,
+            self._link,
+            self.outbox,
+            db,
+            board,
+            clock,
+        )
+        for component in (
+            self._line,
+            self._hub,
+            self._assembler,
+            self._desk,
+            self._link,
+            self._sender,
+            self._commands,
+            self._watch,
+            telemetry,
+        ):
+            self._components.add(component)
+        if settings.page.enabled:
+            self._components.add(PageServer(view, settings.page.listen, clock))
+
+    async def run(self) -> None:
+        """Run until `stop` is set. Raises `GaveUpError` when a component can't be kept alive."""
+        for camera in self._settings.cameras:
+            self._assembler.expect(camera.camera_id)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(self._components.run())
+            await asyncio.wait(
+                [running, tasks.create_task(self.stop.wait())],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            running.cancel()
+            self.stop.set()
+
+    def _register_commands(self, data_dir: Path) -> None:
+        register = self._commands.register
+        register("ping", ping(self._clock), idempotent=True)
+        register("snapshot", SnapshotHandler(self._hub, self._clock), idempotent=True)
+        register("clip", ClipHandler(data_dir), idempotent=True, deadline_s=180.0)
+        ptz = PtzHandler(self._desk.gate)
+        register("ptz.move", ptz, idempotent=False, deadline_s=15.0)
+        register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
+        register("config", self._config, idempotent=True)
+
+    async def _answer(self, reply: Reply) -> None:
+        topic = BoxAddress(self._settings.site, self._settings.box).topic(Channel.REPLY)
+        stamped = msgspec.structs.replace(reply, t=self._clock.utc_now())
+        await self._link.publish(Outgoing(topic, msgspec.json.encode(stamped)))
+
+    async def _apply(self, new: Settings, change: SettingsDiff) -> None:
+        """Take over what the core itself needs; the supervisor restarts the rest."""
+        self._settings = self._watch.settings = new
+        for camera in new.cameras:
+            self._assembler.expect(camera.camera_id)
+        for camera_id in change.removed:
+            self._assembler.forget(camera_id)
+        self._desk.use(new.cameras)
+        self._line.ask_reload()
+        for camera in new.cameras:
+            if camera.camera_id in change.retuned:
+                with suppress(CameraError):  # a worker that starts anew reads them itself
+                    await self._hub.retune(camera)
+
+    def _info(self) -> Info:
+        capacity = self._watch.capacity
+        return Info(
+            box=self._settings.box,
+            site=self._settings.site,
+            model=pick_board(kind=self._settings.board.kind).identity.model or "unknown",
+            version=__version__,
+            os=_os_name(),
+            simulated=self._settings.board.kind == "simulated",
+            boot=self._boot,
+            epoch=self.outbox.epoch,
+            cameras=tuple(self._camera_info(c.camera_id, c.name) for c in self._settings.cameras),
+            detector=None
+            if capacity is None
+            else DetectorInfo(name=capacity.model, sha256=capacity.sha256),
+            commands=self._commands.operations,
+        )
+
+    def _camera_info(self, camera_id: str, name: str) -> CameraInfo:
+        facts = self._desk.facts(camera_id)
+        device = facts.device if facts else None
+        if device is None:
+            return CameraInfo(camera_id=camera_id, name=name)
+        return CameraInfo(
+            camera_id=camera_id,
+            name=name,
+            maker=device.manufacturer,
+            model=device.model,
+            firmware=device.firmware,
+            can=("ptz",) if device.has_ptz else (),
+        )
+
+
+def _os_name() -> str:
+    try:
+        lines = Path("/etc/os-release").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return fields.get("PRETTY_NAME", "").strip('"')
+
+
+async def serve(link: SupervisorLink) -> None:
+    """Take the settings from the supervisor, open the database, run the core."""
+    told = await receive_settings(link)
+    settings = msgspec.json.decode(told.settings_json, type=Settings)
+    log.configure("core", settings.log_level)
+    the_log = log.get("core")
+    db = Database(
+        data_dir_of(settings) / BOX_DATABASE,
+        [boots.PART, store.PART, audit.PART, incidents.PART, journal.PART],
+    )
+    await db.start()
+    try:
+        boot = await db.run(lambda connection: boots.number_of(connection, boot_id()))
+        core = Core(settings, msgspec.json.decode(told.table_json), link, db, boot)
+        await core.outbox.start()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, core.stop.set)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C: the supervisor decides
+        the_log.info("core ready", pid=os.getpid(), boot=boot, epoch=core.outbox.epoch)
+        await _until_stopped(core, the_log)
+    finally:
+        await db.stop()
+
+
+async def _until_stopped(core: Core, the_log: Logger) -> None:
+    try:
+        await core.run()
+    except* GaveUpError as group:
+        the_log.error("core gives up", reason=str(group.exceptions[0]))
+        sys.exit(1)
+
+
+def main() -> None:
+    """Entry point of the process; arguments: the socket's number, the supervisor's pid."""
+    handle, parent = int(sys.argv[1]), int(sys.argv[2])
+    die_with_parent()
+    if orphaned(parent):
+        return
+    sock = socket.socket(fileno=handle)
+    log.configure("core")
+    asyncio.run(serve(SupervisorLink(sock)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What the box knows of itself: vitals and faults every few seconds, and telemetry made of it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from agent.app.camera_desk import CameraDesk
+from agent.app.supervisor_line import SupervisorLine
+from agent.app.worker_hub import WorkerHub
+from agent.contract.telemetry import (
+    CameraSample,
+    CameraState,
+    LinkSample,
+    OutboxSample,
+    Telemetry,
+)
+from agent.core.clock import Clock, utc_at
+from agent.core.component import Service
+from agent.health import checks
+from agent.health.fault import Fault, keep_since
+from agent.health.vitals import Vitals, VitalsReader
+from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
+from agent.messages.worker import CameraStatus
+from agent.outbox.writer import Outbox
+from agent.settings.model import Settings
+from agent.uplink.link import Link
+from agent.uplink.presence import Presence
+from agent.uplink.sender import Sender
+
+LOOK_EVERY_S = 5.0
+
+
+class Watch(Service):
+    """Keeps `vitals`, `faults` and `outbox` fresh for the page and the telemetry."""
+
+    name = "health"
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: VitalsReader,
+        line: SupervisorLine,
+        hub: WorkerHub,
+        desk: CameraDesk,
+        link: Link,
+        outbox: Outbox,
+        run_folder: Path,
+        clock: Clock,
+    ) -> None:
+        super().__init__(clock)
+        self.settings = settings
+        self._reader, self._line, self._hub, self._desk = reader, line, hub, desk
+        self._link, self._outbox, self._run_folder = link, outbox, run_folder
+        self.vitals: Vitals | None = None
+        self.faults: list[Fault] = []
+        self.outbox_sample: OutboxSample | None = None
+        self.capacity: DetectorCapacity | None = None
+        self._evicted_before = 0
+        self._frames_before: dict[str, tuple[float, int]] = {}
+
+    async def run(self) -> None:
+        while True:
+            pids = {p.name: p.pid for p in self._line.processes if p.pid is not None}
+            self.vitals = await asyncio.to_thread(self._reader.read, pids)
+            self.outbox_sample = await self._outbox.sample()
+            self.capacity = await asyncio.to_thread(self._read_capacity)
+            self.faults = keep_since(self._find(), self.faults, self._clock.utc_now())
+            self.progressed()
+            await self._clock.sleep_s(LOOK_EVERY_S)
+
+    async def telemetry(self, presence: Presence, sender: Sender) -> Telemetry:
+        """Return one sample for the center; what is not known is None."""
+        vitals = self.vitals
+        restarts = {p.name: p.restarts for p in self._line.processes}
+        now_s = self._clock.monotonic_s()
+        outbox = await self._outbox.sample(sender.resent_total)
+        status = self._link.status
+        return Telemetry(
+            t=self._clock.utc_now(),
+            mono=round(now_s, 3),
+            tq=self._clock.quality(),
+            state=presence.state,
+            cameras=tuple(
+                self._camera_sample(camera.camera_id) for camera in self.settings.cameras
+            ),
+            link=LinkSample(
+                endpoint=status.endpoint,
+                connects_total=status.connects_total,
+                connected_s=round(now_s - status.since_mono_s, 1) if status.connected else None,
+                puback_ms=_rounded(status.puback_ms),
+                ack_ms=_rounded(sender.ack_ms),
+                last_error=status.error.code if status.error else "",
+            ),
+            outbox=outbox,
+            board=None if vitals is None else vitals.board_sample(),
+            processes=() if vitals is None else vitals.process_samples(restarts),
+            detector_ms=None if self.capacity is None else self.capacity.inference_ms,
+        )
+
+    def _camera_sample(self, camera_id: str) -> CameraSample:
+        status = self._hub.status(camera_id)
+        if status is None:
+            return CameraSample(camera_id=camera_id, state=CameraState.UNKNOWN)
+        return CameraSample(
+            camera_id=camera_id,
+            state=CameraState(status.main.state.value),
+            since=status.main.since,
+            code=status.main.code or "",
+            detail=status.main.detail or "",
+            recording=status.recording.recording,
+            detecting=status.detection.state == "ready",
+            main_fps=status.main.fps,
+            sub_fps=status.sub.fps if status.sub else None,
+            detect_fps=self._detect_fps(status),
+            gaps_total=status.recording.gaps_total,
+        )
+
+    def _detect_fps(self, status: CameraStatus) -> float | None:
+        """Return answers a second since the last sample."""
+        now_s, answered = self._clock.monotonic_s(), status.detection.answered_total
+        before = self._frames_before.get(status.camera_id)
+        self._frames_before[status.camera_id] = (now_s, answered)
+        if before is None or answered < before[1] or now_s <= before[0]:
+            return None
+        return round((answered - before[1]) / (now_s - before[0]), 2)
+
+    def _find(self) -> Iterator[Fault]:
+        statuses = self._hub.statuses()
+        for status in statuses:
+            yield from checks.camera_faults(status)
+        yield from checks.detector_faults(statuses)
+        yield from self._onvif_faults()
+        yield from checks.process_faults(self._line.processes)
+        link_is_up = self._link.status.connected
+        yield from checks.link_faults(self._link_facts())
+        yield from self._outbox_faults(link_is_up=link_is_up)
+        yield from self._board_faults()
+
+    def _onvif_faults(self) -> Iterator[Fault]:
+        for camera in self.settings.cameras:
+            facts = self._desk.facts(camera.camera_id)
+            if facts is not None and facts.device is None:
+                yield from checks.onvif_faults(camera.camera_id, facts.code, facts.since)
+
+    def _board_faults(self) -> Iterator[Fault]:
+        vitals = self.vitals
+        if vitals is None:
+            return
+        was_hot = any(fault.code in {"board.hot", "board.too_hot"} for fault in self.faults)
+        yield from checks.temperature_faults(vitals.temperatures, was_hot=was_hot)
+        yield from checks.power_faults(vitals.power)
+        yield from checks.clock_faults(self._clock.quality(), has_clock_chip=vitals.has_clock_chip)
+        yield from checks.disk_faults(
+            checks.DiskFacts(
+                free_bytes=vitals.disk_free_bytes,
+                min_free_bytes=self.settings.buffer.min_free_bytes,
+                storage=vitals.storage,
+            )
+        )
+
+    def _link_facts(self) -> checks.LinkFacts:
+        status = self._link.status
+        return checks.LinkFacts(
+            is_up=status.connected,
+            down_s=0.0 if status.connected else self._clock.monotonic_s() - status.since_mono_s,
+            code=status.error.code if status.error else None,
+            since=utc_at(self._clock, status.since_mono_s),
+        )
+
+    def _outbox_faults(self, *, link_is_up: bool) -> Iterator[Fault]:
+        sample = self.outbox_sample
+        if sample is None:
+            return
+        evicted_new = sample.evicted_total - self._evicted_before
+        self._evicted_before = sample.evicted_total
+        facts = checks.OutboxFacts(
+            waiting=sample.waiting,
+            used_bytes=sample.waiting_bytes,
+            max_bytes=self.settings.outbox.max_bytes,
+            oldest_s=sample.oldest_s,
+            evicted_new=evicted_new,
+        )
+        yield from checks.outbox_faults(facts, link_is_up=link_is_up)
+
+    def _read_capacity(self) -> DetectorCapacity | None:
+        try:
+            content = (self._run_folder / CAPACITY_FILE).read_bytes()
+            return msgspec.json.decode(content, type=DetectorCapacity)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

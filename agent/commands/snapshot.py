@@ -1,0 +1,67 @@
+"""`snapshot`: one picture of a camera now, small in the reply or whole to an upload address."""
+
+import asyncio
+import base64
+import hashlib
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from agent.clips.upload import put_file
+from agent.contract.commands import Command, Snapshot
+from agent.contract.events import MAX_THUMBNAIL_BYTES
+from agent.core.clock import Clock
+from agent.core.errors import CommandError
+from agent.messages.worker import PictureReply
+
+THUMBNAIL_WIDTH_PX = 640
+FULL_WIDTH_PX, FULL_BYTES = 4096, 4 * 1024 * 1024
+
+
+class Pictures(Protocol):
+    """Whoever can ask a camera's worker for its newest picture."""
+
+    async def picture(self, camera_id: str, max_width_px: int, max_bytes: int) -> PictureReply: ...
+
+
+class SnapshotHandler:
+    """The picture's age goes with it: a picture without an age is a lie in waiting."""
+
+    def __init__(self, pictures: Pictures, clock: Clock) -> None:
+        self._pictures, self._clock = pictures, clock
+
+    async def __call__(
+        self, command: Command, progress: Callable[[str], Awaitable[None]]
+    ) -> dict[str, object]:
+        args = command.args
+        if not isinstance(args, Snapshot):
+            raise CommandError("command.wrong_handler", f"{command.op} is no snapshot.")
+        whole = bool(args.upload_url)
+        reply = await self._pictures.picture(
+            args.camera_id,
+            FULL_WIDTH_PX if whole else THUMBNAIL_WIDTH_PX,
+            FULL_BYTES if whole else MAX_THUMBNAIL_BYTES,
+        )
+        assert reply.jpeg is not None  # noqa: S101 - the hub raises when there is none
+        result: dict[str, object] = {
+            "camera_id": args.camera_id,
+            "taken_at": reply.taken_at,
+            "age_s": round(self._clock.monotonic_s() - reply.taken_mono_s, 2),
+            "width_px": reply.width_px,
+            "height_px": reply.height_px,
+            "bytes": len(reply.jpeg),
+            "sha256": hashlib.sha256(reply.jpeg).hexdigest(),
+        }
+        if not whole:
+            return {**result, "jpeg": base64.b64encode(reply.jpeg).decode()}
+        await progress("sending")
+        await asyncio.to_thread(_send, reply.jpeg, args.upload_url, str(result["sha256"]))
+        return {**result, "uploaded": True}
+
+
+def _send(jpeg: bytes, url: str, sha256: str) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+        file.write(jpeg)
+        file.flush()
+        put_file(Path(file.name), url, "image/jpeg", sha256)

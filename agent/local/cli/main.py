@@ -1,0 +1,61 @@
+"""The command `poleside`: one group, each command loaded only when it is used."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from agent import __version__
+from agent.core.errors import PolesideError
+
+# name -> (module, attribute, one line of help)
+_COMMANDS = {
+    "run": ("agent.local.cli.run", "run", "Run the agent on this box."),
+    "demo": ("agent.local.cli.demo", "demo", "Show the whole thing: cameras, box and center."),
+    "center": ("agent.local.cli.center", "center", "The small stand-in for a city's center."),
+    "clip": ("agent.local.cli.clip", "clip", "Take recorded video out of the buffer."),
+    "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
+    "simulate": ("agent.local.cli.simulate", "simulate", "Simulated cameras for trials."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Lists all commands, imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="poleside")
+def cli() -> None:
+    """Poleside: the software in the box at the foot of a CCTV pole.
+
+    Records the cameras beside it, looks at them, and tells the city's center.
+    First look: `poleside demo`. On a box: `poleside run --config FILE`.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; an expected failure is one plain line and exit code 1."""
+    try:
+        return cli.main(args=arguments, prog_name="poleside")
+    except PolesideError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

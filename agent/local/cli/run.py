@@ -1,0 +1,166 @@
+"""`poleside run`: the agent itself, in the foreground (systemd or a terminal holds it)."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.core.errors import SettingsError, StorageError
+
+EXAMPLE = """\
+# Poleside settings. Every key but the cameras' addresses has a default; unknown keys are errors.
+site = "tb-001"                  # the place, as the center names it: [a-z0-9-]
+box = "bx-0417"                  # unique over the whole city; also the MQTT user
+data_dir = "/var/lib/poleside"
+log_level = "info"               # debug, info, warning, error
+status = "Actual"                # Exercise and Test mark every event as such
+
+[broker]
+urls = ["mqtts://broker.example.org:8883"]
+username = "bx-0417"
+password = "CHANGE-ME"
+ca_file = "/etc/poleside/city-ca.pem"
+keepalive_s = 60
+
+[center]
+keys_file = "/etc/poleside/center-keys.json"  # JWKS; without it no command is obeyed
+telemetry_s = 30.0
+
+[buffer]
+segment_s = 10.0
+retention_days = 30.0
+min_free_bytes = 536870912
+
+[[cameras]]
+camera_id = "gate"
+name = "North gate"
+onvif_url = "http://192.168.7.21/onvif/device_service"
+# or the streams themselves:
+# main_url = "rtsp://192.168.7.21/main"
+# sub_url = "rtsp://192.168.7.21/sub"
+username = "poleside"
+password = "CHANGE-ME"
+
+[[cameras.rules]]
+kind = "intrusion"
+rule_id = "yard"
+zone = [[0.1, 0.4], [0.9, 0.4], [0.9, 0.95], [0.1, 0.95]]  # fractions: x right, y down
+labels = ["person"]
+dwell_s = 2.0
+"""
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file (TOML).")
+@click.option("--camera", "cameras", multiple=True, help="RTSP address; may be repeated.")
+@click.option("--broker", help="Broker address, mqtt://host:port or mqtts://host:port.")
+@click.option("--data-dir", help="Where recordings and state go.")
+@click.option("--example", is_flag=True, help="Print a complete settings file and end.")
+def run(
+    config: Path | None,
+    cameras: tuple[str, ...],
+    broker: str | None,
+    data_dir: str | None,
+    *,
+    example: bool,
+) -> None:
+    """Run the agent until it is stopped (Ctrl-C or SIGTERM).
+
+    \b
+    With a file:     poleside run --config /etc/poleside/poleside.toml
+    For a first try: poleside run --camera rtsp://user:password@host/path --broker mqtt://host
+    """
+    if example:
+        click.echo(EXAMPLE, nl=False)
+        return
+    table = _table(config, cameras, broker, data_dir)
+    # One thread per numpy, as everywhere here; must be set before numpy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from agent.app.supervisor import Supervisor
+    from agent.core import log
+    from agent.core.clock import SystemClock
+    from agent.settings import load
+
+    base = load.validate(table)
+    settings = load.with_desired(table, _usable_desired(table, load.data_dir_of(base)))
+    _check_writable(load.data_dir_of(settings))
+    clock = SystemClock()
+    log.configure("supervisor", settings.log_level, clock)
+    raise SystemExit(Supervisor(settings, table, clock).run())
+
+
+def _table(
+    config: Path | None, cameras: tuple[str, ...], broker: str | None, data_dir: str | None
+) -> dict[str, Any]:
+    from agent.settings import load
+
+    table: dict[str, Any] = load.read_file(config) if config else {}
+    if not config and not cameras:
+        raise SettingsError(
+            "settings.nothing",
+            "There is nothing to run: neither --config nor --camera was given.",
+            hint="Try `poleside demo`, or `poleside run --help`.",
+        )
+    if cameras:
+        table["cameras"] = [_camera(number, url) for number, url in enumerate(cameras, start=1)]
+    if broker:
+        table["broker"] = {**table.get("broker", {}), **_broker(broker)}
+    if data_dir or not config:
+        table["data_dir"] = data_dir or str(Path.home() / ".local" / "share" / "poleside")
+    return table
+
+
+def _camera(number: int, url: str) -> dict[str, Any]:
+    """Take the login out of the address: it belongs in the fields that are kept secret."""
+    address, username, password = _split_login(url)
+    return {
+        "camera_id": f"cam-{number}",
+        "main_url": address,
+        "username": username,
+        "password": password,
+    }
+
+
+def _broker(url: str) -> dict[str, Any]:
+    address, username, password = _split_login(url)
+    login = {"username": username, "password": password} if username else {}
+    return {"urls": [address], **login}
+
+
+def _split_login(url: str) -> tuple[str, str, str]:
+    from urllib.parse import unquote, urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    address = urlunsplit(parts._replace(netloc=host))
+    return address, unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def _usable_desired(table: dict[str, Any], data_dir: Path) -> dict[str, Any]:
+    """Return the center's stored changes; when they no longer fit, the file alone counts."""
+    from agent.settings import load
+
+    desired = load.read_desired(data_dir)
+    try:
+        load.with_desired(table, desired)
+    except SettingsError as error:
+        click.echo(f"The center's changes no longer fit the settings file: {error}", err=True)
+        return {}
+    return desired
+
+
+def _check_writable(data_dir: Path) -> None:
+    try:
+        (data_dir / "run").mkdir(parents=True, exist_ok=True)
+        probe = data_dir / "run" / ".writable"
+        probe.write_bytes(b"")
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            "storage.not_writable",
+            f"The data folder {data_dir} can't be written: {error.strerror}.",
+            hint="Give another one with --data-dir or `data_dir`, or mount the disk.",
+        ) from error
