@@ -10,7 +10,7 @@ from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream
 from agent.simulators.camera.rtsp_connection import RtspConnection
 
-_LOOK_EVERY_S = 0.2
+_LOOK_EVERY_S = 0.5
 
 
 class RtspServer:
