@@ -24,8 +24,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(listen: str) -> socket.socket:
-    """Return a socket bound to `host:port` (port 0: any free one).
+def open_listener(listen: str) -> socket.socket:
+    """Return a socket that listens on `host:port` (port 0: any free one).
 
     Raises `PageError` when the address can't be had, where uvicorn would end the process.
     """
@@ -35,6 +35,7 @@ def bind(listen: str) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, int(port)))
+        bound.listen()
     except (OSError, ValueError, OverflowError) as error:
         bound.close()
         raise PageError(
@@ -70,7 +71,7 @@ async def serve(app: ASGIApp, listen: str | socket.socket, stop: asyncio.Event) 
         await stop.wait()
         server.should_exit = True
 
-    with bind(listen) if isinstance(listen, str) else listen as bound:
+    with open_listener(listen) if isinstance(listen, str) else listen as bound:
         async with asyncio.TaskGroup() as tasks:
             ending = tasks.create_task(end())
             await server.serve(sockets=[bound])

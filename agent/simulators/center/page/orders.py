@@ -104,7 +104,9 @@ class Gatekeeper:
             return "cross-site"
         if urlsplit(headers.get("origin", "")).netloc != headers.get("host"):
             return "other-origin"
-        if not hmac.compare_digest(headers.get("x-poleside-token", ""), self.token):
+        if not hmac.compare_digest(
+            headers.get("x-poleside-token", "").encode(), self.token.encode()
+        ):
             return "no-token"
         length = headers.get("content-length", "")
         if not length.isdecimal() or int(length) > MAX_ORDER_BYTES:

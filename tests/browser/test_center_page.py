@@ -1,0 +1,127 @@
+"""The demo's page, in a real browser: it fits, orders reach the center, clips play."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from agent.contract.commands import Clip, Ping, PtzMove, PtzStop
+from agent.local.web.app import create_app as create_box_app
+from agent.simulators.center.page.app import create_app
+from tests.browser.chromium import Browser
+from tests.browser.conftest import colours_in
+from tests.browser.page_server import Served, served
+from tests.browser.shown_box import ShownBox
+from tests.browser.shown_center import ShownCenter
+
+Browse = Callable[..., Browser]
+
+FOOTAGE = {"en": "Drawn for the test.", "ko": "시험용 그림입니다."}
+BOTH_SHOWN = (
+    "return document.querySelector('[data-camera=gate] img')?.naturalWidth > 0"
+    " && document.querySelectorAll('#events .event').length === 3"
+)
+
+
+@pytest.fixture
+def center(tmp_path) -> ShownCenter:
+    return ShownCenter(tmp_path)
+
+
+@pytest.fixture
+def page(center: ShownCenter) -> Iterator[Served]:
+    box = ShownBox()
+    with (
+        served(create_box_app(box, box.clock)) as pole,
+        served(create_app(center, center.clock, pole.url, footage=FOOTAGE)) as page,
+    ):
+        page.pole = pole
+        yield page
+
+
+@pytest.mark.parametrize("size", [(360, 740), (390, 844), (1440, 900)], ids=str)
+def test_both_halves_fit_the_screen_and_the_console_stays_clean(
+    page, browse: Browse, size, tmp_path
+):
+    browser = browse()
+    browser.size(*size)
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    for side in ("pole", "center"):
+        browser.run("document.querySelector(`[data-side=${arguments[0]}]`).click()", side)
+        assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+        assert colours_in(browser.screenshot(tmp_path / f"{side}.png")) > 12
+    assert "cameras and board are simulated" in browser.text()
+    assert "Drawn for the test." in browser.text()
+    assert browser.complaints() == []
+
+
+def test_the_camera_moves_while_an_arrow_is_held_and_stops_on_letting_go(
+    page, center, browse: Browse
+):
+    browser = browse()
+    browser.size(1440, 900)
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+
+    browser.hold("[data-camera=gate] [data-move=left]", for_s=1.4)
+    browser.wait("return [...document.querySelectorAll('#log b')].length >= 3")
+
+    *moves, stop = center.orders
+    assert len(moves) == 2  # pressed, and renewed once
+    assert all(isinstance(move, PtzMove) and move.pan < 0 for move in moves)
+    assert stop == PtzStop(camera_id="gate")
+    assert "round trip" in browser.run("return document.querySelector('#log').innerText")
+
+
+def test_no_pad_where_the_camera_cannot_move(page, browse: Browse):
+    browser = browse()
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    assert browser.run("return document.querySelectorAll('[data-camera=yard] .ptz').length") == 0
+
+
+def test_the_clip_of_an_event_plays(page, center, browse: Browse):
+    browser = browse()
+    browser.size(1440, 900)
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    browser.run("document.querySelector('#events .event button').click()")
+    assert browser.wait("return document.querySelector('#viewer video')?.videoWidth") == 160
+    clip = center.orders[0]
+    assert isinstance(clip, Clip)
+    assert clip.camera_id == "gate"
+    assert browser.complaints() == []
+
+
+def test_a_ping_is_logged_and_a_failed_snapshot_says_what_to_do(page, center, browse: Browse):
+    browser = browse()
+    browser.size(1440, 900)
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    browser.run("document.querySelector('[data-order=ping]').click()")
+    browser.wait("return document.querySelector('#log .pill.good')")
+    assert isinstance(center.orders[0], Ping)
+    browser.run("document.querySelector('[data-order=snapshot]').click()")
+    alert = browser.wait("return document.querySelector('#viewer [role=alert]')?.textContent")
+    assert "The camera does not answer. Check its power." in alert
+
+
+def test_a_pole_out_of_reach_is_said_while_the_center_goes_on(page, browse: Browse):
+    browser = browse()
+    browser.size(1440, 900)
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    page.pole.stop()
+    browser.wait("return document.querySelector('.pole .light.lost')")
+    assert "Connection to the box lost" in browser.text()
+    assert browser.run("return document.querySelectorAll('.center.lost').length") == 0
+
+
+def test_it_speaks_korean(page, browse: Browse):
+    browser = browse("ko")
+    browser.size(1440, 900)
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    text = browser.text()
+    for words in ("폴대 현장", "관제센터", "침입", "시험용 그림입니다."):
+        assert words in text
