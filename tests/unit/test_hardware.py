@@ -7,6 +7,7 @@ import pytest
 from hardware.interface import BoardKind, Rail, StorageState
 from hardware.pick import pick_board
 from tests.unit.trees.plant import plant
+from tests.unit.trees.record import as_toml, recorded
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,17 @@ def test_the_simulated_board_says_it_is_one():
 def test_a_board_can_not_be_claimed_by_hand(tmp_path):
     with pytest.raises(ValueError, match="auto"):
         pick_board(tmp_path, kind="raspberry-pi")
+
+
+@pytest.mark.parametrize("tree", ["raspberry_pi_4_hot", "jetson_orin", "x86_pc"])
+def test_a_recorded_board_reads_like_the_board_itself(tree, tmp_path):
+    folder = Path("/data")
+    root = plant(tree, tmp_path / "board")
+    (root / "proc/self").mkdir(parents=True, exist_ok=True)
+    (root / "proc/self/mountinfo").touch()
+    (tmp_path / "copy.toml").write_text(as_toml(*recorded(folder, root)))
+    original, copy = pick_board(root), pick_board(plant("copy", tmp_path / "copy", tmp_path))
+    assert copy.identity.model == original.identity.model
+    assert copy.thermometers.read() == original.thermometers.read()
+    assert copy.power.read() == original.power.read()
+    assert copy.storage.read(folder) == original.storage.read(folder)

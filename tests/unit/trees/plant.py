@@ -6,9 +6,9 @@ from pathlib import Path
 TREES = Path(__file__).parent
 
 
-def plant(name: str, root: Path) -> Path:
+def plant(name: str, root: Path, trees: Path = TREES) -> Path:
     """Write the files and links of tree `name` under `root` and return `root`."""
-    tree = tomllib.loads((TREES / f"{name}.toml").read_text(encoding="utf-8"))
+    tree = tomllib.loads((trees / f"{name}.toml").read_text(encoding="utf-8"))
     for path, content in tree.get("files", {}).items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
