@@ -155,7 +155,7 @@ def check_network(settings: Settings, timeout_s: float) -> Iterator[Finding]:
     targets = [("broker", url) for url in settings.broker.urls]
     targets += [pair for camera in settings.cameras for pair in _addresses(camera)]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        yield from pool.map(lambda target: _reach(*target, timeout_s), targets)
+        yield from pool.map(lambda target: _reach(target[0], target[1], timeout_s), targets)
 
 
 def _addresses(camera: CameraSettings) -> Iterator[tuple[str, str]]:

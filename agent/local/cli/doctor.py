@@ -58,7 +58,7 @@ def doctor(config: Path | None, *, as_json: bool, timeout_s: float) -> None:
 
     Each line starts with OK, WARN (works, but look at it) or FAIL (won't work); the line below
     says what to do, and the code in brackets is what the documents and the center call it.
-    """  # noqa: D301 (click wants the backspace itself: it keeps the line breaks of the examples)
+    """
     findings: list[Finding] = []
     for finding in _examine(config, timeout_s):
         findings.append(finding)
