@@ -67,6 +67,11 @@ class Tracker:
             seen += group.update(own, passed_s)
         return seen
 
+    @property
+    def remembers_any(self) -> bool:
+        """Whether somebody is known, perhaps missed in the last frame: reason to look again."""
+        return any(group.known for group in self._groups.values())
+
 
 class _GroupTracker:
     """The tracks of one label group, as arrays with one row per track."""
@@ -102,6 +107,11 @@ class _GroupTracker:
         taken = {column for _, column in pairs}
         self._begin([one for k, one in enumerate(detections) if sure[k] and k not in taken])
         return seen
+
+    @property
+    def known(self) -> int:
+        """How many confirmed tracks there are, those missed for a moment too."""
+        return int(np.count_nonzero(self._sightings >= _CONFIRMING_SIGHTINGS))
 
     def _match(
         self, boxes: Floats, scores: Floats, sure: NDArray[np.bool_], was_seen: NDArray[np.bool_]

@@ -81,3 +81,14 @@ def test_after_a_long_pause_it_is_somebody_else():
 def test_two_frames_of_the_same_moment_do_no_harm():
     tracker = Tracker()
     assert [len(tracker.update([thing(0.5)], 1.0)) for _ in range(3)] == [0, 1, 1]
+
+
+def test_it_remembers_somebody_missed_for_a_moment_but_not_for_long():
+    tracker = Tracker()
+    assert not tracker.remembers_any
+    tracker.update([thing(0.5)], 0.0)
+    tracker.update([thing(0.5)], 0.2)
+    assert tracker.update([], 1.2) == []
+    assert tracker.remembers_any
+    tracker.update([], 2.4)
+    assert not tracker.remembers_any
