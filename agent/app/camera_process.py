@@ -4,6 +4,8 @@ Threads: main stream (packet copy to disk), sub stream (decode and look), disk s
 core. The process's first thread beats and watches. A fault here costs this camera only.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import signal

@@ -5,6 +5,8 @@ rather than lags: one question to the detector at a time, at most `detect_fps`, 
 only now and then while somebody is known to be there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

@@ -5,6 +5,8 @@ the old segment and opens the new one. A helper thread syncs the open segment ev
 power cut costs about that much. A full disk frees the oldest segments and goes on by itself.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import threading

@@ -4,6 +4,8 @@
 `OSError` with its errno and every byte is counted.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 from fractions import Fraction

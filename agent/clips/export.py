@@ -3,6 +3,8 @@
 Runs in a process of its own (`poleside clip export`), so neither a camera worker nor the core pays.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ Runs in one thread of a camera worker. A *run* is one unbroken session: its pack
 timeline; anything that breaks the timeline ends the run with a cause.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +22,6 @@ from agent.core.errors import CameraError
 from agent.core.retry import Backoff
 from agent.ingest.source import StreamFacts, camera_error, open_stream, video_of
 from agent.messages.worker import CameraState, StreamStatus
-
-VideoPacket = Packet[VideoStream]
 
 MAX_STEP_S = 2.0  # a larger step of media time is another timeline
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 15.0
@@ -50,7 +50,7 @@ class PacketSink(Protocol):
 
     def run_started(self, stream: VideoStream, facts: StreamFacts, /) -> None: ...
 
-    def packet(self, packet: VideoPacket, arrived_mono_s: float, /) -> None: ...
+    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float, /) -> None: ...
 
     def run_ended(self, cause: str, /) -> None: ...
 
@@ -158,7 +158,7 @@ class IngestSession:
                 if self._stop.is_set() or self._restart.is_set():
                     cause = "stopped"
                     break
-                if packet.size == 0 or packet.dts is None:
+                if packet.size == 0 or not _is_dated(packet, is_first=not timeline.has_begun):
                     continue
                 now_s = self._clock.monotonic_s()
                 if in_run and timeline.is_broken_by(packet):
@@ -182,7 +182,7 @@ class IngestSession:
                 self._sink.run_ended(cause)
         return cause
 
-    def _count(self, packet: VideoPacket, now_s: float) -> None:
+    def _count(self, packet: Packet[VideoStream], now_s: float) -> None:
         self.last_progress_mono_s = now_s
         self._frames += 1
         self._bytes += packet.size
@@ -222,16 +222,20 @@ class _Timeline:
         self._last_dts: int | None = None
         self._moved_mono_s = clock.monotonic_s()
 
+    @property
+    def has_begun(self) -> bool:
+        return self._last_dts is not None
+
     def restart(self) -> None:
         self._last_dts = None
 
-    def is_broken_by(self, packet: VideoPacket) -> bool:
+    def is_broken_by(self, packet: Packet[VideoStream]) -> bool:
         if self._last_dts is None or packet.dts is None:
             return False
         step_s = (packet.dts - self._last_dts) * self._time_base_s
         return step_s < 0 or step_s > MAX_STEP_S
 
-    def advance(self, packet: VideoPacket, now_s: float) -> None:
+    def advance(self, packet: Packet[VideoStream], now_s: float) -> None:
         if packet.dts != self._last_dts:
             self._moved_mono_s = now_s
         elif now_s - self._moved_mono_s > self._stall_s:
@@ -242,6 +246,17 @@ class _Timeline:
                 retryable=True,
             )
         self._last_dts = packet.dts
+
+
+def _is_dated(packet: Packet[VideoStream], *, is_first: bool) -> bool:
+    """Return whether the packet has a time; give the first one of a connection its zero.
+
+    libav leaves that one undated for many cameras. It is the first key frame: dropping it would
+    cost a whole GOP at each connect.
+    """
+    if packet.dts is None and is_first and packet.is_keyframe:
+        packet.pts = packet.dts = 0
+    return packet.dts is not None
 
 
 class _RateMeter:
