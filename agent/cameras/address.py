@@ -2,6 +2,15 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
+DEVICE_PATH = "/onvif/device_service"  # where ONVIF Core puts it when nobody says otherwise
+
+
+def device_service_url(given: str) -> str:
+    """Return the address to start from: no login in it, and the usual path when none is given."""
+    parts = urlsplit(given.strip() if "://" in given else f"http://{given.strip()}")
+    path = parts.path if parts.path.strip("/") else DEVICE_PATH
+    return urlunsplit((parts.scheme, _host_and_port(parts.netloc), path, parts.query, ""))
+
 
 def repair_service_url(reported: str, reached: str) -> str:
     """Return `reported` with scheme, host and port of `reached`, the address that did answer."""

@@ -135,6 +135,7 @@ class BoundedHttp:
                 if size_bytes > MAX_BODY_BYTES:
                     raise CameraBadResponse(f"the answer is longer than {MAX_BODY_BYTES} bytes")
                 chunks.append(chunk)
+                _left_s()  # TLS sockets don't ask by themselves
             return Answer(
                 response.status_code,
                 response.headers,

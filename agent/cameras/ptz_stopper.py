@@ -50,6 +50,7 @@ class PtzStopper:
         future: Future[None] = Future()
         with self._changed:
             self.requested_total += 1
+            self._retries_left = _RETRIES
             self._waiting.append(future)
             self._wake()
         return future

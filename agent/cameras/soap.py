@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from agent.cameras.address import device_service_url
 from agent.cameras.bounded_http import Answer, BoundedHttp
 from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
 from agent.cameras.port import CameraClockSkew, CameraFailure, CameraWrongPassword, Login
@@ -55,12 +56,12 @@ class _CameraClock:
 
 
 class SoapLink:
-    """One camera's line. `device_url` is the address that is known to answer."""
+    """One camera's line. `device_url` is the address all others are repaired by."""
 
     def __init__(
         self, device_url: str, login: Login, clock: Clock, *, call_s: float = CALL_S
     ) -> None:
-        self.device_url = device_url
+        self.device_url = device_service_url(device_url)
         self._http = BoundedHttp(clock)
         self._clock, self._call_s = clock, call_s
         self._lock = threading.Lock()

@@ -78,19 +78,23 @@ class ZeepCamera:
 
     def facts(self) -> DeviceFacts:
         with within_s(self._clock, self._operation_s):
-            services = self._connected()
+            services = (
+                self._connect()
+            )  # anew: a camera may have changed; Stop uses the old meanwhile
             info = _ask(services.device, "GetDeviceInformation")
+            ptz_profile = _read_ptz_profile(services)
+            self._services, self._ptz_profile, self._knows_stop = services, ptz_profile, True
             return DeviceFacts(
                 manufacturer=_text(info, "Manufacturer"),
                 model=_text(info, "Model"),
                 firmware=_text(info, "FirmwareVersion"),
                 serial=_text(info, "SerialNumber"),
-                has_ptz=services.ptz is not None and self._find_ptz_profile() is not None,
+                has_ptz=ptz_profile is not None,
             )
 
     def profiles(self) -> tuple[StreamProfile, ...]:
         with within_s(self._clock, self._operation_s):
-            return tuple(_stream_profile(profile) for profile in self._raw_profiles())
+            return tuple(_stream_profile(p) for p in _raw_profiles(self._connected()))
 
     def stream_url(self, profile_token: str) -> str:
         with within_s(self._clock, self._operation_s):
@@ -180,26 +184,13 @@ class ZeepCamera:
             binding, repair_service_url(url, device_url) if url else device_url
         )
 
-    def _raw_profiles(self) -> list[Any]:
-        found = _ask(self._connected().media, "GetProfiles") or []
-        return [profile for profile in found if _text(profile, "token")]
-
-    def _find_ptz_profile(self) -> _PtzProfile | None:
-        if self._ptz_profile is None:
-            for profile in self._raw_profiles():
-                configuration = _part(profile, "PTZConfiguration")
-                if configuration is not None:
-                    has_zoom = bool(_text(configuration, "DefaultContinuousZoomVelocitySpace"))
-                    self._ptz_profile = _PtzProfile(_text(profile, "token"), has_zoom)
-                    break
-        return self._ptz_profile
-
     def _ptz(self) -> tuple[Any, _PtzProfile]:
         services = self._connected()
-        profile = self._find_ptz_profile() if services.ptz is not None else None
-        if profile is None:
+        if self._ptz_profile is None:
+            self._ptz_profile = _read_ptz_profile(services)
+        if self._ptz_profile is None:
             raise CameraNotSupported("the camera cannot be moved")
-        return services.ptz, profile
+        return services.ptz, self._ptz_profile
 
 
 class _Transport:
@@ -219,6 +210,21 @@ def _ask(service: Any, operation: str, **parts: Any) -> Any:
     except _MISREADINGS as error:
         text = f"the answer to {operation} makes no sense ({type(error).__name__})"
         raise CameraBadResponse(text) from error
+
+
+def _raw_profiles(services: _Services) -> list[Any]:
+    found = _ask(services.media, "GetProfiles") or []
+    return [profile for profile in found if _text(profile, "token")]
+
+
+def _read_ptz_profile(services: _Services) -> _PtzProfile | None:
+    """Return the first profile that can be moved; they all share the one head."""
+    for profile in _raw_profiles(services) if services.ptz is not None else []:
+        configuration = _part(profile, "PTZConfiguration")
+        if configuration is not None:
+            has_zoom = bool(_text(configuration, "DefaultContinuousZoomVelocitySpace"))
+            return _PtzProfile(_text(profile, "token"), has_zoom)
+    return None
 
 
 def _part(value: Any, *names: str) -> Any:

@@ -81,11 +81,12 @@ async def test_a_move_ends_by_its_own_timeout(backend):
     async with running_camera() as device:
         control = backend(device.url, LOGIN, SystemClock())
 
-        await asyncio.to_thread(control.move, 0.2, 0.0, 0.0, 0.25)
+        await asyncio.to_thread(control.move, 0.2, 0.0, 0.0, 1.0)
 
         assert device.motor.is_moving
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.1)
         assert not device.motor.is_moving
+        assert device.motor.stops_total == 0
         control.close()
 
 

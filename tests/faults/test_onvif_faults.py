@@ -22,7 +22,7 @@ _GUARD_S = 30  # far beyond every deadline here: only a hang reaches it
 
 
 async def _error_of(device, login: Login = LOGIN) -> CameraFailure:
-    control = control_of(device, login, call_s=0.5)
+    control = control_of(device, login, call_s=1.0)
     try:
         async with asyncio.timeout(_GUARD_S):
             with pytest.raises(CameraFailure) as caught:
@@ -71,7 +71,7 @@ async def test_headers_that_drip_for_ever_end_at_the_deadline():
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        control = ZeepCamera(f"http://127.0.0.1:{port}/", LOGIN, SystemClock(), call_s=0.5)
+        control = ZeepCamera(f"http://127.0.0.1:{port}/", LOGIN, SystemClock(), call_s=1.0)
         async with asyncio.timeout(_GUARD_S):
             with pytest.raises(CameraUnreachable):
                 await asyncio.to_thread(control.facts)

@@ -109,13 +109,26 @@ async def test_a_newer_move_puts_the_end_of_moving_off(gate, camera):
 
 
 async def test_a_move_whose_answer_is_lost_is_stopped(camera):
-    gate = CameraGate(lambda: control_of(camera, call_s=0.5), SystemClock())
+    gate = CameraGate(lambda: control_of(camera, call_s=1.0), SystemClock())
     await gate.facts()
     camera.faults.ignores_move_timeout = True
-    camera.faults.slow_s = {"ContinuousMove": 0.8}
+    camera.faults.slow_s = {"ContinuousMove": 1.3}
     with pytest.raises(CameraUnreachable):
         await gate.move(0.5, 0.0, 0.0, 60.0)
     await _until(lambda: camera.motor.stops_total >= 1)
+    await gate.close()
+
+
+async def test_a_stop_that_got_no_answer_is_sent_again(camera):
+    gate = CameraGate(lambda: control_of(camera, call_s=1.0), SystemClock())
+    camera.faults.ignores_move_timeout = True
+    await gate.move(0.5, 0.0, 0.0, 60.0)
+    camera.faults.silent = True
+    with pytest.raises(CameraUnreachable):
+        await gate.stop()
+    assert camera.motor.is_moving
+    camera.faults.silent = False
+    await _until(lambda: not camera.motor.is_moving)
     await gate.close()
 
 

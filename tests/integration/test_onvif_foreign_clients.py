@@ -71,6 +71,7 @@ async def test_strict_zeep_reads_every_answer(camera, login):
         assert len(device.GetScopes()) == 3
         profile = next(p for p in media.GetProfiles() if p.token == "main")
         assert profile.VideoEncoderConfiguration.H264.GovLength == 30
+        assert media.GetVideoSources()[0].Resolution.Width == 1920
         assert media.GetSnapshotUri(ProfileToken="main").Uri.endswith(".jpg")
         assert (
             ptz.GetNodes()[0].SupportedPTZSpaces.ContinuousPanTiltVelocitySpace[0].XRange.Max == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.cameras.address import repair_service_url, repair_stream_url
+from agent.cameras.address import device_service_url, repair_service_url, repair_stream_url
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,15 @@ def test_a_service_keeps_its_path_and_gets_the_host_that_answers(reported, reach
 )
 def test_a_stream_keeps_its_own_port_and_loses_the_login(reported, reached, repaired):
     assert repair_stream_url(reported, reached) == repaired
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("10.0.0.5:8080", "http://10.0.0.5:8080/onvif/device_service"),
+        ("http://u:p@pole/", "http://pole/onvif/device_service"),
+        (" https://pole/own/path?x=1 ", "https://pole/own/path?x=1"),
+    ],
+)
+def test_a_technician_may_give_the_host_alone_and_a_login_is_never_kept(given, url):
+    assert device_service_url(given) == url

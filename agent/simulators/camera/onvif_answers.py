@@ -160,6 +160,18 @@ def profile(token: str, size: tuple[int, int], fps: int, *, has_ptz: bool) -> st
     return f"{text}{configuration}</trt:Profiles>"
 
 
+def video_sources(size: tuple[int, int], fps: int) -> str:
+    return _fill(
+        '<trt:GetVideoSourcesResponse><trt:VideoSources token="sensor">'
+        "<tt:Framerate>{fps}</tt:Framerate><tt:Resolution><tt:Width>{width}</tt:Width>"
+        "<tt:Height>{height}</tt:Height></tt:Resolution></trt:VideoSources>"
+        "</trt:GetVideoSourcesResponse>",
+        fps=fps,
+        width=size[0],
+        height=size[1],
+    )
+
+
 def media_uri(operation: str, url: str) -> str:
     return _fill(
         "<trt:{operation}Response><trt:MediaUri><tt:Uri>{url}</tt:Uri>"

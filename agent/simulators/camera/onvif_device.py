@@ -28,6 +28,7 @@ _PRE_AUTH = {
     "GetServiceCapabilities",
     "GetHostname",
 }
+_MEDIA_NAMES = ("GetVideoSources", "GetProfiles", "GetStreamUri", "GetSnapshotUri")
 _PATHS = {
     DEVICE: "/onvif/device_service",
     MEDIA: "/onvif/media_service",
@@ -130,9 +131,7 @@ class OnvifDevice:
             "GetScopes",
         ):
             table[DEVICE, name] = self._answer_device
-        table |= {
-            (MEDIA, name): media for name in ("GetProfiles", "GetStreamUri", "GetSnapshotUri")
-        }
+        table |= {(MEDIA, name): media for name in _MEDIA_NAMES}
         if self.config.ptz:
             names = ("GetNodes", "GetConfigurations", "ContinuousMove", "Stop", "GetStatus")
             table |= {(PTZ, name): ptz for name in names}
@@ -219,6 +218,8 @@ class OnvifDevice:
     async def _answer_media(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
         name = etree.QName(operation).localname
         config = self.config
+        if name == "GetVideoSources":
+            return answers.video_sources(config.main_size_px, config.fps)
         if name == "GetProfiles":  # the small one first: order must mean nothing to clients
             sub = answers.profile("sub", config.sub_size_px, config.fps, has_ptz=config.ptz)
             main = answers.profile("main", config.main_size_px, config.fps, has_ptz=config.ptz)
