@@ -195,6 +195,7 @@ class CoreBoxView:
             recorded_s=status.recording.recorded_s,
             sub_fps=status.sub.fps if status.sub else None,
             gaps=status.recording.gaps_total,
+            detections=status.detection.objects_total,
             detector=status.detection.state,
         )
 

@@ -6,13 +6,11 @@ core. The process's first thread beats and watches. A fault here costs this came
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -31,6 +29,7 @@ from agent.buffer.retention import Retention
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, boot_id, wait_s
 from agent.core.errors import StorageError
+from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
 from agent.ingest.jpeg import encode_jpeg
@@ -54,7 +53,6 @@ from agent.settings.model import CameraSettings, Settings
 
 BEAT_S = 1.0
 STREAMS_FILE = "streams.json"
-LOCK_PATIENCE_S = 15.0
 
 
 def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
@@ -67,7 +65,7 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     clock = SystemClock()
     folder = camera_folder(data_dir_of(settings), camera_id)
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_worker_of(folder):
+    with FileLock(folder / ".worker.lock", clock):  # two workers would tear the index
         return CameraWorker(settings, camera, folder, link, clock, stop).run()
 
 
@@ -267,37 +265,6 @@ class _Streams:
         if not url:
             return None
         return StreamAddress(url, self._camera.username, self._camera.password)
-
-
-@dataclass(slots=True)
-class _only_worker_of:  # noqa: N801 - used as a context manager
-    """Hold the folder's lock: two workers of one camera would tear its index."""
-
-    folder: Path
-    handle: int = -1
-
-    def __enter__(self) -> None:
-        self.handle = os.open(self.folder / ".worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        waiting = threading.Event()
-        clock = SystemClock()
-        until_s = clock.monotonic_s() + LOCK_PATIENCE_S
-        while True:
-            try:
-                fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if clock.monotonic_s() > until_s:
-                    raise StorageError(
-                        "storage.in_use",
-                        f"Another process still writes {self.folder.name}.",
-                        hint="Stop the other agent; one box, one agent.",
-                        retryable=True,
-                    ) from error
-                wait_s(waiting, 0.1)
-            else:
-                return
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.handle)
 
 
 def _model_folder(settings: Settings) -> Path | None:

@@ -41,11 +41,13 @@ from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Components, GaveUpError
 from agent.core.db import Database
 from agent.core.errors import CameraError
+from agent.core.lock import FileLock
 from agent.core.log import Logger
 from agent.events import incidents
 from agent.events.assembler import Assembler
 from agent.events.incidents import Incidents, Origin
 from agent.health.vitals import VitalsReader
+from agent.messages.supervision import Configure
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.store import Store
@@ -61,7 +63,7 @@ from agent.uplink.telemetry import TelemetrySender
 from hardware.pick import pick_board
 
 BOX_DATABASE = "box.db"
-STOP_PATIENCE_S = 5.0
+DRAIN_S = 3.0
 
 
 class Core:
@@ -193,8 +195,18 @@ class Core:
                 [running, tasks.create_task(self.stop.wait())],
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            if not self._line.is_orphan:
+                await self._drain()
             running.cancel()
             self.stop.set()
+
+    async def _drain(self) -> None:
+        """At a planned stop, give what is queued a moment to reach the center."""
+        until_s = self._clock.monotonic_s() + DRAIN_S
+        while self._link.status.connected and self._clock.monotonic_s() < until_s:
+            if (await self.outbox.sample()).waiting == 0:
+                return
+            await self._clock.sleep_s(0.05)
 
     def _register_commands(self, data_dir: Path) -> None:
         register = self._commands.register
@@ -272,6 +284,15 @@ async def serve(link: SupervisorLink) -> None:
     told = await receive_settings(link)
     settings = msgspec.json.decode(told.settings_json, type=Settings)
     log.configure("core", settings.log_level)
+    lock = FileLock(run_dir(settings) / "core.lock", SystemClock())
+    await asyncio.to_thread(lock.__enter__)  # an orphan of a killed supervisor ends first
+    try:
+        await _serve(settings, told, link)
+    finally:
+        lock.__exit__(None, None, None)
+
+
+async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> None:
     the_log = log.get("core")
     db = Database(
         data_dir_of(settings) / BOX_DATABASE,

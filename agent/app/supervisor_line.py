@@ -22,6 +22,7 @@ class SupervisorLine(Service):
         super().__init__(clock)
         self._link, self._components, self._stop = link, components, stop
         self.processes: tuple[ProcessReport, ...] = ()
+        self.is_orphan = False
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -54,6 +55,7 @@ class SupervisorLine(Service):
                     self.processes = message.processes
         except EOFError:
             log.get(self.name).warning("the supervisor is gone")
+            self.is_orphan = True
             self._stop.set()
 
 

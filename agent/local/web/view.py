@@ -55,6 +55,7 @@ class CameraView(Struct, frozen=True, kw_only=True):
     recorded_s: float | None = None
     sub_fps: float | None = None
     gaps: int | None = None
+    detections: int | None = None
     detector: str = "unknown"
     has_ptz: bool = False
     is_simulated: bool = False
