@@ -138,7 +138,7 @@ class ShownBox:
                 *((began + step * n, began + step * (n + 1)) for n in range(before)),
                 (back, now),
             ),
-            gaps=(TimelineGap(began=middle, until=back, cause="stalled"),),
+            gaps=(TimelineGap(began=middle, until=back, cause="timeout"),),
             events=(
                 TimelineEvent(
                     began=back + (now - back) / 2, until=None, kind="intrusion", event_id=EVENT_ID
@@ -175,7 +175,7 @@ class ShownBox:
             recorded_s=2520.0,
             sub_fps=10.0,
             gaps=1,
-            detector="running",
+            detector="ready",
             has_ptz=True,
             is_simulated=True,
         )

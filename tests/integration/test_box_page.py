@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.contract.commands import OPERATIONS, ReplyState
+from agent.contract.events import EventKind, Phase, StreamName, TimeQuality
 from agent.local.web import server
 from agent.local.web.app import create_app
 from agent.local.web.pages import STATIC_DIR, TEMPLATE_DIR, WORDS_DIR
 from agent.local.web.server import PageError, open_listener, serve
+from agent.local.web.view import CameraState
+from agent.messages.supervision import ProcessState
 from tests.browser.page_server import served
 from tests.browser.shown_box import EVENT_ID, ShownBox
 
@@ -98,7 +102,7 @@ def test_no_picture_yet_is_no_error(page):
 def test_neighbouring_segments_are_one_bar_and_gaps_keep_their_cause(page):
     timeline = json.loads(page.ask("/api/cameras/gate/timeline?last_s=600").body)
     assert len(timeline["segments"]) == 2
-    assert timeline["gaps"][0]["cause"] == "stalled"
+    assert timeline["gaps"][0]["cause"] == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,25 @@ def test_every_word_the_page_says_is_in_the_catalogue(code, word_folders):
     assert said - known == set()
 
 
+@pytest.mark.parametrize(
+    ("prefix", "codes"),
+    [
+        ("camera", CameraState),
+        ("process", ProcessState),
+        ("tq", TimeQuality),
+        ("stream", StreamName),
+        ("kind", EventKind),
+        ("phase", Phase),
+        ("order", ReplyState),
+        ("op", set(OPERATIONS) - {"config"}),
+    ],
+)
+def test_every_code_the_box_may_say_has_words(prefix, codes):
+    folders = (WORDS_DIR, CENTER_PAGE / "words")
+    known = {key for folder in folders for key in json.loads((folder / "ko.json").read_bytes())}
+    assert {f"{prefix}.{code}" for code in codes} - known == set()
+
+
 async def test_an_address_in_use_is_an_error_that_says_what_to_do():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -197,3 +220,8 @@ async def test_serving_ends_when_told_and_frees_its_address():
         tasks.create_task(serve(create_app(box, box.clock), listener, stop))
         stop.set()
     open_listener(listen).close()
+
+
+def test_answers_do_not_wait_for_the_browsers_acknowledgement():
+    with open_listener("127.0.0.1:0") as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # or asyncio leaves TCP_NODELAY unset

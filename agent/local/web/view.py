@@ -80,7 +80,7 @@ class OutboxView(Struct, frozen=True, kw_only=True):
 
 
 class LatencyView(Struct, frozen=True, kw_only=True):
-    """From the frame that decided to the event being on its way, in milliseconds."""
+    """From the frame that decided to the center's acknowledgement, in milliseconds."""
 
     p50_ms: float | None = None
     p95_ms: float | None = None

@@ -16,7 +16,7 @@ export function incidentItems(incidents, names, askClip) {
       make("span", {}, names.get(incident.camera_id) || incident.camera_id || incident.box,
         make("span", { class: "dim" }, ` · ${timeOfDay(incident.began)}`)),
       make("span", { class: "dim small" },
-        [say("delay", { ms: millis(incident.delay_ms) }), say("messages", { n: incident.messages }),
+        [say("delay", { ms: millis(incident.delay_ms) }), incident.messages > 1 ? say("messages", { n: incident.messages }) : "",
           incident.labels.map((label) => sayCode("label", label)).join(", "), incident.detail ?? ""]
           .filter(Boolean).join(" · "))),
     make("div", { class: "how" }, clipButton(incident, askClip))));
