@@ -13,6 +13,7 @@ import pytest
 
 from agent.detect.detector import open_detector
 from agent.detect.letterbox import FrameScaler
+from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
 from agent.messages.vision import HitState
 from agent.rules.intrusion import Intrusion
@@ -147,3 +148,20 @@ def test_people_are_found_in_the_dark(detector, folder, truth):
         ]
     )
     assert matches.average_precision > 0.8
+
+
+def test_the_motion_gate_is_shut_before_somebody_comes_and_open_while_there(folder):
+    expected = json.loads((folder / "expected_events.json").read_text())["counter_a"]["presence_s"]
+    gate, active = MotionGate(), []
+    with av.open(str(folder / "counter_a_720p10_h264.mp4")) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for number, frame in enumerate(container.decode(stream)):
+            if number % 2 == 0:
+                active.append((number / 10, gate.update(luma_of(frame)).active))
+    before = [moves for at_s, moves in active if 0.5 < at_s < expected[0][0] - 0.5]
+    there = [
+        moves for at_s, moves in active for came_s, left_s in expected if came_s < at_s < left_s
+    ]
+    assert sum(before) == 0
+    assert sum(there) > 0.95 * len(there)
