@@ -30,6 +30,13 @@ _UNABLE_CODES = {
 _FORBIDDEN_CODES = {"OperationProhibited"}
 _LOCK_STATUS = {423, 429}
 _LOCK_WORDS = ("locked", "lockout", "lock out", "too many")
+_USUAL_PREFIXES = {
+    b"tt": b"http://www.onvif.org/ver10/schema",
+    b"tds": b"http://www.onvif.org/ver10/device/wsdl",
+    b"trt": b"http://www.onvif.org/ver10/media/wsdl",
+    b"tptz": b"http://www.onvif.org/ver20/ptz/wsdl",
+    b"ptz": b"http://www.onvif.org/ver20/ptz/wsdl",
+}
 _RIGHTS_HINT = "Give this user operator rights in the camera, or use another user."
 
 
@@ -55,6 +62,20 @@ def parse(content: bytes) -> etree._Element:
     if root is None:
         raise CameraBadResponse("the answer is no XML")
     return root
+
+
+def with_declared_prefixes(content: bytes) -> bytes:
+    """Declare the usual prefixes where a camera (such as ipycam 1.3) uses them undeclared."""
+    missing = [
+        b' xmlns:%s="%s"' % (prefix, namespace)
+        for prefix, namespace in _USUAL_PREFIXES.items()
+        if b"<%s:" % prefix in content and b"xmlns:%s=" % prefix not in content
+    ]
+    start = content.find(b"Envelope")
+    if not missing or start < 0:
+        return content
+    end = start + len(b"Envelope")
+    return content[:end] + b"".join(missing) + content[end:]
 
 
 def fault_of(answer: Answer) -> SoapFault | None:

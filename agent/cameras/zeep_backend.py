@@ -5,7 +5,7 @@ threads of `agent.cameras.gate`. Nothing a camera says is trusted: each part may
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import zeep
@@ -23,6 +23,7 @@ from agent.cameras.port import (
     StreamProfile,
 )
 from agent.cameras.soap import CALL_S, SoapLink
+from agent.cameras.soap_answer import with_declared_prefixes
 from agent.cameras.wsdl_documents import LENIENT, document
 from agent.core.clock import Clock
 
@@ -201,7 +202,8 @@ class _Transport:
 
     def post_xml(self, address: str, envelope: Any, headers: dict[str, str]) -> Answer:
         body: bytes = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
-        return self._link.call(address, body, headers["Content-Type"])
+        answer = self._link.call(address, body, headers["Content-Type"])
+        return replace(answer, content=with_declared_prefixes(answer.content))
 
 
 def _ask(service: Any, operation: str, **parts: Any) -> Any:

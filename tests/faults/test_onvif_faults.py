@@ -136,6 +136,15 @@ async def test_a_camera_without_stop_is_stopped_by_zero_velocity():
         control.close()
 
 
+async def test_an_undeclared_prefix_is_mended():
+    async with running_camera() as device:
+        device.faults.undeclared_prefix = True
+        control = control_of(device)
+        assert {p.width_px for p in await asyncio.to_thread(control.profiles)} == {640, 1920}
+        assert (await asyncio.to_thread(control.position)).pan == 0.0
+        control.close()
+
+
 async def test_a_status_without_position_is_no_error():
     async with running_camera() as device:
         device.faults.tells_no_position = True

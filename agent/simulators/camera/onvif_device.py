@@ -38,6 +38,7 @@ _PATHS = {
 _POINT_PATH = "/onvif/subscription/"
 _ADDRESSING = "{http://www.w3.org/2005/08/addressing}"
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+_SCHEMA_PREFIX = re.compile(rb'xmlns:tt="[^"]*"')
 _LIFETIME_S = 60.0
 _HUGE_BYTES = 8 * 1024 * 1024
 _FOR_EVER_S = 3600.0
@@ -77,6 +78,7 @@ class OnvifFaults(Struct, kw_only=True):
     ignores_move_timeout: bool = False
     knows_no_stop: bool = False
     tells_no_position: bool = False
+    undeclared_prefix: bool = False  # uses `tt:` without saying what it stands for
     locks_after: int = 0  # so many refused logins, then none is taken any more
     slow_s: dict[str, float] = {}  # operation: pause before its answer
 
@@ -148,10 +150,11 @@ class OnvifDevice:
         if faults.empty_200:
             return HttpReply(200)
         reply = await self._answer_soap(request)
+        body = _SCHEMA_PREFIX.sub(b"", reply.body) if faults.undeclared_prefix else reply.body
         date = () if faults.hides_clock else (("Date", format_datetime(self._now(), usegmt=True)),)
         return HttpReply(
             reply.status,
-            reply.body,
+            body,
             headers=(*date, *reply.headers),
             drip_s=_DRIP_S if faults.drips else 0.0,
         )
