@@ -6,6 +6,7 @@ document costs about 0.15 s of CPU and 7 MB, a further camera almost nothing.
 """
 
 import importlib.util
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ import zeep.wsdl
 from agent.core.errors import CameraError
 
 LENIENT = zeep.Settings(strict=False, xml_huge_tree=False, forbid_dtd=True, forbid_external=True)
+
+# zeep logs a traceback for each odd value of a camera; those come out as None and are judged there.
+logging.getLogger("zeep").setLevel(logging.CRITICAL)
 
 _documents: dict[str, Any] = {}
 _reading = threading.Lock()
