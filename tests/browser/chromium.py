@@ -42,6 +42,14 @@ class Browser:
     def go(self, url: str) -> None:
         self._call("POST", "url", {"url": url})
 
+    def forget(self) -> None:
+        """Leave the page; drop cookies, cache, window size and what the console said."""
+        self.go("about:blank")
+        self.cdp("Network.clearBrowserCookies")
+        self.cdp("Network.clearBrowserCache")
+        self.cdp("Emulation.clearDeviceMetricsOverride")
+        self.complaints()
+
     def size(self, width_px: int, height_px: int, scale: float = 1.0) -> None:
         self.cdp(
             "Emulation.setDeviceMetricsOverride",

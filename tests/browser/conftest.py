@@ -1,9 +1,9 @@
-"""One chromedriver for all browser tests, one browser a test; skipped where Chromium is missing."""
+"""One chromedriver for all browser tests, one window a language; skipped without Chromium."""
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import av
 import numpy as np
@@ -20,16 +20,29 @@ def driver_port() -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="session")
+def windows(driver_port: int, tmp_path_factory) -> Iterator[Callable[[str], Browser]]:
+    """One window for each language: starting a browser takes longer than most tests."""
+    with ExitStack() as opened:
+
+        @functools.cache
+        def window(language: str) -> Browser:
+            profile = tmp_path_factory.mktemp(f"profile-{language}")
+            return opened.enter_context(open_browser(driver_port, profile, language))
+
+        yield window
+
+
 @pytest.fixture
-def browse(driver_port: int, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
-    """Open a browser: `browse("ko")` asks for Korean."""
-    with ExitStack() as windows:
+def browse(windows: Callable[[str], Browser]) -> Callable[..., Browser]:
+    """Give a browser as good as new: `browse("ko")` asks for Korean."""
 
-        def open_one(language: str = "en") -> Browser:
-            profile = tmp_path / f"profile-{language}"
-            return windows.enter_context(open_browser(driver_port, profile, language))
+    def fresh(language: str = "en") -> Browser:
+        browser = windows(language)
+        browser.forget()
+        return browser
 
-        yield open_one
+    return fresh
 
 
 def colours_in(png: bytes) -> int:

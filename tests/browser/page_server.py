@@ -39,9 +39,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(app: ASGIApp) -> Iterator[Served]:
-    """Serve `app` on a free port until the block ends or `stop()` is called."""
-    listener = open_listener("127.0.0.1:0")
+def served(app: ASGIApp, port: int = 0) -> Iterator[Served]:
+    """Serve `app` on `port` (0: any) until the block ends or `stop()` is called."""
+    listener = open_listener(f"127.0.0.1:{port}")
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
     is_up = threading.Event()
 

@@ -57,6 +57,7 @@ class ShownBox:
         self.name = name
         self.is_frozen = False
         self.light = Light.RED
+        self.camera_ids = ("gate", "yard")
         self.password_in_error = "mqtt://box:hunter2@center.example:1883 refused"
         self._pictures = [jpeg_of(step) for step in range(12)]
         self._frozen_at_mono_s = self.clock.monotonic_s()
@@ -71,7 +72,11 @@ class ShownBox:
             tq=TimeQuality.NTP,
             light=self.light,
             faults=() if self.light is Light.GREEN else (_fault(),),
-            cameras=(self._gate(), _yard(now)),
+            cameras=tuple(
+                camera
+                for camera in (self._gate(), _yard(now))
+                if camera.camera_id in self.camera_ids
+            ),
             link=LinkView(
                 is_connected=True,
                 endpoint="mqtt://center.example:1883",

@@ -14,7 +14,7 @@ export class CameraCards {
   show(state) {
     const ids = new Set(state.cameras.map((camera) => camera.camera_id));
     for (const [id, card] of this.cards) {
-      if (!ids.has(id)) { card.root.remove(); this.cards.delete(id); }
+      if (!ids.has(id)) { card.remove(); this.cards.delete(id); }
     }
     for (const camera of state.cameras) {
       let card = this.cards.get(camera.camera_id);
@@ -30,6 +30,8 @@ export class CameraCards {
 
 class CameraCard {
   constructor(camera, base, extra) {
+    this.picture = livePicture(base, camera);
+    this.timeline = timelineStrip(base, camera.camera_id);
     this.name = make("h3");
     this.state = make("span", { class: "pill" });
     this.recording = make("span", { class: "pill" });
@@ -38,7 +40,13 @@ class CameraCard {
       make("header", {}, this.name, make("div", { class: "pills" },
         camera.is_simulated ? make("span", { class: "pill dim" }, say("simulated")) : null,
         this.recording, this.state)),
-      livePicture(base, camera), extra, timelineStrip(base, camera.camera_id), this.facts);
+      this.picture.root, extra, this.timeline.root, this.facts);
+  }
+
+  remove() {
+    this.picture.stop();
+    this.timeline.stop();
+    this.root.remove();
   }
 
   show(camera, utcNow) {

@@ -8,18 +8,19 @@ import { duration, say, sayCode } from "./words.js";
 const EVERY_MS = 250;
 const STALE_S = 3;
 
-/** Make the element and keep it alive. `base` is "" or "/pole". */
+/** Make the element and keep it alive; `base` is "" or "/pole". Returns it and how to stop. */
 export function livePicture(base, camera) {
   const view = new LiveView(camera);
   const seen = new IntersectionObserver(([entry]) => { view.isVisible = entry.isIntersecting; });
   seen.observe(view.root);
   const path = `${base}/api/cameras/${encodeURIComponent(camera.camera_id)}/live`;
-  poll(
+  const stopPolling = poll(
     () => `${path}?have=${encodeURIComponent(view.pictureId)}`, EVERY_MS,
     (live) => view.show(live), () => {}, () => view.isVisible,
   );
-  setInterval(() => view.showAge(), EVERY_MS);
-  return view.root;
+  const ageing = setInterval(() => view.showAge(), EVERY_MS);
+  const stop = () => { stopPolling(); clearInterval(ageing); seen.disconnect(); };
+  return { root: view.root, stop };
 }
 
 class LiveView {
@@ -39,8 +40,9 @@ class LiveView {
 
   async show(live) {
     if (live === null) return;
-    this.takenAtMs = performance.now() - live.age_s * 1000;
-    if (live.jpeg !== null) await this.showFrame(live);
+    const takenAtMs = performance.now() - live.age_s * 1000;
+    if (live.jpeg !== null && !(await this.showFrame(live))) return;
+    this.takenAtMs = takenAtMs;
     this.showAge();
   }
 
@@ -49,7 +51,11 @@ class LiveView {
       alt: say("live-of", { name: this.name }), src: `data:image/jpeg;base64,${live.jpeg}`,
       width: live.width_px, height: live.height_px,
     });
-    await image.decode(); // so that picture and drawing change in the same paint
+    try {
+      await image.decode(); // so that picture and drawing change in the same paint
+    } catch {
+      return false; // a torn picture: the last good one stays, and ages
+    }
     this.pictureId = live.picture_id;
     this.image.replaceWith(image);
     this.image = image;
@@ -60,6 +66,7 @@ class LiveView {
       ...live.objects.map((object) => objectShape(object, live)),
     );
     this.tags.replaceChildren(...live.objects.map(objectTag));
+    return true;
   }
 
   showAge() {

@@ -3,28 +3,43 @@
 const GIVE_UP_MS = 4000;
 
 /**
- * Fetch JSON from `address()` every `everyMs`. `onAnswer(json)` gets each answer,
- * `onFail(error)` each failure; while `isWanted()` is false nothing is asked.
+ * Fetch JSON from `address()` every `everyMs`. `onAnswer(json)` gets each answer, `onFail(error)`
+ * each failed question; while `isWanted()` is false nothing is asked. Returns how to stop it.
  */
 export function poll(address, everyMs, onAnswer, onFail = () => {}, isWanted = () => true) {
-  let timer = null;
+  let timer = null; // null while a question is under way
+  let isOver = false;
   const turn = async () => {
-    if (!document.hidden && isWanted()) {
-      try {
-        onAnswer(await ask(address()));
-      } catch (error) {
-        onFail(error);
-      }
+    timer = null;
+    try {
+      if (!document.hidden && isWanted()) await askAndTell(address(), onAnswer, onFail);
+    } finally { // an error in `onAnswer` is a mistake of ours: loud, but not the end
+      if (!isOver) timer = setTimeout(turn, everyMs);
     }
-    timer = setTimeout(turn, everyMs);
   };
-  document.addEventListener("visibilitychange", () => {
+  const wake = () => {
     if (document.hidden || timer === null) return;
     clearTimeout(timer);
-    timer = null;
     turn();
-  });
+  };
+  document.addEventListener("visibilitychange", wake);
   turn();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", wake);
+  };
+}
+
+async function askAndTell(address, onAnswer, onFail) {
+  let answer;
+  try {
+    answer = await ask(address);
+  } catch (error) {
+    onFail(error);
+    return;
+  }
+  await onAnswer(answer);
 }
 
 /** Fetch JSON once; anything but a good answer is an error. */

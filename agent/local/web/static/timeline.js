@@ -1,23 +1,21 @@
 // The strip that shows what is on the disk: green recorded, red missing (tap: why), amber events.
 
 import { make, place, setText } from "./element.js";
-import { poll } from "./poll.js";
+import { ask, poll } from "./poll.js";
 import { duration, say, sayCode, timeOfDay } from "./words.js";
 
 const EVERY_MS = 3000;
 const RANGES_S = [600, 3600, 86400];
 const FINGER_PX = 28;
 
-/** Make one camera's strip and keep it up to date. */
+/** Make one camera's strip and keep it up to date. Returns it and how to stop. */
 export function timelineStrip(base, cameraId) {
   const strip = new Strip();
   const path = `${base}/api/cameras/${encodeURIComponent(cameraId)}/timeline`;
-  poll(() => `${path}?last_s=${strip.lastS}`, EVERY_MS, (timeline) => strip.show(timeline));
-  strip.onRange = async (lastS) => {
-    const answer = await fetch(`${path}?last_s=${lastS}`);
-    if (answer.ok) strip.show(await answer.json());
-  };
-  return strip.root;
+  const address = () => `${path}?last_s=${strip.lastS}`;
+  const stop = poll(address, EVERY_MS, (timeline) => strip.show(timeline));
+  strip.onRange = () => ask(address()).then((timeline) => strip.show(timeline), () => {});
+  return { root: strip.root, stop };
 }
 
 class Strip {
@@ -43,7 +41,7 @@ class Strip {
   rangeButton(lastS) {
     return make("button", {
       class: "range", type: "button",
-      onclick: () => { this.lastS = lastS; this.picked = -1; this.markRange(); this.onRange(lastS); },
+      onclick: () => { this.lastS = lastS; this.picked = -1; this.markRange(); this.onRange(); },
     }, say(`range.${lastS}`));
   }
 

@@ -60,7 +60,7 @@ class IncidentBoard:
         incident.last_at, incident.number = event.time, stored.number
         incident.messages += 1
         incident.detail = data.detail or incident.detail
-        incident.labels = tuple({*incident.labels, *(seen.label for seen in data.objects)})
+        incident.labels = tuple(sorted({*incident.labels, *(seen.label for seen in data.objects)}))
         if data.picture is not None:
             incident.picture_number = stored.number
             self._pictures[event.id] = data.picture.jpeg

@@ -174,3 +174,43 @@ def test_a_box_out_of_reach_is_said_and_the_page_comes_back(box, browse: Browse)
         browser.wait("return document.querySelector('.light.lost')")
         assert "Connection to the box lost" in browser.text()
         browser.wait("return document.querySelector('[data-camera=gate] .picture.stale')")
+        with served(app, page.port):
+            browser.wait("return document.querySelector('.light.red')")
+            browser.wait("return !document.querySelector('[data-camera=gate] .picture.stale')")
+
+
+def test_a_camera_taken_away_leaves_the_page_and_is_asked_for_no_more(box, browse: Browse):
+    with served(create_app(box, box.clock)) as page:
+        browser = browse()
+        browser.go(page.url)
+        browser.wait(PICTURE_SHOWN)
+        box.camera_ids = ("yard",)
+        browser.wait("return !document.querySelector('[data-camera=gate]')")
+        asked = browser.run("return performance.getEntriesByType('resource').length")
+        browser.wait(
+            "return performance.getEntriesByType('resource').length >= arguments[0] + 8", asked
+        )
+        late = browser.run(
+            "return performance.getEntriesByType('resource').slice(arguments[0] + 2)"
+            ".filter(entry => entry.name.includes('/gate/')).length",
+            asked,
+        )
+        assert late == 0
+
+
+def test_a_page_that_comes_back_from_the_background_asks_no_faster(box, browse: Browse):
+    """Waking must not start a second loop beside one whose question is under way."""
+    with served(create_app(box, box.clock)) as page:
+        browser = browse()
+        browser.go(page.url)
+        browser.wait(PICTURE_SHOWN)
+        calls = (
+            "window.calls = 0; const real = window.fetch;"
+            "window.fetch = (...all) => {"
+            " window.calls += all[0] === '/api/state'; return real(...all); };"
+            "for (let i = 0; i < 40; i += 1) document.dispatchEvent(new Event('visibilitychange'));"
+        )
+        browser.run(calls)
+        browser.run("window.calls = 0; window.since = performance.now();")
+        browser.wait("return performance.now() - window.since > 3000")
+        assert browser.run("return window.calls") <= 4
