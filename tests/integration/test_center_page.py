@@ -1,5 +1,6 @@
 """The demo's page over plain HTTP: only our own page may order, and the pole's proxy is narrow."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -7,9 +8,13 @@ import re
 import pytest
 
 from agent.contract.commands import Ping, Snapshot
+from agent.core.db import Database
 from agent.local.web.app import create_app as create_box_app
+from agent.local.web.server import open_listener, serve
+from agent.simulators.center import store
 from agent.simulators.center.page.app import create_app
-from tests.browser.page_server import served
+from agent.simulators.center.uploads import Uploads
+from tests.browser.page_server import Served, served
 from tests.browser.shown_box import ShownBox
 from tests.browser.shown_center import ShownCenter
 
@@ -167,6 +172,25 @@ def test_the_proxy_passes_the_boxs_answers_on(page):
     assert json.loads(page.ask("/pole/api/state").body)["box_id"] == "bx-0417"
     assert json.loads(page.ask("/pole/api/events?n=1").body)["events"]
     assert page.ask("/pole/api/state", "POST", b"").status == 405
+
+
+async def test_a_box_puts_its_files_through_the_same_door(center, tmp_path):
+    async with contextlib.AsyncExitStack() as stack:
+        db = Database(tmp_path / "center.db", [store.PART])
+        await db.start()
+        stack.push_async_callback(db.stop)
+        uploads = Uploads(center.clock, db, tmp_path, "http://x", lambda: None)
+        path = uploads.address_for("01JD8Z3V7K5M2Q9W4R6T8Y0B1C", 30.0).removeprefix("http://x")
+        app = create_app(center, center.clock, None, box_routes=uploads.routes())
+        listener, stop = open_listener("127.0.0.1:0"), asyncio.Event()
+        page = Served(listener.getsockname()[1], stop.set)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(app, listener, stop))
+            put = await asyncio.to_thread(page.ask, path, "PUT", b"film", Content_Type="video/mp4")
+            again = await asyncio.to_thread(page.ask, path, "PUT", b"film")
+            elsewhere = await asyncio.to_thread(page.ask, "/api/center/state", "PUT", b"")
+            stop.set()
+    assert [put.status, again.status, elsewhere.status] == [201, 403, 405]
 
 
 def test_a_box_out_of_reach_is_a_bad_gateway(center):

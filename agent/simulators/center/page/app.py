@@ -3,7 +3,7 @@
 Runs in the simulated center's process. It shows, and passes orders on; the center signs them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from agent.core.clock import Clock
@@ -35,8 +35,9 @@ def create_app(
     *,
     footage: Mapping[str, str] | None = None,
     hosts: Iterable[str] = LOOPBACK_HOSTS,
+    box_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Return the demo's page.
+    """Return the demo's page, and beside it the center's own routes for boxes (`Center.routes`).
 
     `box_url` is where the box's page is ("http://127.0.0.1:8470"). `footage` says in each
     language ("en", "ko") what the simulated cameras play. `hosts` are this page's own names.
@@ -46,6 +47,7 @@ def create_app(
         routes=[
             Route("/", routes.page),
             Route("/healthz", routes.healthz),
+            *box_routes,
             Route("/pole/{path:path}", PoleProxy(box_url).answer),
             Route("/api/center/state", routes.state),
             Route("/api/center/incidents/{incident_id}/picture.jpg", routes.picture),
@@ -54,7 +56,7 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC_DIR)),
             Mount("/center", StaticFiles(directory=_HERE / "static")),
         ],
-        middleware=[Middleware(Guard, hosts=hosts, methods=("GET", "HEAD", "POST"))],
+        middleware=[Middleware(Guard, hosts=hosts, methods=("GET", "HEAD", "POST", "PUT"))],
     )
 
 
