@@ -149,14 +149,14 @@ class Eyes:
         if self._camera.detect and self._is_due(mono_s):
             self._looked_s = mono_s
             self._ask(frame, mono_s)
-        elif not self._tracks and mono_s - self._moved_s > LINGER_S:
+        elif not self._tracker.remembers_any and mono_s - self._moved_s > LINGER_S:
             self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
         self.view = View(frame, utc_at(self._clock, mono_s), mono_s, self._tracks)
 
     def _is_due(self, mono_s: float) -> bool:
         if mono_s - self._moved_s <= LINGER_S:
             every_s = 1.0 / self._camera.detect_fps
-        elif self._tracks:
+        elif self._tracker.remembers_any:
             every_s = STILL_LOOK_EVERY_S
         else:
             every_s = IDLE_LOOK_EVERY_S

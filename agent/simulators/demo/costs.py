@@ -1,0 +1,55 @@
+"""What the agent's processes cost: CPU of all of them, dead ones included, and PSS of each."""
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from agent.app.run_dir import PROCESSES_FILE
+from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
+from agent.messages.supervision import ProcessReport
+
+
+class Costs:
+    """Reads the supervisor's process list in the box's run folder."""
+
+    def __init__(self, box_dir: Path) -> None:
+        self._run = box_dir / "run"
+        self.pss_mib: dict[str, float | None] = {}
+        self.cpu_s_per_camera_minute: float | None = None
+
+    def agent_pids(self) -> dict[str, int]:
+        """Return the pid of each of the agent's processes that runs."""
+        return {row.name: row.pid for row in self._rows() if row.pid is not None}
+
+    def measure(self, cameras: int, seconds: float) -> None:
+        """Take PSS and CPU now, while everything still runs."""
+        cpu_s = 0.0
+        for row in self._rows():
+            cpu_s += row.past_cpu_s
+            if row.pid is None:
+                continue
+            self.pss_mib[row.name] = None
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(row.pid)
+                times = process.cpu_times()
+                cpu_s += times.user + times.system
+                pss_bytes = process.memory_full_info().pss
+                self.pss_mib[row.name] = round(pss_bytes / 1024**2, 1)
+        if seconds > 0 and cameras:
+            self.cpu_s_per_camera_minute = round(cpu_s / cameras / (seconds / 60), 3)
+
+    def detector_ms(self) -> float | None:
+        """Return the detector's own timing on this machine."""
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            content = (self._run / CAPACITY_FILE).read_bytes()
+            return msgspec.json.decode(content, type=DetectorCapacity).inference_ms
+        return None
+
+    def _rows(self) -> list[ProcessReport]:
+        try:
+            content = (self._run / PROCESSES_FILE).read_bytes()
+            return msgspec.json.decode(content, type=list[ProcessReport])
+        except (OSError, msgspec.MsgspecError):
+            return []

@@ -1,0 +1,135 @@
+"""The demo's settings: two simulated cameras, one box, one site, all on the loopback."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from agent.settings.model import BrokerSettings
+from agent.simulators.broker import free_port
+from agent.simulators.camera.simulated_camera import SimulatedCameraConfig
+from agent.simulators.footage import Footage
+
+SITE, BOX = "demo", "bx-demo"
+CAMERA_USER = "poleside"
+
+# Where people walk in and out in the recording: fractions of the frame, foot points decide.
+_CROSSING = [[0.65, 0.48], [0.82, 0.48], [0.84, 0.82], [0.63, 0.82]]
+_PATH = [[0.48, 0.48], [0.76, 0.48], [0.78, 0.82], [0.46, 0.82]]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCamera:
+    """One simulated camera and how the box is told of it."""
+
+    camera_id: str
+    name: str
+    rule_id: str
+    zone: list[list[float]]
+    config: SimulatedCameraConfig
+
+
+def cameras(footage: Footage) -> list[DemoCamera]:
+    """Return the demo's two cameras: a fixed one and one with PTZ, each with its own password."""
+    fixed = ("cam-1", "Crossing", "crossing", _CROSSING, footage.fixed, False)
+    moving = ("cam-2", "Path (PTZ)", "path", _PATH, footage.ptz, True)
+    return [
+        DemoCamera(
+            camera_id=camera_id,
+            name=name,
+            rule_id=rule_id,
+            zone=zone,
+            config=SimulatedCameraConfig(
+                name=camera_id,
+                rtsp_port=free_port(),
+                onvif_port=free_port(),
+                username=CAMERA_USER,
+                password=secrets.token_urlsafe(9),
+                main_views=views.main,
+                sub_views=views.sub,
+                ptz=ptz,
+            ),
+        )
+        for camera_id, name, rule_id, zone, views, ptz in (fixed, moving)
+    ]
+
+
+def write_camera(camera: DemoCamera, folder: Path) -> Path:
+    """Write the simulated camera's own configuration; return the file."""
+    path = folder / f"{camera.camera_id}.json"
+    _write_secret(path, msgspec.json.encode(camera.config))
+    return path
+
+
+def write_box_settings(
+    path: Path,
+    data_dir: Path,
+    all_cameras: list[DemoCamera],
+    broker: BrokerSettings,
+    keys_file: Path,
+    page_port: int,
+) -> None:
+    """Write the box's settings file, as a technician would; TOML strings are JSON strings."""
+    lines = [
+        "# Made by `poleside demo`.",
+        f"site = {_text(SITE)}",
+        f"box = {_text(BOX)}",
+        f"data_dir = {_text(str(data_dir))}",
+        'status = "Test"  # every event of the demo says that it is a test',
+        "",
+        "[broker]",
+        f"urls = {json.dumps(list(broker.urls))}",
+        f"username = {_text(broker.username)}",
+        f"password = {_text(broker.password)}",
+        "keepalive_s = 10",
+        "",
+        "[center]",
+        f"keys_file = {_text(str(keys_file))}",
+        "telemetry_s = 5.0",
+        "",
+        "[buffer]",
+        "min_free_bytes = 134217728",
+        "",
+        "[board]",
+        'kind = "simulated"',
+        "",
+        "[page]",
+        f'listen = "127.0.0.1:{page_port}"',
+    ]
+    for camera in all_cameras:
+        lines += _camera_lines(camera)
+    _write_secret(path, "\n".join(lines).encode() + b"\n")
+
+
+def _camera_lines(camera: DemoCamera) -> list[str]:
+    config = camera.config
+    return [
+        "",
+        "[[cameras]]",
+        f"camera_id = {_text(camera.camera_id)}",
+        f"name = {_text(camera.name)}",
+        f'onvif_url = "http://{config.host}:{config.onvif_port}/onvif/device_service"',
+        f"username = {_text(config.username)}",
+        f"password = {_text(config.password)}",
+        "",
+        "[[cameras.rules]]",
+        'kind = "intrusion"',
+        f"rule_id = {_text(camera.rule_id)}",
+        f"zone = {json.dumps(camera.zone)}",
+        'labels = ["person"]',
+        "dwell_s = 0.6",
+        "clear_s = 1.5",
+    ]
+
+
+def _text(value: str) -> str:
+    return json.dumps(value)
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_bytes(content)
