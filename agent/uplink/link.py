@@ -10,6 +10,7 @@ import math
 import random
 import socket
 import ssl
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -138,13 +139,12 @@ class Link(Service):
 
     async def run(self) -> None:
         failures = 0
-        endpoints: list[Endpoint] = []
+        urls: list[str] = []
         while True:
-            if not endpoints:
-                endpoints = [Endpoint.parse(url) for url in self._broker.urls]
-                random.shuffle(endpoints)
+            if not urls:
+                urls = random.sample(self._broker.urls, len(self._broker.urls))
             try:
-                await self._connection(endpoints.pop())
+                await self._connection(Endpoint.parse(urls.pop()))
             except LinkError as error:
                 lived_s = self._clock.monotonic_s() - self.status.since_mono_s
                 was_stable = self.status.connected and lived_s >= self._backoff.stable_s
@@ -162,6 +162,7 @@ class Link(Service):
         try:
             await client.__aenter__()
         except aiomqtt.MqttError as error:
+            _close_what_failed(error)
             raise explain(error, endpoint) from error
         try:
             await self._serve(client, endpoint)
@@ -268,6 +269,14 @@ class Link(Service):
         since = self._clock.monotonic_s() if self.status.connected else self.status.since_mono_s
         self.status = replace(self.status, connected=False, since_mono_s=since, error=error)
         self.progressed()
+
+
+def _close_what_failed(error: BaseException) -> None:
+    """After a failed TLS handshake paho leaves the socket open, held by the error's frames."""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
 
 
 def _shut(client: aiomqtt.Client) -> None:

@@ -79,7 +79,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.connection, stream, build, event_id=str(n), phase=phase, true_mono_s=1.0
             )
         except StorageError as error:
-            assert error.code == "outbox.full"
+            assert error.code == "outbox.full"  # noqa: PT017
             self.connection.execute("ROLLBACK")
             self.refused += 1
         else:
@@ -189,7 +189,7 @@ def test_eviction_takes_telemetry_then_updates_then_old_events_and_never_alarms(
     assert all(entry[1] == 4 for entry in seen if entry[0] > 0)
     assert all(entry[2] - entry[1] == 8 for entry in telemetry_gone if entry[1] > 0)
     assert store.counts(connection)[A].evicted_total == 0
-    with pytest.raises(StorageError, match="not acknowledged"):
+    with pytest.raises(StorageError, match="not acknowledged"):  # noqa: PT012
         for _ in range(20):
             add(A)
     connection.close()

@@ -31,7 +31,7 @@ class Part(Service):
 
 
 async def until(story, entry):
-    while entry not in story:
+    while entry not in story:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
 

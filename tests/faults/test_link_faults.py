@@ -1,0 +1,173 @@
+"""A link that can't be is said in words a technician can act on, and heals by itself."""
+
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.contract.topics import BoxAddress
+from agent.simulators.broker import CENTER, free_port
+from tests.brokers import Mosquitto, make_broker
+from tests.spine import ADDRESS, Box, eventually, make_center, running, stored
+
+OTHER = BoxAddress("site-1", "box-2")
+
+
+@pytest.fixture(params=["mosquitto", "nats"])
+async def broker(request, tmp_path):
+    broker = make_broker(request.param, tmp_path / "broker", [ADDRESS, OTHER])
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+async def the_error(tmp_path, settings):
+    """Return the first error a box's link meets."""
+    box = Box(tmp_path, settings)
+
+    async def has_error():
+        return box.link.status.error is not None
+
+    async with running(box):
+        await eventually(has_error)
+        return box.link.status.error
+
+
+async def test_a_wrong_password_is_named(broker, tmp_path):
+    settings = msgspec.structs.replace(broker.settings("box-1"), password="wrong")
+    error = await the_error(tmp_path, settings)
+    assert error.code == "link.refused_credentials"
+    assert "broker.password" in error.hint
+
+
+async def test_no_broker_at_the_address_is_named(tmp_path):
+    settings = msgspec.structs.replace(
+        Mosquitto(tmp_path, []).settings("box-1"), urls=(f"mqtt://127.0.0.1:{free_port()}",)
+    )
+    error = await the_error(tmp_path, settings)
+    assert error.code == "link.unreachable"
+    assert "broker.urls" in error.hint
+
+
+async def test_an_address_that_is_none_is_named(tmp_path):
+    settings = msgspec.structs.replace(
+        Mosquitto(tmp_path, []).settings("box-1"), urls=("http://127.0.0.1",)
+    )
+    assert (await the_error(tmp_path, settings)).code == "link.bad_url"
+
+
+async def test_a_refused_subscription_is_an_error(tmp_path):
+    """The broker knows the user, but it is another box. (mosquitto grants it and sends nothing.)"""
+    broker = make_broker("nats", tmp_path / "broker", [ADDRESS, OTHER])
+    await broker.start()
+    error = await the_error(tmp_path, broker.settings("box-2"))
+    assert error.code == "link.not_allowed"
+    await broker.stop()
+
+
+async def test_one_dead_address_of_two_does_no_harm(broker, tmp_path):
+    settings = broker.settings("box-1")
+    urls = (f"mqtt://127.0.0.1:{free_port()}", *settings.urls)
+    box = Box(tmp_path, msgspec.structs.replace(settings, urls=urls))
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center, running(box):
+        await box.say()
+        await box.all_acknowledged()
+        assert len(await stored(center)) == 1
+
+
+def write_certificate(folder, name, issuer=None):
+    """Write `name`.pem and `name`.key, signed by `issuer` (certificate, key) or by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    issuer_name, issuer_key = (subject, key) if issuer is None else (issuer[0].subject, issuer[1])
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=issuer is None,
+        crl_sign=issuer is None,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate, key
+
+
+@pytest.fixture
+async def tls_broker(tmp_path):
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    ca = write_certificate(folder, "ca")
+    write_certificate(folder, "broker", ca)
+    write_certificate(folder, "box-1", ca)
+    write_certificate(folder, "stranger")
+    extra = (
+        f"cafile {folder}/ca.pem\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n"
+        "require_certificate true\n"
+    )
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS], extra)
+    await broker.start()
+    yield broker, folder
+    await broker.stop()
+
+
+def over_tls(broker, user, folder, ca, certificate):
+    return msgspec.structs.replace(
+        broker.settings(user),
+        urls=(f"mqtts://localhost:{broker.port}",),
+        ca_file=str(folder / f"{ca}.pem"),
+        cert_file=str(folder / f"{certificate}.pem"),
+        key_file=str(folder / f"{certificate}.key"),
+    )
+
+
+async def test_mutual_tls_works(tls_broker, tmp_path):
+    broker, folder = tls_broker
+    box = Box(tmp_path, over_tls(broker, "box-1", folder, "ca", "box-1"))
+    center = make_center(tmp_path, over_tls(broker, CENTER, folder, "ca", "box-1"))
+    async with running(center), running(box):
+        await box.say()
+        await box.all_acknowledged()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # paho drops it unclosed
+async def test_a_broker_that_cannot_prove_itself_is_refused(tls_broker, tmp_path):
+    broker, folder = tls_broker
+    error = await the_error(tmp_path, over_tls(broker, "box-1", folder, "stranger", "box-1"))
+    assert error.code == "link.tls"
+    assert isinstance(error.__cause__.__context__, ssl.SSLError)
+
+
+async def test_missing_certificate_files_are_named(tls_broker, tmp_path):
+    broker, folder = tls_broker
+    error = await the_error(tmp_path, over_tls(broker, "box-1", folder, "nowhere", "box-1"))
+    assert error.code == "link.tls"
+    assert "broker.ca_file" in error.hint

@@ -1,0 +1,187 @@
+"""A box's voice (outbox, uplink, commands) and a center, wired as the processes wire them."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from agent.commands import journal
+from agent.commands.ping import ping
+from agent.commands.registry import Commands
+from agent.commands.signature import Signatures
+from agent.contract.events import Event, EventData, EventKind, Phase, StreamName, type_of
+from agent.contract.info import Info
+from agent.contract.telemetry import Telemetry
+from agent.contract.topics import BoxAddress
+from agent.core import log
+from agent.core.clock import SystemClock
+from agent.core.component import Components
+from agent.core.db import Database
+from agent.core.ids import new_ulid
+from agent.outbox import audit, store
+from agent.outbox.audit import Audit
+from agent.outbox.writer import Outbox
+from agent.simulators.center.center import Center, CenterConfig
+from agent.uplink.inbound import Inbound
+from agent.uplink.link import Backoff, Link
+from agent.uplink.presence import Presence
+from agent.uplink.replies import Replies
+from agent.uplink.sender import Sender
+from agent.uplink.telemetry import TelemetrySender
+
+log.configure("test", "error")
+QUICK = Backoff(first_s=0.1, base_s=0.1, cap_s=0.3)
+ADDRESS = BoxAddress("site-1", "box-1")
+A, E, T, U = StreamName.ALARM, StreamName.EVENT, StreamName.TELEMETRY, StreamName.AUDIT
+
+
+class Box:
+    def __init__(self, folder: Path, broker, address=ADDRESS, keys_file=None, **outbox):
+        self.clock, self.address = SystemClock(), address
+        self.db = Database(folder / "box.db", [store.PART, audit.PART, journal.PART])
+        limits = {"max_bytes": 50_000_000} | outbox
+        self.outbox = Outbox(self.db, store.Store(self.clock, 1, **limits), self.clock)
+        self.presence = Presence(self.clock, address, 1, self._info)
+        self.inbound = Inbound(address, self._acked, self._center, self._command)
+        self.link = Link(
+            self.clock,
+            broker,
+            address.box,
+            greeter=self.presence,
+            subscriptions=self.inbound.subscriptions,
+            received=self.inbound.received,
+            backoff=QUICK,
+        )
+        self.sender = Sender(self.clock, self.link, self.outbox, address, broker.window_bytes)
+        self.telemetry = TelemetrySender(self.clock, self.link, address, 0.5, self._sample)
+        self.commands = Commands(
+            self.clock,
+            self.db,
+            Signatures(keys_file, address.box, self.clock),
+            Audit(self.outbox, self.clock, address.source),
+            Replies(self.clock, self.link, address).answer,
+            lambda: self.presence.state.nonce,
+        )
+        self.commands.register("ping", ping(self.clock), idempotent=True)
+
+    async def open(self):
+        await self.db.start()
+        await self.outbox.start()
+
+    async def run(self):
+        components = Components(self.clock)
+        for component in (self.commands, self.sender, self.link, self.telemetry):
+            components.add(component)
+        try:
+            await components.run()
+        finally:
+            await self.db.stop()
+
+    async def say(self, stream=E, phase=Phase.NEW, event_id="", pad="", kind=EventKind.INTRUSION):
+        """Queue one event; return its number."""
+        event_id = event_id or new_ulid(self.clock.utc_now())
+
+        def build(seq):
+            return encoded_event(self.address, self.outbox.epoch, stream, seq, event_id, phase, pad)
+
+        return await self.outbox.append(
+            stream, build, event_id=event_id, phase=phase, true_mono_s=self.clock.monotonic_s()
+        )
+
+    async def all_acknowledged(self):
+        while any(c.waiting for c in (await self.outbox.counts()).values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+    async def _acked(self, acks):
+        await self.sender.acknowledged(acks)
+
+    def _center(self, online):
+        self.sender.center_is(online)
+
+    async def _command(self, token):
+        await self.commands.handle(token)
+
+    def _info(self):
+        return Info(
+            box=self.address.box,
+            site=self.address.site,
+            model="test",
+            version="0",
+            boot=1,
+            epoch=self.outbox.epoch,
+            commands=self.commands.operations,
+        )
+
+    async def _sample(self):
+        return Telemetry(
+            t=self.clock.utc_now(),
+            mono=self.clock.monotonic_s(),
+            tq=self.clock.quality(),
+            state=self.presence.state,
+            outbox=await self.outbox.sample(self.sender.resent_total),
+        )
+
+
+def encoded_event(address, epoch, stream, seq, event_id, phase=Phase.NEW, pad="", boot=1):
+    now = datetime.now(UTC)
+    return msgspec.json.encode(
+        Event(
+            id=event_id,
+            source=address.source,
+            type=type_of(EventKind.INTRUSION),
+            subject="cam-1",
+            time=now,
+            seq=seq,
+            stream=stream,
+            epoch=epoch,
+            boot=boot,
+            mono=1.0,
+            tq=SystemClock().quality(),
+            phase=phase,
+            data=EventData(kind=EventKind.INTRUSION, started_at=now, detail=pad or None),
+        )
+    )
+
+
+@asynccontextmanager
+async def running(thing):
+    """Open and run a box or a center for the length of a `with` block."""
+    await thing.open()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(thing.run())
+        try:
+            yield thing
+        finally:
+            task.cancel()
+
+
+def make_center(folder: Path, broker) -> Center:
+    return Center(CenterConfig(folder, broker, backoff=QUICK), SystemClock())
+
+
+async def visit(folder: Path, broker) -> None:
+    """Let the center connect once and go: its session stays, and boxes know that it is away."""
+    async with running(make_center(folder, broker)) as center:
+
+        async def is_connected():
+            return center.link() == ""
+
+        await eventually(is_connected)
+
+
+async def stored(center, address=ADDRESS):
+    """Return (id, seq) of all stored events of a box, oldest first."""
+    events = await center.events(100_000)
+    return [
+        (e.event.id, e.event.stream.value, e.event.seq)
+        for e in reversed(events)
+        if e.address == address
+    ]
+
+
+async def eventually(condition):
+    """Wait until `await condition()` is true; the test's own time-out bounds it."""
+    while not await condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.03)
