@@ -16,7 +16,8 @@ from agent.core.ids import new_ulid
 from agent.uplink.link import Outgoing
 
 _ALGORITHM = "Ed25519"
-_RETRY_S = 3.0  # not the broker's redelivery, which may take half a minute
+_RETRY_S = 2.0  # not the broker's redelivery, which may take half a minute
+_UNSAID_S = 0.3
 _GRACE_S = 3.0
 _WORK_S = 120.0
 
@@ -56,6 +57,7 @@ class Commander:
     ) -> None:
         self._clock, self._key, self._publish, self._name = clock, key, publish, name
         self._waiting: dict[str, asyncio.Queue[Reply]] = {}
+        self._grace_s = _GRACE_S
 
     def replied(self, reply: Reply) -> None:
         """Take a reply from a box."""
@@ -87,11 +89,11 @@ class Commander:
         queue: asyncio.Queue[Reply] = asyncio.Queue()
         self._waiting[command.id] = queue
         valid_s = command.exp - self._clock.utc_now().timestamp()
-        deadline = self._clock.monotonic_s() + valid_s + _GRACE_S
+        deadline = self._clock.monotonic_s() + valid_s + self._grace_s
         try:
             while (now := self._clock.monotonic_s()) < deadline:
-                await self._say(address, token)
-                while reply := await _next(queue, min(_RETRY_S, deadline - now)):
+                wait_s = _RETRY_S if await self._say(address, token) else _UNSAID_S
+                while reply := await _next(queue, min(wait_s, deadline - now)):
                     yield reply
                     if reply.state.is_final:
                         return
@@ -100,11 +102,12 @@ class Commander:
         finally:
             del self._waiting[command.id]
 
-    async def _say(self, address: BoxAddress, token: bytes) -> None:
+    async def _say(self, address: BoxAddress, token: bytes) -> bool:
         try:
             await self._publish(Outgoing(address.topic(Channel.COMMAND), token))
         except LinkError:  # tried again until the order is out of time
-            return
+            return False
+        return True
 
 
 async def _next(queue: asyncio.Queue[Reply], wait_s: float) -> Reply | None:

@@ -1,0 +1,156 @@
+"""An order is signed, done once, answered from the journal, audited; over both real brokers."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from agent.commands import journal
+from agent.contract.audit import CHAIN_START, AuditRecord
+from agent.contract.commands import Actor, Ping, PtzMove, ReplyState
+from agent.core.errors import CommandError
+from agent.simulators.broker import CENTER
+from agent.simulators.center import store
+from agent.simulators.center.commander import load_key, public_keys_file, sign
+from tests.brokers import make_broker
+from tests.spine import ADDRESS, Box, U, make_center, running
+
+KIM = Actor(user="kim", role="operator", agency="city", case="c-1")
+MOVE = PtzMove(camera_id="cam-1", pan=0.5)
+
+
+@pytest.fixture(params=["mosquitto", "nats"])
+async def broker(request, tmp_path):
+    broker = make_broker(request.param, tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+@pytest.fixture
+async def mosquitto(tmp_path):
+    broker = make_broker("mosquitto", tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+def make_box(tmp_path, broker, handler=None):
+    box = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
+    if handler is not None:
+        box.commands.register("ptz.move", handler, idempotent=False)
+    return box
+
+
+def order(center, args=MOVE, valid_s=30.0):
+    return center._commander.new_command(ADDRESS, args, KIM, valid_s=valid_s)
+
+
+async def replies_to(center, command):
+    return [reply async for reply in center._commander.send(ADDRESS, command)]
+
+
+async def test_ping_goes_there_and_back(broker, tmp_path):
+    box = make_box(tmp_path, broker)
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center, running(box):
+        replies = [reply async for reply in center.command(ADDRESS, Ping(), KIM)]
+    assert [reply.state for reply in replies] == [ReplyState.ACCEPTED, ReplyState.DONE]
+    assert replies[-1].result["version"]
+
+
+async def test_the_same_order_again_is_answered_but_not_done(broker, tmp_path):
+    done = []
+
+    async def move(command, progress):
+        await progress("moving")
+        done.append(command.id)
+        return {"n": len(done)}
+
+    box = make_box(tmp_path, broker, move)
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center, running(box):
+        command = order(center)
+        first = await replies_to(center, command)
+        again = await replies_to(center, command)
+    assert [reply.state.value for reply in first] == ["accepted", "progress", "done"]
+    assert [reply.state.value for reply in again] == ["done"]
+    assert again[0].result == {"n": 1}
+    assert done == [command.id]
+
+
+async def test_failures_and_refusals_are_answered_with_a_code(mosquitto, tmp_path):
+    async def fails(command, progress):
+        raise CommandError("camera.no_ptz", "This camera can't move.", hint="Use another.")
+
+    box = make_box(tmp_path, mosquitto, fails)
+    center = make_center(tmp_path, mosquitto.settings(CENTER))
+    async with running(center), running(box):
+        failed = (await replies_to(center, order(center)))[-1]
+        assert (failed.state, failed.code) == (ReplyState.FAILED, "camera.no_ptz")
+        assert failed.hint == "Use another."
+
+        old = msgspec.structs.replace(order(center), exp=order(center).iat - 5)
+        await box.commands.handle(sign(old, center._commander._key))
+        known = await box.db.run(lambda connection: journal.find(connection, old.id))
+        assert known.reply.state is ReplyState.EXPIRED
+
+        box.commands._operations.clear()
+        refused = (await replies_to(center, order(center)))[-1]
+        assert (refused.state, refused.code) == (ReplyState.REFUSED, "command.unsupported")
+
+        public_keys_file(tmp_path).unlink()
+        keyless = (await replies_to(center, order(center)))[-1]
+        assert (keyless.state, keyless.code) == (ReplyState.REFUSED, "command.no_keys")
+
+
+async def test_a_box_that_is_away_is_said_to_be(mosquitto, tmp_path):
+    async with running(make_center(tmp_path, mosquitto.settings(CENTER))) as center:
+        center._commander._grace_s = 0.2
+        (reply,) = await replies_to(center, order(center, valid_s=1.0))
+    assert (reply.state, reply.code) == (ReplyState.EXPIRED, "command.no_answer")
+
+
+async def test_after_a_restart_what_was_being_done_is_unknown_or_done_again(mosquitto, tmp_path):
+    begun = asyncio.Event()
+
+    async def never_ends(command, progress):
+        begun.set()
+        await asyncio.Event().wait()
+
+    center = make_center(tmp_path, mosquitto.settings(CENTER))
+    async with running(center):
+        box = make_box(tmp_path, mosquitto, never_ends)
+        box.commands.register("ping", never_ends, idempotent=True, deadline_s=60.0)
+        move, ping = order(center), order(center, Ping())
+        async with running(box):
+            for command in (move, ping):
+                begun.clear()
+                await box.commands.handle(sign(command, center._commander._key))
+                await begun.wait()
+        async with running(make_box(tmp_path, mosquitto, never_ends)):
+            assert (await replies_to(center, move))[-1].state is ReplyState.UNKNOWN
+            assert (await replies_to(center, ping))[-1].state is ReplyState.DONE
+
+
+async def test_every_order_is_in_the_audit_chain_at_the_center(broker, tmp_path):
+    box = make_box(tmp_path, broker)
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center, running(box):
+        for _ in range(3):
+            await replies_to(center, order(center, Ping()))
+        await box.all_acknowledged()
+        assert (await box.outbox.counts())[U].acked == 6
+        rows = await center._db.run(lambda c: store.newest(c, "edge.audit.", 100))
+    entries = [msgspec.json.decode(row.body, type=AuditRecord).data for row in reversed(rows)]
+    assert [entry.outcome for entry in entries] == ["accepted", "done"] * 3
+    assert {entry.actor for entry in entries} == {"kim"}
+    prev = CHAIN_START
+    for entry in entries:
+        assert entry.is_sealed()
+        assert entry.prev == prev
+        prev = entry.hash
+
+
+async def test_the_key_pair_is_made_once_and_only_its_public_half_is_shown(tmp_path):
+    key = load_key(tmp_path)
+    assert load_key(tmp_path).as_dict(private=True) == key.as_dict(private=True)
+    assert '"d"' not in public_keys_file(tmp_path).read_text()
+    assert (tmp_path / "center-key.json").stat().st_mode & 0o077 == 0
