@@ -169,9 +169,9 @@ class Eyes:
             self._count.shed += 1
             return
         self._count.answered += 1
-        self._count.objects += len(reply.detections)
         self._model = reply.model
         self._tracks = tuple(self._tracker.update(reply.detections, mono_s))
+        self._count.objects += len(self._tracks)
         self._judge(frame, mono_s)
 
     def _judge(self, frame: av.VideoFrame, mono_s: float) -> None:

@@ -1,0 +1,47 @@
+# Poleside. `make demo` shows everything; `make test` tests everything; both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.poleside-setup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint setup setup-demo system-parts bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: setup-demo  ## two simulated cameras, the box, a stand-in center, and a page to look at
+	@$(BIN)/poleside demo $(DEMO_ARGS)
+
+setup-demo: $(VENV)/.poleside-demo  ## the virtual environment with what the demo needs
+
+$(VENV)/.poleside-demo: pyproject.toml
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" image-build/dev/make-venv demo
+	@touch $@
+
+setup: $(STAMP) system-parts  ## the virtual environment and all parts of the tests
+
+$(STAMP): pyproject.toml
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" image-build/dev/make-venv dev
+	@touch $@ $(VENV)/.poleside-demo
+
+system-parts:
+	@image-build/dev/system-parts
+
+test: setup lint  ## everything: types, style, imports, and all tests with the real parts
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-fast: setup lint  ## types, style, imports and the unit tests
+	$(BIN)/python -m pytest tests/unit tests/property tests/contract $(TEST_ARGS)
+
+lint: $(STAMP)  ## ruff, mypy (strict) and the import contracts
+	$(BIN)/ruff check agent hardware tests
+	$(BIN)/ruff format --check agent hardware tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: setup  ## cost per camera beside ffmpeg, import times, idle memory
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+clean:  ## remove what was built; recordings of a demo live in ~/.cache/poleside
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

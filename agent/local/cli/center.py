@@ -1,0 +1,212 @@
+"""`poleside center`: the stand-in for a city's center, for demos and for trying a box."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.core.errors import LinkError, SettingsError
+
+if TYPE_CHECKING:
+    from agent.contract.commands import Args
+    from agent.simulators.center.center import Center
+
+READY_S = 20.0
+WATCH_EVERY_S = 0.5
+
+
+@click.group()
+def center() -> None:
+    """The small stand-in for a city's center. It says that it is a simulator."""
+
+
+def _broker_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--broker", default="mqtt://127.0.0.1:1883", show_default=True),
+        click.option("--username", default="", help="The center's MQTT user."),
+        click.option("--password", default="", envvar="POLESIDE_BROKER_PASSWORD"),
+        click.option("--site", default="site-1", show_default=True),
+        click.option(
+            "--data-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=Path("center-data"),
+            show_default=True,
+            help="The center's store and its signing key.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@center.command()
+@_broker_options
+@click.option("--http", "listen", default="127.0.0.1:8480", show_default=True, help="The page.")
+@click.option("--box-page", help="Address of a box's own page, shown beside the center's half.")
+@click.option("--footage-en", default="", hidden=True)
+@click.option("--footage-ko", default="", hidden=True)
+def ingest(
+    broker: str,
+    username: str,
+    password: str,
+    site: str,
+    data_dir: Path,
+    listen: str,
+    box_page: str | None,
+    footage_en: str,
+    footage_ko: str,
+) -> None:
+    """Take in what boxes send, acknowledge it once stored, show it on a page.
+
+    The key that signs orders is made in the data folder at the first start; give a box the file
+    `center-keys.json` beside it (`center.keys_file` in the box's settings).
+    """
+    from agent.core import log
+    from agent.core.clock import SystemClock
+    from agent.local.web.server import serve
+    from agent.simulators.center.page.app import create_app
+
+    log.configure("center")
+    footage = {"en": footage_en, "ko": footage_ko}
+
+    async def run() -> None:
+        clock = SystemClock()
+        made = _center(broker, username, password, site, data_dir, f"http://{listen}")
+        await made.open()
+        app = create_app(made, clock, box_page, footage=footage, box_routes=made.routes())
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(made.run())
+            await serve(app, listen, stop)
+            running.cancel()
+
+    asyncio.run(run())
+
+
+@center.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("center-data"))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--once", is_flag=True, help="Print what is there and end.")
+def watch(data_dir: Path, *, as_json: bool, once: bool) -> None:
+    """Print the events a center has stored, and new ones as they come."""
+    from agent.core.clock import SystemClock
+    from agent.simulators.center.watching import lines
+
+    async def follow() -> None:
+        clock, known = SystemClock(), 0
+        while True:
+            for number, line in lines(data_dir, known, as_json=as_json):
+                known = number
+                click.echo(line)
+            if once:
+                return
+            await clock.sleep_s(WATCH_EVERY_S)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(follow())
+
+
+@center.command()
+@_broker_options
+@click.argument("box")
+@click.argument("order", metavar="ORDER")
+@click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
+@click.option("--case", default="", help="The case it belongs to; audited.")
+@click.option("--valid-s", default=20.0, show_default=True)
+def send(
+    broker: str,
+    username: str,
+    password: str,
+    site: str,
+    data_dir: Path,
+    box: str,
+    order: str,
+    user: str,
+    case: str,
+    valid_s: float,
+) -> None:
+    r"""Give BOX a signed ORDER (JSON) and print its replies.
+
+    \b
+    poleside center send bx-0417 '{"op": "ping"}'
+    poleside center send bx-0417 '{"op": "ptz.move", "camera_id": "gate", "pan": 0.5}'
+    poleside center send bx-0417 '{"op": "config", "patch": {"cameras":
+        [{"camera_id": "gate", "detect_fps": 3.0}]}}'
+
+    Exit code 0 when the box did it, 1 otherwise.
+    """
+    from agent.core import log
+
+    log.configure("center", "error")
+    made = _center(broker, username, password, site, data_dir, "")
+    last = asyncio.run(_send(made, site, box, _args(order), user, case, valid_s))
+    sys.exit(0 if last == "done" else 1)
+
+
+async def _send(
+    made: "Center", site: str, box: str, args: "Args", user: str, case: str, valid_s: float
+) -> str:
+    from agent.contract.commands import Actor
+    from agent.contract.topics import BoxAddress
+    from agent.core.clock import SystemClock
+
+    await made.open()
+    clock, state = SystemClock(), ""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(made.run())
+        try:
+            until_s = clock.monotonic_s() + READY_S
+            while made.link():
+                if clock.monotonic_s() > until_s:
+                    raise LinkError("link.unreachable", made.link(), hint="Is the broker up?")
+                await clock.sleep_s(0.05)
+            by = Actor(user=user, role="operator", case=case)
+            async for reply in made.command(BoxAddress(site, box), args, by, valid_s=valid_s):
+                state = reply.state.value
+                click.echo(_reply_line(reply))
+        finally:
+            running.cancel()
+    return state
+
+
+def _reply_line(reply: Any) -> str:
+    import msgspec
+
+    return msgspec.json.encode(reply).decode()
+
+
+def _args(text: str) -> "Args":
+    import msgspec
+
+    from agent.contract.commands import Args
+
+    try:
+        args: Args = msgspec.json.decode(text, type=Args)
+    except msgspec.MsgspecError as error:
+        raise SettingsError(
+            "order.malformed",
+            f"The order can't be understood: {error}.",
+            hint=f"See `poleside center send --help`; you wrote {json.dumps(text)}.",
+        ) from error
+    return args
+
+
+def _center(
+    broker: str, username: str, password: str, site: str, data_dir: Path, base_url: str
+) -> "Center":
+    from agent.core.clock import SystemClock
+    from agent.settings.model import BrokerSettings
+    from agent.simulators.center.center import Center, CenterConfig
+
+    data_dir.mkdir(parents=True, exist_ok=True)
+    settings = BrokerSettings(urls=(broker,), username=username, password=password, keepalive_s=10)
+    config = CenterConfig(data_dir=data_dir, broker=settings, site=site, base_url=base_url)
+    return Center(config, SystemClock())
