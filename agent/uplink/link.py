@@ -53,7 +53,7 @@ class Incoming:
 class Greeter(Protocol):
     """What is said when a connection begins and ends; called once per connection, in this order."""
 
-    def will(self) -> Outgoing:
+    def will(self) -> Outgoing | None:
         """Begin a new connection: what the broker says for us when it breaks."""
         ...
 
@@ -61,7 +61,7 @@ class Greeter(Protocol):
         """What to publish first."""
         ...
 
-    def farewell(self) -> Outgoing:
+    def farewell(self) -> Outgoing | None:
         """What to publish before a planned end."""
         ...
 
@@ -169,8 +169,10 @@ class Link(Service):
         except aiomqtt.MqttError as error:
             raise explain(error, endpoint) from error
         except asyncio.CancelledError:
-            with suppress(LinkError):
-                await self._publish(client, self._greeter.farewell(), timeout_s=_GOODBYE_S)
+            farewell = self._greeter.farewell()
+            if farewell is not None:
+                with suppress(LinkError):
+                    await self._publish(client, farewell, timeout_s=_GOODBYE_S)
             raise
         finally:
             self._client = None
@@ -193,7 +195,7 @@ class Link(Service):
             timeout=_CONNECT_TIMEOUT_S,
             tls_context=await asyncio.to_thread(tls_context, broker) if endpoint.tls else None,
             socket_options=[_NODELAY],
-            will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
+            will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
         )
         client.pending_calls_threshold = 1000
         # aiomqtt would PUBACK before our handler has run: the broker could forget what we lose.

@@ -8,10 +8,12 @@ import pytest
 from agent.commands import journal
 from agent.contract.audit import CHAIN_START, AuditRecord
 from agent.contract.commands import Actor, Ping, PtzMove, ReplyState
+from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.simulators.broker import CENTER
 from agent.simulators.center import store
 from agent.simulators.center.commander import load_key, public_keys_file, sign
+from agent.simulators.center.guest import Guest
 from tests.brokers import make_broker
 from tests.spine import ADDRESS, Box, U, make_center, running
 
@@ -154,3 +156,16 @@ async def test_the_key_pair_is_made_once_and_only_its_public_half_is_shown(tmp_p
     assert load_key(tmp_path).as_dict(private=True) == key.as_dict(private=True)
     assert '"d"' not in public_keys_file(tmp_path).read_text()
     assert (tmp_path / "center-key.json").stat().st_mode & 0o077 == 0
+
+
+async def test_an_order_can_be_given_beside_a_running_center(broker, tmp_path):
+    box = make_box(tmp_path, broker)
+    center = make_center(tmp_path, broker.settings(CENTER))
+    replies = []
+    async with running(center), running(box):
+        guest = Guest(SystemClock(), broker.settings(CENTER), tmp_path, ADDRESS)
+        final = await guest.order(Ping(), KIM, 30.0, replies.append)
+        assert center.link() == ""
+        await box.all_acknowledged()
+    assert final.state is ReplyState.DONE
+    assert [reply.state.value for reply in replies][-2:] == ["accepted", "done"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.core.errors import LinkError, SettingsError
+from agent.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from agent.contract.commands import Args
+    from agent.settings.model import BrokerSettings
     from agent.simulators.center.center import Center
 
-READY_S = 20.0
 WATCH_EVERY_S = 0.5
 
 
@@ -143,38 +143,22 @@ def send(
 
     Exit code 0 when the box did it, 1 otherwise.
     """
+    from agent.contract.commands import Actor, ReplyState
+    from agent.contract.topics import BoxAddress
     from agent.core import log
+    from agent.core.clock import SystemClock
+    from agent.simulators.center.guest import Guest
 
     log.configure("center", "error")
-    made = _center(broker, username, password, site, data_dir, "")
-    last = asyncio.run(_send(made, site, box, _args(order), user, case, valid_s))
-    sys.exit(0 if last == "done" else 1)
+    args, by = _args(order), Actor(user=user, role="operator", case=case)
+    settings = _broker_settings(broker, username, password)
 
+    async def give() -> ReplyState:
+        guest = Guest(SystemClock(), settings, data_dir, BoxAddress(site, box))
+        last = await guest.order(args, by, valid_s, lambda reply: click.echo(_reply_line(reply)))
+        return last.state
 
-async def _send(
-    made: "Center", site: str, box: str, args: "Args", user: str, case: str, valid_s: float
-) -> str:
-    from agent.contract.commands import Actor
-    from agent.contract.topics import BoxAddress
-    from agent.core.clock import SystemClock
-
-    await made.open()
-    clock, state = SystemClock(), ""
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(made.run())
-        try:
-            until_s = clock.monotonic_s() + READY_S
-            while made.link():
-                if clock.monotonic_s() > until_s:
-                    raise LinkError("link.unreachable", made.link(), hint="Is the broker up?")
-                await clock.sleep_s(0.05)
-            by = Actor(user=user, role="operator", case=case)
-            async for reply in made.command(BoxAddress(site, box), args, by, valid_s=valid_s):
-                state = reply.state.value
-                click.echo(_reply_line(reply))
-        finally:
-            running.cancel()
-    return state
+    sys.exit(0 if asyncio.run(give()) is ReplyState.DONE else 1)
 
 
 def _reply_line(reply: Any) -> str:
@@ -199,14 +183,19 @@ def _args(text: str) -> "Args":
     return args
 
 
+def _broker_settings(broker: str, username: str, password: str) -> "BrokerSettings":
+    from agent.settings.model import BrokerSettings
+
+    return BrokerSettings(urls=(broker,), username=username, password=password, keepalive_s=10)
+
+
 def _center(
     broker: str, username: str, password: str, site: str, data_dir: Path, base_url: str
 ) -> "Center":
     from agent.core.clock import SystemClock
-    from agent.settings.model import BrokerSettings
     from agent.simulators.center.center import Center, CenterConfig
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    settings = BrokerSettings(urls=(broker,), username=username, password=password, keepalive_s=10)
+    settings = _broker_settings(broker, username, password)
     config = CenterConfig(data_dir=data_dir, broker=settings, site=site, base_url=base_url)
     return Center(config, SystemClock())

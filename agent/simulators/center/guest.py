@@ -1,0 +1,106 @@
+"""Gives one order beside a running center: same key, its own connection, no store of its own."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from agent.contract.commands import Actor, Args, Reply
+from agent.contract.presence import State
+from agent.contract.topics import BoxAddress, Channel, parse
+from agent.core.clock import Clock
+from agent.core.component import Components
+from agent.core.errors import LinkError
+from agent.settings.model import BrokerSettings
+from agent.simulators.center.commander import Commander, load_key
+from agent.uplink.link import Incoming, Link, Outgoing
+
+_CONNECT_S = 15.0
+_STATE_S = 0.5
+
+
+class _Silent:
+    """A greeter with nothing to say: it does not speak for the center."""
+
+    def will(self) -> None:
+        return None
+
+    def greetings(self) -> Sequence[Outgoing]:
+        return ()
+
+    def farewell(self) -> None:
+        return None
+
+
+class Guest:
+    """Sends with the signing key in `data_dir`. A running `Center` keeps its own connection."""
+
+    def __init__(
+        self, clock: Clock, broker: BrokerSettings, data_dir: Path, address: BoxAddress
+    ) -> None:
+        self._clock, self._data_dir, self._address = clock, data_dir, address
+        self._nonce, self._state_came = "", asyncio.Event()
+        self._commander: Commander | None = None
+        self._link = Link(
+            clock,
+            broker,
+            f"center-{address.site}-{secrets.token_hex(4)}",
+            greeter=_Silent(),
+            subscriptions=[(address.topic(Channel.REPLY), 1), (address.topic(Channel.STATE), 0)],
+            received=self._received,
+        )
+
+    async def order(
+        self, args: Args, by: Actor, valid_s: float, on_reply: Callable[[Reply], None]
+    ) -> Reply:
+        """Give the order, hand each reply to `on_reply`, return the final one.
+
+        Raises `LinkError` when the broker can't be reached.
+        """
+        key = await asyncio.to_thread(load_key, self._data_dir)
+        name = self._address.site
+        self._commander = commander = Commander(self._clock, key, self._link.publish, name)
+        components = Components(self._clock)
+        components.add(self._link)
+        last: Reply | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(components.run())
+                try:
+                    await self._get_ready()
+                    command = commander.new_command(
+                        self._address, args, by, valid_s=valid_s, nonce=self._nonce
+                    )
+                    async for last in commander.send(self._address, command):
+                        on_reply(last)
+                finally:
+                    running.cancel()
+        except* LinkError as group:
+            raise group.exceptions[0] from None
+        assert last is not None, "an order always ends with a reply"  # noqa: S101
+        return last
+
+    async def _get_ready(self) -> None:
+        until_mono_s = self._clock.monotonic_s() + _CONNECT_S
+        while not self._link.status.connected:
+            error = self._link.status.error
+            if error is not None and (
+                not error.retryable or self._clock.monotonic_s() > until_mono_s
+            ):
+                raise error
+            await self._clock.sleep_s(0.05)
+        try:
+            async with asyncio.timeout(_STATE_S):  # retained; only a box without a clock needs it
+                await self._state_came.wait()
+        except TimeoutError:
+            return
+
+    async def _received(self, message: Incoming) -> None:
+        _, channel = parse(message.topic) or (None, None)
+        if channel is Channel.STATE:
+            self._nonce = msgspec.json.decode(message.payload, type=State).nonce
+            self._state_came.set()
+        elif channel is Channel.REPLY and self._commander is not None:
+            self._commander.replied(msgspec.json.decode(message.payload, type=Reply))

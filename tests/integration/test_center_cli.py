@@ -1,0 +1,63 @@
+"""`poleside center`: orders beside a running center, and its store as lines, as a person runs them."""
+
+import asyncio
+import json
+import sys
+
+import pytest
+
+from agent.simulators.broker import CENTER
+from agent.simulators.center.commander import public_keys_file
+from tests.brokers import make_broker
+from tests.spine import ADDRESS, Box, make_center, running
+
+
+@pytest.fixture
+async def broker(tmp_path):
+    broker = make_broker("mosquitto", tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+async def poleside(*arguments):
+    """Run the command line; return its exit code and its lines."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "agent.local.cli.main",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    return process.returncode, out.decode().splitlines()
+
+
+async def test_order_and_watch(broker, tmp_path):
+    settings = broker.settings(CENTER)
+    to_broker = ["--broker", settings.urls[0], "--username", CENTER]
+    to_broker += ["--password", settings.password, "--data-dir", str(tmp_path)]
+    box = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
+    async with running(make_center(tmp_path, settings)) as center, running(box):
+        await box.say()
+        await box.all_acknowledged()
+        code, lines = await poleside("center", "send", *to_broker, "box-1", '{"op": "ping"}')
+        assert (code, json.loads(lines[-1])["state"]) == (0, "done")
+        move = '{"op": "ptz.stop", "camera_id": "cam-1"}'
+        code, lines = await poleside("center", "send", *to_broker, "box-1", move)
+        assert (code, json.loads(lines[-1])["code"]) == (1, "command.unsupported")
+        code, lines = await poleside(
+            "center", "watch", "--data-dir", str(tmp_path), "--once", "--json"
+        )
+        assert (code, [json.loads(line)["seq"] for line in lines]) == (0, [1])
+        assert center.link() == ""
+
+
+async def test_a_wrong_password_is_one_plain_line(broker, tmp_path):
+    arguments = ["--broker", broker.settings(CENTER).urls[0], "--username", CENTER]
+    arguments += ["--password", "wrong", "--data-dir", str(tmp_path)]
+    code, lines = await poleside("center", "send", *arguments, "box-1", '{"op": "ping"}')
+    assert code == 1
+    assert len(lines) == 1
+    assert "link.refused_credentials" in lines[0]
