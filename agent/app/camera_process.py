@@ -17,14 +17,14 @@ import msgspec
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.app.child import SupervisorLink
+from agent.app.child import SupervisorLink, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.buffer.index import Index
 from agent.buffer.reading import camera_folder
 from agent.buffer.recorder import Recorder
-from agent.buffer.recovery import recover
+from agent.buffer.recovery import KILLED, recover
 from agent.buffer.retention import Retention
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, boot_id, wait_s
@@ -100,7 +100,7 @@ class CameraWorker:
         self._main = IngestSession(
             "main",
             self._streams.main,
-            _MainSink(self._recorder if camera.record else None),
+            _MainSink(self._recorder if camera.record else None, os.getppid()),
             clock,
             stop,
             stall_s=camera.stall_s,
@@ -222,8 +222,8 @@ class CameraWorker:
 class _MainSink:
     """Joins the main stream's session and the recorder, which know nothing of each other."""
 
-    def __init__(self, recorder: Recorder | None) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder | None, parent_pid: int) -> None:
+        self._recorder, self._parent_pid = recorder, parent_pid
 
     def run_started(self, stream: VideoStream, facts: StreamFacts) -> None:
         if self._recorder is not None:
@@ -234,8 +234,11 @@ class _MainSink:
             self._recorder.packet(packet, arrived_mono_s)
 
     def run_ended(self, cause: str) -> None:
-        if self._recorder is not None:
-            self._recorder.run_ended(cause)
+        if self._recorder is None:
+            return
+        if cause == "stopped" and orphaned(self._parent_pid):
+            cause = KILLED  # nobody asked us to stop: the supervisor died, and we with it
+        self._recorder.run_ended(cause)
 
 
 class _Streams:

@@ -6,11 +6,11 @@ reads through `agent.buffer.reading`.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from sqlite3 import Connection, OperationalError
+from sqlite3 import Connection, DatabaseError
 
 from agent.buffer.schema import MIGRATIONS
 from agent.contract.events import TimeQuality
@@ -36,7 +36,7 @@ class RunStart:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEnd:
-    """The final figures of one segment."""
+    """The final figures of one segment; without a frame it is forgotten."""
 
     segment_id: int
     path: str
@@ -73,21 +73,25 @@ class Index:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except OperationalError as error:
+            except DatabaseError as error:
                 self._roll_back()
-                raise StorageError(
-                    "storage.index",
-                    f"The recording index can't be written: {error}.",
-                    hint="Free space on the disk or check it for errors.",
-                    retryable=True,
-                ) from error
+                raise _index_error(error) from error
             except BaseException:
                 self._roll_back()
                 raise
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._lock:
+            try:
+                yield self._db
+            except DatabaseError as error:
+                raise _index_error(error) from error
+
     def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+        if self._db.in_transaction:  # a full disk makes SQLite undo it by itself
+            with suppress(DatabaseError):
+                self._db.execute("ROLLBACK")
 
     # Runs and segments
 
@@ -134,22 +138,19 @@ class Index:
 
     def open_segments(self) -> list[tuple[int, int, str, int]]:
         """Return (segment_id, run_id, path, start_utc_us) of segments that were never closed."""
-        with self._lock:
+        with self._reading() as db:
             return [
                 tuple(row)
-                for row in self._db.execute(
+                for row in db.execute(
                     "SELECT segment_id, run_id, path, start_utc_us FROM segments"
                     " WHERE state='open' ORDER BY segment_id"
                 )
             ]
 
     def recover_segment(self, end: SegmentEnd) -> None:
-        """Note what a crash left of an open segment; nothing left deletes its row."""
+        """Note what a crash left of an open segment."""
         with self._transaction() as db:
-            if end.frames:
-                _close_segment(db, end)
-            else:
-                db.execute("DELETE FROM segments WHERE segment_id=?", (end.segment_id,))
+            _close_segment(db, end)
 
     def recover_gap(self, boot_id: str, cause_same_boot: str, cause_other_boot: str) -> str | None:
         """Open the gap a crash left behind; return its cause, None when nothing is missing."""
@@ -169,29 +170,24 @@ class Index:
                 _open_gap(db, last, cause)
             return cause
 
-    def relabel_open_gap(self, cause: str) -> None:
-        """Put a better cause on the gap that is open now (a reconnect found out why)."""
-        with self._transaction() as db:
-            db.execute("UPDATE gaps SET cause=? WHERE to_utc_us IS NULL", (cause,))
-
     def totals(self) -> tuple[int, float, int, int]:
         """Return (frames, recorded seconds, bytes, gaps) of all closed segments on record."""
-        with self._lock:
-            frames, duration_us, size = self._db.execute(
+        with self._reading() as db:
+            frames, duration_us, size = db.execute(
                 "SELECT coalesce(sum(frames),0), coalesce(sum(duration_us),0),"
                 " coalesce(sum(bytes),0) FROM segments WHERE state='closed'"
             ).fetchone()
-            gaps = self._db.execute("SELECT count(*) FROM gaps").fetchone()[0]
+            gaps = db.execute("SELECT count(*) FROM gaps").fetchone()[0]
         return frames, duration_us / 1e6, size, gaps
 
     # Retention
 
     def oldest_closed(self, limit: int) -> list[tuple[int, str, int, int]]:
         """Return (segment_id, path, bytes, end_utc_us) of the oldest closed segments."""
-        with self._lock:
+        with self._reading() as db:
             return [
                 tuple(row)
-                for row in self._db.execute(
+                for row in db.execute(
                     "SELECT segment_id, path, bytes, start_utc_us + duration_us FROM segments"
                     " WHERE state='closed' ORDER BY start_utc_us LIMIT ?",
                     (limit,),
@@ -201,9 +197,11 @@ class Index:
     def forget_segment(
         self, segment_id: int, path: str, size_bytes: int, rule: str, at: datetime
     ) -> None:
-        """Delete a segment's row (its file is gone already) and note by which rule."""
+        """Delete a segment's row (its file is gone already) and note, once, by which rule."""
         with self._transaction() as db:
-            db.execute("DELETE FROM segments WHERE segment_id=?", (segment_id,))
+            gone = db.execute("DELETE FROM segments WHERE segment_id=?", (segment_id,))
+            if not gone.rowcount:  # the other thread was faster
+                return
             db.execute(
                 "INSERT INTO deletions (at_utc_us, path, bytes, rule) VALUES (?,?,?,?)",
                 (micros(at), path, size_bytes, rule),
@@ -226,14 +224,25 @@ class Index:
 
     def waiting_hits(self) -> list[bytes]:
         """Return the bodies of all hits the core has not acknowledged, oldest first."""
-        with self._lock:
+        with self._reading() as db:
             return [
-                row[0]
-                for row in self._db.execute("SELECT body FROM hits WHERE acked=0 ORDER BY rowid")
+                row[0] for row in db.execute("SELECT body FROM hits WHERE acked=0 ORDER BY rowid")
             ]
 
 
+def _index_error(error: DatabaseError) -> StorageError:
+    return StorageError(
+        "storage.index",
+        f"The recording index can't be used: {error}.",
+        hint="Free space on the disk or check it for errors.",
+        retryable=True,
+    )
+
+
 def _close_segment(db: Connection, end: SegmentEnd) -> None:
+    if not end.frames:
+        db.execute("DELETE FROM segments WHERE segment_id=?", (end.segment_id,))
+        return
     db.execute(
         "UPDATE segments SET state='closed', path=?, duration_us=?, frames=?, bytes=?"
         " WHERE segment_id=?",

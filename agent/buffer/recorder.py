@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from av.video.stream import VideoStream
 
 from agent.buffer.index import Index, RunStart, SegmentEnd, from_micros, micros
 from agent.buffer.retention import Retention
-from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile
+from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile, final_path, probe
 from agent.core import log
 from agent.core.clock import Clock, utc_at, wait_s
 from agent.core.errors import StorageError
@@ -26,6 +27,16 @@ from agent.messages.worker import RecordingStatus
 from agent.settings.model import BufferSettings
 
 DISK_RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _RunEnd:
+    """The end of a run, kept until the index has taken it."""
+
+    run_id: int
+    cause: str
+    segment: SegmentEnd | None
+    gap_from_us: int
 
 
 class Recorder:
@@ -50,6 +61,8 @@ class Recorder:
         self._file: SegmentFile | None = None
         self._segment_id = 0
         self._segment_start_us = 0
+        self._unnoted: SegmentEnd | None = None  # finished, but the index does not know yet
+        self._owed: list[_RunEnd] = []
         self._run: _Run | None = None
         self._template: VideoStream | None = None
         self._refused_until_mono_s = 0.0
@@ -90,21 +103,13 @@ class Recorder:
 
     def run_ended(self, cause: str) -> None:
         """The timeline is over: close the segment and open the gap that begins now."""
-        run, self._run = self._run, None
-        if run is None or run.run_id is None:
-            return
         try:
-            end = self._finish_segment()
-            gap_from_us = self._end_us(end) if end else micros(run.now)
-            self._index.end_run(run.run_id, cause, end, gap_from_us)
-            self._gaps += 1
+            self._finish_segment()
+            self._owe_run_end(cause)
+            self._settle()
         except (OSError, StorageError) as error:
             self._refused(error)
-
-    def relabel_gap(self, cause: str) -> None:
-        """A reconnect has found out why there is no video: name the open gap after it."""
-        with contextlib.suppress(StorageError):
-            self._index.relabel_open_gap(cause)
+        self._run = None
 
     # Status and helper thread
 
@@ -157,38 +162,80 @@ class Recorder:
     def _rotate(self) -> None:
         assert self._run is not None  # noqa: S101 - its caller checked
         assert self._template is not None  # noqa: S101 - set with the run
+        self._settle()
         start_us = micros(self._run.now)
-        previous = self._finish_segment()
+        self._finish_segment()
         if self._run.run_id is None:
             self._run.run_id = self._index.begin_run(self._run.start)
         path = self._new_path(self._run.run_id, from_micros(start_us))
         relative = path.relative_to(self._folder).as_posix()
-        segment_id = self._index.next_segment(self._run.run_id, relative, start_us, previous)
         file = SegmentFile(path, self._template)
+        try:
+            segment_id = self._index.next_segment(
+                self._run.run_id, relative, start_us, self._unnoted
+            )
+        except StorageError:
+            file.abandon()
+            path.unlink(missing_ok=True)
+            raise
         with self._lock:
             self._file, self._segment_id, self._segment_start_us = file, segment_id, start_us
+            self._unnoted = None
         self._fault, self._refused_until_mono_s = None, 0.0
 
-    def _finish_segment(self) -> SegmentEnd | None:
+    def _finish_segment(self) -> None:
         with self._lock:
             file, self._file = self._file, None
         if file is None:
-            return None
-        final = file.path.with_name(file.path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
-        file.finish(final)
-        self._frames += file.frames
-        self._recorded_s += file.duration_us / 1e6
-        self._bytes += file.size_bytes
-        return SegmentEnd(
+            return
+        final = final_path(file.path)
+        try:
+            file.finish(final)
+        except OSError:
+            self._salvage(file)
+            raise
+        self._note(final, file.duration_us, file.frames, file.size_bytes)
+
+    def _salvage(self, file: SegmentFile) -> None:
+        """Keep what really got into a file that the disk refused to finish."""
+        path = file.path
+        frames, duration_us = probe(path)
+        with contextlib.suppress(OSError):
+            if frames:
+                path = path.rename(final_path(path))
+            else:
+                path.unlink()
+        self._note(path, duration_us, frames, file.size_bytes)
+
+    def _note(self, path: Path, duration_us: int, frames: int, size_bytes: int) -> None:
+        self._frames += frames
+        self._recorded_s += duration_us / 1e6
+        self._bytes += size_bytes
+        self._unnoted = SegmentEnd(
             segment_id=self._segment_id,
-            path=final.relative_to(self._folder).as_posix(),
-            duration_us=file.duration_us,
-            frames=file.frames,
-            size_bytes=file.size_bytes,
+            path=path.relative_to(self._folder).as_posix(),
+            duration_us=duration_us,
+            frames=frames,
+            size_bytes=size_bytes,
         )
 
-    def _end_us(self, end: SegmentEnd) -> int:
-        return self._segment_start_us + end.duration_us
+    def _owe_run_end(self, cause: str) -> None:
+        """The run is over, with the segment that was finished last; `_settle` tells the index."""
+        run, end, self._unnoted = self._run, self._unnoted, None
+        if run is None or run.run_id is None:
+            return
+        gap_from_us = self._segment_start_us + end.duration_us if end else micros(run.now)
+        self._owed.append(_RunEnd(run.run_id, cause, end, gap_from_us))
+        self._gaps += 1
+        # The same timeline may go on, but as a new run once the disk takes it again.
+        run.run_id, run.start = None, replace(run.start, at=run.now)
+
+    def _settle(self) -> None:
+        """Tell the index of every run that has ended. Raises `StorageError`."""
+        while self._owed:
+            owed = self._owed[0]
+            self._index.end_run(owed.run_id, owed.cause, owed.segment, owed.gap_from_us)
+            del self._owed[0]
 
     def _new_path(self, run_id: int, at: datetime) -> Path:
         folder = self._folder / "video" / f"{at:%Y-%m-%d}" / f"{at:%H}"
@@ -199,37 +246,18 @@ class Recorder:
         code, cause = _disk_code(error)
         self._log.error("recording stopped", code=code, detail=str(error))
         self._fault = (code, str(error))
+        self._refused_until_mono_s = self._clock.monotonic_s() + DISK_RETRY_S
         with self._lock:
             file, self._file = self._file, None
         if file is not None:
             file.abandon()
-        self._refused_until_mono_s = self._clock.monotonic_s() + DISK_RETRY_S
+            self._salvage(file)
+        self._owe_run_end(cause)
         try:
             self._retention.free_some()
-            self._salvage(file, cause)
+            self._settle()
         except (OSError, StorageError) as second:
             self._log.error("could not free space", detail=str(second))
-
-    def _salvage(self, file: SegmentFile | None, cause: str) -> None:
-        """Keep what was written of an abandoned segment and note the gap."""
-        run = self._run
-        if run is None or run.run_id is None:
-            return
-        end = None
-        if file is not None:
-            final = file.path.with_name(file.path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
-            file.path.rename(final)
-            end = SegmentEnd(
-                segment_id=self._segment_id,
-                path=final.relative_to(self._folder).as_posix(),
-                duration_us=file.duration_us,
-                frames=file.frames,
-                size_bytes=file.size_bytes,
-            )
-        gap_from_us = self._end_us(end) if end else micros(run.now)
-        self._index.end_run(run.run_id, cause, end, gap_from_us)
-        self._gaps += 1
-        run.run_id = None  # the same timeline goes on as a new run once the disk takes it
 
 
 class _Run:

@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import av
-from av.error import FFmpegError
-
 from agent.buffer.index import Index, SegmentEnd
-from agent.buffer.segment_file import OPEN_SUFFIX, sync_folder
+from agent.buffer.segment_file import OPEN_SUFFIX, final_path, probe, sync_folder
 from agent.core import log
 
 KILLED, POWER_CUT = "agent-killed", "box-restarted"
@@ -23,33 +20,10 @@ def recover(folder: Path, index: Index, boot_id: str) -> str | None:
     return index.recover_gap(boot_id, KILLED, POWER_CUT)
 
 
-def probe(path: Path) -> tuple[int, int]:
-    """Return (frames, duration_us) of what can be read of a segment; (0, 0) when nothing can."""
-    frames, first, last, ticks = 0, None, 0, 0
-    try:
-        with av.open(path) as container:
-            stream = container.streams.video[0]
-            for packet in container.demux(stream):
-                if packet.dts is None or packet.size == 0:
-                    continue
-                if first is None:
-                    first = packet.dts
-                else:
-                    ticks = packet.dts - first - last
-                last = packet.dts - first
-                frames += 1
-            base = stream.time_base
-    except (FFmpegError, OSError, IndexError):
-        base = None  # a torn last fragment: what was counted until here plays
-    if not frames or base is None:
-        return (0, 0)
-    return frames, round((last + ticks) * base * 1_000_000)
-
-
 def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:
     path = folder / relative
     frames, duration_us = probe(path) if path.exists() else (0, 0)
-    final = path.with_name(path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
+    final = final_path(path)
     if frames:
         path.rename(final)
         sync_folder(final.parent)

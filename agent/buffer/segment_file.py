@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -49,20 +50,26 @@ class SegmentFile:
         """Take the muxer's bytes (called by libav). Raises `OSError`."""
         view = memoryview(data)
         while view:
-            view = view[os.write(self._fd, view) :]
-        self.size_bytes += len(data)
+            written = os.write(self._fd, view)
+            self.size_bytes += written
+            view = view[written:]
         return len(data)
 
     def mux(self, packet: Packet[VideoStream]) -> None:
-        """Copy one packet in; its times become relative to the segment's start."""
+        """Copy one packet in; its times become relative to the segment's start.
+
+        MP4 wants each time later than the one before: a repeated one is moved on by a tick.
+        """
         assert packet.dts is not None  # noqa: S101 - the session drops packets without
         if self._base_dts is None:
             self._base_dts = packet.dts
-        else:
-            self._frame_ticks = packet.dts - self._base_dts - self._last_dts
-        self._last_dts = packet.dts - self._base_dts
-        packet.pts = (packet.pts if packet.pts is not None else packet.dts) - self._base_dts
-        packet.dts = self._last_dts
+        dts = packet.dts - self._base_dts
+        if self.frames:
+            dts = max(dts, self._last_dts + 1)
+            self._frame_ticks = dts - self._last_dts
+        self._last_dts = dts
+        pts = (packet.pts if packet.pts is not None else packet.dts) - self._base_dts
+        packet.pts, packet.dts = max(pts, dts), dts
         packet.stream = self._stream
         self._container.mux(packet)
         self.frames += 1
@@ -90,9 +97,40 @@ class SegmentFile:
 
     def abandon(self) -> None:
         """Close without promising anything: the disk refused. What was written stays."""
-        with contextlib.suppress(av.FFmpegError, OSError):  # the very fault that made us give up
+        with contextlib.suppress(FFmpegError, OSError):  # the very fault that made us give up
             self._container.close()
         os.close(self._fd)
+
+
+def probe(path: Path) -> tuple[int, int]:
+    """Return (frames, duration_us) of what can be read of a segment; (0, 0) when nothing can."""
+    frames, first, last, ticks = 0, None, 0, 0
+    base = None
+    try:
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            base = stream.time_base
+            for packet in container.demux(stream):
+                if packet.dts is None or packet.size == 0:
+                    continue
+                if packet.is_corrupt:  # torn in the middle of a frame
+                    break
+                if first is None:
+                    first = packet.dts
+                else:
+                    ticks = packet.dts - first - last
+                last = packet.dts - first
+                frames += 1
+    except (FFmpegError, OSError, IndexError):
+        pass  # a torn last fragment: what was counted until here plays
+    if not frames or base is None:
+        return (0, 0)
+    return frames, round((last + ticks) * base * 1_000_000)
+
+
+def final_path(path: Path) -> Path:
+    """Return the name that a segment gets once nothing more is written to it."""
+    return path.with_name(path.name.removesuffix(OPEN_SUFFIX) + ".mp4")
 
 
 def sync_folder(folder: Path) -> None:

@@ -24,7 +24,8 @@ from agent.ingest.source import StreamFacts, camera_error, open_stream, video_of
 from agent.messages.worker import CameraState, StreamStatus
 
 MAX_STEP_S = 2.0  # a larger step of media time is another timeline
-RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 15.0
+# A try costs the box 10 ms of CPU, and a camera on its own LAN little more: be back soon.
+RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 2.0
 LOGIN_RETRY_S = 300.0  # a refused password is not tried again soon: cameras lock themselves
 
 _STATE_OF_CODE = {

@@ -19,6 +19,7 @@ class BrokerProp:
         self._broker, self._clock = broker, clock
         self._off_until_s = 0.0
         self._is_wanted = False
+        self.starts = 0
 
     @property
     def pid(self) -> int | None:
@@ -27,6 +28,7 @@ class BrokerProp:
     async def start(self) -> None:
         self._is_wanted = True
         await self._broker.start()
+        self.starts += 1
 
     def pull_plug(self, off_s: float) -> None:
         """Kill it at once and keep it off for `off_s`."""
@@ -46,6 +48,7 @@ class BrokerProp:
             with contextlib.suppress(BrokerError):  # its port may still be held: next turn
                 await self._broker.stop()
                 await self._broker.start()
+                self.starts += 1
 
     async def stop(self) -> None:
         self._is_wanted = False

@@ -53,6 +53,9 @@ class Stageable(Protocol):
     @property
     def pid(self) -> int | None: ...
 
+    @property
+    def starts(self) -> int: ...
+
     async def start(self) -> None: ...
 
     def pull_plug(self, off_s: float) -> None: ...
@@ -126,7 +129,12 @@ class Conductor:
                 began_s = self._clock.monotonic_s()
                 await self._play(tasks, began_s)
                 await self._drain()
-                self._costs.measure(len(self._cameras), self._clock.monotonic_s() - began_s)
+                self._costs.measure(
+                    len(self._cameras),
+                    self._clock.monotonic_s() - began_s,
+                    # a supervisor that was killed took its count of CPU time with it
+                    is_complete=self._restarts_of("supervisor") == 0,
+                )
             finally:
                 for keeper in keepers:
                     keeper.cancel()
@@ -302,6 +310,9 @@ class Conductor:
                 break
         return self._clock.monotonic_s() - pulled_s
 
+    def _restarts_of(self, name: str) -> int:
+        return max(0, self._stage[name].starts - 1)
+
     def _pid_of(self, what: str) -> int | None:
         if what in self._stage:
             return self._stage[what].pid
@@ -345,7 +356,8 @@ class Conductor:
             pss_mib=self._costs.pss_mib,
             detector_ms=self._costs.detector_ms(),
             pulled=self._seen.pulled,
-            restarts={p["name"]: p["restarts"] or 0 for p in state["processes"]},
+            restarts={p["name"]: p["restarts"] or 0 for p in state["processes"]}
+            | {name: self._restarts_of(name) for name in self._stage},
             faults_at_end=[fault["code"] for fault in state["faults"]],
         )
 

@@ -23,7 +23,7 @@ class Costs:
         """Return the pid of each of the agent's processes that runs."""
         return {row.name: row.pid for row in self._rows() if row.pid is not None}
 
-    def measure(self, cameras: int, seconds: float) -> None:
+    def measure(self, cameras: int, seconds: float, *, is_complete: bool) -> None:
         """Take PSS and CPU now, while everything still runs."""
         cpu_s = 0.0
         for row in self._rows():
@@ -37,7 +37,7 @@ class Costs:
                 cpu_s += times.user + times.system
                 pss_bytes = process.memory_full_info().pss
                 self.pss_mib[row.name] = round(pss_bytes / 1024**2, 1)
-        if seconds > 0 and cameras:
+        if is_complete and seconds > 0 and cameras:
             self.cpu_s_per_camera_minute = round(cpu_s / cameras / (seconds / 60), 3)
 
     def detector_ms(self) -> float | None:
