@@ -1,3 +1,3 @@
-"""The agent on the box: from a packet to an acknowledged event, from a command to a moving camera."""
+"""The agent: from a packet to an acknowledged event, from an order to a moving camera."""
 
 __version__ = "0.1.0"

@@ -174,7 +174,8 @@ class Watch(Service):
         if sample is None:
             return
         evicted_new = sample.evicted_total - self._evicted_before
-        self._evicted_before = sample.evicted_total
+        if sample.waiting == 0:  # told until all that is left has reached the center
+            self._evicted_before = sample.evicted_total
         facts = checks.OutboxFacts(
             waiting=sample.waiting,
             used_bytes=sample.waiting_bytes,
