@@ -136,7 +136,6 @@ class Commands(Service):
         else:
             reply = Reply(id=command.id, state=ReplyState.DONE, result=result)
         await self._finish(command, reply)
-        self.progressed()
 
     def _refusal(self, command: Command) -> CommandError | None:
         if command.op not in self._operations:

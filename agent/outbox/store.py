@@ -158,11 +158,15 @@ class Store:
         return found
 
     def acknowledge(self, connection: sqlite3.Connection, acks: Acks) -> dict[StreamName, int]:
-        """Move the watermarks of this epoch up; return those that moved."""
-        moved: dict[StreamName, int] = {}
+        """Move the watermarks up as far as `acks` of this epoch say; return where they are now."""
+        marks: dict[StreamName, int] = {}
+        moved = False
         for stream, ack in acks.items():
+            if ack.epoch != self.epoch:
+                continue
             head = self._head(connection, stream)
-            if ack.epoch != self.epoch or ack.upto <= head["acked"]:
+            marks[stream] = max(ack.upto, head["acked"])
+            if ack.upto <= head["acked"]:
                 continue
             rows, size = connection.execute(
                 f"SELECT count(*), total(length(body) + {ROW_BYTES}) FROM outbox_{stream.value}"
@@ -180,10 +184,10 @@ class Store:
                 "INSERT INTO outbox_acks VALUES (?, ?, ?, ?, ?)",
                 (stream.value, ack.upto, self._boot, *self._now()),
             )
-            moved[stream] = ack.upto
+            moved = True
         if moved:
             eviction.forget_older(connection, _stamp(self._clock.utc_now() - self._keep))
-        return moved
+        return marks
 
     def counts(self, connection: sqlite3.Connection) -> dict[StreamName, StreamCounts]:
         """Return the counters of every stream."""

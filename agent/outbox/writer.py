@@ -76,7 +76,7 @@ class Outbox:
         )
 
     async def acknowledge(self, acks: Acks) -> dict[StreamName, int]:
-        """Take the center's word; return the watermarks that moved."""
+        """Take the center's word; return the watermarks of the streams it spoke of."""
         return await self._db.run(lambda connection: self._store.acknowledge(connection, acks))
 
     async def watermarks(self) -> dict[StreamName, int]:

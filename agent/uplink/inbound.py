@@ -9,6 +9,7 @@ from agent.contract.acks import Acks
 from agent.contract.presence import CenterState
 from agent.contract.topics import MAX_BYTES, BoxAddress, Channel, parse
 from agent.core import log
+from agent.core.errors import PolesideError
 from agent.uplink.link import Incoming
 
 _acks = msgspec.json.Decoder(Acks)
@@ -40,6 +41,8 @@ class Inbound:
             await self._dispatch(message)
         except msgspec.MsgspecError as error:
             _log.warning("message not understood", topic=message.topic, reason=str(error))
+        except PolesideError as error:  # a full disk, say; acks and orders are sent again
+            _log.warning("message not handled", topic=message.topic, reason=str(error))
 
     async def _dispatch(self, message: Incoming) -> None:
         if message.topic == self.address.center_state:

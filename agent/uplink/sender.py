@@ -22,6 +22,8 @@ from agent.uplink.link import Link, Outgoing
 WINDOW_RECORDS = 2_000
 _ROUND_MESSAGES = 20
 _RTO_FIRST_S, _RTO_MAX_S = 2.0, 60.0
+_IDLE_S = 1.0
+_PROBE_S = 60.0
 _ORDER = (StreamName.ALARM, StreamName.AUDIT, StreamName.EVENT, StreamName.TELEMETRY)
 
 
@@ -86,6 +88,7 @@ class Sender(Service):
         self._positions: dict[StreamName, _Position] = {}
         self._wake = asyncio.Event()
         self.center_online = True  # until the center says otherwise
+        self._probed_mono_s = clock.monotonic_s()
         self.resent_total = 0
         self.ack_ms: float | None = None
         outbox.on_news(self._wake.set)
@@ -96,19 +99,28 @@ class Sender(Service):
 
     async def run(self) -> None:
         while True:
-            connection = await self._link.connected()
+            self.progressed()
+            try:
+                async with asyncio.timeout(_IDLE_S):
+                    connection = await self._link.connected()
+            except TimeoutError:
+                continue
             self._rewind_all()
             await self._drain(connection)
 
     async def acknowledged(self, acks: Acks) -> None:
         """Take the center's word: what it has may go, what it misses is sent again."""
-        moved = await self._outbox.acknowledge(acks)
+        marks = await self._outbox.acknowledge(acks)
         now = self._clock.monotonic_s()
-        for stream, upto in moved.items():
-            self._advance(self._positions[stream], upto, now)
-        for stream, ack in acks.items():
-            if ack.nak is not None and stream in self._positions:
-                self._missed(self._positions[stream], ack.nak, now)
+        for stream, upto in marks.items():
+            position, nak = self._positions.get(stream), acks[stream].nak
+            if position is None:  # not started yet; it will read the watermarks then
+                continue
+            if upto > position.acked:
+                self._advance(position, upto, now)
+                self.center_online = True  # who acknowledges is there
+            if nak is not None:
+                self._missed(position, nak, now)
         self._wake.set()
 
     def center_is(self, online: bool) -> None:
@@ -123,7 +135,7 @@ class Sender(Service):
             self._wake.clear()
             self.progressed()
             self._go_back_when_due()
-            messages = await self._next_round() if self.center_online else []
+            messages = await self._next_round() if self._may_send() else []
             if messages:
                 await self._publish(messages)
             else:
@@ -138,12 +150,23 @@ class Sender(Service):
         except* LinkError:
             self._rewind_all()  # the link reconnects; what was not acknowledged is sent again
 
+    def _may_send(self) -> bool:
+        """Send while the center is there; else one round now and then, in case its word was lost.
+
+        Its presence comes with QoS 0: a box that trusted it blindly could wait for ever.
+        """
+        now = self._clock.monotonic_s()
+        if self.center_online or now - self._probed_mono_s >= _PROBE_S:
+            self._probed_mono_s = now
+            return True
+        return False
+
     async def _wait(self) -> None:
         """Wait for news, an ack or the next time-out; a second at most, for the watchdog."""
         now = self._clock.monotonic_s()
         due = [p.due_mono_s - now for p in self._positions.values() if p.due_mono_s is not None]
         try:
-            async with asyncio.timeout(max(0.0, min([1.0, *due]))):
+            async with asyncio.timeout(max(0.0, min([_IDLE_S, *due]))):
                 await self._wake.wait()
         except TimeoutError:
             return

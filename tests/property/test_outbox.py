@@ -101,7 +101,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(stream=st.sampled_from(StreamName))
     def an_ack_of_another_epoch_changes_nothing(self, stream):
+        before = self.store.counts(self.connection)
         assert not self.store.acknowledge(self.connection, {stream: Ack(upto=99, epoch="other")})
+        assert self.store.counts(self.connection) == before
 
     @rule()
     def restart(self):

@@ -113,7 +113,7 @@ class Center:
         rows = await self._db.run(
             partial(store.newest, type_prefix=_EVENT_TYPE, limit=limit, after=after)
         )
-        return [_stored_event(row) for row in rows]
+        return [event for row in rows if (event := _stored_event(row)) is not None]
 
     async def boxes(self) -> list[BoxView]:
         return await self._db.run(
@@ -163,7 +163,11 @@ class Center:
             known = self._link.status
 
 
-def _stored_event(row: store.StoredRecord) -> StoredEvent:
-    event = msgspec.json.decode(row.body, type=Event)
+def _stored_event(row: store.StoredRecord) -> StoredEvent | None:
+    """Return None for an event of a newer contract than this center's: stored, but not shown."""
+    try:
+        event = msgspec.json.decode(row.body, type=Event)
+    except msgspec.MsgspecError:
+        return None
     delay_s = (row.received_at - event.time).total_seconds()
     return StoredEvent(row.number, row.address, event, row.received_at, delay_s, row.redelivered)

@@ -103,11 +103,10 @@ class Ingest:
     async def _take(self, address: BoxAddress, channel: Channel, payload: bytes) -> None:
         now = self._clock.utc_now()
         if channel in _RECORDS:
-            parts = [
-                (head, body)
-                for head, body in split(payload)
-                if head.source in ("", address.source)  # nobody speaks for another box
-            ]
+            parts = split(payload)
+            if any(head.source not in ("", address.source) for head, _ in parts):
+                _log.warning("a box speaks for another one", box=address.box)
+                return
             acks = await self._db.run(partial(store.ingest, address=address, parts=parts, now=now))
             self._acker.stored(address, acks)
         elif channel is Channel.STATE:
