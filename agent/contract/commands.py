@@ -5,7 +5,7 @@ again is the same command: it is answered from the journal and never done twice.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -62,7 +62,7 @@ class PtzStop(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
     """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
 
-    patch: dict[str, object]
+    patch: dict[str, Any]
 
 
 Args = Ping | Snapshot | Clip | PtzMove | PtzStop | Config
@@ -123,7 +123,7 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     message: str = ""
     hint: str = ""
-    result: dict[str, object] | None = None
+    result: dict[str, Any] | None = None
     t: UtcTime | None = None
 
 
