@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from agent.buffer.index import Index, RunStart, SegmentEnd, from_micros, micros
 from agent.buffer.retention import Retention
-from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile, final_path, probe
+from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile, cut_torn_end, final_path, probe
 from agent.core import log
 from agent.core.clock import Clock, utc_at, wait_s
 from agent.core.errors import StorageError
@@ -27,6 +27,7 @@ from agent.messages.worker import RecordingStatus
 from agent.settings.model import BufferSettings
 
 DISK_RETRY_S = 5.0
+DISK_FULL, DISK_ERROR = "disk-full", "disk-error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Recorder:
         start_us = micros(self._run.now)
         self._finish_segment()
         if self._run.run_id is None:
-            self._run.run_id = self._index.begin_run(self._run.start)
+            self._run.run_id = self._index.begin_run(replace(self._run.start, at=self._run.now))
         path = self._new_path(self._run.run_id, from_micros(start_us))
         relative = path.relative_to(self._folder).as_posix()
         file = SegmentFile(path, self._template)
@@ -199,13 +200,16 @@ class Recorder:
     def _salvage(self, file: SegmentFile) -> None:
         """Keep what really got into a file that the disk refused to finish."""
         path = file.path
-        frames, duration_us = probe(path)
+        frames = duration_us = size_bytes = 0
         with contextlib.suppress(OSError):
+            cut_torn_end(path)
+            size_bytes = path.stat().st_size
+            frames, duration_us = probe(path)
             if frames:
                 path = path.rename(final_path(path))
             else:
                 path.unlink()
-        self._note(path, duration_us, frames, file.size_bytes)
+        self._note(path, duration_us, frames, size_bytes)
 
     def _note(self, path: Path, duration_us: int, frames: int, size_bytes: int) -> None:
         self._frames += frames
@@ -227,8 +231,7 @@ class Recorder:
         gap_from_us = self._segment_start_us + end.duration_us if end else micros(run.now)
         self._owed.append(_RunEnd(run.run_id, cause, end, gap_from_us))
         self._gaps += 1
-        # The same timeline may go on, but as a new run once the disk takes it again.
-        run.run_id, run.start = None, replace(run.start, at=run.now)
+        run.run_id = None  # the same timeline may go on, but as a new run
 
     def _settle(self) -> None:
         """Tell the index of every run that has ended. Raises `StorageError`."""
@@ -254,7 +257,8 @@ class Recorder:
             self._salvage(file)
         self._owe_run_end(cause)
         try:
-            self._retention.free_some()
+            if cause == DISK_FULL:  # nothing is deleted because of another fault
+                self._retention.free_some()
             self._settle()
         except (OSError, StorageError) as second:
             self._log.error("could not free space", detail=str(second))
@@ -281,7 +285,8 @@ class _Run:
 
 
 def _disk_code(error: OSError | StorageError) -> tuple[str, str]:
-    number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error):
-        return "storage.full", "disk-full"
-    return "storage.error", "disk-error"
+    if isinstance(error, OSError):
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    else:
+        is_full = "is full" in error.message  # SQLITE_FULL: "database or disk is full"
+    return ("storage.full", DISK_FULL) if is_full else ("storage.error", DISK_ERROR)

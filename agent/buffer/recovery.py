@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent.buffer.index import Index, SegmentEnd
-from agent.buffer.segment_file import OPEN_SUFFIX, final_path, probe, sync_folder
+from agent.buffer.segment_file import OPEN_SUFFIX, cut_torn_end, final_path, probe, sync_folder
 from agent.core import log
 
 KILLED, POWER_CUT = "agent-killed", "box-restarted"
@@ -22,7 +22,10 @@ def recover(folder: Path, index: Index, boot_id: str) -> str | None:
 
 def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:
     path = folder / relative
-    frames, duration_us = probe(path) if path.exists() else (0, 0)
+    frames = duration_us = 0
+    if path.exists():
+        cut_torn_end(path)
+        frames, duration_us = probe(path)
     final = final_path(path)
     if frames:
         path.rename(final)

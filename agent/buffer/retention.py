@@ -39,13 +39,8 @@ class Retention:
 
     def _prune_by_age(self) -> int:
         horizon_us = micros(self._clock.utc_now() - timedelta(days=self._settings.retention_days))
-        gone = 0
-        for segment_id, path, size, end_us in self._index.oldest_closed(_BATCH):
-            if end_us >= horizon_us:
-                break
-            self._delete(segment_id, path, size, "age")
-            gone += 1
-        return gone
+        oldest = self._index.oldest_closed(_BATCH)
+        return self._delete([segment for segment in oldest if segment[3] < horizon_us], "age")
 
     def _is_over_share(self) -> bool:
         limit = self._settings.max_bytes
@@ -56,12 +51,12 @@ class Retention:
         return facts.f_bavail * facts.f_frsize < self._settings.min_free_bytes
 
     def _delete_oldest(self, count: int, rule: str) -> int:
-        segments = self._index.oldest_closed(count)
-        for segment_id, path, size, _ in segments:
-            self._delete(segment_id, path, size, rule)
-        return len(segments)
+        return self._delete(self._index.oldest_closed(count), rule)
 
-    def _delete(self, segment_id: int, path: str, size_bytes: int, rule: str) -> None:
-        (self._folder / path).unlink(missing_ok=True)
-        self._index.forget_segment(segment_id, path, size_bytes, rule, self._clock.utc_now())
-        self._log.info("segment deleted", path=path, bytes=size_bytes, rule=rule)
+    def _delete(self, segments: list[tuple[int, str, int, int]], rule: str) -> int:
+        for _, path, _, _ in segments:  # all files first: on a full disk the rows need their room
+            (self._folder / path).unlink(missing_ok=True)
+        for segment_id, path, size_bytes, _ in segments:
+            self._index.forget_segment(segment_id, path, size_bytes, rule, self._clock.utc_now())
+            self._log.info("segment deleted", path=path, bytes=size_bytes, rule=rule)
+        return len(segments)

@@ -22,6 +22,8 @@ _MUX_OPTIONS = {
     "flush_packets": "1",
 }
 
+_BOX_HEADER_BYTES = 8
+
 OPEN_SUFFIX = ".open.mp4"
 
 
@@ -100,6 +102,26 @@ class SegmentFile:
         with contextlib.suppress(FFmpegError, OSError):  # the very fault that made us give up
             self._container.close()
         os.close(self._fd)
+
+
+def cut_torn_end(path: Path) -> None:
+    """Cut off what comes behind the last whole fragment: a player stumbles over half a frame.
+
+    Walks the file's top-level boxes (ISO/IEC 14496-12 section 4.2): ftyp moov (moof mdat)*.
+    """
+    whole_bytes = at = 0
+    size_bytes = path.stat().st_size
+    with path.open("r+b") as file:
+        while at + _BOX_HEADER_BYTES <= size_bytes:
+            file.seek(at)
+            header = file.read(_BOX_HEADER_BYTES)
+            length = int.from_bytes(header[:4], "big")
+            if length < _BOX_HEADER_BYTES or at + length > size_bytes:
+                break
+            at += length
+            if header[4:] == b"mdat":
+                whole_bytes = at
+        file.truncate(whole_bytes)
 
 
 def probe(path: Path) -> tuple[int, int]:
