@@ -1,0 +1,56 @@
+"""The bench runs from end to end on one camera and leaves no figure out."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="everything is measured against ffmpeg")
+def test_a_short_bench_measures_every_system_and_process(tmp_path):
+    json_file = tmp_path / "bench.json"
+    short = ["--cameras", "1", "--rounds", "1", "--seconds", "3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", *short, "--json", str(json_file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    report = json.loads(json_file.read_bytes())
+    systems = {row["system"]: row for row in report["systems"]}
+    expected = {
+        "poleside",
+        "poleside, detector off",
+        "ffmpeg -c copy",
+        "ffmpeg -c copy + decode sub",
+    }
+    assert expected <= systems.keys()
+    for name, row in systems.items():
+        assert name in done.stdout
+        assert min(row["cpu_s"], row["times_copy"], row["times_floor"], row["pss_mib"]) > 0
+
+    processes = {"supervisor", "camera worker", "detect", "core"}
+    assert {row["process"] for row in report["processes"]} == processes
+    assert {row["process"] for row in report["idle"]} == processes
+    for row in report["processes"] + report["idle"]:
+        assert row["pss_mib"] > 0
+        assert row["cpu_s_per_minute"] > 0
+    assert {row["what"] for row in report["start"]} == processes | {
+        "bare Python",
+        "poleside --help",
+    }
+    assert all(row["cpu_ms"] > 0 for row in report["start"])
+    assert report["writing"]["stream_bytes_per_s"] > 0
+    assert "written_bytes_per_s" in report["writing"]
+    assert report["writing"]["flushes"]
+    assert report["machine"]["cores"] > 0
