@@ -115,7 +115,8 @@ def _show(url: str, seconds: float | None, *, headless: bool) -> None:
     click.echo(
         "Ctrl-C ends the demo." if seconds is None else f"It ends by itself in {seconds:g} s."
     )
-    if not headless:
+    has_screen = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if not headless and has_screen:  # else a text browser would take the terminal
         with contextlib.suppress(webbrowser.Error):
             webbrowser.open(url)
 
