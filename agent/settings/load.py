@@ -37,6 +37,12 @@ def read_file(path: Path) -> dict[str, Any]:
             f"There is no settings file at {path}.",
             hint="Give the right path with --config, or --camera and --broker for a first try.",
         ) from error
+    except OSError as error:
+        raise SettingsError(
+            "settings.unreadable",
+            f"The settings file {path} can't be read: {error.strerror}.",
+            hint="Give the agent's user the right to read it; it must be a file.",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             "settings.syntax",
@@ -125,7 +131,9 @@ def refuse_undesirable(patch: dict[str, Any]) -> None:
 
 
 def _are_cameras(items: list[Any]) -> bool:
-    return bool(items) and all(isinstance(item, dict) and "camera_id" in item for item in items)
+    return bool(items) and all(
+        isinstance(item, dict) and isinstance(item.get("camera_id"), str) for item in items
+    )
 
 
 def _patch_cameras(target: list[Any], patch: list[Any]) -> list[Any]:

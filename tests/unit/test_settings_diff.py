@@ -1,0 +1,66 @@
+"""A changed setting restarts just what it touches, and no field is forgotten."""
+
+import msgspec
+import pytest
+
+from agent.settings.diff import LIVE_CAMERA_FIELDS, diff
+from agent.settings.model import CameraSettings, IntrusionRule, Settings
+
+GATE = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/main")
+YARD = CameraSettings(camera_id="yard", main_url="rtsp://10.0.0.2/main")
+BASE = Settings(cameras=(GATE, YARD))
+OTHER = {
+    bool: lambda value: not value,
+    float: lambda value: value + 1,
+    str: lambda value: value + "x",
+    tuple: lambda _: (IntrusionRule(rule_id="a", zone=((0, 0), (1, 0), (1, 1))),),
+}
+
+
+def change(field):
+    value = getattr(GATE, field)
+    new = msgspec.structs.replace(GATE, **{field: OTHER[type(value)](value)})
+    return diff(BASE, msgspec.structs.replace(BASE, cameras=(new, YARD)))
+
+
+def fields():
+    return [f.name for f in msgspec.structs.fields(CameraSettings) if f.name != "camera_id"]
+
+
+@pytest.mark.parametrize("field", fields())
+def test_every_field_of_a_camera_either_retunes_or_restarts_it_and_only_it(field):
+    found = change(field)
+    assert found.sections == {"cameras"}
+    assert (found.added, found.removed) == ((), ())
+    expected = ((), ("gate",)) if field in LIVE_CAMERA_FIELDS else (("gate",), ())
+    assert (found.restarted, found.retuned) == expected
+
+
+def test_a_rule_retunes_and_an_address_restarts():
+    assert change("rules").retuned == ("gate",)
+    assert change("main_url").restarted == ("gate",)
+
+
+def test_a_rule_and_an_address_at_once_restart():
+    new = msgspec.structs.replace(GATE, name="North", main_url="rtsp://10.0.0.9/main")
+    found = diff(BASE, msgspec.structs.replace(BASE, cameras=(new, YARD)))
+    assert (found.restarted, found.retuned) == (("gate",), ())
+
+
+def test_cameras_come_and_go_and_another_order_is_no_change_of_theirs():
+    roof = msgspec.structs.replace(GATE, camera_id="roof")
+    found = diff(BASE, msgspec.structs.replace(BASE, cameras=(YARD, roof)))
+    assert (found.added, found.removed) == (("roof",), ("gate",))
+    assert (found.restarted, found.retuned) == ((), ())
+
+
+def test_every_section_is_told_by_its_name_and_the_same_settings_are_no_change():
+    new = msgspec.structs.replace(
+        BASE, log_level="debug", buffer=msgspec.structs.replace(BASE.buffer, segment_s=5.0)
+    )
+    assert diff(BASE, new).sections == {"log_level", "buffer"}
+    assert diff(BASE, BASE).sections == frozenset()
+
+
+def test_live_fields_are_fields():
+    assert set(fields()) >= LIVE_CAMERA_FIELDS
