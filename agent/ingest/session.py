@@ -134,13 +134,14 @@ class IngestSession:
             container = open_stream(address.url, address.username, address.password, self._stall_s)
         except CameraError as error:
             return self._failed(error)
+        self._progressed()  # opening and the first packet may each take their full time
         try:
             stream, facts = video_of(container)
             cause = self._stream(container, stream, facts)
         except CameraError as error:
             return self._failed(error)
         except (FFmpegError, OSError) as error:
-            return self._failed(camera_error(error, address.url))
+            return self._failed(_broken_off(error, address.url))
         finally:
             container.close()
         if cause == "stopped":
@@ -279,7 +280,20 @@ class _RateMeter:
             self._since_mono_s, self._count = now_s, 0
 
 
-def _cause_of(error: Exception) -> str:
+def _broken_off(error: Exception, url: str) -> CameraError:
+    """Say why an open stream ended. What has sent video is a camera, whatever it sends now."""
     if isinstance(error, CameraError):
-        return error.code.removeprefix("camera.")
-    return camera_error(error, "").code.removeprefix("camera.")
+        return error
+    told = camera_error(error, url)
+    if told.code == "camera.not_a_camera":
+        return CameraError(
+            "camera.garbled",
+            "The camera sends what can't be read as video.",
+            hint="Restart the camera; check its encoder settings and its cable.",
+            retryable=True,
+        )
+    return told
+
+
+def _cause_of(error: Exception) -> str:
+    return _broken_off(error, "").code.removeprefix("camera.")

@@ -3,6 +3,7 @@
 Only the thread that opened a container may touch or close it: closing from another one segfaults.
 """
 
+import socket
 from dataclasses import dataclass
 from fractions import Fraction
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -29,6 +30,8 @@ from agent.core.errors import CameraError
 from agent.core.redact import redact_text
 
 OPEN_TIMEOUT_S = 10.0
+GREETING_TIMEOUT_S = 2.0
+RTSP_PORT = 554
 
 # Fast opening with parameter sets from the SDP; `nobuffer` would drop the first key frame.
 _RTSP_OPTIONS = {
@@ -67,7 +70,10 @@ def open_stream(url: str, username: str, password: str, stall_s: float) -> Input
             timeout=(OPEN_TIMEOUT_S, stall_s),
         )
     except (FFmpegError, OSError) as error:
-        raise camera_error(error, url) from None  # the cause's text may hold the password
+        told = camera_error(error, url)
+        if told.code == "camera.not_a_camera" and is_rtsp and _is_silent_or_rtsp(url):
+            told = camera_error(TimeoutError(), url)
+        raise told from None  # the cause's text may hold the password
 
 
 def video_of(container: InputContainer) -> tuple[VideoStream, StreamFacts]:
@@ -89,6 +95,23 @@ def video_of(container: InputContainer) -> tuple[VideoStream, StreamFacts]:
     assert stream.time_base is not None  # noqa: S101 - every demuxer sets it
     facts = StreamFacts(context.name, context.width, context.height, stream.time_base)
     return stream, facts
+
+
+def _is_silent_or_rtsp(url: str) -> bool:
+    """Return whether the peer says nothing, or does speak RTSP: then it may well be a camera.
+
+    libav calls it invalid data alike when nobody answers and when something else does.
+    """
+    parts = urlsplit(url)
+    hello = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+    try:
+        address = parts.hostname or "", parts.port or RTSP_PORT
+        with socket.create_connection(address, GREETING_TIMEOUT_S) as sock:
+            sock.sendall(hello)
+            answer = sock.recv(64)
+    except OSError:
+        return True
+    return not answer or answer.startswith(b"RTSP/")
 
 
 def with_login(url: str, username: str, password: str) -> str:
