@@ -5,7 +5,7 @@ reads through `agent.buffer.reading`.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +13,21 @@ from pathlib import Path
 from sqlite3 import Connection, DatabaseError
 
 from agent.buffer.schema import MIGRATIONS
-from agent.contract.events import TimeQuality
+from agent.buffer.timekeeper import Correction, RecordedTime
 from agent.core.errors import StorageError
-from agent.core.sqlite import open_writer
+from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time on the box's monotonic clock, and the UTC it stands for as far as is known."""
+
+    utc_us: int
+    mono_us: int
+    boot_id: str
+    quality: RecordedTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +38,7 @@ class RunStart:
     codec: str
     width_px: int
     height_px: int
-    at: datetime
-    mono_s: float
-    boot_id: str
-    time_quality: TimeQuality
+    at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,20 @@ def from_micros(value_us: int) -> datetime:
     return datetime.fromtimestamp(value_us / 1_000_000, UTC)
 
 
+Also = Callable[[Connection], None]
+
+
+def _nothing(_: Connection) -> None:
+    return None
+
+
 class Index:
     """Writes a camera's `index.db`; every method is one durable transaction."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, parts: Sequence[Part] = ()) -> None:
+        """`parts` are the tables of what else is kept with the recordings (evidence, ledger)."""
         self._db = open_writer(folder / INDEX_FILE, MIGRATIONS)
+        migrate_parts(self._db, parts)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -67,7 +83,8 @@ class Index:
             self._db.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
+        """Hold the connection for one durable transaction. Raises `StorageError`."""
         with self._lock:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -97,7 +114,7 @@ class Index:
 
     def begin_run(self, run: RunStart) -> int:
         """Note a new run and return its id."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO runs (stream, codec, width_px, height_px, started_utc_us,"
                 " started_mono_us, boot_id, time_quality) VALUES (?,?,?,?,?,?,?,?)",
@@ -106,35 +123,93 @@ class Index:
                     run.codec,
                     run.width_px,
                     run.height_px,
-                    micros(run.at),
-                    round(run.mono_s * 1e6),
-                    run.boot_id,
-                    run.time_quality,
+                    run.at.utc_us,
+                    run.at.mono_us,
+                    run.at.boot_id,
+                    run.at.quality,
                 ),
             )
             return int(cursor.lastrowid or 0)
 
-    def end_run(self, run_id: int, cause: str, end: SegmentEnd | None, gap_from_us: int) -> None:
+    def end_run(
+        self,
+        run_id: int,
+        cause: str,
+        end: SegmentEnd | None,
+        gap_from: Moment,
+        also: Also = _nothing,
+    ) -> None:
         """Close the run's last segment, note why it ended, and open the gap that now begins."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             if end is not None:
                 _close_segment(db, end)
+                also(db)
             db.execute("UPDATE runs SET ended_cause=? WHERE run_id=?", (cause, run_id))
-            _open_gap(db, gap_from_us, cause)
+            _open_gap(db, gap_from.utc_us, cause, gap_from.boot_id, gap_from.mono_us)
 
     def next_segment(
-        self, run_id: int, path: str, start_us: int, previous: SegmentEnd | None
+        self,
+        run_id: int,
+        path: str,
+        start: Moment,
+        previous: SegmentEnd | None,
+        also: Also = _nothing,
     ) -> int:
         """Close `previous` and open its successor in one transaction; also ends an open gap."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             if previous is not None:
                 _close_segment(db, previous)
-            db.execute("UPDATE gaps SET to_utc_us=? WHERE to_utc_us IS NULL", (start_us,))
-            cursor = db.execute(
-                "INSERT INTO segments (run_id, path, state, start_utc_us) VALUES (?,?,'open',?)",
-                (run_id, path, start_us),
+                also(db)
+            db.execute(
+                "UPDATE gaps SET to_utc_us=?, to_boot_id=?, to_mono_us=? WHERE to_utc_us IS NULL",
+                (start.utc_us, start.boot_id, start.mono_us),
             )
+            cursor = db.execute(
+                "INSERT INTO segments"
+                " (run_id, path, state, start_utc_us, start_mono_us, time_quality)"
+                " VALUES (?,?,'open',?,?,?)",
+                (run_id, path, start.utc_us, start.mono_us, start.quality),
+            )
+            if start.quality is not RecordedTime.UNPROVEN:
+                db.execute(
+                    "INSERT INTO clock_proofs VALUES (?,?) ON CONFLICT (boot_id)"
+                    " DO UPDATE SET offset_us=excluded.offset_us",
+                    (start.boot_id, start.utc_us - start.mono_us),
+                )
             return int(cursor.lastrowid or 0)
+
+    # Time
+
+    def proven_offset_s(self, boot_id: str) -> float | None:
+        """Return UTC minus monotonic as an earlier worker of this boot had proven it."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT offset_us FROM clock_proofs WHERE boot_id=?", (boot_id,)
+            ).fetchone()
+        return None if row is None else row["offset_us"] / 1e6
+
+    def correct(self, boot_id: str, correction: Correction, at: datetime) -> None:
+        """Re-date what was recorded in this boot before the time was proven, and say so."""
+        before_us = round(correction.before_mono_s * 1e6)
+        shift_us = round(correction.shift_s * 1e6)
+        with self.transaction() as db:
+            db.execute(
+                "UPDATE segments SET start_utc_us = start_utc_us + ?, time_quality = ?"
+                " WHERE start_mono_us < ? AND run_id IN"
+                " (SELECT run_id FROM runs WHERE boot_id = ?)",
+                (shift_us, RecordedTime.CORRECTED, before_us, boot_id),
+            )
+            for end in ("from", "to"):
+                db.execute(
+                    f"UPDATE gaps SET {end}_utc_us = {end}_utc_us + ?"  # noqa: S608
+                    f" WHERE {end}_boot_id = ? AND {end}_mono_us < ?",
+                    (shift_us, boot_id, before_us),
+                )
+            db.execute(
+                "INSERT INTO corrections (boot_id, before_mono_us, shift_us, made_utc_us)"
+                " VALUES (?,?,?,?)",
+                (boot_id, before_us, shift_us, micros(at)),
+            )
 
     def open_segments(self) -> list[tuple[int, int, str, int]]:
         """Return (segment_id, run_id, path, start_utc_us) of segments that were never closed."""
@@ -149,12 +224,12 @@ class Index:
 
     def recover_segment(self, end: SegmentEnd) -> None:
         """Note what a crash left of an open segment."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _close_segment(db, end)
 
     def recover_gap(self, boot_id: str, cause_same_boot: str, cause_other_boot: str) -> str | None:
         """Open the gap a crash left behind; return its cause, None when nothing is missing."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             run = db.execute(
                 "SELECT run_id, boot_id FROM runs WHERE ended_cause IS NULL"
                 " ORDER BY run_id DESC LIMIT 1"
@@ -164,10 +239,11 @@ class Index:
             cause = cause_same_boot if run["boot_id"] == boot_id else cause_other_boot
             db.execute("UPDATE runs SET ended_cause=? WHERE ended_cause IS NULL", (cause,))
             last = db.execute(
-                "SELECT max(start_utc_us + duration_us) FROM segments WHERE state='closed'"
-            ).fetchone()[0]
+                "SELECT start_utc_us + duration_us, start_mono_us + duration_us FROM segments"
+                " WHERE state='closed' ORDER BY 1 DESC LIMIT 1"
+            ).fetchone()
             if last is not None:
-                _open_gap(db, last, cause)
+                _open_gap(db, last[0], cause, run["boot_id"], last[1])
             return cause
 
     def totals(self) -> tuple[int, float, int, int]:
@@ -198,7 +274,7 @@ class Index:
         self, segment_id: int, path: str, size_bytes: int, rule: str, at: datetime
     ) -> None:
         """Delete a segment's row (its file is gone already) and note, once, by which rule."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             gone = db.execute("DELETE FROM segments WHERE segment_id=?", (segment_id,))
             if not gone.rowcount:  # the other thread was faster
                 return
@@ -210,7 +286,7 @@ class Index:
     # Hits: kept until the core has committed them
 
     def keep_hit(self, hit_id: str, at: datetime, mono_s: float, state: str, body: bytes) -> None:
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "INSERT OR IGNORE INTO hits (hit_id, made_utc_us, made_mono_us, state, body)"
                 " VALUES (?,?,?,?,?)",
@@ -219,7 +295,7 @@ class Index:
 
     def ack_hit(self, hit_id: str) -> None:
         """The core has it: drop the body, keep the row as the worker's own count."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("UPDATE hits SET acked=1, body=NULL WHERE hit_id=?", (hit_id,))
 
     def waiting_hits(self) -> list[bytes]:
@@ -250,6 +326,9 @@ def _close_segment(db: Connection, end: SegmentEnd) -> None:
     )
 
 
-def _open_gap(db: Connection, from_us: int, cause: str) -> None:
+def _open_gap(db: Connection, from_us: int, cause: str, boot_id: str, mono_us: int | None) -> None:
     if db.execute("SELECT 1 FROM gaps WHERE to_utc_us IS NULL").fetchone() is None:
-        db.execute("INSERT INTO gaps (from_utc_us, cause) VALUES (?,?)", (from_us, cause))
+        db.execute(
+            "INSERT INTO gaps (from_utc_us, cause, from_boot_id, from_mono_us) VALUES (?,?,?,?)",
+            (from_us, cause, boot_id, mono_us),
+        )

@@ -10,24 +10,31 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from sqlite3 import Connection
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.buffer.index import Index, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.index import Index, Moment, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.observer import RecordingObserver
 from agent.buffer.retention import Retention
 from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile, cut_torn_end, final_path, probe
+from agent.buffer.stream_clock import StreamClock
+from agent.buffer.timekeeper import Timekeeper
 from agent.core import log
-from agent.core.clock import Clock, utc_at, wait_s
+from agent.core.clock import Clock, wait_s
 from agent.core.errors import StorageError
 from agent.messages.worker import RecordingStatus
 from agent.settings.model import BufferSettings
 
 DISK_RETRY_S = 5.0
 DISK_FULL, DISK_ERROR = "disk-full", "disk-error"
+LOOK_AT_CLOCK_EVERY_S = 5.0
+LEAST_CORRECTION_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class _RunEnd:
     run_id: int
     cause: str
     segment: SegmentEnd | None
-    gap_from_us: int
+    gap_from: Moment
 
 
 class Recorder:
@@ -55,13 +62,17 @@ class Recorder:
         settings: BufferSettings,
         clock: Clock,
         boot_id: str,
+        observers: Sequence[RecordingObserver] = (),
     ) -> None:
         self._folder, self._index, self._retention = folder, index, retention
         self._settings, self._clock, self._boot_id = settings, clock, boot_id
         self._log = log.get("buffer.recorder")
         self._file: SegmentFile | None = None
         self._segment_id = 0
-        self._segment_start_us = 0
+        self._segment_start_mono_s = 0.0
+        self._observers = tuple(observers)
+        self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id))
+        self._look_due_s = 0.0
         self._unnoted: SegmentEnd | None = None  # finished, but the index does not know yet
         self._owed: list[_RunEnd] = []
         self._run: _Run | None = None
@@ -82,10 +93,7 @@ class Recorder:
                 codec=codec,
                 width_px=size_px[0],
                 height_px=size_px[1],
-                at=self._clock.utc_now(),
-                mono_s=self._clock.monotonic_s(),
-                boot_id=self._boot_id,
-                time_quality=self._clock.quality(),
+                at=self._moment(self._clock.monotonic_s()),
             )
         )
 
@@ -93,11 +101,15 @@ class Recorder:
         """Store one packet; a key frame after `segment_s` opens the next segment."""
         if self._run is None:
             return
-        self._run.place(packet, utc_at(self._clock, arrived_mono_s))
         try:
+            if packet.is_keyframe and self._run.is_astray:
+                self._begin_another_timeline(self._run)
+            self._run.place(packet, arrived_mono_s)
+            self._look_at_clock()
             if self._needs_new_segment(packet):
                 self._rotate()
             if self._file is not None:
+                self._tell_stored(packet, self._keeper.utc(self._run.now_mono_s))
                 self._file.mux(packet)
         except (OSError, StorageError) as error:
             self._refused(error)
@@ -160,28 +172,41 @@ class Recorder:
             return self._clock.monotonic_s() >= self._refused_until_mono_s
         return self._file.duration_us >= self._settings.segment_s * 1e6
 
+    def _begin_another_timeline(self, run: _Run) -> None:
+        """Media time and our clock have gone apart: what follows is another run."""
+        self._finish_segment()
+        self._owe_run_end("timeline-drift")
+        self._settle()
+        run.restart_timeline()
+
     def _rotate(self) -> None:
         assert self._run is not None  # noqa: S101 - its caller checked
         assert self._template is not None  # noqa: S101 - set with the run
         self._settle()
-        start_us = micros(self._run.now)
+        start = self._moment(self._run.now_mono_s)
         self._finish_segment()
         if self._run.run_id is None:
-            self._run.run_id = self._index.begin_run(replace(self._run.start, at=self._run.now))
-        path = self._new_path(self._run.run_id, from_micros(start_us))
+            run_start = replace(self._run.start, at=start)
+            self._run.run_id = self._index.begin_run(run_start)
+            for observer in self._observers:
+                observer.run_started(self._run.run_id, run_start)
+        path = self._new_path(self._run.run_id, from_micros(start.utc_us))
         relative = path.relative_to(self._folder).as_posix()
         file = SegmentFile(path, self._template)
         try:
             segment_id = self._index.next_segment(
-                self._run.run_id, relative, start_us, self._unnoted
+                self._run.run_id, relative, start, self._unnoted, self._also(self._unnoted)
             )
         except StorageError:
             file.abandon()
             path.unlink(missing_ok=True)
             raise
         with self._lock:
-            self._file, self._segment_id, self._segment_start_us = file, segment_id, start_us
+            self._file, self._segment_id = file, segment_id
+            self._segment_start_mono_s = self._run.now_mono_s
             self._unnoted = None
+        for observer in self._observers:
+            observer.segment_opened(segment_id, from_micros(start.utc_us))
         self._fault, self._refused_until_mono_s = None, 0.0
 
     def _finish_segment(self) -> None:
@@ -228,17 +253,55 @@ class Recorder:
         run, end, self._unnoted = self._run, self._unnoted, None
         if run is None or run.run_id is None:
             return
-        gap_from_us = self._segment_start_us + end.duration_us if end else micros(run.now)
-        self._owed.append(_RunEnd(run.run_id, cause, end, gap_from_us))
+        ended_mono_s = self._segment_start_mono_s + end.duration_us / 1e6 if end else run.now_mono_s
+        self._owed.append(_RunEnd(run.run_id, cause, end, self._moment(ended_mono_s)))
         self._gaps += 1
+        for observer in self._observers:
+            observer.run_ended(cause)
         run.run_id = None  # the same timeline may go on, but as a new run
 
     def _settle(self) -> None:
         """Tell the index of every run that has ended. Raises `StorageError`."""
         while self._owed:
             owed = self._owed[0]
-            self._index.end_run(owed.run_id, owed.cause, owed.segment, owed.gap_from_us)
+            self._index.end_run(
+                owed.run_id, owed.cause, owed.segment, owed.gap_from, self._also(owed.segment)
+            )
             del self._owed[0]
+
+    def _also(self, end: SegmentEnd | None) -> Callable[[Connection], None]:
+        """Return what goes into the same transaction as the end of a segment."""
+
+        def write(connection: Connection) -> None:
+            for observer in self._observers:
+                if end is not None:
+                    observer.segment_closing(connection, end)
+
+        return write
+
+    def _tell_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
+        for observer in self._observers:
+            observer.packet_stored(packet, at)
+
+    def _look_at_clock(self) -> None:
+        """Follow the wall clock; what was recorded before it was proven is re-dated."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._look_due_s:
+            return
+        self._look_due_s = now_s + LOOK_AT_CLOCK_EVERY_S
+        correction = self._keeper.look()
+        if correction is None or abs(correction.shift_s) < LEAST_CORRECTION_S:
+            return
+        self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
+        self._index.correct(self._boot_id, correction, self._keeper.utc(now_s))
+
+    def _moment(self, mono_s: float) -> Moment:
+        return Moment(
+            utc_us=micros(self._keeper.utc(mono_s)),
+            mono_us=round(mono_s * 1e6),
+            boot_id=self._boot_id,
+            quality=self._keeper.quality,
+        )
 
     def _new_path(self, run_id: int, at: datetime) -> Path:
         folder = self._folder / "video" / f"{at:%Y-%m-%d}" / f"{at:%H}"
@@ -265,23 +328,32 @@ class Recorder:
 
 
 class _Run:
-    """One run's mapping from media time to UTC: the first frame's arrival, then media time."""
+    """One unbroken timeline: its frames' places on the box's monotonic clock."""
 
     def __init__(self, start: RunStart) -> None:
         self.start = start
         self.run_id: int | None = None
-        self.now = start.at
+        self.now_mono_s = start.at.mono_us / 1e6
         self._first_dts: int | None = None
-        self._anchor = start.at
+        self._clock = StreamClock()
 
-    def place(self, packet: Packet[VideoStream], arrived_at: datetime) -> None:
-        """Set `now` to this packet's time."""
+    def place(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
+        """Set `now_mono_s` to when this packet's frame was taken."""
         assert packet.dts is not None  # noqa: S101 - the session drops packets without
         assert packet.time_base is not None  # noqa: S101 - set by the demuxer
         if self._first_dts is None:
-            self._first_dts, self._anchor = packet.dts, arrived_at
+            self._first_dts = packet.dts
         media_s = float((packet.dts - self._first_dts) * packet.time_base)
-        self.now = self._anchor + timedelta(seconds=media_s)
+        self.now_mono_s = self._clock.place(media_s, arrived_mono_s)
+
+    @property
+    def is_astray(self) -> bool:
+        """Whether the camera's time and ours have gone apart: another timeline must begin."""
+        return self._clock.is_lost
+
+    def restart_timeline(self) -> None:
+        """Begin another timeline with the next frame."""
+        self._first_dts, self._clock = None, StreamClock()
 
 
 def _disk_code(error: OSError | StorageError) -> tuple[str, str]:

@@ -47,4 +47,20 @@ MIGRATIONS = (
         rule TEXT NOT NULL
     )
     """,
+    """
+    ALTER TABLE segments ADD COLUMN start_mono_us INTEGER;
+    ALTER TABLE segments ADD COLUMN time_quality TEXT NOT NULL DEFAULT 'unproven';
+    ALTER TABLE gaps ADD COLUMN from_boot_id TEXT;
+    ALTER TABLE gaps ADD COLUMN from_mono_us INTEGER;
+    ALTER TABLE gaps ADD COLUMN to_boot_id TEXT;
+    ALTER TABLE gaps ADD COLUMN to_mono_us INTEGER;
+    CREATE TABLE clock_proofs (boot_id TEXT PRIMARY KEY, offset_us INTEGER NOT NULL);
+    CREATE TABLE corrections (
+        correction_id INTEGER PRIMARY KEY,
+        boot_id TEXT NOT NULL,
+        before_mono_us INTEGER NOT NULL,
+        shift_us INTEGER NOT NULL,
+        made_utc_us INTEGER NOT NULL
+    )
+    """,
 )

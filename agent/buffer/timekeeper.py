@@ -26,6 +26,7 @@ class RecordedTime(StrEnum):
     SYNCED = "synced"
     HOLDOVER = "holdover"  # it was synchronised in this boot, now the box's own clock carries on
     UNPROVEN = "unproven"
+    CORRECTED = "corrected"  # recorded unproven, re-dated when the time was proven
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,21 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.core.errors import StorageError
-from agent.core.sqlite import open_writer
+from agent.core.sqlite import Part, migrate_parts, open_writer
 
 T = TypeVar("T")
+
+__all__ = ["Database", "Part"]
 
 _GROUP_LIMIT = 200
 _FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _VERSIONS = "CREATE TABLE schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One module's tables: SQL scripts, each run once and in order; they only ever add."""
-
-    name: str
-    migrations: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -83,8 +77,7 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         connection = open_writer(self._path, [_VERSIONS])
-        for part in self._parts:
-            _migrate(connection, part)
+        migrate_parts(connection, self._parts)
         return connection
 
     def _write(self, connection: sqlite3.Connection) -> None:
@@ -156,17 +149,3 @@ def _storage_error(error: sqlite3.Error) -> StorageError:
             retryable=True,
         )
     return StorageError("storage.database", f"The database failed: {error}.", retryable=True)
-
-
-def _migrate(connection: sqlite3.Connection, part: Part) -> None:
-    row = connection.execute(
-        "SELECT version FROM schema_versions WHERE part = ?", (part.name,)
-    ).fetchone()
-    version: int = row[0] if row else 0
-    for number, script in enumerate(part.migrations[version:], start=version + 1):
-        if not part.name.isidentifier():
-            raise ValueError(f"`{part.name}` is no name for a part")
-        connection.executescript(
-            f"BEGIN; {script}; INSERT INTO schema_versions VALUES ('{part.name}', {number})"  # noqa: S608
-            f" ON CONFLICT (part) DO UPDATE SET version = {number}; COMMIT;"
-        )

@@ -6,11 +6,20 @@ camera worker's `index.db`; everybody else opens read-only.
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.errors import StorageError
 
 BUSY_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One module's tables: SQL scripts, each run once and in order; they only ever add."""
+
+    name: str
+    migrations: Sequence[str]
 
 
 def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
@@ -38,6 +47,18 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
+def migrate_parts(connection: sqlite3.Connection, parts: Sequence[Part]) -> None:
+    """Bring the tables of several modules that share one file up to date, each by its own count."""
+    if not parts:
+        return
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_versions"
+        " (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+    )
+    for part in parts:
+        _migrate_part(connection, part)
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open `path` read-only, while its writer goes on; `StorageError` when it is not there."""
     try:
@@ -52,6 +73,20 @@ def open_reader(path: Path) -> sqlite3.Connection:
         ) from error
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _migrate_part(connection: sqlite3.Connection, part: Part) -> None:
+    if not part.name.isidentifier():
+        raise ValueError(f"`{part.name}` is no name for a part")
+    row = connection.execute(
+        "SELECT version FROM schema_versions WHERE part = ?", (part.name,)
+    ).fetchone()
+    version: int = row[0] if row else 0
+    for number, script in enumerate(part.migrations[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN; {script}; INSERT INTO schema_versions VALUES ('{part.name}', {number})"  # noqa: S608
+            f" ON CONFLICT (part) DO UPDATE SET version = {number}; COMMIT;"
+        )
 
 
 def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
