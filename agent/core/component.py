@@ -15,6 +15,9 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import PolesideError
 
+# Before Python 3.13 a TaskGroup cancelled while a child fails forgets the cancellation.
+_CANCEL_AGAIN_S = 5.0
+
 
 class Component(Protocol):
     """One part of a process. `run` works until it is cancelled; an exception is a failure.
@@ -201,6 +204,6 @@ class Components:
 
     async def _stop_in_reverse(self) -> None:
         for care in reversed(self._cared):
-            if care.task is not None and not care.task.done():
+            while care.task is not None and not care.task.done():
                 care.task.cancel()
-                await asyncio.wait([care.task])
+                await asyncio.wait([care.task], timeout=_CANCEL_AGAIN_S)

@@ -143,12 +143,15 @@ class Sender(Service):
 
     async def _publish(self, messages: list[Outgoing]) -> None:
         """Publish a round at once, in order, and wait for all PUBACKs."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for message in messages:
-                    tasks.create_task(self._link.publish(message))
-        except* LinkError:
-            self._rewind_all()  # the link reconnects; what was not acknowledged is sent again
+        # Not a TaskGroup: cancelled while a child fails, it would forget the cancellation.
+        results = await asyncio.gather(
+            *(self._link.publish(message) for message in messages), return_exceptions=True
+        )
+        for error in results:
+            if isinstance(error, LinkError):
+                self._rewind_all()  # the link reconnects; what has no ack is sent again
+            elif error is not None:
+                raise error
 
     def _may_send(self) -> bool:
         """Send while the center is there; else one round now and then, in case its word was lost.

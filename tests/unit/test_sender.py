@@ -86,11 +86,11 @@ class Stage:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.sender.run())
             for step in steps:
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.06)
                 result = step()
                 if asyncio.iscoroutine(result):
                     await result
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.06)
             running.cancel()
 
     def passes(self, seconds):
@@ -166,3 +166,22 @@ async def test_an_ack_for_what_was_forgotten_meanwhile_still_counts(monkeypatch)
     stage.outbox.marks[E] = 2
     await stage.sender.acknowledged({E: Ack(upto=2, epoch="x")})
     assert stage.sender._positions[E].acked == 2
+
+
+async def test_a_connection_lost_at_the_moment_of_stopping_does_not_keep_it_alive(monkeypatch):
+    stage = Stage(monkeypatch, a=[b"1"])
+    begun, breaks = asyncio.Event(), asyncio.Event()
+
+    async def publish(message):
+        begun.set()
+        await breaks.wait()
+        raise LinkError("link.lost", "gone")
+
+    stage.link.publish = publish
+    await stage.sender.start()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(stage.sender.run())
+        await begun.wait()
+        breaks.set()
+        await asyncio.sleep(0)  # the child has failed, the group has not heard of it yet
+        running.cancel()
