@@ -25,6 +25,7 @@ WRITER = textwrap.dedent("""
         tape.recorder.run_started(stream, "h264", (160, 120))
         for packet in packets_of(container):
             tape.recorder.packet(packet, tape.clock.monotonic_s())
+            tape.clock.pass_s(0.1)
             sent += 1
             print(sent, flush=True)
             sys.stdin.readline()
