@@ -10,14 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.core.errors import StorageError
+
+_Dated: TypeAlias = "tuple[Packet[VideoStream], datetime]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +47,27 @@ class Clip:
 def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime, out: Path) -> Clip:
     """Write [since, until) to `out` (.mp4) without re-encoding.
 
-    Starts at the last key frame at or before `since`. Raises `StorageError` clip.nothing_recorded
-    when no frame of the range is on disk, clip.unreadable when no segment can be opened.
+    Starts at the key frame that the range's first frame needs. Holes stay as long as
+    they were. Raises `StorageError` clip.nothing_recorded when no frame of the range is on disk,
+    clip.unreadable when no segment can be opened, clip.camera_changed, clip.not_written.
     """
     writer = _ClipWriter(out)
-    scratch_frames: list[tuple[Packet[VideoStream], datetime]] = []
     try:
-        for source in sources:
-            for packet, at in _packets(source):
-                if at >= until:
-                    break
-                if at < since:
-                    if packet.is_keyframe:
-                        scratch_frames.clear()
-                    scratch_frames.append((packet, at))
-                    continue
-                for early, early_at in _from_key_frame(scratch_frames):
-                    writer.write(early, early_at)
-                scratch_frames.clear()
-                writer.write(packet, at)
-    finally:
-        writer.close()
-    if writer.first_at is None or writer.last_at is None:
+        try:
+            _copy(sources, since, until, writer)
+        finally:
+            writer.close()
+    except (FFmpegError, OSError) as error:
         out.unlink(missing_ok=True)
+        raise StorageError(
+            "clip.not_written",
+            f"The clip {out.name} can't be written: {error}.",
+            hint="Look whether the folder is there and has room.",
+        ) from error
+    except StorageError:
+        out.unlink(missing_ok=True)
+        raise
+    if writer.first_at is None or writer.last_at is None:
         raise StorageError(
             "clip.nothing_recorded",
             f"Nothing was recorded from {since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC.",
@@ -83,28 +84,60 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
     )
 
 
-def _from_key_frame(
-    frames: list[tuple[Packet[VideoStream], datetime]],
-) -> list[tuple[Packet[VideoStream], datetime]]:
-    return frames if frames and frames[0][0].is_keyframe else []
-
-
-def _packets(source: ClipSource) -> Iterator[tuple[Packet[VideoStream], datetime]]:
-    """Yield each packet with its UTC time; a torn end of an open segment just ends."""
-    try:
-        container = av.open(source.path)
-    except (FFmpegError, OSError):
-        return
-    with container:
-        stream = container.streams.video[0]
+def _copy(
+    sources: Sequence[ClipSource], since: datetime, until: datetime, writer: _ClipWriter
+) -> None:
+    unreadable = 0
+    for source in sources:
         try:
-            for packet in container.demux(stream):
-                if packet.dts is None or packet.size == 0 or packet.time_base is None:
-                    continue
-                media_s = float(packet.dts * packet.time_base)
-                yield packet, source.start_at + timedelta(seconds=media_s)
-        except FFmpegError:
+            container = av.open(source.path)
+        except (FFmpegError, OSError):  # deleted meanwhile, or open and without a whole fragment
+            unreadable += 1
+            continue
+        with container:  # its packets must not outlive it
+            _copy_one(_packets(container, source.start_at), since, until, writer)
+    if unreadable and unreadable == len(sources):
+        raise StorageError(
+            "clip.unreadable",
+            "The recorded files of this time can't be read.",
+            hint="They may just have been deleted; else check the disk.",
+        )
+
+
+def _copy_one(
+    packets: Iterator[_Dated], since: datetime, until: datetime, writer: _ClipWriter
+) -> None:
+    """Copy one segment's share of the range, from the key frame that its first frame needs."""
+    early: list[_Dated] = []
+    for packet, at in packets:
+        if at >= until:
             return
+        if at < since:
+            if packet.is_keyframe:
+                early.clear()
+            early.append((packet, at))
+            continue
+        if not packet.is_keyframe:
+            for lead, lead_at in early:
+                writer.write(lead, lead_at)
+        early.clear()
+        writer.write(packet, at)
+
+
+def _packets(container: InputContainer, start_at: datetime) -> Iterator[_Dated]:
+    """Yield each packet with its UTC time; a torn end of an open segment just ends."""
+    stream = next(iter(container.streams.video), None)
+    if stream is None:
+        return
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                return
+            if packet.dts is None or packet.size == 0 or packet.time_base is None:
+                continue
+            yield packet, start_at + timedelta(seconds=float(packet.dts * packet.time_base))
+    except FFmpegError:
+        return
 
 
 class _ClipWriter:
