@@ -139,6 +139,7 @@ class WorkerHub(Service):
         finally:
             if self._writers.get(camera_id) is writer:
                 del self._writers[camera_id]
+                self._statuses.pop(camera_id, None)  # what it said last is not so any more
             writer.close()
 
     async def _take(

@@ -21,6 +21,7 @@ from agent.settings.model import BrokerSettings
 
 CENTER = "center"
 _READY_S = 20.0
+_SERVER_PORTS = range(20_000, 32_768)
 _STOP_S = 5.0
 
 
@@ -42,10 +43,16 @@ def find_server() -> Path:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback that is free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of the loopback that is free just now.
+
+    Below the range the kernel takes for outgoing connections (ip_local_port_range, from 32768):
+    one of those could be given the port before its server has it.
+    """
+    while True:
+        port = secrets.choice(_SERVER_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class EmbeddedBroker:

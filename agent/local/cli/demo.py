@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.core.errors import PolesideError, SettingsError
+from agent.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from agent.simulators.demo.conductor import Conductor
@@ -97,17 +97,7 @@ async def _until_stopped(conductor: "Conductor") -> "Report":
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, conductor.stop.set)
-    try:
-        return await conductor.run()
-    except* PolesideError as group:
-        raise _first(group) from None
-
-
-def _first(group: BaseExceptionGroup) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    return await conductor.run()
 
 
 def _show(url: str, seconds: float | None, *, headless: bool) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -52,9 +53,18 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; an expected failure is one plain line and exit code 1."""
     try:
         return cli.main(args=arguments, prog_name="poleside")
-    except PolesideError as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
+    except* PolesideError as group:  # one alone, or those that tasks of a TaskGroup raised
+        for error in _each(group):
+            click.echo(str(error), err=True)
+    sys.exit(1)
+
+
+def _each(group: BaseExceptionGroup[PolesideError]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error
 
 
 if __name__ == "__main__":

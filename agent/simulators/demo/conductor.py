@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
+from msgspec import structs
 
 from agent.contract.topics import BoxAddress
 from agent.core.clock import Clock
@@ -108,6 +109,7 @@ class Conductor:
         self._cameras = cameras(footage)
         self._seen = _Seen()
         self._stage: dict[str, Stageable] = {}
+        self._keepers: list[asyncio.Task[None]] = []
         self._costs = Costs(self._box_dir)
         self.stop = asyncio.Event()
 
@@ -120,13 +122,12 @@ class Conductor:
         """Run the whole demo. Raises `PolesideError` when the stage can't be set."""
         started_at, began_s = self._clock.utc_now(), self._clock.monotonic_s()
         async with asyncio.TaskGroup() as tasks:
-            keepers = []
             try:
-                await self._set_stage()
-                keepers = [tasks.create_task(prop.keep()) for prop in self._stage.values()]
+                await self._set_stage(tasks)
                 await self._until_well()
                 self._on_ready(self.page_url)
                 began_s = self._clock.monotonic_s()
+                self._costs.begin()
                 await self._play(tasks, began_s)
                 await self._drain()
                 self._costs.measure(
@@ -136,23 +137,23 @@ class Conductor:
                     is_complete=self._restarts_of("supervisor") == 0,
                 )
             finally:
-                for keeper in keepers:
+                for keeper in self._keepers:
                     keeper.cancel()
                 await self._clear_stage()
         return self._report(started_at, self._clock.monotonic_s() - began_s)
 
     # The stage
 
-    async def _set_stage(self) -> None:
+    async def _set_stage(self, tasks: asyncio.TaskGroup) -> None:
         broker = EmbeddedBroker(
             self._options.data_dir / "broker", [BoxAddress(SITE, BOX)], self._clock
         )
-        await self._add("broker", BrokerProp(broker, self._clock))
+        await self._add(tasks, "broker", BrokerProp(broker, self._clock))
         for camera in self._cameras:
-            await self._add(camera.camera_id, self._camera_prop(camera))
+            await self._add(tasks, camera.camera_id, self._camera_prop(camera))
         for camera in self._cameras:
             await self._until_listening(camera.camera_id, camera.config.rtsp_port)
-        await self._add("center", self._center_prop(broker))
+        await self._add(tasks, "center", self._center_prop(broker))
         await self._until_listening("center", self._center_port)
         settings_file = self._options.data_dir / "box.toml"
         write_box_settings(
@@ -164,15 +165,17 @@ class Conductor:
             self._box_port,
         )
         await self._add(
+            tasks,
             "supervisor",
             self._prop(
                 "supervisor", "-m", "agent.local.cli.main", "run", "--config", str(settings_file)
             ),
         )
 
-    async def _add(self, name: str, prop: Stageable) -> None:
+    async def _add(self, tasks: asyncio.TaskGroup, name: str, prop: Stageable) -> None:
         self._stage[name] = prop
         await prop.start()
+        self._keepers.append(tasks.create_task(prop.keep()))
 
     def _prop(self, name: str, *arguments: str, **environment: str) -> Prop:
         return Prop(name, (sys.executable, *arguments), self._logs, self._clock, environment)
@@ -205,7 +208,7 @@ class Conductor:
 
     async def _until_well(self) -> None:
         until_s = self._clock.monotonic_s() + READY_S
-        while not is_all_well(await self._look(), len(self._cameras)):
+        while not is_all_well(await self._look(), len(self._cameras)) and not self.stop.is_set():
             if self._clock.monotonic_s() > until_s:
                 raise self._not_ready("supervisor")
             await self._clock.sleep_s(POLL_S)
@@ -295,20 +298,21 @@ class Conductor:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
         took_s = await self._until_recovered(plug, pid)
+        if took_s is None:
+            self._say(f"Not all was well again after {plug.what} was pulled.")
+            return
         self._say(f"All is well again {took_s:.1f} s after {plug.what} was pulled.")
-        self._seen.pulled[index] = Pulled(
-            what=plug.what, at_s=plug.at_s, off_s=plug.off_s, pid=pid, recovered_s=round(took_s, 2)
-        )
+        self._seen.pulled[index] = structs.replace(pulled, recovered_s=round(took_s, 2))
 
-    async def _until_recovered(self, plug: Plug, old_pid: int | None) -> float:
+    async def _until_recovered(self, plug: Plug, old_pid: int | None) -> float | None:
         pulled_s = self._clock.monotonic_s()
         while self._clock.monotonic_s() - pulled_s < RECOVERY_LIMIT_S + plug.off_s:
             await self._clock.sleep_s(POLL_S)
             pid = self._pid_of(plug.what)
             is_new = pid is not None and pid != old_pid
             if is_new and is_all_well(await self._look(), len(self._cameras)):
-                break
-        return self._clock.monotonic_s() - pulled_s
+                return self._clock.monotonic_s() - pulled_s
+        return None
 
     def _restarts_of(self, name: str) -> int:
         return max(0, self._stage[name].starts - 1)

@@ -18,25 +18,21 @@ class Costs:
         self._run = box_dir / "run"
         self.pss_mib: dict[str, float | None] = {}
         self.cpu_s_per_camera_minute: float | None = None
+        self._began_cpu_s = 0.0
 
     def agent_pids(self) -> dict[str, int]:
         """Return the pid of each of the agent's processes that runs."""
         return {row.name: row.pid for row in self._rows() if row.pid is not None}
 
+    def begin(self) -> None:
+        """Count CPU from here: what starting up cost is not the cost of a minute."""
+        self._began_cpu_s = sum(_cpu_s(row) for row in self._rows())
+
     def measure(self, cameras: int, seconds: float, *, is_complete: bool) -> None:
         """Take PSS and CPU now, while everything still runs."""
-        cpu_s = 0.0
-        for row in self._rows():
-            cpu_s += row.past_cpu_s
-            if row.pid is None:
-                continue
-            self.pss_mib[row.name] = None
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(row.pid)
-                times = process.cpu_times()
-                cpu_s += times.user + times.system
-                pss_bytes = process.memory_full_info().pss
-                self.pss_mib[row.name] = round(pss_bytes / 1024**2, 1)
+        rows = self._rows()
+        cpu_s = sum(_cpu_s(row) for row in rows) - self._began_cpu_s
+        self.pss_mib = {row.name: _pss_mib(row.pid) for row in rows if row.pid is not None}
         if is_complete and seconds > 0 and cameras:
             self.cpu_s_per_camera_minute = round(cpu_s / cameras / (seconds / 60), 3)
 
@@ -53,3 +49,19 @@ class Costs:
             return msgspec.json.decode(content, type=list[ProcessReport])
         except (OSError, msgspec.MsgspecError):
             return []
+
+
+def _cpu_s(row: ProcessReport) -> float:
+    """Return CPU seconds of a process, with all that died before it in its place."""
+    if row.pid is not None:
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(row.pid).cpu_times()
+            return row.past_cpu_s + float(times.user + times.system)
+    return row.past_cpu_s
+
+
+def _pss_mib(pid: int) -> float | None:
+    with contextlib.suppress(psutil.Error):
+        pss_bytes: int = psutil.Process(pid).memory_full_info().pss
+        return round(pss_bytes / 1024**2, 1)
+    return None

@@ -10,14 +10,21 @@ import msgspec
 from agent.settings.model import BrokerSettings
 from agent.simulators.broker import free_port
 from agent.simulators.camera.simulated_camera import SimulatedCameraConfig
-from agent.simulators.footage import Footage
+from agent.simulators.drawn_scene import ROAD_ZONE
+from agent.simulators.footage import Footage, Origin
 
 SITE, BOX = "demo", "bx-demo"
 CAMERA_USER = "poleside"
 
-# Where people walk in and out in the recording: fractions of the frame, foot points decide.
-_CROSSING = [[0.65, 0.48], [0.82, 0.48], [0.84, 0.82], [0.63, 0.82]]
-_PATH = [[0.48, 0.48], [0.76, 0.48], [0.78, 0.82], [0.46, 0.82]]
+Zone = tuple[tuple[float, float], ...]
+
+# Where people walk in and out: fractions of the frame, foot points decide.
+_CROSSING: Zone = ((0.65, 0.48), (0.82, 0.48), (0.84, 0.82), (0.63, 0.82))
+_PATH: Zone = ((0.48, 0.48), (0.76, 0.48), (0.78, 0.82), (0.46, 0.82))
+_ZONES: dict[Origin, tuple[Zone, Zone]] = {
+    "debian": (_CROSSING, _PATH),
+    "drawn": (ROAD_ZONE, ROAD_ZONE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +34,15 @@ class DemoCamera:
     camera_id: str
     name: str
     rule_id: str
-    zone: list[list[float]]
+    zone: Zone
     config: SimulatedCameraConfig
 
 
 def cameras(footage: Footage) -> list[DemoCamera]:
     """Return the demo's two cameras: a fixed one and one with PTZ, each with its own password."""
-    fixed = ("cam-1", "Crossing", "crossing", _CROSSING, footage.fixed, False)
-    moving = ("cam-2", "Path (PTZ)", "path", _PATH, footage.ptz, True)
+    crossing, path = _ZONES[footage.origin]
+    fixed = ("cam-1", "Crossing", "crossing", crossing, footage.fixed, False)
+    moving = ("cam-2", "Path (PTZ)", "path", path, footage.ptz, True)
     return [
         DemoCamera(
             camera_id=camera_id,
