@@ -77,6 +77,7 @@ def test_a_step_of_the_wall_clock_moves_nothing_inside_a_run(tape, clip):
         for number, packet in enumerate(packets_of(container)):
             if number == 30:
                 tape.clock._at = tape.clock._at.replace(year=2031)
+            tape.clock.pass_s(float(packet.duration * packet.time_base))
             tape.recorder.packet(packet, tape.clock.monotonic_s())
         tape.recorder.run_ended("lost")
     for before, after in pairwise(tape.segments()):
