@@ -16,14 +16,16 @@ BOOT = "boot-1"
 class Tape:
     """One camera's folder with its index, retention and recorder."""
 
-    def __init__(self, folder: Path, clock=None, *, boot: str = BOOT, **settings):
+    def __init__(
+        self, folder: Path, clock=None, *, boot: str = BOOT, parts=(), observers=(), **settings
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.clock = folder, clock or FakeClock()
         self.settings = BufferSettings(**{"segment_s": 2.0, "min_free_bytes": 0} | settings)
-        self.index = Index(folder)
+        self.index = Index(folder, parts)
         self.retention = Retention(folder, self.index, self.settings, self.clock)
         self.recorder = Recorder(
-            folder, self.index, self.retention, self.settings, self.clock, boot
+            folder, self.index, self.retention, self.settings, self.clock, boot, observers
         )
 
     def rows(self, table: str) -> list[dict]:

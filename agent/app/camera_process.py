@@ -21,6 +21,7 @@ from agent.app.child import SupervisorLink, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
+from agent.buffer import ledger
 from agent.buffer.index import Index
 from agent.buffer.reading import camera_folder
 from agent.buffer.recorder import Recorder
@@ -83,12 +84,15 @@ class CameraWorker:
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
-        self._index = Index(folder)
+        self._index = Index(folder, [ledger.PART])
+        observers = (ledger.Ledger(),)
         this_boot = boot_id()
-        if cause := recover(folder, self._index, this_boot):
+        if cause := recover(folder, self._index, this_boot, observers):
             self._log.warning("the last run did not end cleanly", cause=cause)
         retention = Retention(folder, self._index, settings.buffer, clock)
-        self._recorder = Recorder(folder, self._index, retention, settings.buffer, clock, this_boot)
+        self._recorder = Recorder(
+            folder, self._index, retention, settings.buffer, clock, this_boot, observers
+        )
         self._eyes = Eyes(
             camera,
             DetectClient(run_dir(settings) / DETECT_SOCKET, clock, camera_id=camera.camera_id),

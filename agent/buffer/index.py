@@ -222,10 +222,11 @@ class Index:
                 )
             ]
 
-    def recover_segment(self, end: SegmentEnd) -> None:
+    def recover_segment(self, end: SegmentEnd, also: Also = _nothing) -> None:
         """Note what a crash left of an open segment."""
         with self.transaction() as db:
             _close_segment(db, end)
+            also(db)
 
     def recover_gap(self, boot_id: str, cause_same_boot: str, cause_other_boot: str) -> str | None:
         """Open the gap a crash left behind; return its cause, None when nothing is missing."""

@@ -7,6 +7,7 @@ closes the segment, so a segment and what is known of it are committed together 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Protocol
 
@@ -34,3 +35,9 @@ class RecordingObserver(Protocol):
         ...
 
     def run_ended(self, cause: str) -> None: ...
+
+    def segment_recovered(
+        self, connection: Connection, path: Path, start_at: datetime, end: SegmentEnd
+    ) -> None:
+        """A crash left this segment open; what the file holds is noted now, in one transaction."""
+        ...

@@ -1,20 +1,35 @@
 """After a crash or power cut: what the open segments really hold, and the gap that was left."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from sqlite3 import Connection
 
-from agent.buffer.index import Index, SegmentEnd
+from agent.buffer.index import Index, SegmentEnd, from_micros
+from agent.buffer.observer import RecordingObserver
 from agent.buffer.segment_file import OPEN_SUFFIX, cut_torn_end, final_path, probe, sync_folder
 from agent.core import log
 
 KILLED, POWER_CUT = "agent-killed", "box-restarted"
 
 
-def recover(folder: Path, index: Index, boot_id: str) -> str | None:
+def recover(
+    folder: Path, index: Index, boot_id: str, observers: Sequence[RecordingObserver] = ()
+) -> str | None:
     """Close every segment a crash left open and note the gap; return its cause, if there is one."""
     the_log = log.get("buffer.recovery")
-    for segment_id, _, relative, _ in index.open_segments():
+    for segment_id, _, relative, start_us in index.open_segments():
         end = _salvage(folder, segment_id, relative)
-        index.recover_segment(end)
+        start_at = from_micros(start_us)
+
+        def tell(
+            connection: Connection, end: SegmentEnd = end, start_at: datetime = start_at
+        ) -> None:
+            for observer in observers:
+                if end.frames:
+                    observer.segment_recovered(connection, folder / end.path, start_at, end)
+
+        index.recover_segment(end, tell)
         the_log.warning("segment recovered", path=end.path, frames=end.frames)
     _remove_strays(folder, the_log)
     return index.recover_gap(boot_id, KILLED, POWER_CUT)

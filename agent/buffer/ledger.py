@@ -1,0 +1,194 @@
+"""The coverage ledger: for every camera-minute, how many frames were due and how many are stored.
+
+The recorder's observer counts what it stores, minute by minute, in the same transaction that closes
+a segment; `account` lays the gaps with their causes beside it. A minute without frames and without
+a gap is told as `unexplained`: the ledger never invents a reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TYPE_CHECKING
+
+from agent.buffer import reading
+from agent.buffer.index import INDEX_FILE, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.reading import StoredGap
+from agent.core.sqlite import Part, open_reader
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+MINUTE = timedelta(minutes=1)
+_MINUTE_US = 60_000_000
+_RATE_FRAMES = 200  # frame intervals the camera's own rate is measured over
+UNEXPLAINED = "unexplained"
+
+PART = Part(
+    "ledger",
+    [
+        """
+CREATE TABLE minutes (minute INTEGER PRIMARY KEY, stored INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE rates (
+    since_utc_us INTEGER PRIMARY KEY, milli_fps INTEGER NOT NULL) WITHOUT ROWID;
+"""
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One camera-minute. `expected` is None while the camera's frame rate is not known."""
+
+    at: datetime
+    stored: int
+    expected: int | None
+    causes: tuple[str, ...]
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether at least 95 % of the frames that were due are stored."""
+        return self.expected is not None and self.stored >= 0.95 * self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A span of camera-minutes, summed up. `missing_s` by cause."""
+
+    since: datetime
+    until: datetime
+    minutes: int
+    covered: int
+    frames_stored: int
+    frames_expected: int | None
+    missing_s: dict[str, float]
+
+
+class Ledger:
+    """The observer that counts. Rates are noted when they change by more than a twentieth."""
+
+    def __init__(self) -> None:
+        self._stored: Counter[int] = Counter()
+        self._intervals: Counter[int] = Counter()
+        self._last_dts: int | None = None
+        self._milli_fps = 0
+        self._rate_since_us: int | None = None
+        self._new_rate: int | None = None
+
+    def run_started(self, _run_id: int, _start: RunStart) -> None:
+        self._last_dts = None
+        self._intervals.clear()
+
+    def segment_opened(self, _segment_id: int, start_at: datetime) -> None:
+        if self._rate_since_us is None:
+            self._rate_since_us = micros(start_at)
+
+    def packet_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
+        self._stored[micros(at) // _MINUTE_US] += 1
+        if packet.dts is None or packet.time_base is None:
+            return
+        if self._last_dts is not None and packet.dts > self._last_dts:
+            self._intervals[packet.dts - self._last_dts] += 1
+            if self._intervals.total() >= _RATE_FRAMES:
+                self._measure(float(packet.time_base))
+        self._last_dts = packet.dts
+
+    def segment_closing(self, connection: Connection, _end: SegmentEnd) -> None:
+        counted = self._stored
+        _add(connection, counted)
+        if self._new_rate is not None and self._rate_since_us is not None:
+            connection.execute(
+                "INSERT OR REPLACE INTO rates VALUES (?, ?)", (self._rate_since_us, self._new_rate)
+            )
+        self._stored.clear()
+        self._new_rate = None
+
+    def run_ended(self, _cause: str) -> None:
+        self._last_dts = None
+
+    def segment_recovered(
+        self, connection: Connection, _path: Path, start_at: datetime, end: SegmentEnd
+    ) -> None:
+        """Spread the frames of a recovered file evenly over the time it covers."""
+        counted: Counter[int] = Counter()
+        for number in range(end.frames):
+            frame_us = micros(start_at) + number * end.duration_us // end.frames
+            counted[frame_us // _MINUTE_US] += 1
+        _add(connection, counted)
+
+    def _measure(self, time_base_s: float) -> None:
+        """The most common interval is the camera's own rate; lost frames only make others."""
+        ticks, _ = self._intervals.most_common(1)[0]
+        milli_fps = round(1000 / (ticks * time_base_s))
+        if abs(milli_fps - self._milli_fps) * 20 > self._milli_fps:
+            self._milli_fps = self._new_rate = milli_fps
+        self._intervals.clear()
+
+
+def account(folder: Path, since: datetime, until: datetime) -> Iterator[Minute]:
+    """Yield every camera-minute that lies wholly in [since, until), oldest first."""
+    first = -(-micros(since) // _MINUTE_US)
+    last = micros(until) // _MINUTE_US
+    with closing(open_reader(folder / INDEX_FILE)) as db:
+        stored = dict(
+            db.execute(
+                "SELECT minute, stored FROM minutes WHERE minute >= ? AND minute < ?", (first, last)
+            ).fetchall()
+        )
+        rates = db.execute("SELECT * FROM rates ORDER BY since_utc_us").fetchall()
+    gaps = reading.gaps(folder, since, until)
+    for minute in range(first, last):
+        at = from_micros(minute * _MINUTE_US)
+        expected = _expected(rates, minute)
+        count = stored.get(minute, 0)
+        causes = tuple(dict.fromkeys(gap.cause for gap in gaps if _touches(gap, at)))
+        row = Minute(at, count, expected, causes)
+        yield row if row.is_covered or causes else Minute(at, count, expected, (UNEXPLAINED,))
+
+
+def sum_up(folder: Path, since: datetime, until: datetime) -> Coverage:
+    """Return the coverage of [since, until): the figures of the daily summary."""
+    rows = list(account(folder, since, until))
+    known = [row.expected for row in rows if row.expected is not None]
+    missing_s: dict[str, float] = {}
+    for gap in reading.gaps(folder, since, until):
+        length = min(gap.until or until, until) - max(gap.since, since)
+        missing_s[gap.cause] = missing_s.get(gap.cause, 0.0) + length.total_seconds()
+    unexplained = sum(1 for row in rows if row.causes == (UNEXPLAINED,))
+    if unexplained:
+        missing_s[UNEXPLAINED] = unexplained * MINUTE.total_seconds()
+    return Coverage(
+        since=since,
+        until=until,
+        minutes=len(rows),
+        covered=sum(row.is_covered for row in rows),
+        frames_stored=sum(row.stored for row in rows),
+        frames_expected=sum(known) if len(known) == len(rows) else None,
+        missing_s={cause: round(seconds, 1) for cause, seconds in missing_s.items()},
+    )
+
+
+def _add(connection: Connection, counted: Counter[int]) -> None:
+    connection.executemany(
+        "INSERT INTO minutes VALUES (?, ?) ON CONFLICT (minute)"
+        " DO UPDATE SET stored = stored + excluded.stored",
+        counted.items(),
+    )
+
+
+def _expected(rates: list[tuple[int, int]], minute: int) -> int | None:
+    """The rate in force at a minute; before the first one was measured, that first one."""
+    if not rates:
+        return None
+    known = [milli for since_us, milli in rates if since_us <= (minute + 1) * _MINUTE_US]
+    return round((known[-1] if known else rates[0][1]) * 60 / 1000)
+
+
+def _touches(gap: StoredGap, at: datetime) -> bool:
+    return gap.since < at + MINUTE and (gap.until is None or gap.until > at)
