@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from agent.contract.events import TimeQuality
 
+_PATIENCE_TURNS = 1000  # of a millisecond
+
 
 class FakeClock:
     """Stands still until `advance`; its wall time may be stepped without touching durations."""
@@ -36,19 +38,24 @@ class FakeClock:
         self._at += timedelta(seconds=seconds)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass; tasks that sleep wake at their times and run until they wait again."""
+        """Let time pass; tasks that sleep wake at their times and run until they sleep again."""
         end_s = self.mono_s + seconds
-        await _settle()
+        await self.rests(min(1, self._count()))
         while self._sleepers and self._sleepers[0][0] <= end_s:
+            sleeping = self._count()
             due_s, _, future = heapq.heappop(self._sleepers)
             self.pass_s(max(0.0, due_s - self.mono_s))
             if not future.done():
                 future.set_result(None)
-            await _settle()
+                await self.rests(sleeping)
         self.pass_s(end_s - self.mono_s)
 
+    async def rests(self, sleepers: int = 1) -> None:
+        """Wait until so many tasks sleep: what they did before is done. A task may also end."""
+        for _ in range(_PATIENCE_TURNS):
+            await asyncio.sleep(0.001)
+            if self._count() >= sleepers:
+                return
 
-async def _settle() -> None:
-    """Give every ready task its turn, and the database's thread a moment to answer."""
-    for _ in range(3):
-        await asyncio.sleep(0.002)
+    def _count(self) -> int:
+        return sum(1 for _, _, future in self._sleepers if not future.done())

@@ -4,6 +4,8 @@ A rule that stays true is one incident, whatever the tracker, the worker or the 
 a worker that comes back and sees the same again only updates it.
 """
 
+import sqlite3
+
 from agent.contract.events import (
     CapCertainty,
     CapSeverity,
@@ -70,21 +72,26 @@ class Assembler(Service):
             self.progressed()
             for camera_id, watch in list(self._watch.items()):
                 await self._check(camera_id, watch)
-            await self._db.run(lambda c: self._incidents.end_forgotten(c, CONFIRM_S, "rule/"))
+            known = frozenset(self._watch)
+            await self._db.run(lambda c: self._sweep(c, known))  # noqa: B023 - awaited at once
             await self._clock.sleep_s(SWEEP_S)
+
+    def _sweep(self, connection: sqlite3.Connection, known: frozenset[str]) -> None:
+        self._incidents.end_forgotten(connection, CONFIRM_S, "rule/")
+        self._incidents.end_unknown(connection, "camera/", known)
 
     async def _check(self, camera_id: str, watch: "_CameraWatch") -> None:
         now_s = self._clock.monotonic_s()
         lost = watch.lost(now_s)
-        if lost is None:
-            if watch.is_told is not False:
-                watch.is_told = False
-                what = self._camera_happening(camera_id, "", "", reason="camera-back")
-                await self._db.run(lambda c: self._incidents.end(c, what))
-        elif watch.is_told != lost:
-            watch.is_told = lost
-            what = self._camera_happening(camera_id, *lost)
-            await self._db.run(lambda c: self._incidents.begin(c, what))
+        if lost is not None:
+            if watch.is_told != lost:
+                what = self._camera_happening(camera_id, *lost)
+                await self._db.run(lambda c: self._incidents.begin(c, what))
+                watch.is_told = lost
+        elif watch.is_online and watch.is_told is not False:
+            what = self._camera_happening(camera_id, "", "", reason="camera-back")
+            await self._db.run(lambda c: self._incidents.end(c, what))
+            watch.is_told = False
 
     def _happening(self, hit: RuleHit) -> Happening:
         kind = EventKind(hit.kind)
@@ -142,6 +149,11 @@ class _CameraWatch:
         self._away_since_s: float | None = now_s
         self._code, self._detail = "camera.unknown", "The camera has not been seen yet."
         self.is_told: tuple[str, str] | bool | None = None
+
+    @property
+    def is_online(self) -> bool:
+        """Whether its stream was there at the worker's last word."""
+        return self._away_since_s is None
 
     def saw(self, status: CameraStatus, now_s: float) -> None:
         self._heard_s = now_s

@@ -6,7 +6,7 @@ crash leaves both or neither. Runs in the core process.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -36,6 +36,7 @@ from agent.core.ids import new_ulid
 
 KEEP_INCIDENTS = 2_000  # ended ones, for the box's own page
 LATE_S = 60.0  # told so long after it happened, an event is marked historical
+ANOTHER_BOOT_S = 1.0  # a monotonic time so far ahead of now is of an earlier boot
 
 PART = Part(
     "events",
@@ -137,7 +138,7 @@ class Incidents:
         else:
             connection.execute(
                 "UPDATE incidents SET last_mono_s = ?, boot = ? WHERE event_id = ?",
-                (what.mono_s, self._origin.boot, row["event_id"]),
+                (self._confirmed_s(row, what), self._origin.boot, row["event_id"]),
             )
 
     def end(self, connection: sqlite3.Connection, what: Happening) -> None:
@@ -158,6 +159,33 @@ class Incidents:
             reason = "box-restarted" if row["boot"] != self._origin.boot else "not-confirmed"
             self._close(connection, row, now, now_s, reason, self._clock.quality())
         return len(rows)
+
+    def end_unknown(
+        self, connection: sqlite3.Connection, prefix: str, known: Collection[str]
+    ) -> None:
+        """End incidents whose subject is not among `known` any more."""
+        rows = connection.execute(
+            "SELECT * FROM incidents WHERE ended_utc_us IS NULL AND key LIKE ? || '%'", (prefix,)
+        ).fetchall()
+        now_s, now = self._clock.monotonic_s(), self._clock.utc_now()
+        for row in rows:
+            if row["subject"] not in known:
+                self._close(connection, row, now, now_s, "removed", self._clock.quality())
+
+    def _confirmed_s(self, row: sqlite3.Row | None, what: Happening) -> float:
+        """When it was last confirmed, on this boot's time line.
+
+        A hit kept over a reboot carries a time of another boot, which may lie ahead of now; one
+        told late must not make a later confirmation undone.
+        """
+        confirmed_s = min(what.mono_s, self._clock.monotonic_s())
+        if row is None or row["boot"] != self._origin.boot:
+            return confirmed_s
+        return max(confirmed_s, float(row["last_mono_s"]))
+
+    def _is_late(self, what: Happening) -> bool:
+        age_s = self._clock.monotonic_s() - what.mono_s
+        return age_s > LATE_S or age_s < -ANOTHER_BOOT_S
 
     def _open(self, connection: sqlite3.Connection, event_id: str, what: Happening) -> None:
         data = EventData(
@@ -183,7 +211,7 @@ class Incidents:
                 what.kind.value,
                 round(what.at.timestamp() * 1e6),
                 self._origin.boot,
-                what.mono_s,
+                self._confirmed_s(None, what),
                 len(what.objects),
                 msgspec.json.encode(msgspec.structs.replace(data, picture=None)),
                 what.picture.jpeg if what.picture else None,
@@ -204,7 +232,7 @@ class Incidents:
             "UPDATE incidents SET last_mono_s = ?, boot = ?, data = ?,"
             " most_objects = max(most_objects, ?) WHERE event_id = ?",
             (
-                what.mono_s,
+                self._confirmed_s(row, what),
                 self._origin.boot,
                 msgspec.json.encode(data),
                 len(what.objects),
@@ -223,10 +251,11 @@ class Incidents:
         tq: TimeQuality,
     ) -> None:
         data = msgspec.json.decode(row["data"], type=EventData)
-        data = msgspec.structs.replace(data, ended_at=max(at, data.started_at), end_reason=reason)
+        ended_at = max(at, data.started_at)
+        data = msgspec.structs.replace(data, ended_at=ended_at, end_reason=reason)
         connection.execute(
             "UPDATE incidents SET ended_utc_us = ?, data = ? WHERE event_id = ?",
-            (round(at.timestamp() * 1e6), msgspec.json.encode(data), row["event_id"]),
+            (round(ended_at.timestamp() * 1e6), msgspec.json.encode(data), row["event_id"]),
         )
         what = Happening(
             key=row["key"],
@@ -264,7 +293,7 @@ class Incidents:
                 tq=what.tq,
                 phase=phase,
                 data=data,
-                historical=self._clock.monotonic_s() - what.mono_s > LATE_S,
+                historical=self._is_late(what),
             )
             return msgspec.json.encode(event)
 
@@ -304,8 +333,12 @@ def _event_of_hit(connection: sqlite3.Connection, hit_id: str) -> str | None:
 
 
 def _forget_old(connection: sqlite3.Connection) -> None:
-    connection.execute(
+    gone = connection.execute(
         "DELETE FROM incidents WHERE ended_utc_us IS NOT NULL AND rowid <= ("
         " SELECT rowid FROM incidents ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
         (KEEP_INCIDENTS,),
     )
+    if gone.rowcount:
+        connection.execute(
+            "DELETE FROM incident_hits WHERE event_id NOT IN (SELECT event_id FROM incidents)"
+        )
