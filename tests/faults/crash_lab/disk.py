@@ -1,0 +1,105 @@
+"""Disks of the laboratory: image files, loop devices, mounts; all let go of again, whatever happens.
+
+Only root can; `why_not` says what is missing.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from agent.core import log
+
+T = TypeVar("T")
+
+_CLONE_NEWNS = 0x00020000
+_TOOLS = ("mkfs.ext4", "losetup", "mount", "umount")
+
+
+def why_not(*more_tools: str, fuse: bool = False) -> str | None:
+    """Return why this machine can't run the laboratory, None when it can."""
+    if os.geteuid() != 0:
+        return "the crash laboratory mounts disks: it needs root"
+    if missing := [tool for tool in (*_TOOLS, *more_tools) if shutil.which(tool) is None]:
+        return f"the crash laboratory needs {', '.join(missing)}"
+    if fuse and not Path("/dev/fuse").exists():
+        return "the crash laboratory needs /dev/fuse"
+    if not Path("/dev/loop-control").exists():
+        return "the crash laboratory needs loop devices"
+    return None
+
+
+def run(*command: str | Path) -> str:
+    """Run a tool; its standard output, or `RuntimeError` with what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def own_mounts() -> None:
+    """Take this process out of the machine's mount namespace: its mounts end when it ends."""
+    log.configure("crash-lab", "error")
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    run("mount", "--make-rprivate", "/")
+
+
+def in_own_mounts(call: Callable[..., T], *arguments: object) -> T:
+    """Return `call(*arguments)`, done by a process that takes its mounts with it when it ends."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=own_mounts) as pool:
+        return pool.submit(call, *arguments).result()
+
+
+def make_ext4(image: Path, megabytes: int, *options: str) -> None:
+    """Make an image file with ext4 in it."""
+    with image.open("wb") as file:
+        file.truncate(megabytes << 20)
+    run("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0", "-J", "size=4",
+        *options, image)  # fmt: skip
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder in memory when there is one: its flushes cost nothing."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def mounted(image: Path, folder: Path, options: str = "") -> Iterator[str]:
+    """Mount an image file on `folder` through a loop device, whose name is yielded."""
+    folder.mkdir(exist_ok=True)
+    run("mount", "-t", "ext4", "-o", f"loop,{options or 'rw'}", image, folder)
+    try:
+        yield f"loop{os.minor(folder.stat().st_dev)}"
+    finally:
+        unmount(folder)  # the kernel lets the loop device go with its last mount
+
+
+@contextmanager
+def tmpfs(folder: Path, options: str) -> Iterator[Path]:
+    """A small disk in memory."""
+    folder.mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", options, "tmpfs", folder)
+    try:
+        yield folder
+    finally:
+        unmount(folder)
+
+
+def unmount(folder: Path) -> None:
+    """Unmount; when somebody still holds a file there, let it go lazily rather than not at all."""
+    try:
+        run("umount", folder)
+    except RuntimeError:
+        run("umount", "--lazy", folder)
