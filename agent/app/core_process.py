@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from agent import __version__
-from agent.app import boots
+from agent.app import boots, coverage
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
+from agent.app.coverage import CoverageReporter
 from agent.app.page import PageServer
 from agent.app.run_dir import CORE_SOCKET, run_dir
 from agent.app.supervisor_line import SupervisorLine, receive_settings
@@ -33,9 +34,8 @@ from agent.commands.ptz import PtzHandler
 from agent.commands.registry import Commands
 from agent.commands.signature import Signatures
 from agent.commands.snapshot import SnapshotHandler
-from agent.contract.commands import Reply
 from agent.contract.info import CameraInfo, DetectorInfo, Info
-from agent.contract.topics import BoxAddress, Channel
+from agent.contract.topics import BoxAddress
 from agent.core import log
 from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Components, GaveUpError
@@ -46,6 +46,7 @@ from agent.core.log import Logger
 from agent.events import incidents
 from agent.events.assembler import Assembler
 from agent.events.incidents import Incidents, Origin
+from agent.evidence.box_key import open_box_key
 from agent.health.vitals import VitalsReader
 from agent.messages.supervision import Configure
 from agent.outbox import audit, store
@@ -56,8 +57,9 @@ from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from agent.uplink.inbound import Inbound
-from agent.uplink.link import Link, Outgoing
+from agent.uplink.link import Link
 from agent.uplink.presence import Presence
+from agent.uplink.replies import Replies
 from agent.uplink.sender import Sender
 from agent.uplink.telemetry import TelemetrySender
 from hardware.pick import pick_board
@@ -133,7 +135,7 @@ class Core:
             db,
             Signatures(keys_file, settings.box, clock),
             Audit(self.outbox, clock, address.source),
-            self._answer,
+            Replies(clock, self._link, address).answer,
             lambda: self._presence.state.nonce,
         )
         self._config = ConfigHandler(table, settings, data_dir, self._apply)
@@ -180,6 +182,15 @@ class Core:
             self._commands,
             self._watch,
             telemetry,
+            CoverageReporter(
+                clock,
+                db,
+                self.outbox,
+                lambda: open_box_key(data_dir),
+                address.source,
+                data_dir,
+                lambda: [camera.camera_id for camera in self._settings.cameras],
+            ),
         ):
             self._components.add(component)
         if settings.page.enabled:
@@ -217,11 +228,6 @@ class Core:
         register("ptz.move", ptz, idempotent=False, deadline_s=15.0)
         register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
         register("config", self._config, idempotent=True)
-
-    async def _answer(self, reply: Reply) -> None:
-        topic = BoxAddress(self._settings.site, self._settings.box).topic(Channel.REPLY)
-        stamped = msgspec.structs.replace(reply, t=self._clock.utc_now())
-        await self._link.publish(Outgoing(topic, msgspec.json.encode(stamped)))
 
     async def _apply(self, new: Settings, change: SettingsDiff) -> None:
         """Take over what the core itself needs; the supervisor restarts the rest."""
@@ -296,7 +302,7 @@ async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> N
     the_log = log.get("core")
     db = Database(
         data_dir_of(settings) / BOX_DATABASE,
-        [boots.PART, store.PART, audit.PART, incidents.PART, journal.PART],
+        [boots.PART, store.PART, audit.PART, incidents.PART, journal.PART, coverage.PART],
     )
     await db.start()
     try:

@@ -5,25 +5,20 @@ a segment; `account` lays the gaps with their causes beside it. A minute without
 a gap is told as `unexplained`: the ledger never invents a reason.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from sqlite3 import Connection
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from agent.buffer import reading
 from agent.buffer.index import INDEX_FILE, RunStart, SegmentEnd, from_micros, micros
 from agent.buffer.reading import StoredGap
 from agent.core.sqlite import Part, open_reader
-
-if TYPE_CHECKING:
-    from av.packet import Packet
-    from av.video.stream import VideoStream
 
 MINUTE = timedelta(minutes=1)
 _MINUTE_US = 60_000_000
@@ -40,6 +35,16 @@ CREATE TABLE rates (
 """
     ],
 )
+
+
+class TimedPacket(Protocol):
+    """A packet, as far as counting needs it; the core reads the ledger and must not load libav."""
+
+    @property
+    def dts(self) -> int | None: ...
+
+    @property
+    def time_base(self) -> Fraction | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Ledger:
         if self._rate_since_us is None:
             self._rate_since_us = micros(start_at)
 
-    def packet_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
+    def packet_stored(self, packet: TimedPacket, at: datetime) -> None:
         self._stored[micros(at) // _MINUTE_US] += 1
         if packet.dts is None or packet.time_base is None:
             return
