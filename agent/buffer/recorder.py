@@ -35,6 +35,7 @@ DISK_RETRY_S = 5.0
 DISK_FULL, DISK_ERROR = "disk-full", "disk-error"
 LOOK_AT_CLOCK_EVERY_S = 5.0
 LEAST_CORRECTION_S = 0.05
+FRESH_S = 10.0  # "recording" is said only while frames really reach the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Recorder:
         self._observers = tuple(observers)
         self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id))
         self._look_due_s = 0.0
+        self._stored_mono_s = float("-inf")
         self._unnoted: SegmentEnd | None = None  # finished, but the index does not know yet
         self._owed: list[_RunEnd] = []
         self._run: _Run | None = None
@@ -111,6 +113,7 @@ class Recorder:
             if self._file is not None:
                 self._tell_stored(packet, self._keeper.utc(self._run.now_mono_s))
                 self._file.mux(packet)
+                self._stored_mono_s = self._clock.monotonic_s()
         except (OSError, StorageError) as error:
             self._refused(error)
 
@@ -138,7 +141,8 @@ class Recorder:
                 size += file.size_bytes
         code, detail = self._fault or (None, None)
         return RecordingStatus(
-            recording=file is not None and file.frames > 0,
+            recording=file is not None
+            and self._clock.monotonic_s() - self._stored_mono_s < FRESH_S,
             frames_total=frames,
             recorded_s=round(recorded_s, 2),
             bytes_total=size,
