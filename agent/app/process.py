@@ -159,5 +159,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def _in_words(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        known = {one.value: one.name for one in signal.Signals}
+        return f"killed by {known.get(number, f'signal {number}')}"
     return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.app.child import SupervisorLink
-from agent.settings.model import Settings
+from agent.settings.model import CameraSettings, Settings
+
+OPENING_S = 15.0  # a camera may take so long to open, and then its own stall time to send
 
 Body = Callable[[Settings, SupervisorLink], int]
 
@@ -34,7 +36,7 @@ class ProcessSpec:
 def process_table(settings: Settings) -> list[ProcessSpec]:
     """Return the rows for these settings."""
     return [
-        *(_camera(camera.camera_id) for camera in settings.cameras),
+        *(_camera(camera) for camera in settings.cameras),
         *([_DETECT] if any(camera.detect for camera in settings.cameras) else []),
         _CORE,
     ]
@@ -46,7 +48,9 @@ def _run_detect(settings: Settings, link: SupervisorLink) -> int:
     return run(settings, link)
 
 
-def _camera(camera_id: str) -> ProcessSpec:
+def _camera(camera: CameraSettings) -> ProcessSpec:
+    camera_id = camera.camera_id
+
     def run_camera(settings: Settings, link: SupervisorLink) -> int:
         from agent.app.camera_process import run  # noqa: PLC0415 - loaded before the fork
 
@@ -54,6 +58,7 @@ def _camera(camera_id: str) -> ProcessSpec:
 
     return ProcessSpec(
         name=f"camera-{camera_id}",
+        silent_s=OPENING_S + camera.stall_s,
         body=run_camera,
         sections=frozenset({"buffer", "data_dir", "log_level"}),
     )

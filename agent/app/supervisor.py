@@ -11,12 +11,13 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agent.app.child import SupervisorLink, die_with_parent
+from agent.app.child import SupervisorLink, die_with_parent, orphaned
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
 from agent.app.run_dir import PROCESSES_FILE, run_dir
@@ -38,19 +39,28 @@ from agent.settings.model import Settings
 
 TICK_S = 0.5
 REPORT_EVERY_S = 5.0
-STOP_PATIENCE_S = 10.0
+STOP_PATIENCE_S, LAST_PATIENCE_S = 10.0, 6.0  # together less than the unit's TimeoutStopSec
 
 
 class Supervisor:
     """Runs until SIGTERM or SIGINT; `run` returns the exit code."""
 
-    def __init__(self, settings: Settings, table: dict[str, Any], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        table: dict[str, Any],
+        clock: Clock,
+        *,
+        rows: Callable[[Settings], list[ProcessSpec]] = process_table,
+    ) -> None:
         self._settings, self._table, self._clock = settings, table, clock
+        self._rows = rows
         self._data_dir = load.data_dir_of(settings)
         self._log = log.get("supervisor")
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, ManagedProcess] = {}
         self._stopping_since: float | None = None
+        self._only_needed_left = False
         self._reported_at_s = 0.0
         self._is_ready = False
         self._notifier = notify.Notifier.from_environment()
@@ -59,7 +69,7 @@ class Supervisor:
         """Start everything and supervise it until told to stop."""
         wakeup = self._catch_signals()
         self._preload()
-        for spec in process_table(self._settings):
+        for spec in self._rows(self._settings):
             self._add(spec)
         self._log.info("started", processes=list(self._children), pid=os.getpid())
         while self._children:
@@ -126,6 +136,7 @@ class Supervisor:
 
     def _fork(self, spec: ProcessSpec, ours: socket.socket, theirs: socket.socket) -> int:
         assert spec.body is not None  # noqa: S101 - checked by the caller
+        parent = os.getpid()
         pid = os.fork()
         if pid:
             return pid
@@ -135,7 +146,8 @@ class Supervisor:
             self._let_go()
             die_with_parent()
             log.configure(spec.name, self._settings.log_level, self._clock)
-            code = spec.body(self._settings, SupervisorLink(theirs))
+            if not orphaned(parent):
+                code = spec.body(self._settings, SupervisorLink(theirs))
         except BaseException as error:  # noqa: BLE001 - the edge of the process
             log.get(spec.name).error("process failed", exc_info=error)
         finally:
@@ -165,7 +177,11 @@ class Supervisor:
         if not payload:  # it closed its end; the exit itself is seen by `_reap`
             self._hang_up(child)
             return
-        message = supervision.decode_from_child(payload)
+        try:
+            message = supervision.decode_from_child(payload)
+        except msgspec.MsgspecError as error:  # a child gone mad must not take us along
+            self._log.error("child not understood", name=child.spec.name, detail=str(error))
+            return
         if isinstance(message, Beat):
             child.heard(message)
         elif isinstance(message, Reload):
@@ -201,6 +217,8 @@ class Supervisor:
         for name, child in list(self._children.items()):
             if child.is_leaving:
                 child.stop()
+                if child.is_silent():
+                    child.kill()
                 if child.pid is None:
                     del self._children[name]
             elif child.is_silent():
@@ -212,14 +230,18 @@ class Supervisor:
 
     def _tend_stopping(self, since_s: float) -> None:
         self._notifier.stopping()
-        impatient = self._clock.monotonic_s() - since_s > STOP_PATIENCE_S
         # Cameras first: the core stays until the last rule hit is in its outbox.
-        cameras = [c for c in self._children.values() if not c.spec.needed]
-        for child in cameras or list(self._children.values()):
-            if impatient:
+        going = [c for c in self._children.values() if not c.spec.needed]
+        patience_s = STOP_PATIENCE_S
+        if not going:
+            going, patience_s = list(self._children.values()), LAST_PATIENCE_S
+            if not self._only_needed_left:
+                self._only_needed_left = True
+                self._stopping_since = since_s = self._clock.monotonic_s()
+        for child in going:
+            child.stop()
+            if self._clock.monotonic_s() - since_s > patience_s:
                 child.kill()
-            else:
-                child.stop()
         for name in [n for n, c in self._children.items() if c.pid is None]:
             del self._children[name]
 
@@ -242,11 +264,13 @@ class Supervisor:
             return
         change = diff(self._settings, new)
         self._settings = new
-        wanted = {spec.name: spec for spec in process_table(new)}
+        wanted = {spec.name: spec for spec in self._rows(new)}
         for name, child in self._children.items():
-            if name not in wanted:
-                child.is_leaving = True
-            elif child.spec.sections & change.sections or name in {
+            child.is_leaving = name not in wanted
+            if child.is_leaving:
+                continue
+            child.spec, sections = wanted[name], child.spec.sections
+            if sections & change.sections or name in {
                 f"camera-{camera_id}" for camera_id in change.restarted
             }:
                 child.restart_on_purpose()
