@@ -63,8 +63,14 @@ class Tracker:
             of_group.setdefault(name, []).append(detection)
         seen: list[TrackedObject] = []
         for name, own in of_group.items():
-            group = self._groups.setdefault(name, _GroupTracker(self._ids, self._thresholds))
+            group = self._groups.get(name)
+            if group is None:
+                if not any(one.score >= self._thresholds.of(one.label) for one in own):
+                    continue  # only a sure detection begins a track
+                group = self._groups[name] = _GroupTracker(self._ids, self._thresholds)
             seen += group.update(own, passed_s)
+            if group.is_empty:  # else each label ever seen would cost time in every frame
+                del self._groups[name]
         return seen
 
     @property
@@ -107,6 +113,11 @@ class _GroupTracker:
         taken = {column for _, column in pairs}
         self._begin([one for k, one in enumerate(detections) if sure[k] and k not in taken])
         return seen
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it follows nobody, not even somebody new."""
+        return not len(self._ids)
 
     @property
     def known(self) -> int:

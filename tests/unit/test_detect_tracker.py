@@ -92,3 +92,12 @@ def test_it_remembers_somebody_missed_for_a_moment_but_not_for_long():
     assert tracker.remembers_any
     tracker.update([], 2.4)
     assert not tracker.remembers_any
+
+
+def test_what_was_seen_long_ago_costs_nothing_any_more():
+    tracker = Tracker()
+    for n, label in enumerate(["car", "dog", "bird"] * 3):
+        tracker.update([thing(0.5, label=label), thing(0.2, label="kite", score=0.15)], n * 0.2)
+    for n in range(20):
+        tracker.update([thing(0.2, label="kite", score=0.15)], 10.0 + n * 0.2)
+    assert tracker._groups == {}
