@@ -141,6 +141,7 @@ class CameraWorker:
             thread.join()
         self._line.put(self._status())
         self._line_stop.set()
+        self._line.wake()
         line.join(timeout=3.0)
         self._index.close()
         return code

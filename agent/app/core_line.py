@@ -4,6 +4,7 @@ The core may be away: hits that began an incident are already in `index.db` and 
 each new connection until the core acknowledges them; everything else is only the newest state.
 """
 
+import contextlib
 import queue
 import socket
 import threading
@@ -20,6 +21,8 @@ from agent.messages import worker
 from agent.messages.worker import Hello, ToCore, ToWorker
 
 OUT_LIMIT = 200  # messages; when full the oldest is dropped and counted (hits are in index.db)
+LOOK_UP_S = 1.0  # with nothing to send, look this often whether the line or the worker has ended
+_WAKE = b""  # not a message: look up now
 
 
 class CoreLine:
@@ -59,8 +62,13 @@ class CoreLine:
             else:
                 return
 
+    def wake(self) -> None:
+        """Make the thread look up now: the line has ended, or `stop` was set."""
+        with contextlib.suppress(queue.Full):  # full of messages: it is not asleep
+            self._out.put_nowait(_WAKE)
+
     def run(self, stop: threading.Event) -> None:
-        """Thread body: keep the line up until stopped."""
+        """Thread body: keep the line up until stopped; who sets `stop` calls `wake` after it."""
         while not stop.is_set():
             try:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -84,10 +92,11 @@ class CoreLine:
         try:
             while not ended.is_set() and not (stop.is_set() and self._out.empty()):
                 try:
-                    payload = self._out.get(timeout=0.1)
+                    payload = self._out.get(timeout=LOOK_UP_S)
                 except queue.Empty:
                     continue
-                framing.send_message(sock, payload)
+                if payload:
+                    framing.send_message(sock, payload)
         finally:
             sock.shutdown(socket.SHUT_RDWR)
             reader.join()
@@ -106,3 +115,4 @@ class CoreLine:
             self._log.debug("line ended", detail=str(error))
         finally:
             ended.set()
+            self.wake()
