@@ -66,6 +66,12 @@ class Mosquitto:
             f"persistence true\npersistence_location {self.folder}/\n{self.extra}\n"
         )
 
+    def set_password(self, user: str, password: str):
+        """Change what the running broker takes from `user`."""
+        command = ["mosquitto_passwd", "-b", str(self.folder / "passwords"), user, password]
+        subprocess.run(command, check=True, capture_output=True)
+        self.process.send_signal(signal.SIGHUP)
+
     async def stop(self):
         await self._end(signal.SIGTERM)
 

@@ -30,7 +30,9 @@ class PageServer(Service):
                 await serve(create_app(self._box, self._clock), self._listen, stop)
             except PageError as error:  # another program has the port: say so, try again
                 if str(error) != self.fault:
-                    self._log.error("no page", code=error.code, reason=error.message)
+                    self._log.error(
+                        "no page", code=error.code, reason=error.message, hint=error.hint
+                    )
                 self.fault = str(error)
             finally:
                 stop.set()

@@ -122,7 +122,8 @@ def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
 def link_faults(link: LinkFacts) -> Iterator[Fault]:
     """Tell that the center can't be reached, with the link's own error code."""
     if not link.is_up and link.down_s >= LINK_GRACE_S:
-        yield _fault("link.down", "link", link.since, reason=link.code or "link.unknown")
+        code = link.code if link.code in CATALOGUE else "link.down"
+        yield _fault(code, "link", link.since, reason=link.code or "link.unknown")
 
 
 def disk_faults(disk: DiskFacts) -> Iterator[Fault]:

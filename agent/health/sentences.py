@@ -107,6 +107,20 @@ CATALOGUE: dict[str, Words] = {
         "Check the router and its antenna or cable, then the broker address in the settings.",
         "라우터와 안테나 또는 케이블을 확인한 뒤 설정의 브로커 주소를 확인하세요.",
     ),
+    "link.refused_credentials": Words(
+        RED,
+        "The broker refuses this box's user name or password. Recording and events go on.",
+        "브로커가 이 장치의 사용자 이름 또는 비밀번호를 거부합니다. 녹화와 이벤트는 계속됩니다.",
+        "Correct `broker.username` and `broker.password`, or have the center enrol the box anew.",
+        "`broker.username`과 `broker.password`를 고치거나 센터에 장치를 다시 등록해 달라고 하세요.",
+    ),
+    "link.tls": Words(
+        RED,
+        "The broker could not prove who it is (TLS). Recording and events go on in the box.",
+        "브로커의 신원을 확인하지 못했습니다(TLS). 녹화와 이벤트는 장치 안에 계속 저장됩니다.",
+        "Check `broker.ca_file` and the box's clock; do not go round it.",
+        "`broker.ca_file`과 장치의 시각을 확인하세요. 검사를 끄지 마세요.",
+    ),
     "disk.low": Words(
         YELLOW,
         "The disk is nearly full: {free} free, {wanted} wanted.",

@@ -83,9 +83,9 @@ def run(
     from agent.core.clock import SystemClock
     from agent.settings import load
 
-    base = load.validate(table)
-    settings = load.with_desired(table, _usable_desired(table, load.data_dir_of(base)))
-    _check_writable(load.data_dir_of(settings))
+    folder = load.data_dir_of(load.validate(table))
+    _check_writable(folder)
+    settings = load.with_desired(table, _usable_desired(table, folder))
     clock = SystemClock()
     log.configure("supervisor", settings.log_level, clock)
     raise SystemExit(Supervisor(settings, table, clock).run())

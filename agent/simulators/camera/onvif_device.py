@@ -13,6 +13,7 @@ from typing import Any
 from lxml import etree
 from msgspec import Struct
 
+from agent.core import log
 from agent.core.clock import Clock
 from agent.simulators.camera import onvif_answers as answers
 from agent.simulators.camera.onvif_answers import BASE_NOTIFICATION, DEVICE, EVENTS, MEDIA, PTZ
@@ -196,6 +197,8 @@ class OnvifDevice:
             return _refuse(400, "NotAuthorized", "This account is locked for 30 minutes")
         if verdict is Verdict.GOOD:
             return None
+        if verdict is not Verdict.NONE:
+            log.get("simulated-camera").warning("login refused", by="onvif")
         if verdict is Verdict.BAD_TOKEN or "digest" not in self.login.takes:
             return _refuse(400, "NotAuthorized", "Sender not authorized")
         refusal = _refuse(401, "NotAuthorized", "Sender not authorized")

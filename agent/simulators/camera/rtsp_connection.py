@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from agent.core import log
 from agent.simulators.camera.digest import Credentials, DigestGate
 from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream, Viewer
@@ -80,9 +81,10 @@ class RtspConnection(asyncio.Protocol):
         if method is None:
             return Response(501)
         open_to_all = request.method == "OPTIONS"
-        if not open_to_all and not self._gate.admits(
-            request.method, request.headers.get("authorization", "")
-        ):
+        login = request.headers.get("authorization", "")
+        if not open_to_all and not self._gate.admits(request.method, login):
+            if login:
+                log.get("simulated-camera").warning("login refused", by="rtsp")
             return Response(401, {"WWW-Authenticate": self._gate.challenge})
         return method(request)
 
