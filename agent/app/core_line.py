@@ -9,17 +9,19 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from agent.core import framing, log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, wait_s
 from agent.core.errors import PolesideError
 from agent.core.retry import Backoff
 from agent.messages import worker
 from agent.messages.worker import Hello, ToCore, ToWorker
 
+STEADY_S = 5.0  # a line that held so long was a good one: the next wait is short again
 OUT_LIMIT = 200  # messages; when full the oldest is dropped and counted (hits are in index.db)
 LOOK_UP_S = 1.0  # with nothing to send, look this often whether the line or the worker has ended
 _WAKE = b""  # not a message: look up now
@@ -70,6 +72,7 @@ class CoreLine:
     def run(self, stop: threading.Event) -> None:
         """Thread body: keep the line up until stopped; who sets `stop` calls `wake` after it."""
         while not stop.is_set():
+            began_s = self._clock.monotonic_s()
             try:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
                     sock.settimeout(5.0)
@@ -78,14 +81,18 @@ class CoreLine:
             except (OSError, PolesideError) as error:
                 self._log.debug("core is away", detail=str(error))
             self.is_connected = False
-            stop.wait(self._backoff.next_s())
+            if self._clock.monotonic_s() - began_s > STEADY_S:
+                self._backoff.reset()
+            wait_s(stop, self._backoff.next_s())
 
     def _talk(self, sock: socket.socket, stop: threading.Event) -> None:
         framing.send_message(sock, worker.encode(self._hello))
+        with self._out.mutex:
+            queued = set(self._out.queue)
         for body in self._waiting():
-            framing.send_message(sock, body)
+            if body not in queued:  # those come in their turn: before a hit that ended it
+                framing.send_message(sock, body)
         self.is_connected = True
-        self._backoff.reset()
         ended = threading.Event()
         reader = threading.Thread(target=self._read, args=(sock, ended), name="core-reader")
         reader.start()
@@ -98,7 +105,8 @@ class CoreLine:
                 if payload:
                     framing.send_message(sock, payload)
         finally:
-            sock.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the core was faster
+                sock.shutdown(socket.SHUT_RDWR)
             reader.join()
 
     def _read(self, sock: socket.socket, ended: threading.Event) -> None:

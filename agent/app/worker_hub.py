@@ -83,11 +83,13 @@ class WorkerHub(Service):
         future: asyncio.Future[PictureReply] = asyncio.get_running_loop().create_future()
         self._pictures[request_id] = future
         try:
-            await self._send(
-                camera_id,
-                TakePicture(request_id=request_id, max_width_px=max_width_px, max_bytes=max_bytes),
-            )
             async with asyncio.timeout(PICTURE_TIMEOUT_S):
+                await self._send(
+                    camera_id,
+                    TakePicture(
+                        request_id=request_id, max_width_px=max_width_px, max_bytes=max_bytes
+                    ),
+                )
                 reply = await future
         except TimeoutError:
             raise _no_picture(camera_id) from None

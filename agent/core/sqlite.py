@@ -29,6 +29,7 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     must still be able to open the file). Raises `StorageError` when the file is damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -39,6 +40,8 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         _migrate(connection, migrations)
     except sqlite3.DatabaseError as error:
+        if connection is not None:
+            connection.close()
         raise StorageError(
             "storage.database",
             f"The database {path.name} can't be opened: {error}.",
