@@ -21,6 +21,7 @@ from agent.app.child import SupervisorLink, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
+from agent.app.still_keeper import StillKeeper
 from agent.buffer import ledger
 from agent.buffer.index import Index
 from agent.buffer.reading import camera_folder
@@ -99,6 +100,7 @@ class CameraWorker:
             load_manifest(_model_folder(settings)),
             self._on_hit,
             clock,
+            [StillKeeper(folder, settings.timelapse, clock).offer],
         )
         self._streams = _Streams(camera, _read_streams(folder))
         self._main = IngestSession(

@@ -7,7 +7,7 @@ only now and then while somebody is known to be there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,6 +38,7 @@ IDLE_LOOK_EVERY_S = 10.0  # nothing moves, nobody known: look all the same, now 
 MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
 
 HitSink = Callable[[RuleHit], None]
+FrameWatcher = Callable[[av.VideoFrame, datetime, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,11 @@ class Eyes:
         manifest: Manifest,
         on_hit: HitSink,
         clock: Clock,
+        watchers: Sequence[FrameWatcher] = (),
     ) -> None:
+        """`watchers` are shown every frame after the rules have had it; they must be quick."""
         self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
+        self._watchers = tuple(watchers)
         self._manifest = manifest
         self._scaler = FrameScaler(manifest.input)
         self._log = log.get("eyes")
@@ -151,7 +155,10 @@ class Eyes:
             self._ask(frame, mono_s)
         elif not self._tracker.remembers_any and mono_s - self._moved_s > LINGER_S:
             self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
-        self.view = View(frame, utc_at(self._clock, mono_s), mono_s, self._tracks)
+        at = utc_at(self._clock, mono_s)
+        self.view = View(frame, at, mono_s, self._tracks)
+        for watch in self._watchers:
+            watch(frame, at, mono_s)
 
     def _is_due(self, mono_s: float) -> bool:
         if mono_s - self._moved_s <= LINGER_S:

@@ -65,6 +65,15 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024
 
 
+class TimelapseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One picture of each camera every `every_s` (0: none), kept long after the ring has turned."""
+
+    every_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
+    keep_days: Annotated[float, Meta(gt=0, le=3650)] = 365.0
+    width_px: Annotated[int, Meta(ge=160, le=4096)] = 960
+    max_bytes: Annotated[int, Meta(ge=8 * 1024, le=1024 * 1024)] = 96 * 1024
+
+
 class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The shared detector. `model` is a folder with a manifest; empty means the one shipped."""
 
@@ -123,6 +132,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     status: CapStatus = CapStatus.ACTUAL
     cameras: tuple[CameraSettings, ...] = ()
     buffer: BufferSettings = field(default_factory=BufferSettings)
+    timelapse: TimelapseSettings = field(default_factory=TimelapseSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     center: CenterSettings = field(default_factory=CenterSettings)
