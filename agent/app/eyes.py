@@ -98,8 +98,9 @@ class Eyes:
 
     def run_started(self, stream: VideoStream, _facts: StreamFacts) -> None:
         context = stream.codec_context
-        context.thread_count = 1
-        context.thread_type = "NONE"
+        if not context.is_open:  # a jump of time begins a new run on the same, open decoder
+            context.thread_count = 1
+            context.thread_type = "NONE"
         self._forget()
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
