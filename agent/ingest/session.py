@@ -1,32 +1,31 @@
 """Keeps one stream coming: connect, hand packets on, notice every kind of end, come back.
 
 Runs in one thread of a camera worker. A *run* is one unbroken session: its packets have one
-timeline; anything that breaks the timeline ends the run with a cause.
+timeline and one video format; anything that breaks them ends the run with a cause.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
-from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
 from agent.core.retry import Backoff
-from agent.ingest.source import StreamFacts, camera_error, open_stream, video_of
+from agent.ingest.rtsp import broken_off
+from agent.ingest.run_cutter import PacketSink, RunCutter
+from agent.ingest.source import Source, StreamAddress, StreamFacts, open_source
+from agent.ingest.timeline import Dating
+from agent.ingest.tries import LoginRetry, OpenPatience
 from agent.messages.worker import CameraState, StreamStatus
 
-MAX_STEP_S = 2.0  # a larger step of media time is another timeline
+__all__ = ["IngestSession", "PacketSink", "StreamAddress"]
+
 # A try costs the box 10 ms of CPU, and a camera on its own LAN little more: be back soon.
-RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.5, 2.0
-LOGIN_RETRY_S = 300.0  # a refused password is not tried again soon: cameras lock themselves
+RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.3, 1.0
 
 _STATE_OF_CODE = {
     "camera.wrong_password": CameraState.AUTH_FAILED,
@@ -35,25 +34,6 @@ _STATE_OF_CODE = {
     "camera.codec": CameraState.NOT_A_CAMERA,
     "camera.no_such_stream": CameraState.NOT_A_CAMERA,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StreamAddress:
-    """Where a stream is. The password never leaves the worker."""
-
-    url: str
-    username: str
-    password: str
-
-
-class PacketSink(Protocol):
-    """Who takes a run's packets, in the session's own thread."""
-
-    def run_started(self, stream: VideoStream, facts: StreamFacts, /) -> None: ...
-
-    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float, /) -> None: ...
-
-    def run_ended(self, cause: str, /) -> None: ...
 
 
 class IngestSession:
@@ -73,6 +53,8 @@ class IngestSession:
         self._stop, self._stall_s = stop, stall_s
         self._restart = threading.Event()
         self._backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
+        self._patience = OpenPatience(clock)
+        self._login = LoginRetry()
         self._log = log.get(f"ingest.{name}")
         self._status = StreamStatus(name=name, state=CameraState.CONNECTING, since=clock.utc_now())
         self._frames = self._bytes = self._connects = 0
@@ -109,8 +91,9 @@ class IngestSession:
             if address is None:  # ONVIF has not told the address yet
                 wait_s(self._stop, 0.5)
                 continue
-            delay_s = self._one_connection(address)
-            self._wait(delay_s)
+            began_s = self._clock.monotonic_s()
+            every_s = self._one_connection(address)
+            self._wait(address, began_s + every_s)
 
     def restart(self) -> None:
         """Connect anew with fresh addresses and login, at once."""
@@ -120,74 +103,71 @@ class IngestSession:
     def _progressed(self) -> None:
         self.last_progress_mono_s = self._clock.monotonic_s()
 
-    def _wait(self, delay_s: float) -> None:
-        until_s = self._clock.monotonic_s() + delay_s
+    def _wait(self, tried: StreamAddress, until_s: float) -> None:
+        """Wait for the next try. Another address or password is tried at once."""
         while not self._restart.is_set() and (left_s := until_s - self._clock.monotonic_s()) > 0:
             self._progressed()
-            if wait_s(self._stop, min(0.2, left_s)):
+            if wait_s(self._stop, min(0.2, left_s)) or self._address() != tried:
                 return
 
     def _one_connection(self, address: StreamAddress) -> float:
-        """Connect, stream until something ends it, return how long to wait before the next try."""
+        """Connect, stream until something ends it; return the time from this try to the next."""
         self._connects += 1
+        began_s = self._clock.monotonic_s()
+        patience = self._patience.for_next_try(self._stall_s)
         try:
-            container = open_stream(address.url, address.username, address.password, self._stall_s)
+            source = open_source(address, patience, self._clock)
         except CameraError as error:
-            return self._failed(error)
+            return self._failed(error, address)
         self._progressed()  # opening and the first packet may each take their full time
+        self._patience.opened_in(self._clock.monotonic_s() - began_s)
+        self._login.worked(address)
         try:
-            stream, facts = video_of(container)
-            cause = self._stream(container, stream, facts)
-        except CameraError as error:
-            return self._failed(error)
-        except (FFmpegError, OSError) as error:
-            return self._failed(_broken_off(error, address.url))
+            cause = self._stream(source)
+        except (CameraError, FFmpegError, OSError) as error:
+            return self._spent_s(began_s) + self._failed(broken_off(error, address.url), address)
         finally:
-            container.close()
+            source.close()
         if cause == "stopped":
             return 0.0
-        return self._failed(
-            CameraError("camera.lost", "The camera ended the stream.", retryable=True)
-        )
+        lost = CameraError("camera.lost", "The camera ended the stream.", retryable=True)
+        return self._spent_s(began_s) + self._failed(lost, address)
 
-    def _stream(self, container: InputContainer, stream: VideoStream, facts: StreamFacts) -> str:
+    def _spent_s(self, began_s: float) -> float:
+        return self._clock.monotonic_s() - began_s
+
+    def _stream(self, source: Source) -> str:
         """Hand packets on until the stream ends; the sink is told why in every case."""
-        timeline = _Timeline(float(facts.time_base), self._clock, self._stall_s)
+        facts = source.facts
+        runs = RunCutter(
+            source,
+            self._sink,
+            self._clock,
+            stall_s=self._stall_s,
+            on_run=lambda: self._online(facts),
+            on_packet=self._count,
+        )
         cause = "camera-closed"
-        in_run = False
+        dating = Dating()
         try:
-            for packet in container.demux(stream):
+            for undated in source.packets():
                 if self._stop.is_set() or self._restart.is_set():
                     cause = "stopped"
                     break
-                if packet.size == 0 or not _is_dated(packet, is_first=not timeline.has_begun):
-                    continue
-                now_s = self._clock.monotonic_s()
-                if in_run and timeline.is_broken_by(packet):
-                    self._sink.run_ended("timestamp-jump")
-                    in_run = False
-                if not in_run:
-                    if not packet.is_keyframe:
-                        continue
-                    self._online(facts)
-                    self._sink.run_started(stream, facts)
-                    timeline.restart()
-                    in_run = True
-                timeline.advance(packet, now_s)
-                self._count(packet, now_s)
-                self._sink.packet(packet, now_s)
+                self._progressed()
+                if undated.size:
+                    for packet in dating.take(undated):
+                        runs.take(packet)
         except (FFmpegError, CameraError, OSError) as error:
-            cause = _cause_of(error)
+            cause = broken_off(error, "").code.removeprefix("camera.")
             raise
         finally:
-            if in_run:
-                self._sink.run_ended(cause)
+            runs.end(cause)
         return cause
 
-    def _count(self, packet: Packet[VideoStream], now_s: float) -> None:
-        self.last_progress_mono_s = now_s
+    def _count(self, size_bytes: int, now_s: float) -> None:
         self._frames += 1
-        self._bytes += packet.size
+        self._bytes += size_bytes
         self._last_frame_mono_s = now_s
         self._fps.count(now_s)
 
@@ -204,7 +184,7 @@ class IngestSession:
             height_px=facts.height_px,
         )
 
-    def _failed(self, error: CameraError) -> float:
+    def _failed(self, error: CameraError, address: StreamAddress) -> float:
         state = _STATE_OF_CODE.get(error.code, CameraState.LOST)
         since = self._status.since if self._status.state is state else self._clock.utc_now()
         if self._status.code != error.code:
@@ -213,52 +193,7 @@ class IngestSession:
             name=self._name, state=state, since=since, code=error.code, detail=error.message
         )
         delay_s = self._backoff.next_s()
-        return LOGIN_RETRY_S if state is CameraState.AUTH_FAILED else delay_s
-
-
-class _Timeline:
-    """Media time of one run: sees steps, and media time that stands still while packets come."""
-
-    def __init__(self, time_base_s: float, clock: Clock, stall_s: float) -> None:
-        self._time_base_s, self._stall_s = time_base_s, stall_s
-        self._last_dts: int | None = None
-        self._moved_mono_s = clock.monotonic_s()
-
-    @property
-    def has_begun(self) -> bool:
-        return self._last_dts is not None
-
-    def restart(self) -> None:
-        self._last_dts = None
-
-    def is_broken_by(self, packet: Packet[VideoStream]) -> bool:
-        if self._last_dts is None or packet.dts is None:
-            return False
-        step_s = (packet.dts - self._last_dts) * self._time_base_s
-        return step_s < 0 or step_s > MAX_STEP_S
-
-    def advance(self, packet: Packet[VideoStream], now_s: float) -> None:
-        if packet.dts != self._last_dts:
-            self._moved_mono_s = now_s
-        elif now_s - self._moved_mono_s > self._stall_s:
-            raise CameraError(
-                "camera.frozen",
-                "Packets come, but the camera's media time stands still.",
-                hint="Restart the camera.",
-                retryable=True,
-            )
-        self._last_dts = packet.dts
-
-
-def _is_dated(packet: Packet[VideoStream], *, is_first: bool) -> bool:
-    """Return whether the packet has a time; give the first one of a connection its zero.
-
-    libav leaves that one undated for many cameras. It is the first key frame: dropping it would
-    cost a whole GOP at each connect.
-    """
-    if packet.dts is None and is_first and packet.is_keyframe:
-        packet.pts = packet.dts = 0
-    return packet.dts is not None
+        return self._login.refused(address) if state is CameraState.AUTH_FAILED else delay_s
 
 
 class _RateMeter:
@@ -278,22 +213,3 @@ class _RateMeter:
         if span_s >= 3.0:
             self.per_s = round(self._count / span_s, 2)
             self._since_mono_s, self._count = now_s, 0
-
-
-def _broken_off(error: Exception, url: str) -> CameraError:
-    """Say why an open stream ended. What has sent video is a camera, whatever it sends now."""
-    if isinstance(error, CameraError):
-        return error
-    told = camera_error(error, url)
-    if told.code == "camera.not_a_camera":
-        return CameraError(
-            "camera.garbled",
-            "The camera sends what can't be read as video.",
-            hint="Restart the camera; check its encoder settings and its cable.",
-            retryable=True,
-        )
-    return told
-
-
-def _cause_of(error: Exception) -> str:
-    return _broken_off(error, "").code.removeprefix("camera.")

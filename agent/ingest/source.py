@@ -1,49 +1,69 @@
-"""Opens a camera's stream with PyAV and says in our words what went wrong.
+"""What a stream may come from: one interface for RTSP, files and the box's own camera sensor.
 
-Only the thread that opened a container may touch or close it: closing from another one segfaults.
+A source is opened, read and closed by one thread, the session's. Whatever goes wrong inside it is
+a `CameraError` with a code of ours; nothing of libav's leaves it.
 """
 
-import socket
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from urllib.parse import quote, urlsplit, urlunsplit
+from typing import Protocol
+from urllib.parse import urlsplit
 
-import av
 from av.container import InputContainer
-from av.error import (
-    ConnectionRefusedError as AvConnectionRefusedError,
-)
-from av.error import (
-    ExitError,
-    FFmpegError,
-    HTTPForbiddenError,
-    HTTPNotFoundError,
-    HTTPUnauthorizedError,
-    InvalidDataError,
-)
-from av.error import (
-    TimeoutError as AvTimeoutError,
-)
+from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.core.clock import Clock
 from agent.core.errors import CameraError
-from agent.core.redact import redact_text
-
-OPEN_TIMEOUT_S = 10.0
-GREETING_TIMEOUT_S = 2.0
-RTSP_PORT = 554
-
-# Fast opening with parameter sets from the SDP; `nobuffer` would drop the first key frame.
-_RTSP_OPTIONS = {
-    "rtsp_transport": "tcp",
-    "timeout": "5000000",
-    "analyzeduration": "0",
-    "probesize": "32",
-    "fpsprobesize": "0",
-    "allowed_media_types": "video",  # audio is dropped at the demuxer
-}
 
 RECORDABLE_CODECS = ("h264", "hevc")
+
+# What libav and PyAV raise for bytes they can't make sense of (seen while fuzzing).
+STRANGE_BYTES = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsTrust:
+    """Whom an rtsps:// camera must prove to be. Verification is off only where it is said.
+
+    `ca_file` is a PEM file, empty for the authorities of the box's system. `host` is the name in
+    the certificate where it isn't the one in the address.
+    """
+
+    ca_file: str = ""
+    host: str = ""
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAddress:
+    """Where a stream is and how to get in. The password never leaves the worker.
+
+    Audio is left out where the stream is opened, so that it is never even asked for; `audio` is
+    there for the day a signed setting allows it.
+    """
+
+    url: str
+    username: str = ""
+    password: str = ""
+    tls: TlsTrust = TlsTrust()
+    audio: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long opening may take, and how long an open stream may be silent.
+
+    `is_known`: video has come from there before, so it is a camera, whatever it says now.
+    """
+
+    open_s: float
+    stall_s: float
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +76,38 @@ class StreamFacts:
     time_base: Fraction
 
 
-def open_stream(url: str, username: str, password: str, stall_s: float) -> InputContainer:
-    """Open `url` (rtsp, rtsps or a file) for the calling thread.
+class Source(Protocol):
+    """An open stream. Only the thread that opened it may use it."""
 
-    Raises `CameraError` with code camera.wrong_password, camera.no_such_stream, camera.refused,
-    camera.timeout, camera.not_a_camera or camera.unreachable.
-    """
-    is_rtsp = url.startswith(("rtsp://", "rtsps://"))
-    try:
-        return av.open(
-            with_login(url, username, password),
-            options=_RTSP_OPTIONS if is_rtsp else {},
-            timeout=(OPEN_TIMEOUT_S, stall_s),
-        )
-    except (FFmpegError, OSError) as error:
-        told = camera_error(error, url)
-        if told.code == "camera.not_a_camera" and is_rtsp and _is_silent_or_rtsp(url):
-            told = camera_error(TimeoutError(), url)
-        raise told from None  # the cause's text may hold the password
+    @property
+    def template(self) -> VideoStream:
+        """The stream to copy the codec's parameters from when its packets are stored."""
+        ...
+
+    @property
+    def facts(self) -> StreamFacts: ...
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield packets in decoding order until the stream ends. Raises `CameraError`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_source(address: StreamAddress, patience: Patience, clock: Clock) -> Source:
+    """Open what the address names: rtsp://, rtsps://, csi:// or a file. Raises `CameraError`."""
+    scheme = urlsplit(address.url).scheme
+    if scheme in ("rtsp", "rtsps"):
+        from agent.ingest.rtsp import RtspSource  # noqa: PLC0415 - each source only where used
+
+        return RtspSource(address, patience, clock)
+    if scheme == "csi":
+        from agent.ingest.csi import CsiSource  # noqa: PLC0415 - picamera2 only on a Pi
+
+        return CsiSource(address.url, patience)
+    from agent.ingest.file import FileSource  # noqa: PLC0415
+
+    return FileSource(address.url.removeprefix("file://"), clock)
 
 
 def video_of(container: InputContainer) -> tuple[VideoStream, StreamFacts]:
@@ -95,74 +129,3 @@ def video_of(container: InputContainer) -> tuple[VideoStream, StreamFacts]:
     assert stream.time_base is not None  # noqa: S101 - every demuxer sets it
     facts = StreamFacts(context.name, context.width, context.height, stream.time_base)
     return stream, facts
-
-
-def _is_silent_or_rtsp(url: str) -> bool:
-    """Return whether the peer says nothing, or does speak RTSP: then it may well be a camera.
-
-    libav calls it invalid data alike when nobody answers and when something else does.
-    """
-    parts = urlsplit(url)
-    hello = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
-    try:
-        address = parts.hostname or "", parts.port or RTSP_PORT
-        with socket.create_connection(address, GREETING_TIMEOUT_S) as sock:
-            sock.sendall(hello)
-            answer = sock.recv(64)
-    except OSError:
-        return True
-    return not answer or answer.startswith(b"RTSP/")
-
-
-def with_login(url: str, username: str, password: str) -> str:
-    """Return `url` with the login in it, percent-encoded; PyAV takes it no other way."""
-    if not username:
-        return url
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    login = f"{quote(username, safe='')}:{quote(password, safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
-
-
-def camera_error(error: Exception, url: str) -> CameraError:
-    """Translate what PyAV raised into a `CameraError` a technician understands."""
-    host = urlsplit(url).hostname or "the camera"
-    if isinstance(error, HTTPUnauthorizedError | HTTPForbiddenError):
-        return CameraError(
-            "camera.wrong_password",
-            f"{host} refuses this user name and password.",
-            hint="Set the camera's own user name and password; it may lock after more tries.",
-        )
-    if isinstance(error, HTTPNotFoundError):
-        return CameraError(
-            "camera.no_such_stream",
-            f"{host} has no stream at this path.",
-            hint="Check the path, or give `onvif_url` and let the camera tell its own.",
-        )
-    if isinstance(error, AvConnectionRefusedError | ConnectionRefusedError):
-        return CameraError(
-            "camera.refused",
-            f"{host} is there, but nothing listens on that port.",
-            hint="Check the port; the camera may still be starting.",
-            retryable=True,
-        )
-    if isinstance(error, ExitError | AvTimeoutError | TimeoutError):
-        return CameraError(
-            "camera.timeout",
-            f"{host} does not answer in time.",
-            hint="Check power, cable and switch port; then the camera itself.",
-            retryable=True,
-        )
-    if isinstance(error, InvalidDataError | ValueError):
-        return CameraError(
-            "camera.not_a_camera",
-            f"What answers at {host} does not speak RTSP as a camera does.",
-            hint="Check address and port: this may be another device.",
-            retryable=True,
-        )
-    return CameraError(
-        "camera.unreachable",
-        f"{host} can't be reached: {redact_text(str(error))}.",
-        hint="Check address, cable and power.",
-        retryable=True,
-    )

@@ -11,7 +11,7 @@ import pytest
 from av.error import InvalidDataError
 
 from agent.core.clock import SystemClock
-from agent.ingest import source
+from agent.ingest import greeting, tries
 from agent.messages.worker import CameraState
 from agent.simulators.broker import free_port
 from agent.simulators.camera.media import load_media
@@ -30,9 +30,9 @@ def media(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    """libav gives a silent camera 5 s; here it gets less."""
-    monkeypatch.setitem(source._RTSP_OPTIONS, "timeout", "1500000")
-    monkeypatch.setattr(source, "GREETING_TIMEOUT_S", 0.5)
+    """An unknown camera gets 10 s to answer; here it gets less."""
+    monkeypatch.setattr(tries, "OPEN_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(greeting, "GREETING_TIMEOUT_S", 0.5)
 
 
 @pytest.fixture

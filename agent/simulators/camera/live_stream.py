@@ -8,11 +8,14 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from fractions import Fraction
 
+from agent.core import log
 from agent.core.clock import Clock
 from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.media import Media, Picture
-from agent.simulators.camera.rtp import interleave, sender_report
+from agent.simulators.camera.rtp import CLOCK_HZ, audio_packet, interleave, sender_report
+from agent.simulators.camera.wire_faults import WireFaults
 
 MAX_UNSENT_BYTES = 512 * 1024  # about two seconds of a 2 Mbit/s stream
 REPORT_EVERY_S = 5.0
@@ -25,6 +28,7 @@ class Viewer:
     def __init__(self, transport: asyncio.WriteTransport, rtp_channel: int) -> None:
         self._transport = transport
         self.rtp_channel, self.rtcp_channel = rtp_channel, rtp_channel + 1
+        self.audio_channel: int | None = None
         self.needs_key = True
         self.lost_gops_total = 0
 
@@ -37,7 +41,10 @@ class Viewer:
 
 
 class LiveStream:
-    """Loops one of `views` (same size and rate); `pick_view` is asked at each key picture."""
+    """Loops one of `views` (same rate); `pick_view` is asked at each key picture.
+
+    Views of another size or codec are a camera whose encoder is set anew while it streams.
+    """
 
     def __init__(
         self,
@@ -45,9 +52,14 @@ class LiveStream:
         pick_view: Callable[[], str],
         clock: Clock,
         faults: Faults,
+        *,
+        audio: bool = False,
     ) -> None:
         self._views, self._pick_view = views, pick_view
         self._clock, self._faults = clock, faults
+        self._wire_faults = WireFaults(faults)
+        self.has_audio = audio
+        self._media_time = Fraction(0)  # in pictures
         self._viewers: set[Viewer] = set()
         self._media = views[pick_view()]
         self._index = 0
@@ -56,12 +68,12 @@ class LiveStream:
         self._sent_pictures = 0
         self._sent_packets = 0
         self._sent_bytes = 0
-        self.lost_gops_total = 0
+        self.lost_gops_total = self.audio_set_ups_total = 0
         self.ssrc = secrets.randbits(32)
 
     @property
     def media(self) -> Media:
-        """The view now on air; all views describe alike."""
+        """The view now on air."""
         return self._media
 
     def add(self, viewer: Viewer) -> None:
@@ -88,6 +100,8 @@ class LiveStream:
 
     def _next_picture(self) -> Picture:
         picture = self._media.pictures[self._index]
+        if self._index == 0:  # what is seen can be set against the truth of the footage by this
+            self._log.info("loop starts", stream=self._name)
         if picture.is_key:
             wanted = self._views[self._pick_view()]
             if wanted is not self._media:
@@ -97,20 +111,46 @@ class LiveStream:
         return picture
 
     def _send(self, picture: Picture) -> None:
+        self._pass_time()
         wire: dict[int, bytes] = {}
+        is_left_out = self._sent_pictures % self._faults.every != 0
         silent = self._faults.stall or self._faults.rtcp_only
+        payloads = self._payloads(picture)
+        if is_left_out:
+            self._sent_pictures += 1
+            return
         for viewer in self._viewers:
             if silent or not self._may_have(viewer, picture):
                 viewer.needs_key = True
                 continue
             channel = viewer.rtp_channel
             if channel not in wire:
-                wire[channel] = self._wire(picture, channel)
+                wire[channel] = self._wire(payloads, picture.shift, channel)
             viewer.write(wire[channel])
-        self._seq += len(picture.payloads)
+            if viewer.audio_channel is not None:
+                viewer.write(self._audio(viewer.audio_channel))
+        self._seq += len(payloads)
         self._sent_pictures += 1
-        self._sent_packets += len(picture.payloads)
-        self._sent_bytes += sum(map(len, picture.payloads))
+        self._sent_packets += len(payloads)
+        self._sent_bytes += sum(map(len, payloads))
+
+    def _payloads(self, picture: Picture) -> tuple[bytes, ...]:
+        if self._faults.no_sets_in_video:
+            return picture.payloads
+        return picture.sets + picture.payloads
+
+    def _pass_time(self) -> None:
+        """One more picture's worth of media time, as the faults have it."""
+        faults = self._faults
+        self._media_time += (
+            Fraction(faults.pace) if faults.every == 1 else Fraction(1, faults.every)
+        )
+        if faults.jump_s:
+            self._first_90k += round(faults.jump_s * CLOCK_HZ)
+            faults.jump_s = 0.0
+        if faults.seq_jump:
+            self._seq += faults.seq_jump
+            faults.seq_jump = 0
 
     def _may_have(self, viewer: Viewer, picture: Picture) -> bool:
         if viewer.needs_key and not picture.is_key:
@@ -122,14 +162,20 @@ class LiveStream:
         viewer.needs_key = False
         return True
 
-    def _wire(self, picture: Picture, channel: int) -> bytes:
-        return interleave(
-            picture.payloads,
+    def _wire(self, payloads: tuple[bytes, ...], shift: int, channel: int) -> bytes:
+        wire = interleave(
+            payloads,
             channel=channel,
             first_seq=self._seq,
-            timestamp_90k=self._timestamp_90k(self._sent_pictures),
+            timestamp_90k=self._timestamp_90k(shift),
             ssrc=self.ssrc,
         )
+        return self._wire_faults.packets(wire)
+
+    def _audio(self, channel: int) -> bytes:
+        samples = round(8_000 / self._media.fps)
+        number = self._sent_pictures
+        return audio_packet(channel, number, number * samples, self.ssrc ^ 1, samples)
 
     def _report(self, now: datetime) -> None:
         if self._faults.stall:
@@ -139,12 +185,13 @@ class LiveStream:
                 sender_report(
                     now,
                     channel=viewer.rtcp_channel,
-                    timestamp_90k=self._timestamp_90k(self._sent_pictures - 1),
+                    timestamp_90k=self._timestamp_90k(0),
                     ssrc=self.ssrc,
                     packets=self._sent_packets,
                     octets=self._sent_bytes,
                 )
             )
 
-    def _timestamp_90k(self, picture_number: int) -> int:
-        return self._first_90k + int(picture_number * self._media.ticks_per_picture_90k)
+    def _timestamp_90k(self, shift: int) -> int:
+        pictures = self._media_time + shift
+        return self._first_90k + int(pictures * self._media.ticks_per_picture_90k)

@@ -6,12 +6,14 @@ PyAV: the thread that opens a container also closes it. Closing from another thr
 
 import base64
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from agent.core.errors import PolesideError
 from agent.simulators.camera.nal_units import (
@@ -21,16 +23,23 @@ from agent.simulators.camera.nal_units import (
     read_avcc,
     read_hvcc,
     split_sample,
+    user_data_sei,
 )
 from agent.simulators.camera.rtp import CLOCK_HZ, PAYLOAD_TYPE, packetise
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One access unit as RTP payloads. A key picture starts with the parameter sets."""
+    """One access unit as RTP payloads.
+
+    A key picture's parameter sets come before: `sets`. `shift` is by how many pictures it is shown
+    later than it is sent, which B-frames make differ from one to the next.
+    """
 
     payloads: tuple[bytes, ...]
     is_key: bool
+    sets: tuple[bytes, ...] = ()
+    shift: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Media:
         """Return the index of the key picture a decoder must start from to show `index`."""
         return self.key_indexes[bisect_right(self.key_indexes, index % len(self.pictures)) - 1]
 
-    def sdp(self) -> str:
+    def sdp(self, *, with_sets: bool = True, with_audio: bool = False) -> str:
         """Describe the stream (RFC 4566; parameters of RFC 6184 8.1 and RFC 7798 7.1)."""
         encoding = "H264" if self.codec == "h264" else "H265"
         lines = [
@@ -66,15 +75,19 @@ class Media:
             "a=range:npt=now-",
             f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
             f"a=rtpmap:{PAYLOAD_TYPE} {encoding}/{CLOCK_HZ}",
-            f"a=fmtp:{PAYLOAD_TYPE} {self._format_parameters()}",
+            f"a=fmtp:{PAYLOAD_TYPE} {self._format_parameters(with_sets=with_sets)}",
             f"a=framesize:{PAYLOAD_TYPE} {self.width_px}-{self.height_px}",
             f"a=framerate:{float(self.fps):g}",
             "a=control:trackID=0",
         ]
+        if with_audio:
+            lines += ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=control:trackID=1"]
         return "\r\n".join(lines) + "\r\n"
 
-    def _format_parameters(self) -> str:
+    def _format_parameters(self, *, with_sets: bool) -> str:
         sets = self.parameter_sets
+        if not with_sets:
+            return "packetization-mode=1" if self.codec == "h264" else "tx-mode=SRST"
         if self.codec == "h264":
             profile = sets.sps[0][1:4].hex().upper()
             sprop = _base64(sets.sps + sets.pps)
@@ -85,11 +98,15 @@ class Media:
         )
 
 
-def load_media(path: Path) -> Media:
-    """Read the video of an MP4 file. Blocking; takes tens of milliseconds per megabyte at most."""
+def load_media(path: Path, *, signature: bytes = b"") -> Media:
+    """Read the video of an MP4 file. Blocking; takes tens of milliseconds per megabyte at most.
+
+    `signature`, if given, is sent as user data (SEI) before each picture, as cameras that sign
+    their video do.
+    """
     try:
         with av.open(str(path)) as container:
-            return _read(container, path)
+            return _read(container, path, signature)
     except (OSError, FFmpegError) as error:
         raise PolesideError(
             "simulator.footage-unreadable",
@@ -98,7 +115,7 @@ def load_media(path: Path) -> Media:
         ) from error
 
 
-def _read(container: av.container.InputContainer, path: Path) -> Media:
+def _read(container: av.container.InputContainer, path: Path, signature: bytes) -> Media:
     stream = container.streams.video[0]
     name, box, fps = stream.codec_context.name, stream.codec_context.extradata, stream.average_rate
     if name not in ("h264", "hevc") or not box or not fps:
@@ -109,24 +126,38 @@ def _read(container: av.container.InputContainer, path: Path) -> Media:
         )
     codec: CodecName = "h264" if name == "h264" else "hevc"
     sets = read_avcc(box) if codec == "h264" else read_hvcc(box)
-    pictures = tuple(
-        _picture(bytes(packet), codec, sets, is_key=packet.is_keyframe)
-        for packet in container.demux(stream)
-        if packet.size
-    )
+    sei = user_data_sei(signature, codec) if signature else None
+    pictures = tuple(_pictures(container, stream, codec, sets, sei))
     keys = tuple(index for index, picture in enumerate(pictures) if picture.is_key)
     return Media(codec, stream.width, stream.height, Fraction(fps), sets, pictures, keys)
 
 
-def _picture(sample: bytes, codec: CodecName, sets: ParameterSets, *, is_key: bool) -> Picture:
-    nals = [
-        nal
-        for nal in split_sample(sample, sets.length_bytes)
-        if nal and not is_parameter_set(nal, codec)
-    ]
-    if is_key:  # in band as well, as cameras do: a viewer may miss or distrust the SDP
-        nals[:0] = sets.all()
-    return Picture(tuple(part for nal in nals for part in packetise(nal, codec)), is_key)
+def _pictures(
+    container: av.container.InputContainer,
+    stream: VideoStream,
+    codec: CodecName,
+    sets: ParameterSets,
+    sei: bytes | None,
+) -> Iterator[Picture]:
+    assert stream.time_base is not None  # noqa: S101 - set by the demuxer
+    assert stream.average_rate is not None  # noqa: S101 - checked by the caller
+    ticks = 1 / (stream.average_rate * stream.time_base)
+    for packet in container.demux(stream):
+        if not packet.size or packet.pts is None or packet.dts is None:
+            continue
+        nals = [nal for nal in split_sample(bytes(packet), sets.length_bytes) if nal]
+        slices = [nal for nal in nals if not is_parameter_set(nal, codec)]
+        if sei is not None:
+            slices.insert(0, sei)
+        yield Picture(
+            tuple(part for nal in slices for part in packetise(nal, codec)),
+            packet.is_keyframe,
+            # in band as well, as cameras do: a viewer may miss or distrust the SDP
+            tuple(part for nal in sets.all() for part in packetise(nal, codec))
+            if packet.is_keyframe
+            else (),
+            round((packet.pts - packet.dts) / ticks),
+        )
 
 
 def _base64(sets: tuple[bytes, ...]) -> str:

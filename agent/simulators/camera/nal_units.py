@@ -11,6 +11,11 @@ from typing import Literal
 
 CodecName = Literal["h264", "hevc"]
 
+# Ours, so that whoever finds the user data knows whose it is (ITU-T H.264 D.2.7).
+USER_DATA_UUID = bytes.fromhex("706f6c657369646573696d756c617465")
+
+_USER_DATA_UNREGISTERED = 5
+
 _U16 = struct.Struct(">H")
 
 
@@ -53,6 +58,27 @@ def split_sample(sample: bytes, length_bytes: int) -> Iterator[bytes]:
         at += length_bytes
         yield sample[at : at + size_bytes]
         at += size_bytes
+
+
+def user_data_sei(payload: bytes, codec: CodecName) -> bytes:
+    """Return an SEI NAL unit with unregistered user data (H.264 7.3.2.3 and D.1.7, H.265 alike)."""
+    body = USER_DATA_UUID + payload
+    size = b"\xff" * (len(body) // 255) + bytes([len(body) % 255])
+    message = bytes([_USER_DATA_UNREGISTERED]) + size + body + b"\x80"  # and the stop bit
+    header = b"\x06" if codec == "h264" else bytes([39 << 1, 1])
+    return header + _escape(message)
+
+
+def _escape(raw: bytes) -> bytes:
+    """Keep start codes out of a NAL unit (H.264 7.4.1: emulation prevention)."""
+    out, zeros = bytearray(), 0
+    for byte in raw:
+        if zeros >= 2 and byte <= 3:
+            out.append(3)
+            zeros = 0
+        out.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(out)
 
 
 def is_parameter_set(nal: bytes, codec: CodecName) -> bool:

@@ -63,6 +63,21 @@ def interleave(
     return b"".join(parts)
 
 
+def audio_packet(channel: int, seq: int, timestamp_8k: int, ssrc: int, samples: int) -> bytes:
+    """Return one packet of PCMU silence (RFC 3551 section 4.5.14, static payload type 0)."""
+    header = _FRAME_AND_HEADER.pack(
+        b"$",
+        channel,
+        _RTP_HEADER_BYTES + samples,
+        0x80,
+        0,
+        seq & 0xFFFF,
+        timestamp_8k & 0xFFFFFFFF,
+        ssrc,
+    )
+    return header + b"\xff" * samples
+
+
 def sender_report(
     now: datetime, *, channel: int, timestamp_90k: int, ssrc: int, packets: int, octets: int
 ) -> bytes:

@@ -6,6 +6,8 @@ Synchronous throughout (an asyncio protocol): nothing here ever waits, so no tas
 import asyncio
 import re
 import secrets
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -19,6 +21,7 @@ from agent.simulators.camera.rtsp_messages import (
     RtspSyntaxError,
     take_request,
 )
+from agent.simulators.camera.wire_faults import WireFaults, hostile_answer
 
 SESSION_TIMEOUT_S = 60
 
@@ -36,6 +39,7 @@ class RtspConnection(asyncio.Protocol):
         connections: set["RtspConnection"],
     ) -> None:
         self._streams, self._faults, self._connections = streams, faults, connections
+        self._wire_faults = WireFaults(faults)
         self._gate = DigestGate(credentials)
         self._buffer = bytearray()
         self._session_id = secrets.token_hex(8)
@@ -71,15 +75,28 @@ class RtspConnection(asyncio.Protocol):
         """Cut the connection without a word, as a pulled plug does."""
         self._transport.abort()
 
+    def reset(self) -> None:
+        """Cut it with a TCP reset, as a camera that crashed and is back does."""
+        sock = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
     def _answer(self, request: Request) -> None:
         response = self._respond(request)
-        if response is not None and not self._faults.stall:
-            self._transport.write(response.encode(request.headers.get("cseq", "0")))
+        if response is None or self._faults.stall or request.method == self._faults.hang:
+            return
+        answer = response.encode(request.headers.get("cseq", "0"))
+        if self._faults.hostile and request.method == "DESCRIBE":
+            answer = hostile_answer(self._faults.hostile, answer)
+        answer = self._wire_faults.answer(answer)
+        self._transport.write(answer[:1] if self._faults.drip else answer)
 
     def _respond(self, request: Request) -> Response | None:
         method = self._methods.get(request.method)
         if method is None:
             return Response(501)
+        if self._faults.status and request.method == self._faults.status_of:
+            return Response(self._faults.status)
         open_to_all = request.method == "OPTIONS"
         login = request.headers.get("authorization", "")
         if not open_to_all and not self._gate.admits(request.method, login):
@@ -101,7 +118,10 @@ class RtspConnection(asyncio.Protocol):
             "Content-Base": request.uri.rstrip("/") + "/",
             "Content-Type": "application/sdp",
         }
-        return Response(headers=headers, body=stream.media.sdp())
+        sdp = stream.media.sdp(
+            with_sets=not self._faults.no_sets_in_sdp, with_audio=stream.has_audio
+        )
+        return Response(headers=headers, body=sdp)
 
     def _set_up(self, request: Request) -> Response:
         stream = self._streams.get(request.stream_name)
@@ -114,8 +134,12 @@ class RtspConnection(asyncio.Protocol):
         channel = int(found[1]) if found else 0
         if channel > 254:
             return Response(400)
-        self._leave()
-        self._stream, self._viewer = stream, Viewer(self._transport, channel)
+        if request.uri.endswith("trackID=1") and self._viewer is not None:
+            self._viewer.audio_channel = channel
+            stream.audio_set_ups_total += 1
+        else:
+            self._leave()
+            self._stream, self._viewer = stream, Viewer(self._transport, channel)
         answer = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1};ssrc={stream.ssrc:08X}"
         session = f"{self._session_id};timeout={SESSION_TIMEOUT_S}"
         return Response(headers={"Transport": answer, "Session": session})

@@ -1,6 +1,7 @@
 """The simulated camera's RTSP server (RFC 2326): live streams over TCP, digest login, faults."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 
 from agent.core.clock import Clock
@@ -10,13 +11,14 @@ from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream
 from agent.simulators.camera.rtsp_connection import RtspConnection
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.2
 
 
 class RtspServer:
     """Serves `streams` by name (`main` is rtsp://host:port/main) until `serve` is cancelled.
 
-    `faults` may be changed at any time. Port 0 takes a free one; read `port` after `listening`.
+    `faults` may be changed at any time. With `tls` it is an rtsps:// server. Port 0 takes
+    a free one; read `port` after `listening`.
     """
 
     def __init__(
@@ -28,10 +30,11 @@ class RtspServer:
         credentials: Credentials,
         clock: Clock,
         faults: Faults,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._streams, self._credentials, self._clock = streams, credentials, clock
         self._host, self.port = host, port
-        self.faults = faults
+        self.faults, self._tls = faults, tls
         self.listening = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._connections: set[RtspConnection] = set()
@@ -56,7 +59,7 @@ class RtspServer:
     async def _listen(self) -> None:
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._new_connection, self._host, self.port
+                self._new_connection, self._host, self.port, ssl=self._tls
             )
         except OSError as error:
             raise PolesideError(
@@ -75,6 +78,10 @@ class RtspServer:
             if self.faults.disconnect:
                 self._drop_connections()
                 self.faults.disconnect = False
+            if self.faults.reset:
+                for connection in tuple(self._connections):
+                    connection.reset()
+                self.faults.reset = False
             if self.faults.refuse:
                 self._stop_listening()
             elif self._listener is None:

@@ -1,0 +1,42 @@
+"""Notices that a camera changed its encoder while it streams: what follows is another video."""
+
+from __future__ import annotations
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.core.errors import CameraError
+from agent.ingest import nal_units
+
+_PEEK_BYTES = 16
+_STRANGERS_IN_A_ROW = 8  # a damaged packet is none; so many are another codec
+
+
+class FormatWatch:
+    """Holds one run to the codec and the parameter sets it began with."""
+
+    def __init__(self, codec: str) -> None:
+        self._codec = codec
+        self._sets = b""
+        self._strangers = 0
+
+    def restart(self) -> None:
+        """A new run may have other parameters."""
+        self._sets, self._strangers = b"", 0
+
+    def check(self, packet: Packet[VideoStream]) -> None:
+        """Raise `CameraError` camera.codec_changed when `packet` is of another video."""
+        view = memoryview(packet)
+        if nal_units.is_of(bytes(view[:_PEEK_BYTES]), self._codec):
+            self._strangers = 0
+        else:
+            self._strangers += 1
+        sets = nal_units.sequence_sets(view, self._codec) if packet.is_keyframe else b""
+        if self._strangers >= _STRANGERS_IN_A_ROW or (sets and self._sets and sets != self._sets):
+            raise CameraError(
+                "camera.codec_changed",
+                "The camera changed its video format.",
+                hint="Nothing: recording goes on in the new format.",
+                retryable=True,
+            )
+        self._sets = sets or self._sets

@@ -1,0 +1,65 @@
+"""A look at the NAL units of a packet as RTP delivers them: what must not change in a run.
+
+Annex B (start codes); parameter sets come before the first slice.
+
+H.264 types are of table 7-1 of ITU-T H.264, H.265 types of table 7-1 of ITU-T H.265.
+"""
+
+from collections.abc import Iterator
+
+_START = b"\x00\x00\x01"
+_HEAD_BYTES = 4096  # parameter sets stand before the first slice
+
+_SETS = {"h264": frozenset({7}), "hevc": frozenset({32, 33})}
+_SLICES = {"h264": frozenset(range(1, 6)), "hevc": frozenset(range(32))}
+# Slices of pictures, parameter sets, SEI, delimiters: what a camera's encoder makes. The rest is
+# reserved, or scalable and three-dimensional video that no decoder here knows.
+_KNOWN = {
+    "h264": frozenset({1, 5, 6, 7, 8, 9, 10, 11, 12, 13}),
+    "hevc": frozenset({*range(10), *range(16, 22), *range(32, 41)}),
+}
+
+
+def kind_of(nal: bytes, codec: str) -> int:
+    """Return the NAL unit's type; -1 when its header breaks the codec's rules."""
+    if not nal or nal[0] & 0x80:
+        return -1
+    if codec == "h264":
+        return nal[0] & 0x1F
+    if len(nal) < 2 or nal[1] & 0x07 == 0:  # nuh_temporal_id_plus1 is never 0
+        return -1
+    return (nal[0] >> 1) & 0x3F
+
+
+def is_of(head: bytes, codec: str) -> bool:
+    """Say whether the first NAL unit of an Annex B packet is one that `codec` knows."""
+    first = next(split_head(head), None)
+    return first is None or kind_of(first, codec) in _KNOWN[codec]
+
+
+def sequence_sets(packet: memoryview, codec: str) -> bytes:
+    """Return the sequence (and video) parameter sets before the first slice, b"" without any.
+
+    They tell size, profile and depth: when they change, the rest is another video.
+    """
+    found = []
+    for nal in split_head(bytes(packet[:_HEAD_BYTES])):
+        kind = kind_of(nal, codec)
+        if kind in _SETS[codec]:
+            found.append(nal.rstrip(b"\x00"))
+        elif kind in _SLICES[codec]:
+            break
+    return b"".join(found)
+
+
+def split_head(head: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of Annex B bytes; nothing where MP4's length prefixes are used."""
+    if not head.startswith((_START, b"\x00" + _START)):
+        return
+    at = head.find(_START) + 3
+    while at < len(head):
+        end = head.find(_START, at)
+        yield head[at : end if end >= 0 else len(head)]
+        if end < 0:
+            return
+        at = end + 3

@@ -1,0 +1,209 @@
+"""RTSP and RTSPS cameras through PyAV, and libav's errors in our words.
+
+Only the thread that opened a container may touch or close it: closing from another one segfaults.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import av
+from av.container import InputContainer
+from av.error import (
+    ConnectionRefusedError as AvConnectionRefusedError,
+)
+from av.error import (
+    ExitError,
+    FFmpegError,
+    HTTPForbiddenError,
+    HTTPNotFoundError,
+    HTTPUnauthorizedError,
+    InvalidDataError,
+)
+from av.error import (
+    TimeoutError as AvTimeoutError,
+)
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.core.clock import Clock
+from agent.core.errors import CameraError
+from agent.core.redact import redact_text
+from agent.ingest.greeting import Peer, greet
+from agent.ingest.source import (
+    STRANGE_BYTES,
+    Patience,
+    StreamAddress,
+    StreamFacts,
+    TlsTrust,
+    video_of,
+)
+from agent.ingest.tls import tls_error
+
+# Fast opening; `nobuffer` would drop the first key frame. One packet is always read, so parameter
+# sets that the SDP leaves out are taken from the stream.
+_OPTIONS = {
+    "rtsp_transport": "tcp",
+    "analyzeduration": "0",
+    "probesize": "32",
+    "fpsprobesize": "0",
+    "max_streams": "16",  # a hostile description may list thousands
+}
+
+
+class RtspSource:
+    """One RTSP session over TCP. Audio is not even set up unless the address allows it."""
+
+    def __init__(self, address: StreamAddress, patience: Patience, clock: Clock) -> None:
+        """Connect, log in and start playing.
+
+        Raises `CameraError` with code camera.wrong_password, camera.no_such_stream,
+        camera.refused, camera.timeout, camera.not_a_camera, camera.tls, camera.no_video,
+        camera.codec or camera.unreachable.
+        """
+        self._url = address.url
+        self._container = _open(address, patience, clock)
+        try:
+            self.template, self.facts = _video_of(self._container, address.url)
+        except CameraError:
+            self._container.close()
+            raise
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            yield from self._container.demux(self.template)
+        except STRANGE_BYTES as error:
+            raise broken_off(error, self._url) from None
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _open(address: StreamAddress, patience: Patience, clock: Clock) -> InputContainer:
+    began_s = clock.monotonic_s()
+    try:
+        return av.open(
+            with_login(address.url, address.username, address.password),
+            options=_OPTIONS
+            | {"allowed_media_types": "video+audio" if address.audio else "video"}
+            | {"timeout": str(round(max(patience.open_s, patience.stall_s) * 1e6))}
+            | _tls_options(address.tls),
+            timeout=(patience.open_s, patience.stall_s),
+            metadata_errors="replace",
+        )
+    except STRANGE_BYTES as error:
+        is_late = clock.monotonic_s() - began_s >= patience.open_s
+        told: Exception = TimeoutError() if is_late else error  # libav: "invalid data" for silence
+        # `from None`: the cause's text may hold the password
+        raise _opening_failed(told, address, patience) from None
+
+
+def _video_of(container: InputContainer, url: str) -> tuple[VideoStream, StreamFacts]:
+    try:
+        return video_of(container)
+    except STRANGE_BYTES as error:
+        raise camera_error(error, url) from None
+
+
+def _tls_options(trust: TlsTrust) -> dict[str, str]:
+    options = {"tls_verify": "1" if trust.verify else "0"}
+    if trust.ca_file:
+        options["ca_file"] = trust.ca_file
+    if trust.host:
+        options["verifyhost"] = trust.host
+    return options
+
+
+def _opening_failed(error: Exception, address: StreamAddress, patience: Patience) -> CameraError:
+    is_tls = address.url.startswith("rtsps://")
+    if is_tls and isinstance(error, OSError) and error.errno == errno.EIO:
+        return tls_error(address.url, address.tls, patience.open_s)  # libav doesn't say what
+    told = camera_error(error, address.url)
+    if told.code not in ("camera.not_a_camera", "camera.timeout") or is_tls:
+        return told
+    if patience.is_known:
+        return broken_off(error, address.url)
+    peer = greet(address.url)
+    if peer is Peer.OTHER:
+        return camera_error(ValueError(), address.url)
+    return broken_off(error, address.url) if peer is Peer.RTSP else _no_answer(address.url)
+
+
+def _no_answer(url: str) -> CameraError:
+    return camera_error(TimeoutError(), url)
+
+
+def with_login(url: str, username: str, password: str) -> str:
+    """Return `url` with the login in it, percent-encoded; PyAV takes it no other way."""
+    if not username:
+        return url
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{quote(username, safe='')}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
+
+
+def broken_off(error: Exception, url: str) -> CameraError:
+    """Say why an open stream ended. What has sent video is a camera, whatever it sends now."""
+    if isinstance(error, CameraError):
+        return error
+    told = camera_error(error, url)
+    if told.code == "camera.not_a_camera":
+        return CameraError(
+            "camera.garbled",
+            "The camera sends what can't be read as video.",
+            hint="Restart the camera; check its encoder settings and its cable.",
+            retryable=True,
+        )
+    return told
+
+
+def camera_error(error: Exception, url: str) -> CameraError:
+    """Translate what PyAV raised into a `CameraError` a technician understands."""
+    host = urlsplit(url).hostname or "the camera"
+    if isinstance(error, HTTPUnauthorizedError | HTTPForbiddenError):
+        return CameraError(
+            "camera.wrong_password",
+            f"{host} refuses this user name and password.",
+            hint="Set the camera's own user name and password; it may lock after more tries.",
+        )
+    if isinstance(error, HTTPNotFoundError):
+        return CameraError(
+            "camera.no_such_stream",
+            f"{host} has no stream at this path.",
+            hint="Check the path, or give `onvif_url` and let the camera tell its own.",
+        )
+    if isinstance(error, AvConnectionRefusedError | ConnectionRefusedError):
+        return CameraError(
+            "camera.refused",
+            f"{host} is there, but nothing listens on that port.",
+            hint="Check the port; the camera may still be starting.",
+            retryable=True,
+        )
+    if isinstance(error, ExitError | AvTimeoutError | TimeoutError):
+        return CameraError(
+            "camera.timeout",
+            f"{host} does not answer in time.",
+            hint="Check power, cable and switch port; then the camera itself.",
+            retryable=True,
+        )
+    strange = InvalidDataError | ValueError | LookupError | ArithmeticError | MemoryError
+    if isinstance(error, strange) and not _is_network_trouble(error):
+        return CameraError(
+            "camera.not_a_camera",
+            f"What answers at {host} does not speak RTSP as a camera does.",
+            hint="Check address and port: this may be another device.",
+            retryable=True,
+        )
+    return CameraError(
+        "camera.unreachable",
+        f"{host} can't be reached: {redact_text(str(error))}.",
+        hint="Check address, cable and power.",
+        retryable=True,
+    )
+
+
+def _is_network_trouble(error: Exception) -> bool:
+    return isinstance(error, FFmpegError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
