@@ -9,7 +9,6 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -105,7 +104,7 @@ class CoreLine:
                 if payload:
                     framing.send_message(sock, payload)
         finally:
-            with suppress(OSError):  # the core was faster
+            with contextlib.suppress(OSError):  # the core was faster
                 sock.shutdown(socket.SHUT_RDWR)
             reader.join()
 

@@ -80,6 +80,7 @@ class Worker:
 
     def end(self):
         self.stop.set()
+        self.line.wake()
         self._thread.join(30)
         assert not self._thread.is_alive()
         self.index.close()
