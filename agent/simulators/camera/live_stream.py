@@ -54,7 +54,9 @@ class LiveStream:
         faults: Faults,
         *,
         audio: bool = False,
+        name: str = "",
     ) -> None:
+        self._name, self._log = name, log.get("simulated-camera")
         self._views, self._pick_view = views, pick_view
         self._clock, self._faults = clock, faults
         self._wire_faults = WireFaults(faults)

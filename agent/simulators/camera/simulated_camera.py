@@ -68,8 +68,8 @@ async def serve(config: SimulatedCameraConfig, clock: Clock) -> None:
     sub = await asyncio.to_thread(_load, config.sub_views)
     server = RtspServer(
         {
-            MAIN: LiveStream(main, pick_view, clock, faults),
-            SUB: LiveStream(sub, pick_view, clock, faults),
+            MAIN: LiveStream(main, pick_view, clock, faults, name=MAIN),
+            SUB: LiveStream(sub, pick_view, clock, faults, name=SUB),
         },
         host=config.host,
         port=config.rtsp_port,
