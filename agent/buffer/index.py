@@ -1,4 +1,4 @@
-"""The index of one camera's recordings: runs, segments, gaps, hits, deletions.
+"""The index of one camera's recordings: runs, segments, gaps, hits.
 
 One writer, the camera's worker; its threads share one connection behind a lock. Everybody else
 reads through `agent.buffer.reading`.
@@ -18,6 +18,7 @@ from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
+KEEP_DELETIONS = 100_000  # rows of the deletion journal: more than ten days of 10 s segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Index:
                 raise
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Hold the connection for questions. Raises `StorageError`."""
         with self._lock:
             try:
                 yield self._db
@@ -182,7 +184,7 @@ class Index:
 
     def proven_offset_s(self, boot_id: str) -> float | None:
         """Return UTC minus monotonic as an earlier worker of this boot had proven it."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute(
                 "SELECT offset_us FROM clock_proofs WHERE boot_id=?", (boot_id,)
             ).fetchone()
@@ -206,6 +208,11 @@ class Index:
                     (shift_us, boot_id, before_us),
                 )
             db.execute(
+                "UPDATE locks SET from_utc_us = from_utc_us + ?, to_utc_us = to_utc_us + ?"
+                " WHERE from_boot_id = ? AND from_mono_us < ?",
+                (shift_us, shift_us, boot_id, before_us),
+            )
+            db.execute(
                 "INSERT INTO corrections (boot_id, before_mono_us, shift_us, made_utc_us)"
                 " VALUES (?,?,?,?)",
                 (boot_id, before_us, shift_us, micros(at)),
@@ -213,7 +220,7 @@ class Index:
 
     def open_segments(self) -> list[tuple[int, int, str, int]]:
         """Return (segment_id, run_id, path, start_utc_us) of segments that were never closed."""
-        with self._reading() as db:
+        with self.reading() as db:
             return [
                 tuple(row)
                 for row in db.execute(
@@ -249,40 +256,13 @@ class Index:
 
     def totals(self) -> tuple[int, float, int, int]:
         """Return (frames, recorded seconds, bytes, gaps) of all closed segments on record."""
-        with self._reading() as db:
+        with self.reading() as db:
             frames, duration_us, size = db.execute(
                 "SELECT coalesce(sum(frames),0), coalesce(sum(duration_us),0),"
                 " coalesce(sum(bytes),0) FROM segments WHERE state='closed'"
             ).fetchone()
             gaps = db.execute("SELECT count(*) FROM gaps").fetchone()[0]
         return frames, duration_us / 1e6, size, gaps
-
-    # Retention
-
-    def oldest_closed(self, limit: int) -> list[tuple[int, str, int, int]]:
-        """Return (segment_id, path, bytes, end_utc_us) of the oldest closed segments."""
-        with self._reading() as db:
-            return [
-                tuple(row)
-                for row in db.execute(
-                    "SELECT segment_id, path, bytes, start_utc_us + duration_us FROM segments"
-                    " WHERE state='closed' ORDER BY start_utc_us LIMIT ?",
-                    (limit,),
-                )
-            ]
-
-    def forget_segment(
-        self, segment_id: int, path: str, size_bytes: int, rule: str, at: datetime
-    ) -> None:
-        """Delete a segment's row (its file is gone already) and note, once, by which rule."""
-        with self.transaction() as db:
-            gone = db.execute("DELETE FROM segments WHERE segment_id=?", (segment_id,))
-            if not gone.rowcount:  # the other thread was faster
-                return
-            db.execute(
-                "INSERT INTO deletions (at_utc_us, path, bytes, rule) VALUES (?,?,?,?)",
-                (micros(at), path, size_bytes, rule),
-            )
 
     # Hits: kept until the core has committed them
 
@@ -301,7 +281,7 @@ class Index:
 
     def waiting_hits(self) -> list[bytes]:
         """Return the bodies of all hits the core has not acknowledged, oldest first."""
-        with self._reading() as db:
+        with self.reading() as db:
             return [
                 row[0] for row in db.execute("SELECT body FROM hits WHERE acked=0 ORDER BY rowid")
             ]

@@ -22,7 +22,14 @@ from av.video.stream import VideoStream
 from agent.buffer.index import Index, Moment, RunStart, SegmentEnd, from_micros, micros
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.retention import Retention
-from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile, cut_torn_end, final_path, probe
+from agent.buffer.segment_file import (
+    OPEN_SUFFIX,
+    SegmentFile,
+    cut_torn_end,
+    final_path,
+    hour_folder,
+    probe,
+)
 from agent.buffer.stream_clock import StreamClock
 from agent.buffer.timekeeper import Timekeeper
 from agent.core import log
@@ -308,7 +315,7 @@ class Recorder:
         )
 
     def _new_path(self, run_id: int, at: datetime) -> Path:
-        folder = self._folder / "video" / f"{at:%Y-%m-%d}" / f"{at:%H}"
+        folder = self._folder / "video" / hour_folder(at)
         return folder / f"main-{run_id:06d}-{at:%H%M%S}{at.microsecond // 1000:03d}{OPEN_SUFFIX}"
 
     def _refused(self, error: OSError | StorageError) -> None:

@@ -4,10 +4,12 @@ The file goes first, then its row: rows without files heal, files without rows f
 """
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from agent.buffer.index import Index, micros
+from agent.buffer.segment_file import hour_folder
 from agent.core import log
 from agent.core.clock import Clock
 from agent.settings.model import BufferSettings
@@ -40,7 +42,9 @@ class Retention:
     def _prune_by_age(self) -> int:
         horizon_us = micros(self._clock.utc_now() - timedelta(days=self._settings.retention_days))
         oldest = self._index.oldest_closed(_BATCH)
-        return self._delete([segment for segment in oldest if segment[3] < horizon_us], "age")
+        gone = self._delete([segment for segment in oldest if segment[3] < horizon_us], "age")
+        self._index.forget_before(horizon_us)
+        return gone
 
     def _is_over_share(self) -> bool:
         limit = self._settings.max_bytes
@@ -56,7 +60,16 @@ class Retention:
     def _delete(self, segments: list[tuple[int, str, int, int]], rule: str) -> int:
         for _, path, _, _ in segments:  # all files first: on a full disk the rows need their room
             (self._folder / path).unlink(missing_ok=True)
+            self._tidy((self._folder / path).parent)
         for segment_id, path, size_bytes, _ in segments:
             self._index.forget_segment(segment_id, path, size_bytes, rule, self._clock.utc_now())
             self._log.info("segment deleted", path=path, bytes=size_bytes, rule=rule)
         return len(segments)
+
+    def _tidy(self, hour: Path) -> None:
+        """Remove the folders of an hour and a day that are over, once they are empty."""
+        if hour.relative_to(self._folder / "video") == hour_folder(self._clock.utc_now()):
+            return
+        with suppress(OSError):  # not empty
+            hour.rmdir()
+            hour.parent.rmdir()

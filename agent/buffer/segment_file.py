@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -148,6 +149,11 @@ def probe(path: Path) -> tuple[int, int]:
     if not frames or base is None:
         return (0, 0)
     return frames, round((last + ticks) * base * 1_000_000)
+
+
+def hour_folder(at: datetime) -> Path:
+    """Return the folder, below a camera's `video`, of segments that begin in the hour of `at`."""
+    return Path(f"{at:%Y-%m-%d}") / f"{at:%H}"
 
 
 def final_path(path: Path) -> Path:

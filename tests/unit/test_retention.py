@@ -94,6 +94,47 @@ def test_a_file_is_gone_before_its_row_and_a_row_left_over_goes_next_time(tmp_pa
     tape.index.close()
 
 
+def test_folders_of_hours_that_are_over_go_with_their_last_segment(tmp_path, clip):
+    tape = taped(tmp_path, clip, retention_days=2.0)
+    tape.clock.pass_s(3600.0)
+    tape.record(clip)
+    tape.clock.pass_s(2 * DAY_S)
+    tape.record(clip, cause=None, frames=25)
+    tape.retention.prune()
+    folders = sorted((tape.folder / "video").rglob("*/*/"))
+    assert [folder for folder in folders if folder.is_dir()] == [tape.video_files()[0].parent]
+    tape.recorder.run_ended("lost")
+    assert is_consistent(tape)
+    tape.index.close()
+
+
+def test_the_index_forgets_what_it_noted_of_a_time_without_video(tmp_path, clip):
+    tape = taped(tmp_path, clip, retention_days=2.0)
+    now = tape.clock.utc_now()
+    for name in ("told", "waiting"):
+        tape.index.keep_hit(name, now, 1.0, "began", b"body")
+    tape.index.ack_hit("told")
+    tape.clock.pass_s(60.0)
+    tape.record(clip)
+    tape.clock.pass_s(2 * DAY_S + 60.0)
+    tape.record(clip, frames=30)
+    tape.retention.prune()
+    assert [run["run_id"] for run in tape.rows("runs")] == [3]
+    assert [gap["to_utc_us"] for gap in tape.rows("gaps")][-1] is None
+    assert len(tape.rows("gaps")) == 2
+    assert tape.index.waiting_hits() == [b"body"]
+    assert [row["hit_id"] for row in tape.rows("hits")] == ["waiting"]
+    tape.index.close()
+
+
+def test_the_journal_of_deletions_has_an_end(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr("agent.buffer.index.KEEP_DELETIONS", 3)
+    tape = taped(tmp_path, clip, max_bytes=1)
+    tape.retention.prune()
+    assert [row["deletion_id"] for row in tape.rows("deletions")] == [3, 4, 5]
+    tape.index.close()
+
+
 def test_two_threads_that_delete_the_same_segment_journal_it_once(tmp_path, clip):
     tape = taped(tmp_path, clip)
     oldest = tape.index.oldest_closed(1)
