@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -20,8 +20,6 @@ from av.video.stream import VideoStream
 
 from agent.core.errors import StorageError
 
-_Dated: TypeAlias = "tuple[Packet[VideoStream], datetime]"
-
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
@@ -29,6 +27,24 @@ class ClipSource:
 
     path: Path
     start_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GopSource:
+    """Where a GOP of a clip came from: the segment, and how many GOPs are before it there."""
+
+    path: Path
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """A packet with its UTC time, and the GOP of its segment that it belongs to."""
+
+    packet: Packet[VideoStream]
+    at: datetime
+    source: ClipSource
+    gop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,7 @@ class Clip:
     codec: str
     size_bytes: int
     sha256: str
+    gops: tuple[GopSource, ...]
 
 
 def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime, out: Path) -> Clip:
@@ -81,6 +98,7 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         codec=writer.codec,
         size_bytes=out.stat().st_size,
         sha256=_sha256(out),
+        gops=tuple(writer.gops),
     )
 
 
@@ -95,7 +113,7 @@ def _copy(
             unreadable += 1
             continue
         with container:  # its packets must not outlive it
-            _copy_one(_packets(container, source.start_at), since, until, writer)
+            _copy_one(_packets(container, source), since, until, writer)
     if unreadable and unreadable == len(sources):
         raise StorageError(
             "clip.unreadable",
@@ -109,33 +127,36 @@ def _copy_one(
 ) -> None:
     """Copy one segment's share of the range, from the key frame that its first frame needs."""
     early: list[_Dated] = []
-    for packet, at in packets:
-        if at >= until:
+    for dated in packets:
+        if dated.at >= until:
             return
-        if at < since:
-            if packet.is_keyframe:
+        if dated.at < since:
+            if dated.packet.is_keyframe:
                 early.clear()
-            early.append((packet, at))
+            early.append(dated)
             continue
-        if not packet.is_keyframe:
-            for lead, lead_at in early:
-                writer.write(lead, lead_at)
+        if not dated.packet.is_keyframe:
+            for lead in early:
+                writer.write(lead)
         early.clear()
-        writer.write(packet, at)
+        writer.write(dated)
 
 
-def _packets(container: InputContainer, start_at: datetime) -> Iterator[_Dated]:
+def _packets(container: InputContainer, source: ClipSource) -> Iterator[_Dated]:
     """Yield each packet with its UTC time; a torn end of an open segment just ends."""
     stream = next(iter(container.streams.video), None)
     if stream is None:
         return
+    gop = -1
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt:
                 return
             if packet.dts is None or packet.size == 0 or packet.time_base is None:
                 continue
-            yield packet, start_at + timedelta(seconds=float(packet.dts * packet.time_base))
+            gop += packet.is_keyframe
+            offset = timedelta(seconds=float(packet.dts * packet.time_base))
+            yield _Dated(packet, source.start_at + offset, source, gop)
     except FFmpegError:
         return
 
@@ -148,46 +169,59 @@ class _ClipWriter:
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._parameters = b""
+        self._time_base: Fraction | None = None
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
         self.frames = 0
         self.codec = ""
+        self.gops: list[GopSource] = []
         self._last_dts = -1
+        self._source: ClipSource | None = None
+        self._shift_ticks = 0
 
-    def write(self, packet: Packet[VideoStream], at: datetime) -> None:
-        source = packet.stream
-        parameters = bytes(source.codec_context.extradata or b"")
+    def write(self, dated: _Dated) -> None:
+        packet, at = dated.packet, dated.at
+        parameters = bytes(packet.stream.codec_context.extradata or b"")
         if self._stream is None:
             if not packet.is_keyframe:
                 return
-            self._begin(source, parameters, at)
+            self._begin(packet.stream, parameters, at)
         assert self._container is not None  # noqa: S101 - begun above
         assert self._stream is not None  # noqa: S101 - begun above
-        assert self.first_at is not None  # noqa: S101 - begun above
-        if parameters != self._parameters:
+        if parameters != self._parameters or packet.time_base != self._time_base:
             raise StorageError(
                 "clip.camera_changed",
                 f"The camera's encoder changed at {at:%Y-%m-%d %H:%M:%S} UTC.",
                 hint="Ask for two clips: one before and one after that time.",
             )
         assert packet.dts is not None  # noqa: S101 - checked by the reader
-        assert packet.time_base is not None  # noqa: S101 - checked by the reader
-        shift = (packet.pts if packet.pts is not None else packet.dts) - packet.dts
-        dts = round((at - self.first_at).total_seconds() / packet.time_base)
-        packet.dts = max(dts, self._last_dts + 1)
-        packet.pts = packet.dts + max(0, shift)
+        if dated.source is not self._source:
+            self._begin_segment(dated, packet.dts)
+        if packet.is_keyframe:
+            self.gops.append(GopSource(dated.source.path, dated.gop))
+        lead = (packet.pts if packet.pts is not None else packet.dts) - packet.dts
+        packet.dts += self._shift_ticks
+        packet.pts = packet.dts + max(0, lead)
         self._last_dts = packet.dts
         packet.stream = self._stream
         self._container.mux(packet)
         self.frames += 1
         self.last_at = at
 
+    def _begin_segment(self, dated: _Dated, first_dts: int) -> None:
+        """Place a segment on the clip's timeline; inside it, times stay exact to the tick."""
+        assert self.first_at is not None  # noqa: S101 - set with the first packet
+        assert dated.packet.time_base is not None  # noqa: S101 - checked by the reader
+        self._source = dated.source
+        at_ticks = round((dated.at - self.first_at).total_seconds() / dated.packet.time_base)
+        self._shift_ticks = max(at_ticks, self._last_dts + 1) - first_dts
+
     def _begin(self, source: VideoStream, parameters: bytes, at: datetime) -> None:
         self._container = av.open(
             str(self._path), "w", format="mp4", options={"movflags": "faststart"}
         )
         self._stream = self._container.add_stream_from_template(source)
-        self._parameters = parameters
+        self._parameters, self._time_base = parameters, source.time_base
         self.codec = source.codec_context.name
         self.first_at = at
 

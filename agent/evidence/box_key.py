@@ -99,12 +99,17 @@ def open_box_key(data_dir: Path) -> FileKey:
         if not public.exists():
             _write_new(public, msgspec.json.encode(key.public) + b"\n", 0o644)
     except (OSError, ValueError, TypeError) as error:
-        raise StorageError(
-            "evidence.key",
-            f"The box's key {path} can't be used: {error}.",
-            hint="Run as the agent's user; restore the file if it was damaged.",
-        ) from error
+        raise _bad_key(path, error) from error
     return key
+
+
+def load_box_key(data_dir: Path) -> FileKey:
+    """Return the key the agent made; never makes one. Raises `StorageError` evidence.key."""
+    path = data_dir / "keys" / KEY_FILE
+    try:
+        return _read(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise _bad_key(path, error) from error
 
 
 def load_public_key(path: Path) -> PublicKey:
@@ -169,6 +174,14 @@ def _read(path: Path) -> FileKey:
     if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.curve.name != "secp256r1":
         raise ValueError("not a P-256 key")
     return FileKey(loaded)
+
+
+def _bad_key(path: Path, error: Exception) -> StorageError:
+    return StorageError(
+        "evidence.key",
+        f"The box's key {path} can't be used: {error}.",
+        hint="Run as the agent's user (it makes the key at its first start), or restore the file.",
+    )
 
 
 def _bad_key_file(path: Path, why: str) -> StorageError:

@@ -1,18 +1,34 @@
-"""`poleside clip`: recorded video out of the buffer, while the agent runs or from a taken disk."""
+"""`poleside clip`: recorded video out of the buffer, while the agent runs or from a taken disk.
 
+Every clip is sealed: a signed manifest in the file says who asked and proves each GOP.
+"""
+
+from __future__ import annotations
+
+import hashlib
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from agent.core.errors import PolesideError, SettingsError
+from agent.core.errors import PolesideError, SettingsError, StorageError
+from agent.local.cli.clip_verify import key, verify
+
+if TYPE_CHECKING:
+    from agent.clips.export import Clip
 
 
 @click.group()
 def clip() -> None:
-    """Take recorded video out of the buffer."""
+    """Take recorded video out of the buffer, and check what was taken."""
+
+
+clip.add_command(verify)
+clip.add_command(key)
 
 
 @clip.command()
@@ -21,6 +37,10 @@ def clip() -> None:
 @click.option("--to", "until", help="End, ISO 8601; without a zone it is UTC.")
 @click.option("--last", "last_s", type=float, help="Instead of a range: the last SECONDS.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--by", default="", help="Who asks; else the name you are logged in with.")
+@click.option("--incident", default="", help="The incident or case it belongs to.")
+@click.option("--purpose", default="", help="What it is for.")
+@click.option("--sidecar", is_flag=True, help="Write the manifest beside the clip as well.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
 def export(
@@ -29,8 +49,12 @@ def export(
     until: str | None,
     last_s: float | None,
     out: Path,
+    by: str,
+    incident: str,
+    purpose: str,
     data_dir: Path,
     *,
+    sidecar: bool,
     as_json: bool,
 ) -> None:
     """Write a time range of one camera to an MP4 file, without re-encoding.
@@ -41,7 +65,11 @@ def export(
         --out gate.mp4
     """
     try:
-        _export(camera, _range(since, until, last_s), out, data_dir, as_json=as_json)
+        begin, end = _range(since, until, last_s)
+        made = _export(camera, begin, end, out, data_dir)
+        asked = {"by": by or f"local:{getuser()}", "incident": incident, "purpose": purpose}
+        seal = _seal(made, camera, begin, end, asked, data_dir, sidecar=sidecar)
+        _tell(made, seal, as_json=as_json)
     except PolesideError as error:
         if not as_json:
             raise
@@ -50,32 +78,80 @@ def export(
         sys.exit(1)
 
 
-def _export(
-    camera: str, span: tuple[datetime, datetime], out: Path, data_dir: Path, *, as_json: bool
-) -> None:
+def _export(camera: str, since: datetime, until: datetime, out: Path, data_dir: Path) -> Clip:
     from agent.buffer.reading import camera_folder, segments
     from agent.clips.export import ClipSource, export_clip
 
-    since, until = span
     found = segments(camera_folder(data_dir, camera), since - timedelta(seconds=30), until)
-    made = export_clip(
-        [ClipSource(segment.path, segment.start_at) for segment in found], since, until, out
-    )
+    sources = [ClipSource(segment.path, segment.start_at) for segment in found]
+    return export_clip(sources, since, until, out)
+
+
+def _seal(
+    made: Clip,
+    camera: str,
+    since: datetime,
+    until: datetime,
+    asked: dict[str, str],
+    data_dir: Path,
+    *,
+    sidecar: bool,
+) -> dict[str, object]:
+    """Seal the clip and check it as a stranger would; a clip is better unsealed than not given."""
+    from agent.buffer.index import INDEX_FILE
+    from agent.buffer.reading import camera_folder
+    from agent.core.clock import SystemClock
+    from agent.evidence.box_key import load_box_key
+    from agent.evidence.manifest import ClipRequest
+    from agent.evidence.sealing import ClipFacts, GopPlace, seal_clip
+    from agent.evidence.verify import verify_clip
+
+    places = [GopPlace(gop.path, gop.number) for gop in made.gops]
+    facts = ClipFacts(made.path, camera, made.start_at, made.end_at, places)
+    request = ClipRequest(since=since, until=until, **asked)
+    index_file = camera_folder(data_dir, camera) / INDEX_FILE
+    try:
+        box_key = load_box_key(data_dir)
+        seal = seal_clip(facts, index_file, request, box_key, SystemClock())
+    except StorageError as error:
+        return {"sealed": False, "seal_code": error.code, "seal_problem": error.message}
+    if sidecar:
+        made.path.with_name(made.path.name + ".jws").write_bytes(seal.token)
+    verdict = verify_clip(made.path, [box_key.public])
+    return {
+        "sealed": True,
+        "whole": verdict.is_whole,
+        "key_id": verdict.key_id,
+        "findings": [finding.message for finding in verdict.findings],
+    }
+
+
+def _tell(made: Clip, seal: dict[str, object], *, as_json: bool) -> None:
+    with made.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    size_bytes = made.path.stat().st_size
     facts = {
         "path": str(made.path),
         "start_at": made.start_at.isoformat(),
         "end_at": made.end_at.isoformat(),
         "frames": made.frames,
         "codec": made.codec,
-        "bytes": made.size_bytes,
-        "sha256": made.sha256,
+        "bytes": size_bytes,
+        "sha256": sha256,
     }
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps(facts | seal))
         return
     click.echo(f"{made.path}: {made.start_at:%Y-%m-%d %H:%M:%S} to {made.end_at:%H:%M:%S} UTC")
-    click.echo(f"{made.frames} frames, {made.codec}, {made.size_bytes} bytes")
-    click.echo(f"sha256 {made.sha256}")
+    click.echo(f"{made.frames} frames, {made.codec}, {size_bytes} bytes")
+    click.echo(f"sha256 {sha256}")
+    if not seal["sealed"]:
+        click.echo(f"Not sealed, so nobody can check it: {seal['seal_problem']}", err=True)
+    elif not seal["whole"]:
+        click.echo("The recording on this disk was changed after it was made:", err=True)
+        click.echo("\n".join(str(text) for text in cast("list[str]", seal["findings"])), err=True)
+    else:
+        click.echo(f"sealed by key {seal['key_id']}")
 
 
 def _range(since: str | None, until: str | None, last_s: float | None) -> tuple[datetime, datetime]:

@@ -1,0 +1,143 @@
+"""What is hashed of a frame: its NAL units, key flag and times, whatever container they are in.
+
+A camera's packets carry start codes (ITU-T H.264 Annex B), an MP4 sample length prefixes
+(ISO/IEC 14496-15); the units between them are the same bytes, and those are what is hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+
+_START_CODE = b"\0\0\1"
+_RECORD_VERSION = 1  # the first byte of avcC and hvcC; Annex B begins with 0
+_AVCC_HEAD_BYTES, _HVCC_HEAD_BYTES = 6, 23
+_PARAMETER_TYPES = {"h264": (7, 8), "hevc": (32, 33, 34)}  # SPS, PPS; VPS, SPS, PPS
+_FRAME = struct.Struct(">qqBI")
+_UNIT = struct.Struct(">I")
+_GOP_TAG = b"poleside.frames.v1\0"
+
+
+def nal_units(data: bytes, length_bytes: int) -> list[bytes]:
+    """Return the NAL units of one frame; `length_bytes` is 0 for Annex B.
+
+    Zeros behind a unit belong to the byte stream, not to the unit (H.264 section B.1). Raises
+    `ValueError` when the lengths do not add up.
+    """
+    pieces = _prefixed(data, length_bytes) if length_bytes else data.split(_START_CODE)
+    return [unit for unit in (piece.rstrip(b"\0") for piece in pieces) if unit]
+
+
+def length_bytes(codec: str, extradata: bytes) -> int:
+    """Return how long the length prefixes of a stream's samples are, 0 when it has start codes."""
+    if not extradata or extradata[0] != _RECORD_VERSION:
+        return 0
+    at = 4 if codec == "h264" else 21
+    return (extradata[at] & 3) + 1 if len(extradata) > at else 0
+
+
+def parameter_digest(codec: str, extradata: bytes, first_frame: list[bytes]) -> bytes:
+    """Return the SHA-256 of the parameter sets a decoder starts with, in the order of their types.
+
+    Those of `extradata` (Annex B, avcC or hvcC), or of the first frame when it has none.
+    """
+    units = _units_of(codec, extradata)
+    wanted = _PARAMETER_TYPES[codec]
+    sets = [unit for unit in units if _type_of(codec, unit) in wanted]
+    sets = sets or [unit for unit in first_frame if _type_of(codec, unit) in wanted]
+    digest = hashlib.sha256(codec.encode())
+    for unit in sorted(sets, key=lambda unit: _type_of(codec, unit)):
+        digest.update(_UNIT.pack(len(unit)) + unit)
+    return digest.digest()
+
+
+class GopHash:
+    """Hashes one GOP: a digest of each frame's times and units, and one over those digests.
+
+    So a clip may end inside a GOP and still be checked, given the digests of the frames left out.
+    """
+
+    def __init__(self, codec: str, parameters: bytes, time_base: Fraction) -> None:
+        self._head = _GOP_TAG + codec.encode() + b"\0" + parameters
+        self._time_base, self._first_dts = time_base, 0
+        self.frame_digests: list[bytes] = []
+        self.size_bytes = 0
+
+    @property
+    def frames(self) -> int:
+        return len(self.frame_digests)
+
+    def add(self, units: list[bytes], dts: int, pts: int, *, is_key: bool) -> None:
+        """Take the next frame in decoding order; `dts`, `pts` in ticks of the time base."""
+        if not self.frame_digests:
+            self._first_dts = dts
+        times = self._us(dts - self._first_dts), self._us(pts - dts)
+        sha = hashlib.sha256(_FRAME.pack(*times, is_key, len(units)))
+        for unit in units:
+            sha.update(_UNIT.pack(len(unit)))
+            sha.update(unit)
+            self.size_bytes += len(unit)
+        self.frame_digests.append(sha.digest())
+
+    def digest(self, rest: Sequence[bytes] = ()) -> bytes:
+        """Return the content hash; `rest` are the digests of frames behind those added."""
+        return hashlib.sha256(b"".join((self._head, *self.frame_digests, *rest))).digest()
+
+    def _us(self, ticks: int) -> int:
+        return ticks * self._time_base.numerator * 1_000_000 // self._time_base.denominator
+
+
+def _prefixed(data: bytes, size: int) -> list[bytes]:
+    units, at = [], 0
+    while at < len(data):
+        end = at + size + int.from_bytes(data[at : at + size], "big")
+        if end > len(data):
+            raise ValueError("a NAL unit is longer than its sample")
+        units.append(data[at + size : end])
+        at = end
+    return units
+
+
+def _units_of(codec: str, extradata: bytes) -> list[bytes]:
+    if not extradata or extradata[0] != _RECORD_VERSION:
+        return nal_units(extradata, 0)
+    try:
+        units = _avcc_units(extradata) if codec == "h264" else _hvcc_units(extradata)
+    except (IndexError, struct.error):
+        return []
+    return [unit.rstrip(b"\0") for unit in units]
+
+
+def _avcc_units(record: bytes) -> list[bytes]:
+    """ISO/IEC 14496-15 section 5.3.3.1: a count and the SPSs, a count and the PPSs."""
+    units, at = [], _AVCC_HEAD_BYTES
+    count = record[5] & 31
+    for _ in range(2):
+        for _ in range(count):
+            (size,) = struct.unpack_from(">H", record, at)
+            units.append(record[at + 2 : at + 2 + size])
+            at += 2 + size
+        count = record[at] if at < len(record) else 0
+        at += 1
+    return units
+
+
+def _hvcc_units(record: bytes) -> list[bytes]:
+    """ISO/IEC 14496-15 section 8.3.3.1: arrays by type, each a count and its units."""
+    units, at = [], _HVCC_HEAD_BYTES
+    for _ in range(record[22]):
+        (count,) = struct.unpack_from(">H", record, at + 1)
+        at += 3
+        for _ in range(count):
+            (size,) = struct.unpack_from(">H", record, at)
+            units.append(record[at + 2 : at + 2 + size])
+            at += 2 + size
+    return units
+
+
+def _type_of(codec: str, unit: bytes) -> int:
+    if not unit:
+        return -1
+    return unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63

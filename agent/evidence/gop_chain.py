@@ -1,0 +1,190 @@
+"""Chains every GOP of one camera as it is recorded. In the camera's worker, the recorder's thread.
+
+Hangs on the recorder as an observer: frames are hashed when they are stored; links, rows and
+signatures are made inside the index transaction that closes the segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Protocol
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.core import log
+from agent.evidence.chain_index import ChainWriter, RunFacts
+from agent.evidence.frames import GopHash, length_bytes, nal_units, parameter_digest
+from agent.evidence.gop import Gop, Origin
+from agent.evidence.segment_gops import gops_of_file, parameters_of_file
+
+_MOST_PENDING = 8  # what is forgotten is hashed again from its file
+_MOST_RECOVERED = 100
+
+
+class _Moment(Protocol):
+    @property
+    def utc_us(self) -> int: ...
+    @property
+    def quality(self) -> str: ...
+
+
+class StartOfRun(Protocol):
+    """What is taken of the recorder's `RunStart`."""
+
+    @property
+    def codec(self) -> str: ...
+    @property
+    def at(self) -> _Moment: ...
+
+
+class EndOfSegment(Protocol):
+    """What is taken of the recorder's `SegmentEnd`."""
+
+    @property
+    def segment_id(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def frames(self) -> int: ...
+
+
+@dataclass(slots=True)
+class _Run:
+    run_id: int
+    codec: str
+    started_us: int
+    time_quality: str
+    length_bytes: int = 0
+    parameters: bytes | None = None
+    is_over: bool = False
+
+
+@dataclass(slots=True)
+class _Segment:
+    """The GOPs of one segment so far; their links come when it closes."""
+
+    run: _Run
+    start_us: int
+    gops: list[Gop] = field(default_factory=list)
+    hashing: GopHash | None = None
+    gop_start_us: int = 0
+    base_dts: int | None = None
+    last_dts: int = 0
+
+    def place(self, dts: int, pts: int) -> tuple[int, int]:
+        """Return the times the segment file gives a packet: each later than the one before."""
+        if self.base_dts is None:
+            self.base_dts = dts
+        else:
+            self.last_dts = max(dts - self.base_dts, self.last_dts + 1)
+        return self.last_dts, max(pts - self.base_dts, self.last_dts)
+
+    def end_gop(self) -> None:
+        if (made := self.hashing) is not None:
+            start_us = self.gop_start_us
+            self.gops.append(Gop(0, start_us, made.frames, made.size_bytes, made.digest()))
+            self.hashing = None
+
+
+class GopChain:
+    """One camera's chain; an observer of its recorder. `folder` holds its `index.db`."""
+
+    def __init__(self, folder: Path, writer: ChainWriter) -> None:
+        self._folder, self._writer = folder, writer
+        self._run: _Run | None = None
+        self._segment: _Segment | None = None
+        self._pending: dict[int, _Segment] = {}
+        self._log = log.get("evidence.chain")
+
+    def run_started(self, run_id: int, start: StartOfRun) -> None:
+        """Take what the chain of a run begins with."""
+        self._run = _Run(run_id, start.codec, start.at.utc_us, str(start.at.quality))
+        self._segment = None
+
+    def segment_opened(self, segment_id: int, start_at: datetime) -> None:
+        """Collect the GOPs of the next segment."""
+        if self._run is None:
+            return
+        self._segment = _Segment(self._run, _micros(start_at))
+        self._pending[segment_id] = self._segment
+        while len(self._pending) > _MOST_PENDING:
+            del self._pending[min(self._pending)]
+
+    def packet_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
+        """Hash one frame as the segment file will hold it."""
+        segment = self._segment
+        if segment is None or packet.dts is None or packet.time_base is None:
+            return
+        run, data = segment.run, bytes(packet)
+        if run.parameters is None:
+            extradata = bytes(packet.stream.codec_context.extradata or b"")
+            run.length_bytes = length_bytes(run.codec, extradata)
+            units = nal_units(data, run.length_bytes)
+            run.parameters = parameter_digest(run.codec, extradata, units)
+        else:
+            units = nal_units(data, run.length_bytes)
+        if packet.is_keyframe or segment.hashing is None:
+            segment.end_gop()
+            segment.hashing = GopHash(run.codec, run.parameters, Fraction(packet.time_base))
+            segment.gop_start_us = _micros(at)
+        pts = packet.pts if packet.pts is not None else packet.dts
+        segment.hashing.add(units, *segment.place(packet.dts, pts), is_key=packet.is_keyframe)
+
+    def segment_closing(self, connection: Connection, end: EndOfSegment) -> None:
+        """Chain the segment's GOPs and sign the head when a minute is over or the run is."""
+        segment = self._pending.get(end.segment_id)
+        if segment is None or not end.frames:
+            return
+        segment.end_gop()
+        run = segment.run
+        gops, origin = segment.gops, Origin.LIVE
+        if sum(gop.frames for gop in gops) != end.frames:  # the disk kept less than it was given
+            path = self._folder / end.path
+            gops = gops_of_file(path, run.codec, run.parameters or b"", segment.start_us)
+            origin = Origin.RECOVERED
+        facts = RunFacts(
+            run.run_id, run.codec, run.parameters or b"", run.started_us, run.time_quality
+        )
+        self._writer.append(connection, facts, end.segment_id, gops, origin)
+        self._writer.sign_if_due(connection, at_once=run.is_over)
+
+    def run_ended(self, cause: str) -> None:  # noqa: ARG002 - the observer's interface
+        """The run is over; the end of its last segment is told after this."""
+        if self._run is not None:
+            self._run.is_over = True
+        self._run = self._segment = None
+
+    def recover(self, connection: Connection) -> int:
+        """Chain closed segments that a crash kept out of the chain; return how many GOPs.
+
+        Call it in a transaction once the index is true to the files again. They are hashed from
+        their files, and say so.
+        """
+        rows = connection.execute(
+            "SELECT segment_id, run_id, path, start_utc_us, codec, started_utc_us,"
+            " runs.time_quality FROM segments JOIN runs USING (run_id) WHERE state = 'closed'"
+            " AND segment_id > (SELECT coalesce(max(segment_id), 0) FROM segment_gops)"
+            " ORDER BY segment_id DESC LIMIT ?",
+            (_MOST_RECOVERED,),
+        ).fetchall()
+        count = 0
+        for segment_id, run_id, relative, start_us, codec, started_us, quality in reversed(rows):
+            path = self._folder / relative
+            parameters = parameters_of_file(path, codec)
+            gops = gops_of_file(path, codec, parameters, start_us)
+            facts = RunFacts(run_id, codec, parameters, started_us, quality)
+            self._writer.append(connection, facts, segment_id, gops, Origin.RECOVERED)
+            count += len(gops)
+        self._writer.sign_if_due(connection, at_once=True)
+        if count:
+            self._log.warning("chained from files", gops=count)
+        return count
+
+
+def _micros(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)

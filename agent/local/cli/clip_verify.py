@@ -1,0 +1,135 @@
+"""`poleside clip verify` and `clip key`: whether a clip is what the box recorded.
+
+Needs the file and the box's public key, neither a box nor a network.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from agent.evidence.verify import Verdict
+
+_MOST_FINDINGS = 20
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--box-key",
+    "key_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The box's public key, JWK or PEM, as `poleside clip key` gives it. May be repeated.",
+)
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A manifest kept beside the clip (.jws), for a copy that lost its own.",
+)
+@click.option("--repackaged", is_flag=True, help="Accept another wrapping of the same pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
+def verify(
+    path: Path,
+    key_files: tuple[Path, ...],
+    manifest: Path | None,
+    *,
+    repackaged: bool,
+    as_json: bool,
+) -> None:
+    """Check a clip; exit code 0 only when it is whole.
+
+    \b
+    poleside clip verify gate.mp4 --box-key box-1.jwk.json
+    """
+    from agent.evidence.box_key import load_public_key
+    from agent.evidence.verify import verify_clip
+
+    verdict = verify_clip(
+        path,
+        [load_public_key(file) for file in key_files],
+        token=manifest.read_bytes().strip() if manifest else None,
+        may_be_repackaged=repackaged,
+    )
+    if as_json:
+        click.echo(json.dumps(_facts(verdict)))
+    else:
+        _tell(verdict)
+    sys.exit(0 if verdict.is_whole else 1)
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
+def key(data_dir: Path) -> None:
+    """Print the box's public key (JWK) for those who check its clips."""
+    from agent.evidence.box_key import load_box_key
+
+    public = load_box_key(data_dir).public
+    jwk = {"kty": public.kty, "crv": public.crv, "x": public.x, "y": public.y}
+    click.echo(json.dumps(jwk | {"alg": "ES256", "use": "sig", "kid": public.fingerprint}))
+
+
+def _facts(verdict: Verdict) -> dict[str, object]:
+    manifest = verdict.manifest
+    facts: dict[str, object] = {
+        "whole": verdict.is_whole,
+        "key_id": verdict.key_id,
+        "key_given": verdict.is_pinned,
+        "gops": verdict.gops,
+        "gops_signed_when_recorded": verdict.signed_when_recorded,
+        "findings": [
+            {"kind": str(one.kind), "gop": one.gop, "message": one.message}
+            for one in verdict.findings
+        ],
+        "notes": list(verdict.notes),
+    }
+    if manifest is not None:
+        facts |= {
+            "box": manifest.box,
+            "camera": manifest.camera,
+            "start_at": manifest.start_at.isoformat(),
+            "end_at": manifest.end_at.isoformat(),
+            "by": manifest.request.by,
+            "incident": manifest.request.incident,
+            "purpose": manifest.request.purpose,
+            "exported_at": manifest.exported_at.isoformat(),
+            "clock_quality": manifest.clock_quality,
+            "time_quality": sorted({one.header.time_quality for one in manifest.stretches
+                                    if one.header is not None}),
+            "versions": manifest.versions,
+        }  # fmt: skip
+    return facts
+
+
+def _tell(verdict: Verdict) -> None:
+    manifest = verdict.manifest
+    if manifest is not None:
+        asked = manifest.request
+        click.echo(
+            f"Camera {manifest.camera} of box {manifest.box or 'unknown'},"
+            f" {manifest.start_at:%Y-%m-%d %H:%M:%S} to {manifest.end_at:%H:%M:%S} UTC"
+        )
+        click.echo(
+            f"Given out {manifest.exported_at:%Y-%m-%d %H:%M:%S} UTC to {asked.by or '-'},"
+            f" incident {asked.incident or '-'}, purpose {asked.purpose or '-'}"
+        )
+    for finding in verdict.findings[:_MOST_FINDINGS]:
+        click.echo(f"{finding.kind}: {finding.message}")
+    if len(verdict.findings) > _MOST_FINDINGS:
+        click.echo(f"… and {len(verdict.findings) - _MOST_FINDINGS} more")
+    for note in verdict.notes:
+        click.echo(f"Note: {note}")
+    if not verdict.is_whole:
+        click.echo("NOT WHOLE")
+    elif verdict.is_pinned:
+        click.echo(f"WHOLE: {verdict.gops} GOPs, signed by the box's key {verdict.key_id}")
+    else:
+        click.echo(
+            f"WHOLE: {verdict.gops} GOPs, signed by key {verdict.key_id},"
+            " which you must compare with the box's own: no --box-key was given"
+        )
