@@ -1,0 +1,191 @@
+"""The contract as a document any center can build against: AsyncAPI 3 with JSON Schemas.
+
+Made from the types themselves: `python -m agent.contract.publish` writes `agent/contract/files/`,
+and a test fails when the files are stale. Nothing on the box loads them.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent import __version__
+from agent.contract.acks import Acks
+from agent.contract.audit import AuditRecord
+from agent.contract.commands import Command, Reply
+from agent.contract.coverage import CoverageRecord
+from agent.contract.events import Event, Gap
+from agent.contract.info import Info
+from agent.contract.presence import CenterState, State
+from agent.contract.telemetry import Telemetry
+from agent.contract.topics import MAX_BATCH, MAX_BYTES, RETAINED, ROOT, Channel
+
+FILES = Path(__file__).parent / "files"
+_SCHEMA = "#/components/schemas/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One channel: what travels on it, in which direction, and what a reader should know."""
+
+    channel: Channel
+    types: tuple[type, ...]
+    text: str
+    is_array: bool = False
+    content_type: str = "application/json"
+
+
+_LINES = (
+    _Line(Channel.STATE, (State,), "Presence; also the last will. Compare `boot` and `conn`."),
+    _Line(Channel.INFO, (Info,), "Birth document: what the box is and can do."),
+    _Line(Channel.ALARM, (Event, Gap), "One alarm, before everything else. Stream `a`."),
+    _Line(
+        Channel.EVENT,
+        (Event, CoverageRecord, Gap),
+        f"Up to {MAX_BATCH} records of stream `e`, or of stream `t`.",
+        is_array=True,
+    ),
+    _Line(Channel.TELEMETRY, (Telemetry,), "A health sample; may be lost. Unknown is absent."),
+    _Line(Channel.REPLY, (Reply,), "Answers to commands; the same id is the same command."),
+    _Line(Channel.AUDIT, (AuditRecord, Gap), "Hash-chained audit. Stream `u`.", is_array=True),
+    _Line(
+        Channel.COMMAND,
+        (Command,),
+        "A JWS in compact form (EdDSA or ES256, `kid` of the center's key); these are its claims."
+        " Never retained. Repeat the same one until it is answered.",
+        content_type="application/jose",
+    ),
+    _Line(
+        Channel.ACK,
+        (Acks,),
+        "The center's own acknowledgement: all numbers up to `upto` are stored. A box deletes on"
+        " this and on nothing else; a broker's PUBACK is not delivery.",
+    ),
+)
+
+
+def asyncapi() -> dict[str, Any]:
+    """Return the AsyncAPI 3.0.0 document, schemas included."""
+    types = list(dict.fromkeys(kind for line in _LINES for kind in line.types))
+    _, schemas = msgspec.json.schema_components(
+        [*types, CenterState], ref_template=f"{_SCHEMA}{{name}}"
+    )
+    schemas["Acks"] = _plain(msgspec.json.schema(Acks))
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Poleside: box and center",
+            "version": __version__,
+            "description": (
+                "MQTT 3.1.1, QoS at most 1. Topic levels are [a-z0-9-]. Records of a stream are"
+                " numbered without holes within an epoch; the center stores each once, moves its"
+                " watermark over gaps, and acknowledges the watermark. Unknown fields are ignored."
+            ),
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            **{_name(line.channel): _channel(line) for line in _LINES},
+            "center_state": {
+                "address": f"{ROOT}/{{site}}/center/state",
+                "description": "Whether the center's ingest is there; retained, also its will.",
+                "parameters": {"site": _SITE},
+                "messages": {"CenterState": _message(CenterState, "application/json", "")},
+            },
+        },
+        "operations": {
+            f"{_action(line.channel)}_{_name(line.channel)}": {
+                "action": _action(line.channel),
+                "channel": {"$ref": f"#/channels/{_name(line.channel)}"},
+                "summary": line.text,
+            }
+            for line in _LINES
+        },
+        "components": {"schemas": _plain(schemas)},
+    }
+
+
+_SITE = {"description": "The place, as the center names it: [a-z0-9-], at most 32."}
+_BOX = {"description": "The box's unique id: MQTT client id, user and certificate name."}
+
+
+def _title(kind: type) -> str:
+    """Return the name of a type; the acks are a plain mapping without one."""
+    return "Acks" if kind is Acks else kind.__name__
+
+
+def _plain(schema: Any) -> Any:
+    """Return a schema as AsyncAPI wants it: a discriminator is just the property's name."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value["propertyName"]
+        if key == "discriminator" and isinstance(value, dict)
+        else _plain(value)
+        for key, value in schema.items()
+    }
+
+
+def _name(channel: Channel) -> str:
+    return channel.value.replace("/", "_")
+
+
+def _action(channel: Channel) -> str:
+    """What the box does with a channel."""
+    return "send" if channel.value.startswith("up/") else "receive"
+
+
+def _channel(line: _Line) -> dict[str, Any]:
+    address = f"{ROOT}/{{site}}/{{box}}/{line.channel.value}"
+    retained = line.channel in RETAINED
+    return {
+        "address": address,
+        "description": line.text,
+        "parameters": {"site": _SITE, "box": _BOX},
+        "messages": {
+            _title(kind): _message(kind, line.content_type, "array" if line.is_array else "")
+            for kind in line.types
+        },
+        "bindings": {"mqtt": {}},
+        "x-mqtt": {
+            "qos": 0 if line.channel is Channel.TELEMETRY else 1,
+            "retain": retained,
+            "max_bytes": MAX_BYTES[line.channel],
+        },
+    }
+
+
+def _message(kind: type, content_type: str, shape: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"$ref": f"{_SCHEMA}{_title(kind)}"}
+    if shape == "array":
+        schema = {"type": "array", "items": schema, "maxItems": MAX_BATCH}
+    return {"name": _title(kind), "contentType": content_type, "payload": schema}
+
+
+def files() -> dict[str, bytes]:
+    """Return every file of the published contract by its name."""
+    made = {"asyncapi.json": asyncapi()}
+    for line in _LINES:
+        for kind in line.types:
+            made[f"schemas/{_title(kind)}.json"] = msgspec.json.schema(kind)
+    made["schemas/CenterState.json"] = msgspec.json.schema(CenterState)
+    return {
+        name: (json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
+        for name, content in made.items()
+    }
+
+
+def main() -> None:
+    """Write the files."""
+    for name, content in files().items():
+        path = FILES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
