@@ -289,7 +289,7 @@ class Index:
 
 def _index_error(error: DatabaseError) -> StorageError:
     return StorageError(
-        "storage.index",
+        "storage.full" if "is full" in str(error) else "storage.index",
         f"The recording index can't be used: {error}.",
         hint="Free space on the disk or check it for errors.",
         retryable=True,

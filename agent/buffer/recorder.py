@@ -87,6 +87,7 @@ class Recorder:
         self._run: _Run | None = None
         self._template: VideoStream | None = None
         self._refused_until_mono_s = 0.0
+        self._sync_error: OSError | None = None
         self._fault: tuple[str, str] | None = None
         self._frames, self._recorded_s, self._bytes, self._gaps = index.totals()
         self._lock = threading.Lock()
@@ -115,6 +116,7 @@ class Recorder:
                 self._begin_another_timeline(self._run)
             self._run.place(packet, arrived_mono_s)
             self._look_at_clock()
+            self._heed_sync_error()
             if self._needs_new_segment(packet):
                 self._rotate()
             if self._file is not None:
@@ -167,8 +169,8 @@ class Recorder:
                 if self._file is not None:
                     try:
                         self._file.sync()
-                    except OSError as error:
-                        self._log.warning("sync failed", detail=str(error))
+                    except OSError as error:  # what it holds can't be promised any more
+                        self._sync_error = error
             turn += 1
             if turn % turns_a_minute == 0:
                 with contextlib.suppress(OSError, StorageError):
@@ -182,6 +184,12 @@ class Recorder:
         if self._file is None:
             return self._clock.monotonic_s() >= self._refused_until_mono_s
         return self._file.duration_us >= self._settings.segment_s * 1e6
+
+    def _heed_sync_error(self) -> None:
+        """Raise here, in the session's thread, what the sync thread was told by the disk."""
+        error, self._sync_error = self._sync_error, None
+        if error is not None:
+            raise error
 
     def _begin_another_timeline(self, run: _Run) -> None:
         """Media time and our clock have gone apart: what follows is another run."""
@@ -235,14 +243,16 @@ class Recorder:
 
     def _salvage(self, file: SegmentFile) -> None:
         """Keep what really got into a file that the disk refused to finish."""
-        path = file.path
+        path, final = file.path, final_path(file.path)
         frames = duration_us = size_bytes = 0
         with contextlib.suppress(OSError):
+            if final.exists():  # it was refused after the rename
+                path = final
             cut_torn_end(path)
             size_bytes = path.stat().st_size
             frames, duration_us = probe(path)
             if frames:
-                path = path.rename(final_path(path))
+                path = path.rename(final)
             else:
                 path.unlink()
         self._note(path, duration_us, frames, size_bytes)
@@ -371,5 +381,5 @@ def _disk_code(error: OSError | StorageError) -> tuple[str, str]:
     if isinstance(error, OSError):
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     else:
-        is_full = "is full" in error.message  # SQLITE_FULL: "database or disk is full"
+        is_full = error.code == "storage.full"
     return ("storage.full", DISK_FULL) if is_full else ("storage.error", DISK_ERROR)

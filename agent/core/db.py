@@ -22,7 +22,6 @@ T = TypeVar("T")
 __all__ = ["Database", "Part"]
 
 _GROUP_LIMIT = 200
-_FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _VERSIONS = "CREATE TABLE schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
@@ -141,11 +140,16 @@ def _run_one(connection: sqlite3.Connection, job: _Job) -> None:
 
 def _storage_error(error: sqlite3.Error) -> StorageError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _FULL_CODES or "full" in str(error):
+    if code == sqlite3.SQLITE_FULL or "full" in str(error):
         return StorageError(
             "storage.full",
             f"The disk can't take more: {error}.",
             hint="Free space on the data disk or lower the buffer's limit.",
             retryable=True,
         )
-    return StorageError("storage.database", f"The database failed: {error}.", retryable=True)
+    return StorageError(
+        "storage.database",
+        f"The database failed: {error}.",
+        hint="Check the data disk for errors; the file is tried again by itself.",
+        retryable=True,
+    )
