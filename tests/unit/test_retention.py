@@ -1,6 +1,7 @@
 """What goes is the oldest, by age, share or a low disk; the file before its row, and journalled."""
 
 import os
+import threading
 
 import pytest
 
@@ -135,12 +136,22 @@ def test_the_journal_of_deletions_has_an_end(tmp_path, clip, monkeypatch):
     tape.index.close()
 
 
-def test_two_threads_that_delete_the_same_segment_journal_it_once(tmp_path, clip):
+def test_two_threads_that_delete_at_once_journal_each_segment_once(tmp_path, clip):
     tape = taped(tmp_path, clip)
-    oldest = tape.index.oldest_closed(1)
-    tape.retention._delete(oldest, "share")
-    tape.retention._delete(oldest, "disk-full")
-    assert [rule for _, _, rule in journal(tape)] == ["share"]
+    both = threading.Barrier(2)
+
+    def free():
+        both.wait(10)
+        tape.retention.free_some()
+
+    threads = [threading.Thread(target=free) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    deleted = [path for path, _, _ in journal(tape)]
+    assert len(deleted) == len(set(deleted)) == 5
+    assert tape.video_files() == tape.segments() == []
     tape.index.close()
 
 
