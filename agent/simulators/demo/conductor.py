@@ -231,11 +231,9 @@ class Conductor:
     # The play
 
     async def _play(self, tasks: asyncio.TaskGroup, began_s: float) -> None:
-        side = [
-            tasks.create_task(self._watch()),
-            tasks.create_task(self._ping()),
-            tasks.create_task(self._look_round()),
-        ]
+        side = [tasks.create_task(self._watch()), tasks.create_task(self._ping())]
+        if self._options.seconds is not None:  # else a person is there, and the camera is theirs
+            side.append(tasks.create_task(self._look_round()))
         plugs = [tasks.create_task(self._pull(plug, began_s)) for plug in self._options.plugs]
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.seconds):
