@@ -3,8 +3,8 @@
     python -m tests.faults.crash_lab.box_workload FOLDER CLIP NOTES LOG_FOLDER VARIANT
 
 Media time passes as fast as the disk lets it: the sync thread sleeps in media time, too. Each note
-is a line of JSON: what was stored (or handed over) and how long the medium's log was then. Variants:
-`full` is the product, `normal` (SQLite's `synchronous=NORMAL`) and `no-sync` must lose.
+is a line of JSON: what was stored (or handed over) and how long the medium's log was then.
+Variants: `full` is the product, `normal` (SQLite's `synchronous=NORMAL`) and `no-sync` must lose.
 """
 
 import asyncio

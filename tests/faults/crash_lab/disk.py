@@ -1,4 +1,4 @@
-"""Disks of the laboratory: image files, loop devices, mounts; all let go of again, whatever happens.
+"""Disks of the laboratory: image files, loop devices, mounts; all let go of, whatever happens.
 
 Only root can; `why_not` says what is missing.
 """

@@ -71,30 +71,33 @@ class LoggedFile:
                 return
 
     def _answer(self, opcode: int, body: memoryview) -> tuple[int, bytes]:
+        """Return the error number, 0 for none, and what goes back."""
+        answer = b""
         match opcode:
             case Op.INIT:
-                return 0, _INIT.pack(7, 31, 0, _BIG_WRITES, 16, 12, _MAX_WRITE, 1, 0, 0, 0)
+                answer = _INIT.pack(7, 31, 0, _BIG_WRITES, 16, 12, _MAX_WRITE, 1, 0, 0, 0)
             case Op.GETATTR | Op.SETATTR:
                 size = len(self._content)
                 attr = (1, size, size // 512, 0, 0, 0, 0, 0, 0, _MODE, 1, 0, 0, 0, 4096, 0)
-                return 0, _ATTR.pack(3600, 0, 0, *attr)
+                answer = _ATTR.pack(3600, 0, 0, *attr)
             case Op.OPEN:
-                return 0, _OPENED.pack(1, 0, 0)
+                answer = _OPENED.pack(1, 0, 0)
             case Op.READ:
                 _, offset, size = _SPAN.unpack_from(body)
-                return 0, self._content[offset : offset + size]
+                answer = self._content[offset : offset + size]
             case Op.WRITE:
                 _, offset, size = _SPAN.unpack_from(body)
                 data = bytes(body[_WRITE_HEADER_BYTES : _WRITE_HEADER_BYTES + size])
                 self._content[offset : offset + size] = data
                 self._log.write(offset, data)
-                return 0, _WRITTEN.pack(size, 0)
+                answer = _WRITTEN.pack(size, 0)
             case Op.FSYNC:  # the loop device's flush
                 self._log.flush()
-                return 0, b""
             case Op.RELEASE | Op.FLUSH | Op.DESTROY:  # FLUSH is a close
-                return 0, b""
-        return errno.ENOSYS, b""
+                pass
+            case _:
+                return errno.ENOSYS, b""
+        return 0, answer
 
 
 def mount(mountpoint: Path) -> int:
