@@ -85,7 +85,7 @@ def test_a_file_is_gone_before_its_row_and_a_row_left_over_goes_next_time(tmp_pa
     )
     with pytest.raises(Exception, match="crash"):
         tape.retention.prune()
-    assert len(tape.video_files()) == len(tape.segments()) - 1
+    assert len(tape.video_files()) < len(tape.segments()) == 5
 
     tape.index._db.execute("DROP TRIGGER crash")
     tape.retention.prune()
@@ -125,14 +125,6 @@ def test_the_index_forgets_what_it_noted_of_a_time_without_video(tmp_path, clip)
     assert len(tape.rows("gaps")) == 2
     assert tape.index.waiting_hits() == [b"body"]
     assert [row["hit_id"] for row in tape.rows("hits")] == ["waiting"]
-    tape.index.close()
-
-
-def test_the_journal_of_deletions_has_an_end(tmp_path, clip, monkeypatch):
-    monkeypatch.setattr("agent.buffer.index.KEEP_DELETIONS", 3)
-    tape = taped(tmp_path, clip, max_bytes=1)
-    tape.retention.prune()
-    assert [row["deletion_id"] for row in tape.rows("deletions")] == [3, 4, 5]
     tape.index.close()
 
 
