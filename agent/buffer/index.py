@@ -18,7 +18,6 @@ from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
-KEEP_DELETIONS = 100_000  # rows of the deletion journal: more than ten days of 10 s segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +207,10 @@ class Index:
                     (shift_us, boot_id, before_us),
                 )
             db.execute(
-                "UPDATE locks SET from_utc_us = from_utc_us + ?, to_utc_us = to_utc_us + ?"
-                " WHERE from_boot_id = ? AND from_mono_us < ?",
-                (shift_us, shift_us, boot_id, before_us),
+                "UPDATE locks SET from_utc_us = from_utc_us + ?1, to_utc_us = to_utc_us + ?1,"
+                " expires_utc_us = expires_utc_us + ?1 WHERE from_boot_id = ?2"
+                " AND from_mono_us < ?3",
+                (shift_us, boot_id, before_us),
             )
             db.execute(
                 "INSERT INTO corrections (boot_id, before_mono_us, shift_us, made_utc_us)"

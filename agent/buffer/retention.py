@@ -1,75 +1,127 @@
-"""Which segments go: by age, by the camera's share, and when the disk runs low.
+"""Deletes what is due (`agent.buffer.due`): too old, too much, or in the way of a full disk.
 
 The file goes first, then its row: rows without files heal, files without rows fill a disk.
 """
 
 import os
-from contextlib import suppress
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
+from sqlite3 import DatabaseError
 
-from agent.buffer.index import Index, micros
-from agent.buffer.segment_file import hour_folder
+from agent.buffer import journal
+from agent.buffer.due import Room, State, due, oldest_unlocked
+from agent.buffer.index import INDEX_FILE, Index
+from agent.buffer.journal import Doomed
+from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
+from agent.core.errors import StorageError
+from agent.core.sqlite import open_reader
 from agent.settings.model import BufferSettings
 
-_BATCH = 50
+_BATCH = 50  # segments a transaction: at once they are few seconds of video on a busy card
 FREE_AT_ONCE = 6  # segments freed when the disk refuses a write: a minute of video
+_INODE_RESERVE = 20  # a twentieth of a small disk's inodes is enough
 
 
 class Retention:
-    """Prunes one camera's segments. Called by the worker only."""
+    """Prunes one camera's segments. Called by the worker's threads only.
 
-    def __init__(self, folder: Path, index: Index, settings: BufferSettings, clock: Clock) -> None:
+    `deleting` is held while files go before their rows, so that nobody takes that for a fault.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        index: Index,
+        settings: BufferSettings,
+        clock: Clock,
+        *,
+        cameras: int = 1,
+    ) -> None:
         self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
+        self._cameras = cameras
         self._log = log.get("buffer.retention")
+        self.deleting = threading.Lock()
 
-    def prune(self) -> int:
-        """Delete what is too old or too much; return how many segments went."""
-        gone = self._prune_by_age()
-        while self._is_over_share() or self._is_disk_low():
-            deleted = self._delete_oldest(1, "share" if self._is_over_share() else "disk-low")
-            if not deleted:
+    def prune(self, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Delete all that is due; return how many segments went. `go_on` may end it early."""
+        gone = 0
+        while go_on():
+            state = state_of(self._folder, self._settings, self._clock, self._cameras)
+            with self._index.reading() as db:
+                doomed = due(db, self._settings, state, _BATCH)
+            if not doomed:
                 break
-            gone += deleted
+            gone += self.delete(doomed)
+        if self._clock.quality() is not TimeQuality.UNSYNCED:
+            age = timedelta(days=self._settings.retention_days)
+            journal.forget_before(self._index, self._clock.utc_now() - age)
         return gone
 
     def free_some(self) -> int:
         """Delete the oldest few segments at once: the disk is full."""
-        return self._delete_oldest(FREE_AT_ONCE, "disk-full")
+        with self._index.reading() as db:
+            doomed = oldest_unlocked(db, FREE_AT_ONCE, "disk-full")
+        return self.delete(doomed)
 
-    def _prune_by_age(self) -> int:
-        horizon_us = micros(self._clock.utc_now() - timedelta(days=self._settings.retention_days))
-        oldest = self._index.oldest_closed(_BATCH)
-        gone = self._delete([segment for segment in oldest if segment[3] < horizon_us], "age")
-        self._index.forget_before(horizon_us)
+    def delete(self, doomed: list[Doomed]) -> int:
+        """Delete these; all files first: on a full disk the rows need their room."""
+        with self.deleting:
+            for segment in doomed:
+                path = self._folder / segment.path
+                path.unlink(missing_ok=True)
+            gone = journal.forget(self._index, doomed, self._clock.utc_now())
+            self._remove_empty_folders({(self._folder / segment.path).parent for segment in doomed})
+        for segment in doomed:
+            self._log.info(
+                "segment deleted", path=segment.path, bytes=segment.size_bytes, rule=segment.rule
+            )
         return gone
 
-    def _is_over_share(self) -> bool:
-        limit = self._settings.max_bytes
-        return limit is not None and self._index.totals()[2] > limit
+    def _remove_empty_folders(self, hours: set[Path]) -> None:
+        """Each costs an inode. The newest is kept: a segment may just be made in it."""
+        with self._index.reading() as db:
+            row = db.execute(
+                "SELECT path FROM segments ORDER BY segment_id DESC LIMIT 1"
+            ).fetchone()
+        newest = None if row is None else (self._folder / row["path"]).parent
+        for hour in hours:
+            if newest is not None and hour != newest:
+                with suppress(OSError):  # not empty
+                    hour.rmdir()
+                    if hour.parent != newest.parent:
+                        hour.parent.rmdir()
 
-    def _is_disk_low(self) -> bool:
-        facts = os.statvfs(self._folder)
-        return facts.f_bavail * facts.f_frsize < self._settings.min_free_bytes
 
-    def _delete_oldest(self, count: int, rule: str) -> int:
-        return self._delete(self._index.oldest_closed(count), rule)
+def state_of(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -> State:
+    """Return what decides beside the index, as it is now."""
+    facts = os.statvfs(folder)
+    low = settings.min_free_bytes
+    high = settings.free_again_bytes if settings.free_again_bytes is not None else low * 5 // 4
+    low_inodes = min(settings.min_free_inodes, facts.f_files // _INODE_RESERVE)
+    free_bytes, free_inodes = facts.f_bavail * facts.f_frsize, facts.f_favail
+    segments = size_bytes = 0
+    if free_bytes < low or free_inodes < low_inodes:
+        segments, size_bytes = usage_of_all(folder.parent)
+    has_inodes = facts.f_files > 0  # some file systems make them as needed
+    return State(
+        now=None if clock.quality() is TimeQuality.UNSYNCED else clock.utc_now(),
+        room_bytes=Room(free_bytes, low, high, size_bytes, cameras),
+        room_inodes=Room(
+            free_inodes, low_inodes if has_inodes else 0, low_inodes * 5 // 4, segments, cameras
+        ),
+    )
 
-    def _delete(self, segments: list[tuple[int, str, int, int]], rule: str) -> int:
-        for _, path, _, _ in segments:  # all files first: on a full disk the rows need their room
-            (self._folder / path).unlink(missing_ok=True)
-            self._tidy((self._folder / path).parent)
-        for segment_id, path, size_bytes, _ in segments:
-            self._index.forget_segment(segment_id, path, size_bytes, rule, self._clock.utc_now())
-            self._log.info("segment deleted", path=path, bytes=size_bytes, rule=rule)
-        return len(segments)
 
-    def _tidy(self, hour: Path) -> None:
-        """Remove the folders of an hour and a day that are over, once they are empty."""
-        if hour.relative_to(self._folder / "video") == hour_folder(self._clock.utc_now()):
-            return
-        with suppress(OSError):  # not empty
-            hour.rmdir()
-            hour.parent.rmdir()
+def usage_of_all(cameras_folder: Path) -> tuple[int, int]:
+    """Return (segments, bytes) that all cameras together hold, as their indexes say."""
+    segments = size_bytes = 0
+    for index_file in cameras_folder.glob(f"*/{INDEX_FILE}"):
+        with suppress(StorageError, DatabaseError), closing(open_reader(index_file)) as db:
+            usage = db.execute("SELECT segments, bytes FROM usage").fetchone()
+            segments, size_bytes = segments + usage["segments"], size_bytes + usage["bytes"]
+    return segments, size_bytes

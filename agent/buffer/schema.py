@@ -63,4 +63,61 @@ MIGRATIONS = (
         made_utc_us INTEGER NOT NULL
     )
     """,
+    """
+    ALTER TABLE segments ADD COLUMN tier TEXT NOT NULL DEFAULT 'full';
+    CREATE INDEX segments_by_run ON segments (run_id, start_utc_us);
+    ALTER TABLE deletions ADD COLUMN from_utc_us INTEGER;
+    ALTER TABLE deletions ADD COLUMN to_utc_us INTEGER;
+    CREATE TABLE locks (
+        lock_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('event', 'evidence')),
+        from_utc_us INTEGER NOT NULL,
+        to_utc_us INTEGER NOT NULL,
+        from_boot_id TEXT,
+        from_mono_us INTEGER,
+        incident_id TEXT NOT NULL,
+        approver TEXT NOT NULL,
+        made_utc_us INTEGER NOT NULL,
+        expires_utc_us INTEGER NOT NULL,
+        released_utc_us INTEGER,
+        released_why TEXT
+    );
+    CREATE INDEX locks_held ON locks (released_utc_us, to_utc_us);
+    CREATE TABLE journal (
+        entry_id INTEGER PRIMARY KEY,
+        at_utc_us INTEGER NOT NULL,
+        what TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        detail TEXT NOT NULL
+    );
+    CREATE TABLE purges (
+        purge_id INTEGER PRIMARY KEY,
+        last_deletion_id INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        key_id TEXT NOT NULL,
+        signature BLOB NOT NULL
+    );
+    CREATE TABLE copies (
+        path TEXT PRIMARY KEY,
+        bytes INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        made_utc_us INTEGER NOT NULL
+    );
+    CREATE TABLE writes (day TEXT PRIMARY KEY, bytes INTEGER NOT NULL, flushes INTEGER NOT NULL);
+    CREATE TABLE usage (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        segments INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    );
+    INSERT INTO usage SELECT 1, count(*), coalesce(sum(bytes), 0) FROM segments;
+    CREATE TRIGGER usage_of_new AFTER INSERT ON segments BEGIN
+        UPDATE usage SET segments = segments + 1, bytes = bytes + NEW.bytes;
+    END;
+    CREATE TRIGGER usage_of_changed AFTER UPDATE OF bytes ON segments BEGIN
+        UPDATE usage SET bytes = bytes + NEW.bytes - OLD.bytes;
+    END;
+    CREATE TRIGGER usage_of_gone AFTER DELETE ON segments BEGIN
+        UPDATE usage SET segments = segments - 1, bytes = bytes - OLD.bytes;
+    END
+    """,
 )

@@ -4,7 +4,10 @@ FULL because NORMAL loses acknowledged rows at a power cut. Used by the core's `
 camera worker's `index.db`; everybody else opens read-only.
 """
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,17 +66,37 @@ def migrate_parts(connection: sqlite3.Connection, parts: Sequence[Part]) -> None
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open `path` read-only, while its writer goes on; `StorageError` when it is not there."""
+    """Open `path` read-only, while its writer goes on; `StorageError` when it is not there.
+
+    On a disk that is mounted read-only SQLite can't read a WAL file: such a database is read from
+    a copy that lasts as long as the connection.
+    """
     try:
+        if path.exists() and os.statvfs(path).f_flag & os.ST_RDONLY:
+            return _open_copy(path)
         connection = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
         )
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise StorageError(
             "storage.no_database",
             f"There is no readable database at {path}.",
             hint="Check the data folder; the agent makes it when it first runs.",
         ) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _open_copy(path: Path) -> sqlite3.Connection:
+    """Open a copy of the database and its WAL; the copy is gone with the connection."""
+    with tempfile.TemporaryDirectory(prefix="poleside-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        wal = path.with_name(path.name + "-wal")
+        if wal.exists():
+            shutil.copyfile(wal, copy.with_name(wal.name))
+        connection = sqlite3.connect(copy, isolation_level=None)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens all its files
     connection.row_factory = sqlite3.Row
     return connection
 

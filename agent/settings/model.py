@@ -61,8 +61,27 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     segment_s: Annotated[float, Meta(ge=2, le=60)] = 10.0
     sync_s: Annotated[float, Meta(ge=0.5, le=30)] = 1.5  # with the half second a fragment takes: 2
     retention_days: Annotated[float, Meta(gt=0, le=365)] = 30.0
-    max_bytes: PositiveInt | None = None
-    min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024
+    max_bytes: PositiveInt | None = None  # of one camera; None: its fair share of the disk
+    min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024  # low water: pruning begins
+    free_again_bytes: PositiveInt | None = None  # high water: it ends; None: a quarter above low
+    min_free_inodes: Annotated[int, Meta(ge=0)] = 1000
+    mode: Literal["continuous", "events"] = "continuous"  # events: only what lies around hits stays
+    events_keep_s: Annotated[float, Meta(ge=60, le=86_400)] = 300.0  # … once it is this old
+    event_pre_s: Annotated[float, Meta(ge=0, le=300)] = 10.0
+    event_post_s: Annotated[float, Meta(ge=0, le=300)] = 20.0
+    event_lock_days: Annotated[float, Meta(ge=0, le=365)] = 7.0  # 0: events are not locked
+    lock_max_share: Annotated[float, Meta(gt=0, le=0.9)] = 0.25  # of the camera's part of the disk
+    thin_after_days: Annotated[float, Meta(gt=0, le=365)] | None = None  # then key frames only
+    require_mount: str = ""  # a mount point the recordings must lie on; empty: any disk will do
+    medium_id: str = ""  # … and the id in its `.poleside-medium`; empty: any id
+    second_dir: str = ""  # mount point of a second disk that gets a copy of what is locked
+    write_budget_bytes_per_day: PositiveInt | None = None  # of all cameras together; None: no limit
+
+    def __post_init__(self) -> None:
+        if self.free_again_bytes is not None and self.free_again_bytes < self.min_free_bytes:
+            raise ValueError("`free_again_bytes` must not be below `min_free_bytes`")
+        if self.medium_id and not self.require_mount:
+            raise ValueError("`medium_id` needs `require_mount`")
 
 
 class TimelapseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,174 @@
+"""Which closed segments are due to go, by which rule: the whole policy, deleting nothing.
+
+In this order: too old (age), nothing happened (event-only mode), over the camera's own limit
+(share), disk or inodes low. What a held lock covers is never due. Asks a connection only, so that
+`poleside buffer prune --dry-run` answers exactly what the worker would do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from sqlite3 import Connection, Row
+
+from agent.buffer.index import micros
+from agent.buffer.journal import Doomed
+from agent.core.clock import RELEASE_FLOOR
+from agent.settings.model import BufferSettings
+
+_COLUMNS = "s.segment_id, s.path, s.bytes, s.start_utc_us, s.duration_us"
+_OVERLAPS = "l.to_utc_us > s.start_utc_us AND l.from_utc_us < s.start_utc_us + s.duration_us"
+_UNLOCKED = (
+    "s.state = 'closed' AND NOT EXISTS"
+    f" (SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL AND {_OVERLAPS})"  # noqa: S608
+)
+_UNEVENTFUL = f"NOT EXISTS (SELECT 1 FROM locks l WHERE {_OVERLAPS})"  # noqa: S608
+# Stamped before this software existed, or tomorrow, by a clock nobody had proven: no time at all.
+_TIMELESS = (
+    "(s.time_quality = 'unproven'"
+    " AND (s.start_utc_us < :floor_us OR s.start_utc_us > :tomorrow_us))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes or inodes of the disk. `everyones` is what all cameras together use of them."""
+
+    free: int
+    low: int
+    high: int
+    everyones: int
+    cameras: int
+
+    @property
+    def fair_share(self) -> int:
+        """What each camera may hold so that the high water mark is reached."""
+        return max(0, self.everyones + self.free - self.high) // max(1, self.cameras)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What decides beside the index. `now` is None while the time is not to be trusted."""
+
+    now: datetime | None
+    room_bytes: Room
+    room_inodes: Room
+
+
+def due(db: Connection, settings: BufferSettings, state: State, limit: int) -> list[Doomed]:
+    """Return at most `limit` segments that should go now, each once."""
+    found: dict[int, Doomed] = {}
+    if state.now is not None:
+        for doomed in _by_time(db, settings, state.now, limit):
+            found.setdefault(doomed.segment_id, doomed)
+    plan = _Plan(db, settings, state, list(found.values()))
+    for row in _oldest_unlocked(db):
+        if len(found) >= limit:
+            break
+        if row["segment_id"] in found:
+            continue
+        rule = plan.rule()
+        if rule is None:
+            break
+        found[row["segment_id"]] = plan.take(_doomed(row, rule))
+    return list(found.values())[:limit]
+
+
+def oldest_unlocked(db: Connection, count: int, rule: str) -> list[Doomed]:
+    """Return the oldest that may go at all."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM segments s WHERE {_UNLOCKED}"  # noqa: S608
+        " ORDER BY s.run_id, s.start_utc_us LIMIT ?",
+        (count,),
+    )
+    return [_doomed(row, rule) for row in rows]
+
+
+class _Plan:
+    """Counts on while segments are taken: own use shrinks, free room grows."""
+
+    def __init__(
+        self, db: Connection, settings: BufferSettings, state: State, gone: list[Doomed]
+    ) -> None:
+        self._settings, self._bytes, self._inodes = settings, state.room_bytes, state.room_inodes
+        usage = db.execute("SELECT segments, bytes FROM usage").fetchone()
+        self._own_segments, self._own_bytes = usage["segments"], usage["bytes"]
+        self._freed_segments = self._freed_bytes = 0
+        self._low_bytes = self._bytes.free < self._bytes.low
+        self._low_inodes = self._inodes.free < self._inodes.low
+        for segment in gone:
+            self.take(segment)
+
+    def take(self, segment: Doomed) -> Doomed:
+        self._freed_segments += 1
+        self._freed_bytes += segment.size_bytes
+        return segment
+
+    def rule(self) -> str | None:
+        """Return why one more has to go, None when none has to."""
+        own_bytes = self._own_bytes - self._freed_bytes
+        own_segments = self._own_segments - self._freed_segments
+        if self._settings.max_bytes is not None and own_bytes > self._settings.max_bytes:
+            return "share"
+        if self._low_bytes and _must_give(self._bytes, own_bytes, self._freed_bytes):
+            return "disk-low"
+        if self._low_inodes and _must_give(self._inodes, own_segments, self._freed_segments):
+            return "inodes-low"
+        return None
+
+
+def _must_give(room: Room, own: int, freed: int) -> bool:
+    """The camera over its fair share gives first; near the bottom everyone does."""
+    free = room.free + freed
+    if free < room.low // 2:
+        return True
+    return free < room.high and own > room.fair_share
+
+
+def _by_time(
+    db: Connection, settings: BufferSettings, now: datetime, limit: int
+) -> Iterator[Doomed]:
+    horizon = now - timedelta(days=settings.retention_days)
+    times = {
+        "horizon_us": micros(horizon),
+        "floor_us": micros(RELEASE_FLOOR),
+        "tomorrow_us": micros(now + timedelta(days=1)),
+        "limit": limit,
+    }
+    # One without a time is as old as what was recorded after it.
+    later = (
+        "SELECT s.start_utc_us FROM segments s WHERE s.run_id > t.run_id"
+        f" AND NOT {_TIMELESS} ORDER BY s.run_id LIMIT 1"  # noqa: S608
+    )
+    timeless = (
+        f"SELECT {_COLUMNS} FROM segments s JOIN segments t USING (segment_id)"  # noqa: S608
+        f" WHERE {_UNLOCKED} AND {_TIMELESS} AND ({later}) < :horizon_us LIMIT :limit"
+    )
+    aged = (
+        f"SELECT {_COLUMNS} FROM segments s WHERE {_UNLOCKED} AND NOT {_TIMELESS}"  # noqa: S608
+        " AND s.start_utc_us < :horizon_us AND s.start_utc_us + s.duration_us < :horizon_us"
+        " ORDER BY s.start_utc_us LIMIT :limit"
+    )
+    for query in (timeless, aged):
+        yield from (_doomed(row, "age") for row in db.execute(query, times))
+    if settings.mode == "events":
+        times["horizon_us"] = micros(now - timedelta(seconds=settings.events_keep_s))
+        uneventful = aged.replace(" AND NOT", f" AND {_UNEVENTFUL} AND NOT", 1)
+        yield from (_doomed(row, "no-event") for row in db.execute(uneventful, times))
+
+
+def _oldest_unlocked(db: Connection) -> Iterator[Row]:
+    yield from db.execute(
+        f"SELECT {_COLUMNS} FROM segments s WHERE {_UNLOCKED}"  # noqa: S608
+        " ORDER BY s.run_id, s.start_utc_us"
+    )
+
+
+def _doomed(row: Row, rule: str) -> Doomed:
+    return Doomed(
+        segment_id=row["segment_id"],
+        path=row["path"],
+        size_bytes=row["bytes"],
+        start_us=row["start_utc_us"],
+        duration_us=row["duration_us"],
+        rule=rule,
+    )

@@ -1,0 +1,179 @@
+"""The journal: every deletion and its rule, every lock's fate; signed, linked purge records.
+
+A purge record sums up the deletions since the one before: how many, which time, by which rules,
+and the hash of their rows; it carries the hash of its predecessor and the box's signature. The
+newest `KEEP_ROWS` rows of single deletions are kept, the records for good (144 a day at most).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Connection
+
+import msgspec
+from msgspec import Struct
+
+from agent.buffer.index import Index, from_micros, micros
+
+KEEP_ROWS = 100_000  # more than ten days of 10 s segments
+FIRST = "0" * 64
+
+Signer = Callable[[bytes], tuple[str, bytes]]
+"""Returns the key's id and the signature of the bytes."""
+Verifier = Callable[[bytes, bytes], bool]
+"""Says whether the signature (first) is the box's own of the bytes (second)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A segment that is to go, and the rule that says so."""
+
+    segment_id: int
+    path: str
+    size_bytes: int
+    start_us: int
+    duration_us: int
+    rule: str
+
+
+class Purge(Struct, frozen=True, kw_only=True):
+    """What the box signs of a batch of deletions."""
+
+    number: int
+    camera: str
+    at: datetime
+    segments: int
+    bytes: int
+    first_at: datetime | None
+    last_until: datetime | None
+    rules: dict[str, int]
+    rows_sha256: str
+    previous_sha256: str
+
+
+def forget(index: Index, doomed: Sequence[Doomed], at: datetime) -> int:
+    """Take segments whose files are gone out of the index and note, once, why; return how many."""
+    gone = 0
+    with index.transaction() as db:
+        for segment in doomed:
+            if not db.execute(
+                "DELETE FROM segments WHERE segment_id = ?", (segment.segment_id,)
+            ).rowcount:
+                continue  # another thread was faster
+            gone += 1
+            db.execute(
+                "INSERT INTO deletions (at_utc_us, path, bytes, rule, from_utc_us, to_utc_us)"
+                " VALUES (?,?,?,?,?,?)",
+                (
+                    micros(at),
+                    segment.path,
+                    segment.size_bytes,
+                    segment.rule,
+                    segment.start_us,
+                    segment.start_us + segment.duration_us,
+                ),
+            )
+    return gone
+
+
+def note(db: Connection, at: datetime, what: str, subject: str, detail: str = "") -> None:
+    """Write one line about something other than a deletion."""
+    db.execute(
+        "INSERT INTO journal (at_utc_us, what, subject, detail) VALUES (?,?,?,?)",
+        (micros(at), what, subject, detail),
+    )
+
+
+def forget_before(index: Index, horizon: datetime) -> None:
+    """Drop what was noted of a time without video: it would fill the disk over the years."""
+    horizon_us = micros(horizon)
+    with index.transaction() as db:
+        db.execute(
+            "DELETE FROM runs WHERE started_utc_us < ? AND ended_cause IS NOT NULL"
+            " AND run_id < (SELECT max(run_id) FROM runs)"
+            " AND run_id NOT IN (SELECT run_id FROM segments)",
+            (horizon_us,),
+        )
+        db.execute("DELETE FROM gaps WHERE to_utc_us < ?", (horizon_us,))
+        db.execute("DELETE FROM hits WHERE acked = 1 AND made_utc_us < ?", (horizon_us,))
+        db.execute("DELETE FROM corrections WHERE made_utc_us < ?", (horizon_us,))
+        for table, key in (("deletions", "deletion_id"), ("journal", "entry_id")):
+            db.execute(
+                f"DELETE FROM {table}"  # noqa: S608
+                f" WHERE {key} <= (SELECT max({key}) FROM {table}) - ?",
+                (KEEP_ROWS,),
+            )
+
+
+def sign_deletions(index: Index, camera: str, signer: Signer, at: datetime) -> Purge | None:
+    """Sum up and sign what was deleted since the last record; None when there is nothing."""
+    with index.transaction() as db:
+        number, done_until, previous = _head(db)
+        rows = db.execute(
+            "SELECT deletion_id, at_utc_us, path, bytes, rule, from_utc_us, to_utc_us"
+            " FROM deletions WHERE deletion_id > ? ORDER BY deletion_id",
+            (done_until,),
+        ).fetchall()
+        if not rows:
+            return None
+        starts = [row["from_utc_us"] for row in rows if row["from_utc_us"] is not None]
+        ends = [row["to_utc_us"] for row in rows if row["to_utc_us"] is not None]
+        purge = Purge(
+            number=number + 1,
+            camera=camera,
+            at=at,
+            segments=len(rows),
+            bytes=sum(row["bytes"] for row in rows),
+            first_at=from_micros(min(starts)) if starts else None,
+            last_until=from_micros(max(ends)) if ends else None,
+            rules=dict(Counter(row["rule"] for row in rows)),
+            rows_sha256=_rows_sha256(tuple(row) for row in rows),
+            previous_sha256=previous,
+        )
+        body = msgspec.json.encode(purge)
+        key_id, signature = signer(body)
+        db.execute(
+            "INSERT INTO purges (purge_id, last_deletion_id, body, key_id, signature)"
+            " VALUES (?,?,?,?,?)",
+            (purge.number, rows[-1]["deletion_id"], body, key_id, signature),
+        )
+    return purge
+
+
+def verify_purges(db: Connection, verifies: Verifier) -> Iterator[str]:
+    """Yield what is wrong with the purge records: signature, link, number, or rows that differ."""
+    previous, number, after = FIRST, 0, 0
+    for row in db.execute("SELECT * FROM purges ORDER BY purge_id"):
+        purge = msgspec.json.decode(row["body"], type=Purge)
+        if purge.number != number + 1 or row["purge_id"] != purge.number:
+            yield f"purge record {number + 1} is missing"
+        if not verifies(row["signature"], row["body"]):
+            yield f"purge record {purge.number} is not signed by this box"
+        if purge.previous_sha256 != previous:
+            yield f"purge record {purge.number} does not follow the one before"
+        rows = db.execute(
+            "SELECT deletion_id, at_utc_us, path, bytes, rule, from_utc_us, to_utc_us"
+            " FROM deletions WHERE deletion_id > ? AND deletion_id <= ? ORDER BY deletion_id",
+            (after, row["last_deletion_id"]),
+        ).fetchall()
+        is_whole = len(rows) == purge.segments
+        if is_whole and _rows_sha256(tuple(r) for r in rows) != purge.rows_sha256:
+            yield f"deletions of purge record {purge.number} were changed"
+        previous = hashlib.sha256(row["body"]).hexdigest()
+        number, after = purge.number, row["last_deletion_id"]
+
+
+def _head(db: Connection) -> tuple[int, int, str]:
+    row = db.execute("SELECT * FROM purges ORDER BY purge_id DESC LIMIT 1").fetchone()
+    if row is None:
+        return 0, 0, FIRST
+    return row["purge_id"], row["last_deletion_id"], hashlib.sha256(row["body"]).hexdigest()
+
+
+def _rows_sha256(rows: Iterable[tuple[object, ...]]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(msgspec.json.encode(row) + b"\n")
+    return digest.hexdigest()
