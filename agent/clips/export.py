@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -19,6 +20,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.core.errors import StorageError
+
+_STREAMED = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof",
+    "frag_duration": "500000",
+    "flush_packets": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,7 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         out.unlink(missing_ok=True)
         raise
     if writer.first_at is None or writer.last_at is None:
-        raise StorageError(
-            "clip.nothing_recorded",
-            f"Nothing was recorded from {since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC.",
-            hint="Look at the timeline for gaps and ask for a range inside a recorded part.",
-        )
+        raise _nothing_recorded(since, until)
     return Clip(
         path=out,
         start_at=writer.first_at,
@@ -99,6 +102,32 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         size_bytes=out.stat().st_size,
         sha256=_sha256(out),
         gops=tuple(writer.gops),
+    )
+
+
+def stream_clip(
+    sources: Sequence[ClipSource], since: datetime, until: datetime, sink: BinaryIO
+) -> int:
+    """Write [since, until) to a pipe as fragmented MP4 while it is read; return its frames.
+
+    A player shows the first picture before the rest is read. Raises as `export_clip` does, and
+    `OSError` when the reader hangs up.
+    """
+    writer = _ClipWriter(sink)
+    try:
+        _copy(sources, since, until, writer)
+    finally:
+        writer.close()
+    if writer.first_at is None:
+        raise _nothing_recorded(since, until)
+    return writer.frames
+
+
+def _nothing_recorded(since: datetime, until: datetime) -> StorageError:
+    return StorageError(
+        "clip.nothing_recorded",
+        f"Nothing was recorded from {since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC.",
+        hint="Look at the timeline for gaps and ask for a range inside a recorded part.",
     )
 
 
@@ -162,10 +191,10 @@ def _packets(container: InputContainer, source: ClipSource) -> Iterator[_Dated]:
 
 
 class _ClipWriter:
-    """Writes packets of several segments on one timeline."""
+    """Writes packets of several segments on one timeline, to a file or into a pipe."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, target: Path | BinaryIO) -> None:
+        self._target = target
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._parameters = b""
@@ -217,8 +246,12 @@ class _ClipWriter:
         self._shift_ticks = max(at_ticks, self._last_dts + 1) - first_dts
 
     def _begin(self, source: VideoStream, parameters: bytes, at: datetime) -> None:
+        is_file = isinstance(self._target, Path)
         self._container = av.open(
-            str(self._path), "w", format="mp4", options={"movflags": "faststart"}
+            str(self._target) if is_file else self._target,
+            "w",
+            format="mp4",
+            options={"movflags": "faststart"} if is_file else _STREAMED,
         )
         self._stream = self._container.add_stream_from_template(source)
         self._parameters, self._time_base = parameters, source.time_base

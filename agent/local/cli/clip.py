@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
-from agent.core.errors import PolesideError, SettingsError, StorageError
+from agent.core.errors import PolesideError, StorageError
 from agent.local.cli.clip_verify import key, verify
+from agent.local.cli.clip_views import preview, stream, timelapse
+from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
     from agent.clips.export import Clip
@@ -29,6 +31,9 @@ def clip() -> None:
 
 clip.add_command(verify)
 clip.add_command(key)
+clip.add_command(stream)
+clip.add_command(preview)
+clip.add_command(timelapse)
 
 
 @clip.command()
@@ -65,7 +70,7 @@ def export(
         --out gate.mp4
     """
     try:
-        begin, end = _range(since, until, last_s)
+        begin, end = time_range(since, until, last_s)
         made = _export(camera, begin, end, out, data_dir)
         asked = {"by": by or f"local:{getuser()}", "incident": incident, "purpose": purpose}
         seal = _seal(made, camera, begin, end, asked, data_dir, sidecar=sidecar)
@@ -152,33 +157,3 @@ def _tell(made: Clip, seal: dict[str, object], *, as_json: bool) -> None:
         click.echo("\n".join(str(text) for text in cast("list[str]", seal["findings"])), err=True)
     else:
         click.echo(f"sealed by key {seal['key_id']}")
-
-
-def _range(since: str | None, until: str | None, last_s: float | None) -> tuple[datetime, datetime]:
-    from agent.core.clock import SystemClock
-
-    if last_s is not None:
-        now = SystemClock().utc_now()
-        return now - timedelta(seconds=last_s), now
-    if since is None or until is None:
-        raise SettingsError(
-            "clip.no_range",
-            "No time range was given.",
-            hint="Give --from and --to, or --last SECONDS.",
-        )
-    begin, end = _time(since), _time(until)
-    if begin >= end:
-        raise SettingsError("clip.bad_range", "--from must be before --to.", hint="Swap them.")
-    return begin, end
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(
-            "clip.bad_time",
-            f"`{text}` is not an ISO 8601 time.",
-            hint="Write it like 2026-11-22T02:00:00Z.",
-        ) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,97 @@
+"""`poleside clip stream|preview|timelapse`: ways to look at recorded video, unsealed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.core.errors import SettingsError
+from agent.local.cli.time_range import time_range
+
+if TYPE_CHECKING:
+    from agent.clips.export import ClipSource
+
+
+def _camera_and_range(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--camera", required=True, help="The camera's id."),
+        click.option("--from", "since", help="Start, ISO 8601; without a zone it is UTC."),
+        click.option("--to", "until", help="End, ISO 8601; without a zone it is UTC."),
+        click.option("--last", "last_s", type=float, help="Instead of a range: the last SECONDS."),
+        click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_camera_and_range
+def stream(
+    camera: str, since: str | None, until: str | None, last_s: float | None, data_dir: Path
+) -> None:
+    """Write recorded video to standard output as it is read: for a player, not for a court.
+
+    poleside clip stream --camera gate --last 600 | ffplay -
+    """
+    from agent.clips.export import stream_clip
+
+    if sys.stdout.isatty():
+        raise SettingsError(
+            "clip.terminal",
+            "Video would be written to the terminal.",
+            hint="Pipe it into a player or a file.",
+        )
+    begin, end = time_range(since, until, last_s)
+    stream_clip(_sources(data_dir, camera, begin, end), begin, end, sys.stdout.buffer)
+
+
+@click.command()
+@_camera_and_range
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+def preview(
+    camera: str,
+    since: str | None,
+    until: str | None,
+    last_s: float | None,
+    data_dir: Path,
+    out: Path,
+) -> None:
+    """Write a small film of the key frames that any browser plays, H.265 cameras too (WebM)."""
+    from agent.clips.preview import make_preview
+
+    begin, end = time_range(since, until, last_s)
+    made = make_preview(_sources(data_dir, camera, begin, end), begin, end, out)
+    click.echo(f"{made.path}: {made.frames} pictures, {made.start_at:%Y-%m-%d %H:%M:%S} UTC on")
+
+
+@click.command()
+@_camera_and_range
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+def timelapse(
+    camera: str,
+    since: str | None,
+    until: str | None,
+    last_s: float | None,
+    data_dir: Path,
+    out: Path,
+) -> None:
+    """Write a film of the pictures kept past the ring (WebM, twelve a second)."""
+    from agent.buffer.reading import camera_folder
+    from agent.clips.timelapse import make_film, stills
+
+    begin, end = time_range(since, until, last_s)
+    frames = make_film(list(stills(camera_folder(data_dir, camera), begin, end)), out)
+    click.echo(f"{out}: {frames} pictures")
+
+
+def _sources(data_dir: Path, camera: str, since: datetime, until: datetime) -> list[ClipSource]:
+    from agent.buffer.reading import camera_folder, segments
+    from agent.clips.export import ClipSource
+
+    found = segments(camera_folder(data_dir, camera), since - timedelta(seconds=30), until)
+    return [ClipSource(segment.path, segment.start_at) for segment in found]
