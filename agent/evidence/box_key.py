@@ -52,12 +52,13 @@ class PublicKey(Struct, frozen=True, kw_only=True):
             return False
         r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
         try:
-            self._load().verify(encode_dss_signature(r, s), message, _ES256)
+            self.point().verify(encode_dss_signature(r, s), message, _ES256)
         except (InvalidSignature, ValueError):
             return False
         return True
 
-    def _load(self) -> ec.EllipticCurvePublicKey:
+    def point(self) -> ec.EllipticCurvePublicKey:
+        """Return the key itself. Raises `ValueError` when it is no point of the curve."""
         x, y = (int.from_bytes(unb64(part), "big") for part in (self.x, self.y))
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
 
@@ -118,7 +119,7 @@ def load_public_key(path: Path) -> PublicKey:
         text = path.read_bytes()
         if text.lstrip().startswith(b"{"):
             key = msgspec.json.decode(text, type=PublicKey)
-            key.verifies(bytes(64), b"")
+            key.point()
             return key
         loaded = serialization.load_pem_public_key(text)
         if isinstance(loaded, ec.EllipticCurvePublicKey) and loaded.curve.name == "secp256r1":

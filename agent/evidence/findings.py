@@ -168,19 +168,17 @@ class _Comparison:
             self._say(
                 FindingKind.SPLICED,
                 self._at,
-                f"was replaced by other video (spliced in, or encoded anew): {found.hash.frames}"
-                f" frames, {found.hash.size_bytes} bytes in place of {here.frames} frames,"
-                f" {here.gop.size_bytes} bytes",
+                "does not hold what was recorded (spliced in, frames left out, or encoded anew):"
+                f" {found.hash.frames} frames, {found.hash.size_bytes} bytes in place of"
+                f" {here.frames} frames, {here.gop.size_bytes} bytes",
             )
         self._at += 1
         self._next += 1
 
     def _cut(self, rest: list[int]) -> None:
+        is_end = rest == list(range(rest[0], len(self._expected)))
+        kind = FindingKind.CUT if is_end else FindingKind.MISSING
         for number in rest:
-            is_end = (
-                rest[-1] == len(self._expected) - 1 and len(rest) == len(self._expected) - (rest[0])
-            )
-            kind = FindingKind.CUT if is_end else FindingKind.MISSING
             self._say(kind, number, "is missing: the end was cut off" if is_end else "is missing")
 
     def _take(self, place: int) -> None:

@@ -56,7 +56,10 @@ def parameter_digest(codec: str, extradata: bytes, first_frame: list[bytes]) -> 
 class GopHash:
     """Hashes one GOP: a digest of each frame's times and units, and one over those digests.
 
-    So a clip may end inside a GOP and still be checked, given the digests of the frames left out.
+        content = SHA-256(tag, codec, parameters, key frame, SHA-256(all other frames))
+
+    So a clip may end inside a GOP and still be checked, given the digests of the frames left out;
+    and of a GOP thinned to its key frame, 32 bytes prove that it was in it.
     """
 
     def __init__(self, codec: str, parameters: bytes, time_base: Fraction) -> None:
@@ -83,10 +86,19 @@ class GopHash:
 
     def digest(self, rest: Sequence[bytes] = ()) -> bytes:
         """Return the content hash; `rest` are the digests of frames behind those added."""
-        return hashlib.sha256(b"".join((self._head, *self.frame_digests, *rest))).digest()
+        return self.digest_with(tail_digest([*self.frame_digests[1:], *rest]))
+
+    def digest_with(self, tail: bytes) -> bytes:
+        """Return the content hash of the key frame and a `tail_digest` of what followed it."""
+        return hashlib.sha256(self._head + self.frame_digests[0] + tail).digest()
 
     def _us(self, ticks: int) -> int:
         return ticks * self._time_base.numerator * 1_000_000 // self._time_base.denominator
+
+
+def tail_digest(frames: Sequence[bytes]) -> bytes:
+    """Return the one digest of a GOP's frames behind its key frame."""
+    return hashlib.sha256(b"".join(frames)).digest()
 
 
 def _prefixed(data: bytes, size: int) -> list[bytes]:

@@ -22,8 +22,7 @@ from agent.evidence.frames import GopHash, length_bytes, nal_units, parameter_di
 from agent.evidence.gop import Gop, Origin
 from agent.evidence.segment_gops import gops_of_file, parameters_of_file
 
-_MOST_PENDING = 8  # what is forgotten is hashed again from its file
-_MOST_RECOVERED = 100
+_MOST_PENDING = 64  # while the index refuses, a run may end every few seconds
 
 
 class _Moment(Protocol):
@@ -62,6 +61,12 @@ class _Run:
     length_bytes: int = 0
     parameters: bytes | None = None
     is_over: bool = False
+
+    @property
+    def facts(self) -> RunFacts:
+        return RunFacts(
+            self.run_id, self.codec, self.parameters or b"", self.started_us, self.time_quality
+        )
 
 
 @dataclass(slots=True)
@@ -141,17 +146,13 @@ class GopChain:
         if segment is None or not end.frames:
             return
         segment.end_gop()
-        run = segment.run
-        gops, origin = segment.gops, Origin.LIVE
-        if sum(gop.frames for gop in gops) != end.frames:  # the disk kept less than it was given
-            path = self._folder / end.path
-            gops = gops_of_file(path, run.codec, run.parameters or b"", segment.start_us)
-            origin = Origin.RECOVERED
-        facts = RunFacts(
-            run.run_id, run.codec, run.parameters or b"", run.started_us, run.time_quality
-        )
-        self._writer.append(connection, facts, end.segment_id, gops, origin)
-        self._writer.sign_if_due(connection, at_once=run.is_over)
+        if sum(gop.frames for gop in segment.gops) == end.frames:
+            self._writer.append(
+                connection, segment.run.facts, end.segment_id, segment.gops, Origin.LIVE
+            )
+        else:  # the disk kept less than it was given
+            self._chain_file(connection, self._folder / end.path, segment.start_us, end)
+        self._writer.sign_if_due(connection, at_once=segment.run.is_over)
 
     def run_ended(self, cause: str) -> None:  # noqa: ARG002 - the observer's interface
         """The run is over; the end of its last segment is told after this."""
@@ -159,31 +160,29 @@ class GopChain:
             self._run.is_over = True
         self._run = self._segment = None
 
-    def recover(self, connection: Connection) -> int:
-        """Chain closed segments that a crash kept out of the chain; return how many GOPs.
-
-        Call it in a transaction once the index is true to the files again. They are hashed from
-        their files, and say so.
-        """
-        rows = connection.execute(
-            "SELECT segment_id, run_id, path, start_utc_us, codec, started_utc_us,"
-            " runs.time_quality FROM segments JOIN runs USING (run_id) WHERE state = 'closed'"
-            " AND segment_id > (SELECT coalesce(max(segment_id), 0) FROM segment_gops)"
-            " ORDER BY segment_id DESC LIMIT ?",
-            (_MOST_RECOVERED,),
-        ).fetchall()
-        count = 0
-        for segment_id, run_id, relative, start_us, codec, started_us, quality in reversed(rows):
-            path = self._folder / relative
-            parameters = parameters_of_file(path, codec)
-            gops = gops_of_file(path, codec, parameters, start_us)
-            facts = RunFacts(run_id, codec, parameters, started_us, quality)
-            self._writer.append(connection, facts, segment_id, gops, Origin.RECOVERED)
-            count += len(gops)
+    def segment_recovered(
+        self, connection: Connection, path: Path, start_at: datetime, end: EndOfSegment
+    ) -> None:
+        """Chain what a crash left of a segment: hashed from its file, and marked so."""
+        self._chain_file(connection, path, _micros(start_at), end)
         self._writer.sign_if_due(connection, at_once=True)
-        if count:
-            self._log.warning("chained from files", gops=count)
-        return count
+
+    def _chain_file(
+        self, connection: Connection, path: Path, start_us: int, end: EndOfSegment
+    ) -> None:
+        row = connection.execute(
+            "SELECT run_id, codec, started_utc_us, runs.time_quality FROM segments"
+            " JOIN runs USING (run_id) WHERE segment_id = ?",
+            (end.segment_id,),
+        ).fetchone()
+        if row is None:
+            return
+        run_id, codec, started_us, quality = row
+        parameters = parameters_of_file(path, codec)
+        gops = gops_of_file(path, codec, parameters, start_us)
+        facts = RunFacts(run_id, codec, parameters, started_us, quality)
+        self._writer.append(connection, facts, end.segment_id, gops, Origin.RECOVERED)
+        self._log.warning("chained from the file", path=path.name, gops=len(gops))
 
 
 def _micros(at: datetime) -> int:
