@@ -1,5 +1,7 @@
 """The demo, all of it running, in a real browser: live pictures, an event, PTZ, a clip, the end."""
 
+import asyncio
+import contextlib
 import http.client
 import io
 import json
@@ -28,6 +30,7 @@ BOTH_SHOWN = (
     "return ['cam-1', 'cam-2'].every(id =>"
     " document.querySelector(`[data-camera=${id}] img`)?.naturalWidth > 0)"
 )
+VIDEO = "document.querySelector('#viewer video')"
 THUMBNAIL = "return document.querySelector('#events .event img')?.naturalWidth > 0"
 
 
@@ -102,6 +105,10 @@ async def test_an_arrow_moves_the_camera(demo, page):
     finally:
         await gate.close()
     assert after.pan > before.pan + 0.2
+    await asyncio.to_thread(until_other, page, seen)
+
+
+def until_other(page: Browser, seen: np.ndarray) -> None:
     deadline_s = time.monotonic() + 10
     while np.abs(picture_of(page, "cam-2") - seen).mean() < 3:
         assert time.monotonic() < deadline_s, "another direction, but the same picture"
@@ -111,21 +118,21 @@ async def test_an_arrow_moves_the_camera(demo, page):
 def test_the_clip_of_an_event_plays_as_h264(demo, page):
     page.wait(THUMBNAIL, within_s=45)
     page.run("document.querySelector('#events .event:last-child button').click()")
-    page.wait("return document.querySelector('#viewer video')?.videoWidth > 0", within_s=40)
-    page.run(
-        "const video = document.querySelector('#viewer video'); video.muted = true; video.play()"
-    )
-    page.wait("return document.querySelector('#viewer video').currentTime > 0.5")
-    assert codec_at(demo, page.run("return document.querySelector('#viewer video').currentSrc"))
+    page.wait(f"return {VIDEO}?.videoWidth > 0", within_s=40)
+    page.run(f"const video = {VIDEO}; video.muted = true; video.play()")
+    page.wait(f"return {VIDEO}.currentTime > 0.5")
+    assert codec_at(demo, page.run(f"return {VIDEO}.currentSrc")) == "h264"
     assert page.complaints() == []
 
 
-def codec_at(demo: RunningDemo, url: str) -> bool:
+def codec_at(demo: RunningDemo, url: str) -> str:
+    """Return the codec of a clip that the center's page gives out."""
     host = demo.url.removeprefix("http://").rstrip("/")
-    connection = http.client.HTTPConnection(host, timeout=10)
-    connection.request("GET", url[url.index("/api") :])
-    with av.open(io.BytesIO(connection.getresponse().read())) as clip:
-        return clip.streams.video[0].codec_context.name == "h264"
+    with contextlib.closing(http.client.HTTPConnection(host, timeout=10)) as connection:
+        connection.request("GET", url[url.index("/api") :])
+        content = connection.getresponse().read()
+    with av.open(io.BytesIO(content)) as clip:
+        return clip.streams.video[0].codec_context.name
 
 
 def test_what_is_old_turns_grey_while_the_box_is_away_and_comes_back(demo, page):

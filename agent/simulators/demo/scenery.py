@@ -42,7 +42,7 @@ def cameras(footage: Footage) -> list[DemoCamera]:
     """Return the demo's two cameras: a fixed one and one with PTZ, each with its own password."""
     crossing, path = _ZONES[footage.origin]
     fixed = ("cam-1", "Crossing", "crossing", crossing, footage.fixed, False)
-    moving = ("cam-2", "Path (PTZ)", "path", path, footage.ptz, True)
+    moving = ("cam-2", "Path", "path", path, footage.ptz, True)
     return [
         DemoCamera(
             camera_id=camera_id,

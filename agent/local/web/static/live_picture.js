@@ -7,6 +7,7 @@ import { duration, say, sayCode } from "./words.js";
 
 const EVERY_MS = 250;
 const STALE_S = 3;
+const SURE = 0.3; // below it a thing is framed, but not named
 
 /** Make the element and keep it alive; `base` is "" or "/pole". Returns it and how to stop. */
 export function livePicture(base, camera) {
@@ -65,7 +66,7 @@ class LiveView {
       ...live.zones.map((zone) => zoneShape(zone, live)),
       ...live.objects.map((object) => objectShape(object, live)),
     );
-    this.tags.replaceChildren(...live.objects.map(objectTag));
+    this.tags.replaceChildren(...live.objects.filter(({ score }) => score >= SURE).map(objectTag));
     return true;
   }
 
@@ -97,5 +98,7 @@ function objectTag({ region, label, score }) {
   const text = `${sayCode("label", label)} ${Math.round(score * 100)}%`;
   const tag = make("span", { class: `tag ${label === "person" ? "person" : "thing"}` }, text);
   if (region.y < 0.08) tag.classList.add("inside");
-  return place(tag, { left: Math.min(region.x, 0.8), top: region.y });
+  const isNearRightEdge = region.x > 0.6; // there the words go to the left, or they'd be cut off
+  tag.classList.toggle("leftward", isNearRightEdge);
+  return place(tag, { left: region.x + (isNearRightEdge ? region.width : 0), top: region.y });
 }
