@@ -88,6 +88,7 @@ class Recorder:
         self._template: VideoStream | None = None
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
+        self._is_disk_doubtful = False  # it failed, and may come back as another mount
         self._fault: tuple[str, str] | None = None
         self._frames, self._recorded_s, self._bytes, self._gaps = index.totals()
         self._lock = threading.Lock()
@@ -201,6 +202,9 @@ class Recorder:
     def _rotate(self) -> None:
         assert self._run is not None  # noqa: S101 - its caller checked
         assert self._template is not None  # noqa: S101 - set with the run
+        if self._is_disk_doubtful:
+            self._index.reopen()
+            self._is_disk_doubtful = False
         self._settle()
         start = self._moment(self._run.now_mono_s)
         self._finish_segment()
@@ -333,6 +337,7 @@ class Recorder:
         code, cause = _disk_code(error)
         self._log.error("recording stopped", code=code, detail=str(error))
         self._fault = (code, str(error))
+        self._is_disk_doubtful |= cause == DISK_ERROR
         self._refused_until_mono_s = self._clock.monotonic_s() + DISK_RETRY_S
         with self._lock:
             file, self._file = self._file, None
