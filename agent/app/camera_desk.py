@@ -108,7 +108,8 @@ class CameraDesk(Service):
         elif streams is not None and desk.told is None:
             addresses = (streams.main_url, streams.sub_url or "")
             try:
-                await self._hub.use_streams(camera_id, *addresses)
+                has_ptz = desk.facts.device is not None and desk.facts.device.has_ptz
+                await self._hub.use_streams(camera_id, *addresses, has_ptz=has_ptz)
             except CameraError:
                 return
             desk.told = addresses

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from agent.app.child import SupervisorLink, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
+from agent.app.picture_watch import PictureWatch
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.still_keeper import StillKeeper
 from agent.buffer import ledger
@@ -94,15 +95,23 @@ class CameraWorker:
         self._recorder = Recorder(
             folder, self._index, retention, settings.buffer, clock, this_boot, observers
         )
+        known_streams = _read_streams(folder)
+        self._picture_watch = PictureWatch(
+            camera,
+            folder,
+            lambda finding: self._line.put(finding),  # noqa: PLW0108 - made below
+            clock,
+            fixed=known_streams is None or not known_streams.has_ptz,
+        )
         self._eyes = Eyes(
             camera,
             DetectClient(run_dir(settings) / DETECT_SOCKET, clock, camera_id=camera.camera_id),
             load_manifest(_model_folder(settings)),
             self._on_hit,
             clock,
-            [StillKeeper(folder, settings.timelapse, clock).offer],
+            [StillKeeper(folder, settings.timelapse, clock).offer, self._picture_watch.look],
         )
-        self._streams = _Streams(camera, _read_streams(folder))
+        self._streams = _Streams(camera, known_streams)
         self._main = IngestSession(
             "main",
             self._streams.main,
@@ -141,6 +150,7 @@ class CameraWorker:
             self._line.put(self._status())
         for thread in streams:
             thread.join()
+        self._picture_watch.close()
         self._line.put(self._status())
         self._line_stop.set()
         self._line.wake()
@@ -182,6 +192,7 @@ class CameraWorker:
             recording=self._recorder.status,
             detection=self._eyes.status,
             hits_total=self._hits_total,
+            picture=self._picture_watch.troubles,
         )
 
     def _on_hit(self, hit: RuleHit) -> None:
@@ -205,6 +216,7 @@ class CameraWorker:
                 self._camera = camera
                 self._eyes.retune(camera)
             case UseStreams():
+                self._picture_watch.fixed = not message.has_ptz
                 if self._streams.use(message):
                     _write_streams(self._folder, message)
                     self._main.restart()

@@ -108,7 +108,11 @@ class Core:
             thumbnails=settings.center.thumbnails,
         )
         self._hub = WorkerHub(
-            run_dir(settings) / CORE_SOCKET, clock, self._assembler.take, self._assembler.saw
+            run_dir(settings) / CORE_SOCKET,
+            clock,
+            self._assembler.take,
+            self._assembler.saw,
+            self._assembler.take_finding,
         )
         self._desk = CameraDesk(settings.cameras, self._hub, clock)
 

@@ -12,6 +12,7 @@ from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import CameraError, PolesideError
 from agent.messages import worker
+from agent.messages.picture import PictureFinding
 from agent.messages.vision import RuleHit
 from agent.messages.worker import (
     CameraStatus,
@@ -40,9 +41,11 @@ class WorkerHub(Service):
         clock: Clock,
         on_hit: Callable[[RuleHit], Awaitable[None]],
         on_status: Callable[[CameraStatus], None],
+        on_finding: Callable[[PictureFinding], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(clock)
         self._path, self._on_hit, self._on_status = path, on_hit, on_status
+        self._on_finding = on_finding
         self._log = log.get(self.name)
         self._writers: dict[str, asyncio.StreamWriter] = {}
         self._statuses: dict[str, tuple[float, CameraStatus]] = {}
@@ -103,9 +106,12 @@ class WorkerHub(Service):
         """Hand a camera's worker its new settings."""
         await self._send(camera.camera_id, Retune(camera_json=msgspec.json.encode(camera)))
 
-    async def use_streams(self, camera_id: str, main_url: str, sub_url: str) -> None:
-        """Tell a worker where ONVIF says its streams are."""
-        await self._send(camera_id, UseStreams(main_url=main_url, sub_url=sub_url))
+    async def use_streams(
+        self, camera_id: str, main_url: str, sub_url: str, *, has_ptz: bool = False
+    ) -> None:
+        """Tell a worker where ONVIF says its streams are, and whether the camera can turn."""
+        told = UseStreams(main_url=main_url, sub_url=sub_url, has_ptz=has_ptz)
+        await self._send(camera_id, told)
 
     def is_connected(self, camera_id: str) -> bool:
         """Return whether the camera's worker is on the line."""
@@ -145,7 +151,9 @@ class WorkerHub(Service):
             writer.close()
 
     async def _take(
-        self, message: CameraStatus | HitReport | PictureReply, writer: asyncio.StreamWriter
+        self,
+        message: CameraStatus | HitReport | PictureReply | PictureFinding,
+        writer: asyncio.StreamWriter,
     ) -> None:
         match message:
             case CameraStatus():
@@ -156,6 +164,9 @@ class WorkerHub(Service):
                 await self._on_hit(message.hit)  # on an error the line ends and the hit comes again
                 ack = worker.encode(HitAck(hit_id=message.hit.hit_id))
                 await framing.write_frame(writer, ack)
+            case PictureFinding():
+                if self._on_finding is not None:
+                    await self._on_finding(message)
             case PictureReply():
                 future = self._pictures.get(message.request_id)
                 if future is not None and not future.done():

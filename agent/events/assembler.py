@@ -19,7 +19,9 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
+from agent.events import picture_faults
 from agent.events.incidents import Happening, Incidents, stream_of
+from agent.messages.picture import PictureFinding
 from agent.messages.vision import HitState, RuleHit, TrackedObject
 from agent.messages.worker import CameraState, CameraStatus
 
@@ -53,6 +55,18 @@ class Assembler(Service):
         else:
             await self._db.run(lambda c: self._incidents.end(c, what))
 
+    async def take_finding(self, finding: PictureFinding) -> None:
+        """Commit what a finding about a camera's picture means. Raises `StorageError`."""
+        what = picture_faults.happening(finding, thumbnails=self._thumbnails)
+
+        def commit(connection: sqlite3.Connection) -> None:
+            if finding.state is HitState.ENDED:
+                self._incidents.end(connection, what)
+            elif not self._incidents.go_on(connection, what):
+                self._incidents.begin(connection, what)
+
+        await self._db.run(commit)
+
     def expect(self, camera_id: str) -> None:
         """Take note that a camera should be there: silence about it becomes an event."""
         self._watch.setdefault(camera_id, _CameraWatch(self._clock.monotonic_s()))
@@ -78,7 +92,9 @@ class Assembler(Service):
 
     def _sweep(self, connection: sqlite3.Connection, known: frozenset[str]) -> None:
         self._incidents.end_forgotten(connection, CONFIRM_S, "rule/")
+        self._incidents.end_forgotten(connection, picture_faults.CONFIRM_S, picture_faults.KEY)
         self._incidents.end_unknown(connection, "camera/", known)
+        self._incidents.end_unknown(connection, picture_faults.KEY, known)
 
     async def _check(self, camera_id: str, watch: "_CameraWatch") -> None:
         now_s = self._clock.monotonic_s()

@@ -128,11 +128,14 @@ class Incidents:
             connection.execute("INSERT INTO incident_hits VALUES (?, ?)", (what.hit_id, event_id))
         return event_id
 
-    def go_on(self, connection: sqlite3.Connection, what: Happening) -> None:
-        """The open incident of this key still holds; more objects than ever is an update."""
+    def go_on(self, connection: sqlite3.Connection, what: Happening) -> bool:
+        """The open incident of this key still holds; more objects than ever is an update.
+
+        Return whether there is one.
+        """
         row = _open_incident(connection, what.key)
         if row is None:
-            return
+            return False
         if len(what.objects) > row["most_objects"]:
             self._update(connection, row, what)
         else:
@@ -140,6 +143,7 @@ class Incidents:
                 "UPDATE incidents SET last_mono_s = ?, boot = ? WHERE event_id = ?",
                 (self._confirmed_s(row, what), self._origin.boot, row["event_id"]),
             )
+        return True
 
     def end(self, connection: sqlite3.Connection, what: Happening) -> None:
         """End the open incident of this key, if there is one."""

@@ -78,6 +78,8 @@ def camera_faults(status: CameraStatus) -> Iterator[Fault]:
             reason=status.main.code or status.main.state.value,
         )
         return  # what follows from a lost camera is not told a second time
+    for trouble in status.picture:
+        yield _fault(trouble.kind.value, subject, trouble.since, camera=status.camera_id)
     if status.sub is not None and _stream_trouble(status.sub):
         yield _fault("camera.sub_lost", subject, status.sub.since, camera=status.camera_id)
     if status.recording.fault_code:

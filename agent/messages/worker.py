@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, msgpack
 
+from agent.messages.picture import PictureFinding, PictureTrouble
 from agent.messages.vision import RuleHit, TrackedObject
 
 
@@ -75,6 +76,7 @@ class CameraStatus(Struct, frozen=True, kw_only=True, tag="status"):
     detection: DetectionStatus
     hits_total: int = 0
     hits_waiting: int = 0
+    picture: tuple[PictureTrouble, ...] = ()
 
 
 class HitReport(Struct, frozen=True, kw_only=True, tag="hit"):
@@ -112,13 +114,14 @@ class Retune(Struct, frozen=True, kw_only=True, tag="retune"):
 
 
 class UseStreams(Struct, frozen=True, kw_only=True, tag="use-streams"):
-    """Stream addresses as ONVIF gave them, without credentials."""
+    """Stream addresses as ONVIF gave them, without credentials, and whether it can turn."""
 
     main_url: str
     sub_url: str
+    has_ptz: bool = False
 
 
-ToCore = Hello | CameraStatus | HitReport | PictureReply
+ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding
 ToWorker = HitAck | TakePicture | Retune | UseStreams
 
 encode = msgpack.Encoder().encode

@@ -23,6 +23,7 @@ from agent.health.checks import (
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
 from agent.health.sentences import CATALOGUE
+from agent.messages.picture import PictureKind, PictureTrouble
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import (
     CameraState,
@@ -38,7 +39,12 @@ MIB = 1024**2
 
 
 def camera(
-    state=CameraState.ONLINE, code=None, sub=CameraState.ONLINE, fault=None, detection="ready"
+    state=CameraState.ONLINE,
+    code=None,
+    sub=CameraState.ONLINE,
+    fault=None,
+    detection="ready",
+    picture=(),
 ):
     return CameraStatus(
         camera_id="gate",
@@ -46,6 +52,7 @@ def camera(
         sub=StreamStatus(name="sub", state=sub, since=NOW),
         recording=RecordingStatus(recording=fault is None, fault_code=fault),
         detection=DetectionStatus(state=detection, since=NOW),
+        picture=tuple(PictureTrouble(kind, NOW) for kind in picture),
     )
 
 
@@ -82,6 +89,11 @@ CASES = [
     (lambda: camera_faults(camera(sub=LOST)), ["camera.sub_lost"]),
     (lambda: camera_faults(camera(fault="storage.full")), ["camera.not_recorded"]),
     (lambda: camera_faults(camera(LOST, "camera.lost", sub=LOST, fault="x")), ["camera.lost"]),
+    *(
+        (lambda kind=kind: camera_faults(camera(picture=[kind])), [kind.value])
+        for kind in PictureKind
+    ),
+    (lambda: camera_faults(camera(LOST, picture=[PictureKind.DARK])), ["camera.lost"]),
     (lambda: camera_faults(camera()), []),
     (lambda: camera_faults(camera(CONNECTING)), []),
     (lambda: camera_faults(camera(CameraState.UNKNOWN)), []),
