@@ -82,7 +82,7 @@ def survives(folder, clip, call, code, when):
     with disturbed_box(folder / "box", clip) as box:
         with strace.attached(box.pid, out, *strace.failing(call, code, when)):
             box.work()
-            report = box.report()
+        report = box.report()
         exit_code = box.end()
     if report is None or exit_code:
         return [f"the process ended with {exit_code}"]

@@ -103,3 +103,25 @@ def unmount(folder: Path) -> None:
         run("umount", folder)
     except RuntimeError:
         run("umount", "--lazy", folder)
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """Freeze the file system of `folder`: whoever writes waits. It is always thawed again."""
+    run("fsfreeze", "--freeze", folder)
+    try:
+        yield
+    finally:
+        run("fsfreeze", "--unfreeze", folder)
+
+
+def break_file_system(device: str) -> None:
+    """Make ext4 on a loop device find itself damaged: with `errors=remount-ro` it takes no more."""
+    Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1")
+
+
+def repair(image: Path) -> None:
+    """Let e2fsck put right what it finds. Raises `RuntimeError` when it can't."""
+    done = subprocess.run(["e2fsck", "-f", "-p", image], capture_output=True, check=False)
+    if done.returncode > 1:  # 1: errors were corrected
+        raise RuntimeError(f"e2fsck: {done.stdout.decode()}")

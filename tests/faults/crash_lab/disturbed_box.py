@@ -7,6 +7,7 @@ it after everything is loaded. Speaks over a socket, which no injector touches.
 import asyncio
 import io
 import multiprocessing
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -148,8 +149,17 @@ class DisturbedBox:
             raise RuntimeError("the box died before anything was done to it")
 
     def work(self) -> None:
-        """Let it record the clip."""
+        """Let it record the clip; return when it has."""
+        self.begin()
+        self.until_worked()
+
+    def begin(self) -> None:
         self._line.sendall(b"go\n")
+
+    def has_worked_within(self, seconds: float) -> bool:
+        return bool(select.select([self._line], [], [], seconds)[0])
+
+    def until_worked(self) -> None:
         self._reader.readline()
 
     def report(self) -> Report | None:
