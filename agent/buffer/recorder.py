@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from agent.buffer.index import Index, Moment, RunStart, SegmentEnd, from_micros, micros
 from agent.buffer.observer import RecordingObserver
+from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
 from agent.buffer.segment_file import (
     OPEN_SUFFIX,
@@ -204,6 +205,8 @@ class Recorder:
         assert self._template is not None  # noqa: S101 - set with the run
         if self._is_disk_doubtful:
             self._index.reopen()
+            self._settle()
+            recover(self._folder, self._index, self._boot_id, self._observers)
             self._is_disk_doubtful = False
         self._settle()
         start = self._moment(self._run.now_mono_s)
@@ -246,9 +249,11 @@ class Recorder:
         self._note(final, file.duration_us, file.frames, file.size_bytes)
 
     def _salvage(self, file: SegmentFile) -> None:
-        """Keep what really got into a file that the disk refused to finish."""
+        """Keep what really got into a file that the disk refused to finish.
+
+        When it refuses this, too, the row stays open: recovery looks at the file when it can.
+        """
         path, final = file.path, final_path(file.path)
-        frames = duration_us = size_bytes = 0
         with contextlib.suppress(OSError):
             if final.exists():  # it was refused after the rename
                 path = final
@@ -259,7 +264,7 @@ class Recorder:
                 path = path.rename(final)
             else:
                 path.unlink()
-        self._note(path, duration_us, frames, size_bytes)
+            self._note(path, duration_us, frames, size_bytes)
 
     def _note(self, path: Path, duration_us: int, frames: int, size_bytes: int) -> None:
         self._frames += frames
