@@ -170,7 +170,7 @@ def motion(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
             f"netcam_high_params {quick}",
             "width 640",
             "height 360",
-            "framerate 5",
+            "framerate 15",  # with less than the main stream's it records only some of its frames
             "emulate_motion on",
             "movie_output on",
             "movie_passthrough on",
