@@ -28,6 +28,9 @@ class ClipFacts(Struct, frozen=True, kw_only=True):
     codec: str
     bytes: int
     sha256: str
+    sealed: bool = False
+    whole: bool = False
+    key_id: str = ""
 
 
 class ExportFailure(Struct, frozen=True, kw_only=True):
@@ -57,7 +60,7 @@ class ClipHandler:
                 hint="Ask for several shorter ones.",
             )
         with tempfile.TemporaryDirectory(dir=self._data_dir, prefix="clip-") as folder:
-            facts = await self._export(args, Path(folder) / "clip.mp4")
+            facts = await self._export(args, command, Path(folder) / "clip.mp4")
             await progress(f"sending {facts.bytes} bytes")
             await asyncio.to_thread(
                 put_file, Path(facts.path), args.upload_url, "video/mp4", facts.sha256
@@ -70,9 +73,13 @@ class ClipHandler:
             "codec": facts.codec,
             "bytes": facts.bytes,
             "sha256": facts.sha256,
+            "sealed": facts.sealed,
+            "whole": facts.whole,
+            "key_id": facts.key_id,
         }
 
-    async def _export(self, args: Clip, out: Path) -> ClipFacts:
+    async def _export(self, args: Clip, command: Command, out: Path) -> ClipFacts:
+        by = ", ".join(part for part in (command.by.user, command.by.agency) if part)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -80,6 +87,7 @@ class ClipHandler:
             *("clip", "export", "--json", "--data-dir", str(self._data_dir)),
             *("--camera", args.camera_id, "--out", str(out)),
             *("--from", args.start_at.isoformat(), "--to", args.end_at.isoformat()),
+            *(f"--by={by}", f"--incident={command.by.case}", f"--purpose=command {command.id}"),
             stdout=asyncio.subprocess.PIPE,
         )
         try:
