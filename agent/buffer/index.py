@@ -74,25 +74,13 @@ class Index:
 
     def __init__(self, folder: Path, parts: Sequence[Part] = ()) -> None:
         """`parts` are the tables of what else is kept with the recordings (evidence, ledger)."""
-        self._path, self._parts = folder / INDEX_FILE, parts
-        self._db = self._open()
+        self._db = open_writer(folder / INDEX_FILE, MIGRATIONS)
+        migrate_parts(self._db, parts)
         self._lock = threading.Lock()
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
-
-    def reopen(self) -> None:
-        """Open the file anew: the disk that held it may have been away. Raises `StorageError`."""
-        with self._lock:
-            fresh = self._open()
-            self._db.close()
-            self._db = fresh
-
-    def _open(self) -> Connection:
-        connection = open_writer(self._path, MIGRATIONS)
-        migrate_parts(connection, self._parts)
-        return connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -89,7 +89,7 @@ class Recorder:
         self._template: VideoStream | None = None
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
-        self._is_disk_doubtful = False  # it failed, and may come back as another mount
+        self._is_disk_doubtful = False  # it failed: rows may have been left open
         self._fault: tuple[str, str] | None = None
         self._frames, self._recorded_s, self._bytes, self._gaps = index.totals()
         self._lock = threading.Lock()
@@ -203,12 +203,10 @@ class Recorder:
     def _rotate(self) -> None:
         assert self._run is not None  # noqa: S101 - its caller checked
         assert self._template is not None  # noqa: S101 - set with the run
+        self._settle()
         if self._is_disk_doubtful:
-            self._index.reopen()
-            self._settle()
             recover(self._folder, self._index, self._boot_id, self._observers)
             self._is_disk_doubtful = False
-        self._settle()
         start = self._moment(self._run.now_mono_s)
         self._finish_segment()
         if self._run.run_id is None:
