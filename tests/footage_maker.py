@@ -7,9 +7,11 @@ import av
 import numpy as np
 
 _OPTIONS = {
-    "libx264": {"x264-params": "keyint={fps}:min-keyint={fps}:scenecut=0:bframes=0"},
+    "libx264": {
+        "x264-params": "keyint={gop}:min-keyint={gop}:scenecut=0:bframes={bframes}:b-adapt=0"
+    },
     "libx265": {
-        "x265-params": "keyint={fps}:min-keyint={fps}:scenecut=0:bframes=0:log-level=none"
+        "x265-params": "keyint={gop}:min-keyint={gop}:scenecut=0:bframes={bframes}:log-level=none"
         ":pools=1:frame-threads=1"
     },
 }
@@ -23,11 +25,16 @@ def make_clip(
     fps: int = 10,
     seconds: int = 2,
     ground: int = 60,
+    gop_s: int = 1,
+    bframes: int = 0,
 ) -> Path:
-    """Write an MP4 of `seconds` with one key picture a second; `ground` is its base brightness."""
+    """Write an MP4 of `seconds` with a key picture every `gop_s`; `ground` is its brightness."""
     width, height = size_px
     noise = np.random.default_rng(1).integers(0, 24, (height, width, 3), dtype=np.uint8)
-    options = {name: text.format(fps=fps) for name, text in _OPTIONS[codec].items()}
+    options = {
+        name: text.format(gop=fps * gop_s, bframes=bframes)
+        for name, text in _OPTIONS[codec].items()
+    }
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options={"preset": "ultrafast"} | options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -9,7 +9,7 @@ from agent.core.errors import CameraError
 from agent.ingest import nal_units
 
 _PEEK_BYTES = 16
-_STRANGERS_IN_A_ROW = 8  # a damaged packet is none; so many are another codec
+_MOST_STRANGERS = 5  # so many more than packets that are well: it is another codec
 
 
 class FormatWatch:
@@ -28,11 +28,11 @@ class FormatWatch:
         """Raise `CameraError` camera.codec_changed when `packet` is of another video."""
         view = memoryview(packet)
         if nal_units.is_of(bytes(view[:_PEEK_BYTES]), self._codec):
-            self._strangers = 0
+            self._strangers = max(0, self._strangers - 1)
         else:
             self._strangers += 1
         sets = nal_units.sequence_sets(view, self._codec) if packet.is_keyframe else b""
-        if self._strangers >= _STRANGERS_IN_A_ROW or (sets and self._sets and sets != self._sets):
+        if self._strangers >= _MOST_STRANGERS or (sets and self._sets and sets != self._sets):
             raise CameraError(
                 "camera.codec_changed",
                 "The camera changed its video format.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from typing import cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import av
@@ -16,7 +17,6 @@ from av.error import (
 )
 from av.error import (
     ExitError,
-    FFmpegError,
     HTTPForbiddenError,
     HTTPNotFoundError,
     HTTPUnauthorizedError,
@@ -49,8 +49,24 @@ _OPTIONS = {
     "analyzeduration": "0",
     "probesize": "32",
     "fpsprobesize": "0",
-    "max_streams": "16",  # a hostile description may list thousands
+    "max_streams": "4",  # a hostile description may list thousands
 }
+
+
+_NETWORK_ERRORS = frozenset(
+    {
+        errno.EIO,
+        errno.EPIPE,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.EHOSTUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 class RtspSource:
@@ -63,7 +79,7 @@ class RtspSource:
         camera.refused, camera.timeout, camera.not_a_camera, camera.tls, camera.no_video,
         camera.codec or camera.unreachable.
         """
-        self._url = address.url
+        self._url, self._patience, self._clock = address.url, patience, clock
         self._container = _open(address, patience, clock)
         try:
             self.template, self.facts = _video_of(self._container, address.url)
@@ -72,8 +88,15 @@ class RtspSource:
             raise
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
+        heard_s = self._clock.monotonic_s()
+        silence_s = min(self._patience.open_s, self._patience.stall_s)
         try:
-            yield from self._container.demux(self.template)
+            for packet in self._container.demux():
+                if packet.stream_index == self.template.index:
+                    heard_s, silence_s = self._clock.monotonic_s(), self._patience.stall_s
+                    yield cast("Packet[VideoStream]", packet)
+                elif self._clock.monotonic_s() - heard_s > silence_s:
+                    raise TimeoutError  # other tracks go on, the video does not
         except STRANGE_BYTES as error:
             raise broken_off(error, self._url) from None
 
@@ -150,7 +173,8 @@ def broken_off(error: Exception, url: str) -> CameraError:
     if isinstance(error, CameraError):
         return error
     told = camera_error(error, url)
-    if told.code == "camera.not_a_camera":
+    is_nonsense = told.code == "camera.unreachable" and not _is_network_trouble(error)
+    if told.code == "camera.not_a_camera" or is_nonsense:
         return CameraError(
             "camera.garbled",
             "The camera sends what can't be read as video.",
@@ -206,4 +230,4 @@ def camera_error(error: Exception, url: str) -> CameraError:
 
 
 def _is_network_trouble(error: Exception) -> bool:
-    return isinstance(error, FFmpegError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+    return isinstance(error, OSError) and error.errno in _NETWORK_ERRORS

@@ -28,7 +28,10 @@ class PacketSink(Protocol):
 
 
 class RunCutter:
-    """Hands dated packets to the sink, run by run; `on_run` and `on_packet` are told as well."""
+    """Hands dated packets to the sink, run by run.
+
+    `on_run`, `on_packet` (bytes, monotonic s) and `on_key` (seconds since the last) are told too.
+    """
 
     def __init__(
         self,
@@ -39,21 +42,26 @@ class RunCutter:
         stall_s: float,
         on_run: Callable[[], None],
         on_packet: Callable[[int, float], None],
+        on_key: Callable[[float], None],
     ) -> None:
         self._source, self._sink, self._clock = source, sink, clock
-        self._on_run, self._on_packet = on_run, on_packet
+        self._on_run, self._on_packet, self._on_key = on_run, on_packet, on_key
         self._timeline = Timeline(source.facts.time_base, stall_s)
         self._format = FormatWatch(source.facts.codec)
         self._in_run = False
-        self._keyless_since_s = clock.monotonic_s()
+        self._stall_s = stall_s
+        self._keyless_since_s = self._heard_mono_s = clock.monotonic_s()
 
     def take(self, packet: Packet[VideoStream]) -> None:
         """Take the next packet. Raises `CameraError` when the connection is of no more use."""
-        now_s = self._clock.monotonic_s()
+        self.check_silence()
+        now_s = self._heard_mono_s = self._clock.monotonic_s()
         self._format.check(packet)
         if self._in_run and (cause := self._timeline.break_before(packet, now_s)):
             self.end(cause)
         if packet.is_keyframe:
+            if self._in_run:
+                self._on_key(now_s - self._keyless_since_s)
             self._keyless_since_s = now_s
         elif now_s - self._keyless_since_s > KEYLESS_S:
             raise CameraError(
@@ -69,6 +77,16 @@ class RunCutter:
         self._timeline.advance(packet, now_s)
         self._on_packet(packet.size, now_s)
         self._sink.packet(packet, now_s)
+
+    def check_silence(self) -> None:
+        """Raise `CameraError` when what comes has been of no use for too long."""
+        if self._clock.monotonic_s() - self._heard_mono_s > self._stall_s:
+            raise CameraError(
+                "camera.timeout",
+                "The camera sends, but no pictures.",
+                hint="Restart the camera.",
+                retryable=True,
+            )
 
     def end(self, cause: str) -> None:
         """End the run, if there is one."""

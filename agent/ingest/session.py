@@ -146,6 +146,7 @@ class IngestSession:
             stall_s=self._stall_s,
             on_run=lambda: self._online(facts),
             on_packet=self._count,
+            on_key=self._patience.key_after,
         )
         cause = "camera-closed"
         dating = Dating()
@@ -155,9 +156,9 @@ class IngestSession:
                     cause = "stopped"
                     break
                 self._progressed()
-                if undated.size:
-                    for packet in dating.take(undated):
-                        runs.take(packet)
+                for packet in dating.take(undated) if undated.size else ():
+                    runs.take(packet)
+                runs.check_silence()
         except (FFmpegError, CameraError, OSError) as error:
             cause = broken_off(error, "").code.removeprefix("camera.")
             raise

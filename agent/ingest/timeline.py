@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -29,35 +30,35 @@ class Dating:
 
     def take(self, packet: Packet[VideoStream]) -> list[Packet[VideoStream]]:
         """Return the packets that are ready, in decoding order, each with a `dts`."""
-        if self._is_done:
+        if self._is_done or (not self._held and packet.dts is not None):
+            self._is_done = True
             return [packet] if packet.dts is not None else []
-        if not self._held and packet.pts is None and packet.dts is None:
-            packet.pts = 0
         self._held.append(packet)
-        if packet.dts is None and len(self._held) < _MAX_HELD:
+        dated = [p for p in self._held if p.pts is not None]
+        if (packet.dts is None or len(dated) < 2) and len(self._held) < _MAX_HELD:
             return []
         self._is_done = True
-        _backdate(self._held)
         held, self._held = self._held, []
-        return held
+        return _backdated(held) if len(dated) >= 2 else []
 
 
-def _backdate(held: list[Packet[VideoStream]]) -> None:
+def _backdated(held: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
     """Set each `dts` so that they go on, evenly, to that of the last packet.
 
-    The decoding times are the presentation times in order, some pictures later.
+    The decoding times are the presentation times in order, some pictures later. The very first
+    picture is shown one step before the earliest of the others.
     """
-    *undated, last = held
     times = sorted(p.pts for p in held if p.pts is not None)
+    step = min(after - before for before, after in pairwise(times)) or 1
+    *earlier, last = held
     if last.dts is None:
-        last.dts = last.pts
-    if not undated or last.dts is None:
-        return
-    step = times[1] - times[0] if len(times) > 1 else 1
-    for places, packet in enumerate(reversed(undated), start=1):
-        packet.dts = last.dts - places * step
+        last.dts = last.pts if last.pts is not None else times[-1]
+    for places, packet in enumerate(reversed(earlier), start=1):
+        if packet.dts is None:
+            packet.dts = last.dts - places * step
         if packet.pts is None:
-            packet.pts = packet.dts
+            packet.pts = max(packet.dts, times[0] - step)
+    return held
 
 
 class Timeline:

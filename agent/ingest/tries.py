@@ -5,11 +5,12 @@ from __future__ import annotations
 from agent.core.clock import Clock
 from agent.ingest.source import Patience, StreamAddress
 
-# A camera that once opened quickly is not waited for long: it may be well again a moment later.
-OPEN_TIMEOUT_S, QUICK_OPEN_S, LONG_TRY_EVERY_S = 10.0, 1.5, 120.0
+# An unknown camera may be slow, and its first key frame far. One that is known is waited for little
+# longer than it ever took: it may be well again a moment later.
+OPEN_TIMEOUT_S, OPEN_MARGIN_S, OPEN_CAP_S, LONG_TRY_EVERY_S = 12.0, 0.8, 18.0, 120.0
 # A refused password is not tried again soon, for cameras lock themselves. One that was good before
 # is tried once more: a camera that starts up refuses everybody for a moment.
-LOGIN_RETRY_S, LOGIN_RETRY_CAP_S, GOOD_LOGIN_RETRY_S = 300.0, 3600.0, 5.0
+LOGIN_RETRY_S, LOGIN_RETRY_CAP_S, GOOD_LOGIN_RETRY_S = 300.0, 3600.0, 1.5
 
 
 class OpenPatience:
@@ -18,6 +19,7 @@ class OpenPatience:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._slowest_s: float | None = None
+        self._key_interval_s = 0.0
         self._long_try_mono_s = clock.monotonic_s()
 
     def for_next_try(self, stall_s: float) -> Patience:
@@ -28,13 +30,17 @@ class OpenPatience:
         if now_s - self._long_try_mono_s > LONG_TRY_EVERY_S:
             self._long_try_mono_s = now_s
             return Patience(OPEN_TIMEOUT_S, stall_s, is_known=True)
-        open_s = min(OPEN_TIMEOUT_S, max(QUICK_OPEN_S, 4 * self._slowest_s))
-        return Patience(open_s, stall_s, is_known=True)
+        open_s = OPEN_MARGIN_S + max(self._slowest_s, self._key_interval_s)
+        return Patience(min(OPEN_CAP_S, open_s), stall_s, is_known=True)
 
     def opened_in(self, seconds: float) -> None:
         """Note a success."""
         self._slowest_s = max(seconds, self._slowest_s or 0.0)
         self._long_try_mono_s = self._clock.monotonic_s()
+
+    def key_after(self, seconds: float) -> None:
+        """Note the time between two key frames: a new viewer may have to wait for the next."""
+        self._key_interval_s = max(seconds, self._key_interval_s)
 
 
 class LoginRetry:

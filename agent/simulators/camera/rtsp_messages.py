@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 MAX_REQUEST_BYTES = 16 * 1024
 
-_REASONS = {454: "Session Not Found", 461: "Unsupported Transport"}
+_REASONS = {453: "Not Enough Bandwidth", 454: "Session Not Found", 461: "Unsupported Transport"}
 
 
 class RtspSyntaxError(ValueError):
