@@ -20,12 +20,13 @@ from av.video.stream import VideoStream
 from agent.app.child import SupervisorLink, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
+from agent.app.keeping import Keeping, find_folder
 from agent.app.picture_watch import PictureWatch
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.still_keeper import StillKeeper
 from agent.buffer import ledger
-from agent.buffer.index import Index
-from agent.buffer.reading import camera_folder
+from agent.buffer.orders import WORKER_LOCK
+from agent.buffer.rebuild import open_index
 from agent.buffer.recorder import Recorder
 from agent.buffer.recovery import KILLED, recover
 from agent.buffer.retention import Retention
@@ -39,6 +40,7 @@ from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession, StreamAddress
 from agent.ingest.source import StreamFacts
 from agent.messages import worker
+from agent.messages.locking import LockSpan, Unlock
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import (
     CameraStatus,
@@ -51,7 +53,6 @@ from agent.messages.worker import (
     ToWorker,
     UseStreams,
 )
-from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 
 BEAT_S = 1.0
@@ -66,10 +67,9 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the supervisor decides
     clock = SystemClock()
-    folder = camera_folder(data_dir_of(settings), camera_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".worker.lock", clock):  # two workers would tear the index
-        return CameraWorker(settings, camera, folder, link, clock, stop).run()
+    folder, no_disk = find_folder(settings, camera_id)
+    with FileLock(folder / WORKER_LOCK, clock):  # two workers would tear the index
+        return CameraWorker(settings, camera, folder, link, clock, stop, no_disk).run()
 
 
 class CameraWorker:
@@ -83,17 +83,30 @@ class CameraWorker:
         link: SupervisorLink,
         clock: Clock,
         stop: threading.Event,
+        no_disk: StorageError | None = None,
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
-        self._index = Index(folder, [ledger.PART])
+        self._index = open_index(folder, [ledger.PART], clock)
         observers = (ledger.Ledger(),)
         this_boot = boot_id()
         if cause := recover(folder, self._index, this_boot, observers):
             self._log.warning("the last run did not end cleanly", cause=cause)
-        retention = Retention(folder, self._index, settings.buffer, clock)
+        retention = Retention(
+            folder, self._index, settings.buffer, clock, cameras=len(settings.cameras)
+        )
         self._recorder = Recorder(
             folder, self._index, retention, settings.buffer, clock, this_boot, observers
+        )
+        self._keeping = Keeping(
+            settings,
+            camera.camera_id,
+            folder,
+            self._index,
+            retention,
+            self._recorder,
+            clock,
+            no_disk,
         )
         known_streams = _read_streams(folder)
         self._picture_watch = PictureWatch(
@@ -115,7 +128,7 @@ class CameraWorker:
         self._main = IngestSession(
             "main",
             self._streams.main,
-            _MainSink(self._recorder if camera.record else None, os.getppid()),
+            _MainSink(self._recorder if camera.record and no_disk is None else None, os.getppid()),
             clock,
             stop,
             stall_s=camera.stall_s,
@@ -139,11 +152,13 @@ class CameraWorker:
             self._thread("main", self._main.run),
             self._thread("sub", self._sub.run),
             self._thread("sync", lambda: self._recorder.keep_synced(self._stop)),
+            self._thread("upkeep", lambda: self._keeping.run(self._stop)),
         ]
         line = self._thread("line", lambda: self._line.run(self._line_stop))
         code = 0
         while not wait_s(self._stop, BEAT_S):
-            if self._supervisor_is_gone() or not all(t.is_alive() for t in [*streams, line]):
+            is_whole = all(thread.is_alive() for thread in [*streams, line])
+            if self._supervisor_is_gone() or not is_whole or self._keeping.must_restart():
                 code = 1
                 self._stop.set()
             self._link.beat(self._ages_s())
@@ -189,7 +204,7 @@ class CameraWorker:
             camera_id=self._camera.camera_id,
             main=self._main.status,
             sub=self._sub.status,
-            recording=self._recorder.status,
+            recording=self._keeping.status,
             detection=self._eyes.status,
             hits_total=self._hits_total,
             picture=self._picture_watch.troubles,
@@ -203,6 +218,7 @@ class CameraWorker:
             with suppress(StorageError):  # a full disk must not stop the telling
                 self._index.keep_hit(hit.hit_id, hit.at, hit.mono_s, hit.state, payload)
         self._line.put_encoded(payload)
+        self._keeping.hit(hit)
 
     def _on_message(self, message: ToWorker) -> None:
         match message:
@@ -211,6 +227,8 @@ class CameraWorker:
                     self._index.ack_hit(message.hit_id)
             case TakePicture():
                 self._line.put(self._picture(message))
+            case LockSpan() | Unlock():
+                self._line.put(self._keeping.order(message))
             case Retune():
                 camera = msgspec.json.decode(message.camera_json, type=CameraSettings)
                 self._camera = camera

@@ -12,6 +12,7 @@ from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import CameraError, PolesideError
 from agent.messages import worker
+from agent.messages.locking import LockOrder, LockReply
 from agent.messages.picture import PictureFinding
 from agent.messages.vision import RuleHit
 from agent.messages.worker import (
@@ -27,6 +28,7 @@ from agent.messages.worker import (
 from agent.settings.model import CameraSettings
 
 PICTURE_TIMEOUT_S = 3.0
+LOCK_TIMEOUT_S = 10.0
 STALE_STATUS_S = 10.0
 
 
@@ -50,6 +52,7 @@ class WorkerHub(Service):
         self._writers: dict[str, asyncio.StreamWriter] = {}
         self._statuses: dict[str, tuple[float, CameraStatus]] = {}
         self._pictures: dict[int, asyncio.Future[PictureReply]] = {}
+        self._lock_orders: dict[str, asyncio.Future[LockReply]] = {}
         self._ids = itertools.count(1)
         self.hits_total = 0
 
@@ -113,6 +116,19 @@ class WorkerHub(Service):
         told = UseStreams(main_url=main_url, sub_url=sub_url, has_ptz=has_ptz)
         await self._send(camera_id, told)
 
+    async def order_lock(self, camera_id: str, order: LockOrder) -> LockReply:
+        """Have a worker lock or unlock. Raises `CameraError` camera.worker_silent."""
+        future: asyncio.Future[LockReply] = asyncio.get_running_loop().create_future()
+        self._lock_orders[order.request_id] = future
+        try:
+            await self._send(camera_id, order)
+            async with asyncio.timeout(LOCK_TIMEOUT_S):
+                return await future
+        except TimeoutError:
+            raise _silent(camera_id) from None
+        finally:
+            del self._lock_orders[order.request_id]
+
     def is_connected(self, camera_id: str) -> bool:
         """Return whether the camera's worker is on the line."""
         return camera_id in self._writers
@@ -120,12 +136,7 @@ class WorkerHub(Service):
     async def _send(self, camera_id: str, message: worker.ToWorker) -> None:
         writer = self._writers.get(camera_id)
         if writer is None:
-            raise CameraError(
-                "camera.worker_silent",
-                f"The process of camera {camera_id} is not there just now.",
-                hint="It is started again by itself; try again in some seconds.",
-                retryable=True,
-            )
+            raise _silent(camera_id)
         try:
             await framing.write_frame(writer, worker.encode(message))
         except OSError as error:
@@ -152,7 +163,7 @@ class WorkerHub(Service):
 
     async def _take(
         self,
-        message: CameraStatus | HitReport | PictureReply | PictureFinding,
+        message: CameraStatus | HitReport | PictureReply | PictureFinding | LockReply,
         writer: asyncio.StreamWriter,
     ) -> None:
         match message:
@@ -171,6 +182,19 @@ class WorkerHub(Service):
                 future = self._pictures.get(message.request_id)
                 if future is not None and not future.done():
                     future.set_result(message)
+            case LockReply():
+                waiting = self._lock_orders.get(message.request_id)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(message)
+
+
+def _silent(camera_id: str) -> CameraError:
+    return CameraError(
+        "camera.worker_silent",
+        f"The process of camera {camera_id} is not there just now.",
+        hint="It is started again by itself; try again in some seconds.",
+        retryable=True,
+    )
 
 
 def _no_picture(camera_id: str) -> CameraError:

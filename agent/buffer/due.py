@@ -17,10 +17,8 @@ from agent.settings.model import BufferSettings
 
 _COLUMNS = "s.segment_id, s.path, s.bytes, s.start_utc_us, s.duration_us"
 _OVERLAPS = "l.to_utc_us > s.start_utc_us AND l.from_utc_us < s.start_utc_us + s.duration_us"
-_UNLOCKED = (
-    "s.state = 'closed' AND NOT EXISTS"
-    f" (SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL AND {_OVERLAPS})"  # noqa: S608
-)
+_HELD = f"SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL AND {_OVERLAPS}"  # noqa: S608
+_UNLOCKED = f"s.state = 'closed' AND NOT EXISTS ({_HELD})"
 _UNEVENTFUL = f"NOT EXISTS (SELECT 1 FROM locks l WHERE {_OVERLAPS})"  # noqa: S608
 # Stamped before this software existed, or tomorrow, by a clock nobody had proven: no time at all.
 _TIMELESS = (
@@ -136,8 +134,8 @@ def _by_time(
     }
     # One without a time is as old as what was recorded after it.
     later = (
-        "SELECT s.start_utc_us FROM segments s WHERE s.run_id > t.run_id"
-        f" AND NOT {_TIMELESS} ORDER BY s.run_id LIMIT 1"  # noqa: S608
+        f"SELECT s.start_utc_us FROM segments s WHERE NOT {_TIMELESS}"  # noqa: S608
+        " AND s.run_id > t.run_id ORDER BY s.run_id LIMIT 1"
     )
     timeless = (
         f"SELECT {_COLUMNS} FROM segments s JOIN segments t USING (segment_id)"  # noqa: S608

@@ -15,6 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from sqlite3 import Connection, Row
 
+import msgspec
+
 from agent.buffer import journal
 from agent.buffer.index import Index, Moment, from_micros, micros
 from agent.contract.events import TimeQuality
@@ -23,6 +25,7 @@ from agent.core.clock import Clock
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
+EVIDENCE_FILE = "evidence-locks.json"
 LONGEST_SEGMENT_US = 900_000_000  # a camera may send a key frame a quarter of an hour late
 HISTORY = timedelta(days=365)
 _AHEAD_US = 10_000_000  # a hit that goes on moves its end in such steps
@@ -53,10 +56,15 @@ class Locks:
     """One camera's locks. Called by the worker's threads only."""
 
     def __init__(
-        self, index: Index, settings: BufferSettings, clock: Clock, capacity: Callable[[], int]
+        self,
+        folder: Path,
+        index: Index,
+        settings: BufferSettings,
+        clock: Clock,
+        capacity: Callable[[], int],
     ) -> None:
         """`capacity` returns how many bytes locks may hold in all."""
-        self._index, self._settings, self._clock = index, settings, clock
+        self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
         self._capacity = capacity
         self._open_hits: dict[str, tuple[str, int]] = {}
         self._log = log.get("buffer.locks")
@@ -83,6 +91,7 @@ class Locks:
             raise
         self.is_full = False
         self.release_due()
+        self._save_evidence(lock.kind)
         return lock
 
     def remove(self, lock_id: str, by: str) -> None:
@@ -98,6 +107,7 @@ class Locks:
                 )
             if known.released_at is None:
                 _release(db, lock_id, now, "removed", by)
+        self._save_evidence(known.kind)
 
     def hit_began(self, hit_id: str, rule_id: str, at: Moment) -> None:
         """Keep what lies around a hit; as a lock where events are locked."""
@@ -169,6 +179,19 @@ class Locks:
                 self.is_full = False
         return released
 
+    def _save_evidence(self, kind: LockKind) -> None:
+        """Keep evidence locks in a file, too: they must outlive a damaged index."""
+        if kind is not LockKind.EVIDENCE:
+            return
+        with self._index.reading() as db:
+            held = [lock for lock in all_locks(db) if lock.kind is LockKind.EVIDENCE]
+        scratch = self._folder / f"{EVIDENCE_FILE}.tmp"
+        with scratch.open("wb") as file:
+            file.write(msgspec.json.encode(held))
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self._folder / EVIDENCE_FILE)
+
     def _refuse_if_full(self, db: Connection, lock: Lock) -> None:
         """Undo a lock that no release of event locks could make room for."""
         capacity, evidence = self._capacity(), held_bytes(db, LockKind.EVIDENCE)
@@ -185,6 +208,19 @@ class Locks:
         self._log.error("lock refused", lock=lock.lock_id, kind=lock.kind, by=lock.approver)
         with self._index.transaction() as db:
             journal.note(db, now, "lock-refused", lock.lock_id, f"{lock.kind} by {lock.approver}")
+
+
+def restore_evidence(index: Index, folder: Path) -> int:
+    """Take evidence locks into an index that was made anew; return how many."""
+    try:
+        held = msgspec.json.decode((folder / EVIDENCE_FILE).read_bytes(), type=list[Lock])
+    except (OSError, msgspec.MsgspecError):
+        return 0
+    with index.transaction() as db:
+        for lock in held:
+            if _find(db, lock.lock_id) is None:
+                _insert(db, lock, None)
+    return len(held)
 
 
 def capacity_of(folder: Path, settings: BufferSettings, cameras: int) -> int:

@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.buffer.index import Index, Moment, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.medium import SameDisk
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
@@ -89,6 +90,8 @@ class Recorder:
         self._template: VideoStream | None = None
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
+        self.flushes_total = 0
+        self.disk = SameDisk(folder)
         self._is_disk_doubtful = False  # it failed: rows may have been left open
         self._fault: tuple[str, str] | None = None
         self._frames, self._recorded_s, self._bytes, self._gaps = index.totals()
@@ -105,7 +108,7 @@ class Recorder:
                 codec=codec,
                 width_px=size_px[0],
                 height_px=size_px[1],
-                at=self._moment(self._clock.monotonic_s()),
+                at=self.moment(self._clock.monotonic_s()),
             )
         )
 
@@ -163,20 +166,24 @@ class Recorder:
         )
 
     def keep_synced(self, stop: threading.Event) -> None:
-        """Thread body: sync the open segment every `sync_s`, prune once a minute."""
-        turns_a_minute = max(1, round(60 / self._settings.sync_s))
-        turn = 0
+        """Thread body: sync the open segment every `sync_s`."""
         while not wait_s(stop, self._settings.sync_s):
             with self._lock:  # the file can't be closed under our hands
                 if self._file is not None:
                     try:
                         self._file.sync()
+                        self.flushes_total += 1
                     except OSError as error:  # what it holds can't be promised any more
                         self._sync_error = error
-            turn += 1
-            if turn % turns_a_minute == 0:
-                with contextlib.suppress(OSError, StorageError):
-                    self._retention.prune()
+
+    def moment(self, mono_s: float) -> Moment:
+        """Return the time that recordings give to a recent `monotonic_s`."""
+        return Moment(
+            utc_us=micros(self._keeper.utc(mono_s)),
+            mono_us=round(mono_s * 1e6),
+            boot_id=self._boot_id,
+            quality=self._keeper.quality,
+        )
 
     # Inside
 
@@ -203,11 +210,12 @@ class Recorder:
     def _rotate(self) -> None:
         assert self._run is not None  # noqa: S101 - its caller checked
         assert self._template is not None  # noqa: S101 - set with the run
+        self.disk.check()
         self._settle()
         if self._is_disk_doubtful:
             recover(self._folder, self._index, self._boot_id, self._observers)
             self._is_disk_doubtful = False
-        start = self._moment(self._run.now_mono_s)
+        start = self.moment(self._run.now_mono_s)
         self._finish_segment()
         if self._run.run_id is None:
             run_start = replace(self._run.start, at=start)
@@ -239,6 +247,7 @@ class Recorder:
         if file is None:
             return
         final = final_path(file.path)
+        self.flushes_total += 3  # the file, its folder, the index
         try:
             file.finish(final)
         except OSError:
@@ -282,7 +291,7 @@ class Recorder:
         if run is None or run.run_id is None:
             return
         ended_mono_s = self._segment_start_mono_s + end.duration_us / 1e6 if end else run.now_mono_s
-        self._owed.append(_RunEnd(run.run_id, cause, end, self._moment(ended_mono_s)))
+        self._owed.append(_RunEnd(run.run_id, cause, end, self.moment(ended_mono_s)))
         self._gaps += 1
         for observer in self._observers:
             observer.run_ended(cause)
@@ -322,14 +331,6 @@ class Recorder:
             return
         self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
         self._index.correct(self._boot_id, correction, self._keeper.utc(now_s))
-
-    def _moment(self, mono_s: float) -> Moment:
-        return Moment(
-            utc_us=micros(self._keeper.utc(mono_s)),
-            mono_us=round(mono_s * 1e6),
-            boot_id=self._boot_id,
-            quality=self._keeper.quality,
-        )
 
     def _new_path(self, run_id: int, at: datetime) -> Path:
         folder = self._folder / "video" / hour_folder(at)

@@ -85,6 +85,9 @@ def camera_faults(status: CameraStatus) -> Iterator[Fault]:
     if status.recording.fault_code:
         reason = status.recording.fault_code
         yield _fault("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
+    for code in status.recording.faults:
+        if code in CATALOGUE:
+            yield _fault(code, subject, camera=status.camera_id)
 
 
 def onvif_faults(

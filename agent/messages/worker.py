@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, msgpack
 
+from agent.messages.locking import LockReply, LockSpan, Unlock
 from agent.messages.picture import PictureFinding, PictureTrouble
 from agent.messages.vision import RuleHit, TrackedObject
 
@@ -61,6 +62,7 @@ class RecordingStatus(Struct, frozen=True, kw_only=True):
     gaps_total: int = 0
     fault_code: str | None = None
     fault_detail: str | None = None
+    faults: tuple[str, ...] = ()  # codes of what is wrong beside, while recording goes on
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag="hello"):
@@ -121,8 +123,8 @@ class UseStreams(Struct, frozen=True, kw_only=True, tag="use-streams"):
     has_ptz: bool = False
 
 
-ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding
-ToWorker = HitAck | TakePicture | Retune | UseStreams
+ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding | LockReply
+ToWorker = HitAck | TakePicture | Retune | UseStreams | LockSpan | Unlock
 
 encode = msgpack.Encoder().encode
 decode_to_core = msgpack.Decoder(ToCore).decode

@@ -45,12 +45,13 @@ def camera(
     fault=None,
     detection="ready",
     picture=(),
+    beside=(),
 ):
     return CameraStatus(
         camera_id="gate",
         main=StreamStatus(name="main", state=state, code=code, since=NOW),
         sub=StreamStatus(name="sub", state=sub, since=NOW),
-        recording=RecordingStatus(recording=fault is None, fault_code=fault),
+        recording=RecordingStatus(recording=fault is None, fault_code=fault, faults=tuple(beside)),
         detection=DetectionStatus(state=detection, since=NOW),
         picture=tuple(PictureTrouble(kind, NOW) for kind in picture),
     )
@@ -94,6 +95,15 @@ CASES = [
         for kind in PictureKind
     ),
     (lambda: camera_faults(camera(LOST, picture=[PictureKind.DARK])), ["camera.lost"]),
+    *(
+        (lambda code=code: camera_faults(camera(beside=[code])), [code])
+        for code in (
+            "storage.locks_full",
+            "storage.second_disk",
+            "storage.write_budget",
+            "storage.index_repaired",
+        )
+    ),
     (lambda: camera_faults(camera()), []),
     (lambda: camera_faults(camera(CONNECTING)), []),
     (lambda: camera_faults(camera(CameraState.UNKNOWN)), []),
@@ -102,6 +112,9 @@ CASES = [
     (lambda: detector_faults([camera(detection="motion-only")] * 3), ["detector.unavailable"]),
     (lambda: detector_faults([camera(), camera(detection="off")]), []),
     (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused")), ["link.down"]),
+    (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.tls")), ["link.tls"]),
+    (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused_credentials")),
+     ["link.refused_credentials"]),
     (lambda: link_faults(LinkFacts(is_up=False, down_s=3)), []),
     (lambda: link_faults(LinkFacts(is_up=True)), []),
     (lambda: disk(400), ["disk.low"]),

@@ -1,0 +1,147 @@
+"""One camera's recordings in a worker: which disk they go to, what is locked, what keeps order.
+
+Joins the buffer's parts with hits, orders and the box's key, which they know nothing of.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import structs
+
+from agent.app.run_dir import run_dir
+from agent.buffer import orders
+from agent.buffer.index import Index
+from agent.buffer.journal import Signer
+from agent.buffer.locks import Locks, capacity_of
+from agent.buffer.medium import WRONG, require_medium
+from agent.buffer.reading import camera_folder
+from agent.buffer.recorder import Recorder
+from agent.buffer.retention import Retention
+from agent.buffer.upkeep import Upkeep
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.errors import StorageError
+from agent.evidence.box_key import open_box_key
+from agent.messages.locking import LockOrder, LockReply
+from agent.messages.vision import HitState, RuleHit
+from agent.messages.worker import RecordingStatus
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
+
+LOOK_FOR_DISK_EVERY_S = 5.0
+
+
+def find_folder(settings: Settings, camera_id: str) -> tuple[Path, StorageError | None]:
+    """Return the camera's folder, made when it is new.
+
+    Without its disk: a small folder on the system disk for hits alone, and what is wrong.
+    """
+    folder, trouble = camera_folder(data_dir_of(settings), camera_id), None
+    try:
+        require_medium(folder, settings.buffer)
+    except StorageError as error:
+        if error.code != WRONG:
+            raise
+        folder, trouble = run_dir(settings) / "without-disk" / camera_id, error
+        log.get("keeping").error("not recorded", code=error.code, detail=error.message)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, trouble
+
+
+class Keeping:
+    """Locks and upkeep of one camera. `no_disk`: why nothing is recorded for now."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        camera_id: str,
+        folder: Path,
+        index: Index,
+        retention: Retention,
+        recorder: Recorder,
+        clock: Clock,
+        no_disk: StorageError | None = None,
+    ) -> None:
+        self._settings, self._camera_id, self._clock = settings, camera_id, clock
+        self._index, self._recorder, self._no_disk = index, recorder, no_disk
+        cameras = max(1, len(settings.cameras))
+        self._locks = Locks(
+            folder,
+            index,
+            settings.buffer,
+            clock,
+            lambda: capacity_of(folder, settings.buffer, cameras),
+        )
+        self._upkeep = Upkeep(
+            folder,
+            index,
+            retention,
+            self._locks,
+            settings.buffer,
+            clock,
+            cameras=cameras,
+            flushes=lambda: recorder.flushes_total,
+            signer=_signer(data_dir_of(settings)),
+        )
+        self._look_due_mono_s = 0.0
+
+    @property
+    def status(self) -> RecordingStatus:
+        """What the recorder tells, and what upkeep and disk add to it."""
+        status = structs.replace(self._recorder.status, faults=self._upkeep.faults)
+        if self._no_disk is None:
+            return status
+        return structs.replace(
+            status, fault_code=self._no_disk.code, fault_detail=self._no_disk.message
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Thread body: the upkeep."""
+        self._upkeep.run(stop)
+
+    def must_restart(self) -> bool:
+        """Return whether the disk has gone or come: the worker then begins anew."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._look_due_mono_s:
+            return False
+        self._look_due_mono_s = now_s + LOOK_FOR_DISK_EVERY_S
+        folder = camera_folder(data_dir_of(self._settings), self._camera_id)
+        try:
+            require_medium(folder, self._settings.buffer)
+            if self._no_disk is None:
+                self._recorder.disk.check()
+        except StorageError:
+            return self._no_disk is None
+        return self._no_disk is not None
+
+    def hit(self, hit: RuleHit) -> None:
+        """Keep what lies around an incident."""
+        moment = self._recorder.moment(hit.mono_s)
+        with suppress(StorageError):  # said and journalled; a full disk must not stop the telling
+            if hit.state is HitState.BEGAN:
+                self._locks.hit_began(hit.hit_id, hit.rule_id, moment)
+            else:
+                ended = hit.state is HitState.ENDED
+                self._locks.hit_goes_on(hit.rule_id, moment.utc_us, ended=ended)
+
+    def order(self, order: LockOrder) -> LockReply:
+        """Carry out what the center ordered."""
+        if self._no_disk is not None:
+            error = self._no_disk
+            return LockReply(
+                request_id=order.request_id, code=error.code, message=error.message, hint=error.hint
+            )
+        return orders.carry_out(self._locks, order, self._clock)
+
+
+def _signer(data_dir: Path) -> Signer | None:
+    """Return what signs for this box; a box without a usable key purges unsigned."""
+    try:
+        key = open_box_key(data_dir)
+    except StorageError as error:
+        log.get("keeping").error("deletions are not signed", detail=str(error))
+        return None
+    return lambda body: (key.public.fingerprint, key.sign(body))

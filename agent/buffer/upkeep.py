@@ -1,0 +1,155 @@
+"""What keeps the ring in order beside the recording: one thread of the camera's worker.
+
+Each chore does a little at a time, so that none holds up another for long; a chore that the disk
+refuses is tried again at its next turn and never ends the thread.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.buffer import journal, orders
+from agent.buffer.budget import WriteBudget
+from agent.buffer.check import Check, Findings
+from agent.buffer.copies import Copier
+from agent.buffer.index import Index
+from agent.buffer.journal import Signer
+from agent.buffer.locks import Locks
+from agent.buffer.retention import Retention
+from agent.buffer.tiers import Thinner
+from agent.core import log
+from agent.core.clock import Clock, wait_s
+from agent.core.errors import StorageError
+from agent.settings.model import BufferSettings
+
+TURN_S = 1.0
+PRUNE_EVERY_S, RELEASE_EVERY_S, SIGN_EVERY_S = 30.0, 60.0, 600.0
+THIN_EVERY_S, COPY_EVERY_S, BUDGET_EVERY_S = 2.0, 2.0, 600.0
+CHECK_EVERY_S = 3600.0
+SECOND_DISK, BUDGET, LOCKS_FULL, REPAIRED = (
+    "storage.second_disk",
+    "storage.write_budget",
+    "storage.locks_full",
+    "storage.index_repaired",
+)
+
+
+@dataclass(slots=True)
+class _Chore:
+    name: str
+    every_s: float
+    body: Callable[[], None]
+    due_mono_s: float = 0.0
+
+
+class Upkeep:
+    """Owns the chores of one camera's folder. `faults` may be read from any thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        index: Index,
+        retention: Retention,
+        locks: Locks,
+        settings: BufferSettings,
+        clock: Clock,
+        *,
+        cameras: int = 1,
+        flushes: Callable[[], int] = lambda: 0,
+        signer: Signer | None = None,
+    ) -> None:
+        self._folder, self._index, self._clock = folder, index, clock
+        self._retention, self._locks, self._signer = retention, locks, signer
+        self._log = log.get("buffer.upkeep")
+        self._stop = threading.Event()
+        self._check = Check(folder, index, clock, retention.deleting)
+        self._slices: Iterator[Findings] | None = None
+        self._check_due_mono_s = 0.0
+        self.findings: Findings | None = None
+        limit = settings.write_budget_bytes_per_day
+        self._budget = WriteBudget(index, None if limit is None else limit // cameras, flushes)
+        self._failing: set[str] = set()
+        self._chores = [
+            _Chore("orders", TURN_S, self._carry_out_orders),
+            _Chore("prune", PRUNE_EVERY_S, self._prune),
+            _Chore("release", RELEASE_EVERY_S, lambda: void(locks.release_due())),
+            _Chore("check", TURN_S, self._check_a_slice),
+            _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
+        ]
+        if signer is not None:
+            self._chores.append(_Chore("sign", SIGN_EVERY_S, self._sign))
+        if settings.thin_after_days is not None:
+            thinner = Thinner(folder, index, settings.thin_after_days)
+            body = lambda: void(thinner.thin_next(clock.utc_now()))  # noqa: E731
+            self._chores.append(_Chore("thin", THIN_EVERY_S, body))
+        if settings.second_dir:
+            copier = Copier(folder, index, Path(settings.second_dir))
+            body = lambda: void(copier.step(clock.utc_now()))  # noqa: E731
+            self._chores.append(_Chore("copy", COPY_EVERY_S, body))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Codes of what a person should know of."""
+        found = self.findings
+        told = {
+            SECOND_DISK: "copy" in self._failing,
+            BUDGET: self._budget.is_over,
+            LOCKS_FULL: self._locks.is_full,
+            REPAIRED: found is not None and not found.is_clean,
+        }
+        return tuple(code for code, is_so in told.items() if is_so)
+
+    def run(self, stop: threading.Event) -> None:
+        """Thread body."""
+        self._stop = stop
+        while not wait_s(stop, TURN_S):
+            self.turn()
+        self._do(_Chore("budget", 0.0, lambda: void(self._budget.note(self._clock.utc_now()))))
+
+    def turn(self) -> None:
+        """Do every chore that is due."""
+        now_s = self._clock.monotonic_s()
+        for chore in self._chores:
+            if now_s >= chore.due_mono_s and not self._stop.is_set():
+                chore.due_mono_s = now_s + chore.every_s
+                self._do(chore)
+
+    def _do(self, chore: _Chore) -> None:
+        try:
+            chore.body()
+        except (OSError, StorageError) as error:
+            if chore.name not in self._failing:
+                self._log.warning("chore failed", chore=chore.name, detail=str(error))
+            self._failing.add(chore.name)
+        else:
+            self._failing.discard(chore.name)
+
+    def _carry_out_orders(self) -> None:
+        orders.carry_out_files(self._folder, self._locks, self._clock)
+
+    def _prune(self) -> None:
+        self._retention.prune(lambda: not self._stop.is_set())
+
+    def _sign(self) -> None:
+        assert self._signer is not None  # noqa: S101 - the chore exists only with one
+        journal.sign_deletions(self._index, self._folder.name, self._signer, self._clock.utc_now())
+
+    def _check_a_slice(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._slices is None:
+            if now_s < self._check_due_mono_s:
+                return
+            self._slices = self._check.slices()
+        found = next(self._slices, None)
+        if found is not None:
+            self._found_so_far = found
+            return
+        self._slices, self._check_due_mono_s = None, now_s + CHECK_EVERY_S
+        self.findings = self._found_so_far
+        if not self.findings.is_clean:
+            self._log.warning("index and files differed", findings=str(self.findings))
+
+
+def void(_: object) -> None:
+    """A chore's result that nobody needs."""
