@@ -11,8 +11,7 @@ from agent.buffer.index import Index
 from agent.buffer.recorder import Recorder
 from agent.buffer.retention import Retention
 from agent.evidence.box_key import open_box_key
-from agent.evidence.chain_index import ChainWriter
-from agent.evidence.gop_chain import GopChain
+from agent.evidence.gop_chain import open_chain
 from agent.evidence.mp4_samples import read_media, seal_box
 from agent.evidence.schema import PART
 from agent.settings.model import BufferSettings
@@ -32,8 +31,7 @@ class ChainedTape(Tape):
         self.key = open_box_key(data_dir)
         self.index = Index(self.folder, [PART])
         self.retention = Retention(self.folder, self.index, self.settings, self.clock)
-        self.writer = ChainWriter("box-1", camera, self.key, self.clock)
-        self.chain = GopChain(self.folder, self.writer)
+        self.chain = open_chain(data_dir, self.folder, "box-1", camera, self.clock)
         self.recorder = Recorder(
             self.folder,
             self.index,

@@ -18,6 +18,7 @@ from agent.evidence.gop import FIRST_LINK, Gop, Origin, RunHeader, link, pack, u
 from agent.evidence.signer import HeadStatement, SignedHead, sign_head
 
 SIGN_EVERY_US = 60_000_000
+DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,23 @@ def chained_segment(connection: Connection, segment_id: int) -> ChainedSegment |
         "SELECT * FROM segment_gops WHERE segment_id = ?", (segment_id,)
     ).fetchone()
     return None if row is None else _segment(row)
+
+
+def keep_tails(connection: Connection, segment_id: int, tails: list[bytes]) -> None:
+    """Keep the tail digests of a segment's GOPs, which is about to lose its other frames."""
+    connection.execute(
+        "INSERT OR IGNORE INTO thinned_gops VALUES (?,?)", (segment_id, b"".join(tails))
+    )
+
+
+def tails(connection: Connection, segment_id: int) -> tuple[bytes, ...]:
+    """Return the tail digests of a thinned segment's GOPs; none of one that is whole."""
+    row = connection.execute(
+        "SELECT tails FROM thinned_gops WHERE segment_id = ?", (segment_id,)
+    ).fetchone()
+    if row is None:
+        return ()
+    return tuple(row[0][at : at + DIGEST_BYTES] for at in range(0, len(row[0]), DIGEST_BYTES))
 
 
 def following(connection: Connection, run_id: int, seq: int) -> Iterator[Gop]:

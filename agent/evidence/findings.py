@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from agent.evidence.clip_gops import ClipGop
 from agent.evidence.gop import Gop
+from agent.evidence.manifest import KeyFrameOnly
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAME_SIZE_BYTES = 64  # a flipped byte can end or begin zeros that do not count
@@ -51,11 +52,12 @@ class ExpectedGop:
     run: int
     gop: Gop
     rest: tuple[bytes, ...] = ()
+    thinned: KeyFrameOnly | None = None
 
     @property
     def frames(self) -> int:
         """How many of its frames are in the clip."""
-        return self.gop.frames - len(self.rest)
+        return 1 if self.thinned else self.gop.frames - len(self.rest)
 
 
 def compare(expected: Sequence[ExpectedGop], found: Sequence[ClipGop]) -> list[Finding]:
@@ -67,12 +69,19 @@ def compare(expected: Sequence[ExpectedGop], found: Sequence[ClipGop]) -> list[F
 
 
 def _contents(expected: Sequence[ExpectedGop], found: Sequence[ClipGop]) -> list[bytes]:
-    """Return the found GOPs' contents; one that was cut as promised counts as whole."""
+    """Return the found GOPs' contents; one cut or thinned as promised counts as whole."""
     contents = [one.hash.digest() for one in found]
     for cut in (one for one in expected if one.rest):
         for number, one in enumerate(found):
             if one.hash.frames == cut.frames and one.hash.digest(cut.rest) == cut.gop.content:
                 contents[number] = cut.gop.content
+    thinned = {one.thinned.key_frame: one for one in expected if one.thinned}
+    for number, found_gop in enumerate(found):
+        promised = thinned.get(found_gop.hash.frame_digests[0])
+        if promised is None or promised.thinned is None or found_gop.hash.frames > 1:
+            continue
+        if found_gop.hash.digest_with(promised.thinned.tail) == promised.gop.content:
+            contents[number] = promised.gop.content
     return contents
 
 
@@ -160,7 +169,7 @@ class _Comparison:
         found = self._found[self._next]
         differs = abs(found.hash.size_bytes - here.gop.size_bytes)
         is_same_shape = found.hash.frames == here.frames and (
-            differs <= _SAME_SIZE_BYTES or bool(here.rest)
+            differs <= _SAME_SIZE_BYTES or bool(here.rest) or here.thinned is not None
         )
         if found.is_broken or is_same_shape:
             self._say(FindingKind.CHANGED, self._at, "was changed: its bytes or times are others")

@@ -23,11 +23,20 @@ _GOP_TAG = b"poleside.frames.v1\0"
 def nal_units(data: bytes, length_bytes: int) -> list[bytes]:
     """Return the NAL units of one frame; `length_bytes` is 0 for Annex B.
 
-    Zeros behind a unit belong to the byte stream, not to the unit (H.264 section B.1). Raises
-    `ValueError` when the lengths do not add up.
+    Zeros behind a unit belong to the byte stream, not to the unit (H.264 section B.1); what is
+    ahead of the first start code is no unit, as for MP4 muxers. Raises `ValueError` when lengths
+    do not add up.
     """
-    pieces = _prefixed(data, length_bytes) if length_bytes else data.split(_START_CODE)
+    pieces = _prefixed(data, length_bytes) if length_bytes else data.split(_START_CODE)[1:]
     return [unit for unit in (piece.rstrip(b"\0") for piece in pieces) if unit]
+
+
+def units_or_all(data: bytes, length_bytes: int) -> list[bytes]:
+    """Return the NAL units of one frame, or all of it as one when it is garbled."""
+    try:
+        return nal_units(data, length_bytes)
+    except ValueError:
+        return [data]
 
 
 def length_bytes(codec: str, extradata: bytes) -> int:

@@ -17,10 +17,18 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.core import log
-from agent.evidence.chain_index import ChainWriter, RunFacts
-from agent.evidence.frames import GopHash, length_bytes, nal_units, parameter_digest
+from agent.core.clock import Clock
+from agent.evidence.box_key import open_box_key
+from agent.evidence.chain_index import (
+    ChainWriter,
+    RunFacts,
+    chained_segment,
+    keep_tails,
+    run_header,
+)
+from agent.evidence.frames import GopHash, length_bytes, parameter_digest, units_or_all
 from agent.evidence.gop import Gop, Origin
-from agent.evidence.segment_gops import gops_of_file, parameters_of_file
+from agent.evidence.segment_gops import gops_of_file, parameters_of_file, tails_of_file
 
 _MOST_PENDING = 64  # while the index refuses, a run may end every few seconds
 
@@ -129,10 +137,10 @@ class GopChain:
         if run.parameters is None:
             extradata = bytes(packet.stream.codec_context.extradata or b"")
             run.length_bytes = length_bytes(run.codec, extradata)
-            units = nal_units(data, run.length_bytes)
+            units = units_or_all(data, run.length_bytes)
             run.parameters = parameter_digest(run.codec, extradata, units)
         else:
-            units = nal_units(data, run.length_bytes)
+            units = units_or_all(data, run.length_bytes)
         if packet.is_keyframe or segment.hashing is None:
             segment.end_gop()
             segment.hashing = GopHash(run.codec, run.parameters, Fraction(packet.time_base))
@@ -167,6 +175,16 @@ class GopChain:
         self._chain_file(connection, path, _micros(start_at), end)
         self._writer.sign_if_due(connection, at_once=True)
 
+    def segment_thinned(self, connection: Connection, segment_id: int, old: Path) -> None:
+        """Keep what proves the key frames of a segment, before the rest of `old` is deleted.
+
+        Call it in the transaction that changes over to the thinned file.
+        """
+        segment = chained_segment(connection, segment_id)
+        header = run_header(connection, segment.run_id) if segment else None
+        if header is not None:
+            keep_tails(connection, segment_id, tails_of_file(old, header.codec))
+
     def _chain_file(
         self, connection: Connection, path: Path, start_us: int, end: EndOfSegment
     ) -> None:
@@ -183,6 +201,14 @@ class GopChain:
         facts = RunFacts(run_id, codec, parameters, started_us, quality)
         self._writer.append(connection, facts, end.segment_id, gops, Origin.RECOVERED)
         self._log.warning("chained from the file", path=path.name, gops=len(gops))
+
+
+def open_chain(data_dir: Path, folder: Path, box: str, camera: str, clock: Clock) -> GopChain:
+    """Return the chain of a camera whose `index.db` is in `folder`; makes the box's key once.
+
+    Raises `StorageError` evidence.key: recording then goes on without evidence.
+    """
+    return GopChain(folder, ChainWriter(box, camera, open_box_key(data_dir), clock))
 
 
 def _micros(at: datetime) -> int:

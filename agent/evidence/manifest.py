@@ -20,6 +20,14 @@ from agent.evidence.signer import SignedHead
 FORMAT: Literal["poleside.clip.v1"] = "poleside.clip.v1"
 
 
+class KeyFrameOnly(Struct, frozen=True, array_like=True):
+    """GOP `seq` was thinned on the box; the digest of its key frame, and one of the rest."""
+
+    seq: int
+    key_frame: bytes
+    tail: bytes
+
+
 class Stretch(Struct, frozen=True, kw_only=True):
     """GOPs that follow one another in one run's chain.
 
@@ -32,6 +40,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
     before: bytes
     gops: tuple[Gop, ...]
     rest: tuple[bytes, ...] = ()
+    thinned: tuple[KeyFrameOnly, ...] = ()
     after: tuple[Gop, ...] = ()
     heads: tuple[SignedHead, ...] = ()
 

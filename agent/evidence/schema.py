@@ -26,6 +26,10 @@ PART = Part(
             gops BLOB NOT NULL
         );
         CREATE INDEX segment_gops_by_run ON segment_gops (run_id, first_seq);
+        CREATE TABLE thinned_gops (
+            segment_id INTEGER PRIMARY KEY,
+            tails BLOB NOT NULL
+        );
         CREATE TABLE signed_heads (
             run_id INTEGER NOT NULL,
             seq INTEGER NOT NULL,
@@ -56,6 +60,7 @@ PART = Part(
                         AND k.start_us >= segment_gops.start_us - {KEPT_BEHIND_US});
         END;
         CREATE TRIGGER heads_of_deleted AFTER DELETE ON segment_gops BEGIN
+            DELETE FROM thinned_gops WHERE segment_id = OLD.segment_id;
             DELETE FROM signed_heads WHERE run_id = OLD.run_id AND seq < coalesce(
                 (SELECT min(first_seq) FROM segment_gops WHERE run_id = OLD.run_id),
                 9223372036854775807);

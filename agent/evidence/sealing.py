@@ -26,7 +26,7 @@ from agent.evidence.chain_index import ChainedSegment
 from agent.evidence.clip_gops import ClipGop, gops_of_clip
 from agent.evidence.frames import parameter_digest
 from agent.evidence.gop import FIRST_LINK, Gop, Origin, RunHeader, link
-from agent.evidence.manifest import ClipManifest, ClipRequest, Stretch, sign_manifest
+from agent.evidence.manifest import ClipManifest, ClipRequest, KeyFrameOnly, Stretch, sign_manifest
 from agent.evidence.mp4_samples import media_digest, read_media, seal_box
 from agent.evidence.segment_gops import frame_digests
 from agent.evidence.signer import SignedHead
@@ -68,6 +68,7 @@ class _Found:
     gop: Gop
     segment: ChainedSegment | None
     source: Path
+    thinned: KeyFrameOnly | None = None
 
 
 def seal_clip(
@@ -141,7 +142,9 @@ def _located(
             known[place.source] = _segment(index, folder, place.source)
         segment = known[place.source]
         if segment is not None and place.number < len(segment.gops):
-            found.append(_Found(segment.gops[place.number], segment, place.source))
+            chained = segment.gops[place.number]
+            thinned = _thinned(index, segment, place.number, gop)
+            found.append(_Found(chained, segment, place.source, thinned))
             continue
         own = Gop(
             place.number,
@@ -155,11 +158,27 @@ def _located(
     return found
 
 
+def _thinned(
+    index: Connection, segment: ChainedSegment, number: int, in_clip: ClipGop
+) -> KeyFrameOnly | None:
+    """Return the proof of a GOP of which the box kept the key frame only."""
+    gop = segment.gops[number]
+    if in_clip.hash.frames > 1 or gop.frames == 1:
+        return None
+    tails = chain_index.tails(index, segment.segment_id)
+    if number >= len(tails):
+        return None
+    return KeyFrameOnly(gop.seq, in_clip.hash.frame_digests[0], tails[number])
+
+
 def _segment(index: Connection, folder: Path, path: Path) -> ChainedSegment | None:
     """Return what is chained of a segment; it may have been closed since the clip was made."""
-    name = path.relative_to(folder).as_posix()
+    if path.is_relative_to(folder):
+        name, where = path.relative_to(folder).as_posix(), "path IN (?,?)"
+    else:  # a copy on a second disk: run and time are in the name
+        name, where = path.name, "path LIKE '%/' || ? OR path LIKE '%/' || ?"
     names = (name, name.removesuffix(_OPEN_SUFFIX) + _FINAL_SUFFIX)
-    row = index.execute("SELECT segment_id FROM segments WHERE path IN (?,?)", names).fetchone()
+    row = index.execute(f"SELECT segment_id FROM segments WHERE {where}", names).fetchone()  # noqa: S608
     if row is None:  # deleted since
         return None
     try:
@@ -179,12 +198,20 @@ def _stretch(index: Connection, items: list[tuple[int, _Found]], last_in_clip: C
         before = link(before, header.run, gop)
     left_out = gops[-1].frames - last_in_clip.hash.frames
     rest: tuple[bytes, ...] = ()
-    if left_out > 0:
+    if left_out > 0 and last.thinned is None:
         number = gops[-1].seq - last.segment.gops[0].seq
         digests = frame_digests(_closed(last.source), header.codec, number)
         rest = digests[last_in_clip.hash.frames :]
     after, heads = _heads(index, header, before, gops)
-    return Stretch(header=header, before=before, gops=gops, rest=rest, after=after, heads=heads)
+    return Stretch(
+        header=header,
+        before=before,
+        gops=gops,
+        rest=rest,
+        thinned=tuple(found.thinned for _, found in items if found.thinned is not None),
+        after=after,
+        heads=heads,
+    )
 
 
 def _heads(

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 from av.error import FFmpegError
 
-from agent.evidence.frames import GopHash, length_bytes, nal_units, parameter_digest
+from agent.evidence.frames import GopHash, length_bytes, parameter_digest, tail_digest, units_or_all
 from agent.evidence.gop import Gop
 
 
@@ -30,6 +30,11 @@ def frame_digests(path: Path, codec: str, number: int) -> tuple[bytes, ...]:
         if found == number:
             return tuple(made.frame_digests)
     return ()
+
+
+def tails_of_file(path: Path, codec: str) -> list[bytes]:
+    """Return what proves the key frame of each of a segment's GOPs once the rest is gone."""
+    return [tail_digest(made.frame_digests[1:]) for _, made in _hashed(path, codec, b"")]
 
 
 def parameters_of_file(path: Path, codec: str) -> bytes:
@@ -63,9 +68,9 @@ def _hashed(path: Path, codec: str, parameters: bytes) -> Iterator[tuple[int, Go
                     hashing = GopHash(codec, parameters, base)
                     offset_us = round(packet.dts * base * 1_000_000)
                 pts = packet.pts if packet.pts is not None else packet.dts
-                units = nal_units(bytes(packet), size)
+                units = units_or_all(bytes(packet), size)
                 hashing.add(units, packet.dts, pts, is_key=packet.is_keyframe)
-    except (FFmpegError, OSError, IndexError, ValueError):
+    except (FFmpegError, OSError, IndexError):
         pass  # what was read until here is what the file holds
     if hashing is not None:
         yield offset_us, hashing

@@ -162,13 +162,19 @@ def _check_pictures(media: ClipMedia, manifest: ClipManifest) -> list[Finding]:
     if media.codec != manifest.codec or parameters != {own}:
         why = "The decoder's parameter sets are not those that the camera sent."
         findings.append(Finding(FindingKind.PARAMETERS_CHANGED, why))
+    thinned = {
+        (position, gop.seq): gop
+        for position, one in enumerate(manifest.stretches)
+        for gop in one.thinned
+    }
     expected = [
         ExpectedGop(
             one.header.run if one.header else 0,
             gop,
             one.rest if number == len(one.gops) else (),
+            thinned.get((position, gop.seq)),
         )
-        for one in manifest.stretches
+        for position, one in enumerate(manifest.stretches)
         for number, gop in enumerate(one.gops, start=1)
     ]
     return findings + compare(expected, gops_of_clip(media, min(parameters)))
@@ -199,6 +205,9 @@ def _notes(manifest: ClipManifest, covered: int) -> list[str]:
     recovered = sum(gop.origin is Origin.RECOVERED for gop in gops)
     if recovered:
         notes.append(f"{recovered} GOPs were hashed from the disk after an interruption.")
+    thinned = sum(len(one.thinned) for one in manifest.stretches)
+    if thinned:
+        notes.append(f"{thinned} GOPs are key frames only: the box had thinned them by then.")
     return notes + [_pause(*pair) for pair in pairwise(manifest.stretches)]
 
 

@@ -10,6 +10,7 @@ import pytest
 from agent.buffer.index import SegmentEnd
 from agent.buffer.recovery import recover
 from agent.buffer.segment_file import probe
+from agent.buffer.tiers import Thinner
 from agent.contract.events import TimeQuality
 from agent.core.errors import StorageError
 from agent.evidence.box_key import load_box_key, load_public_key, open_box_key
@@ -21,6 +22,7 @@ from agent.evidence.chain_index import (
     signatures,
 )
 from agent.evidence.gop import FIRST_LINK, Origin, link
+from agent.evidence.mp4_samples import read_media
 from agent.evidence.verify import verify_clip
 from tests.chained_tape import ChainedTape, as_camera_sends, poleside
 from tests.footage_maker import make_clip
@@ -234,6 +236,32 @@ def test_a_clip_beside_a_deleted_part_still_verifies_and_says_what_is_gone(tmp_p
     assert (verdict.gops, verdict.signed_when_recorded) == (25, 25)
     assert any("no longer on the box" in note for note in verdict.notes)
     tape.index.close()
+
+
+def test_thinned_video_is_proven_by_its_key_frames(tape, tmp_path, footage):
+    start = tape.clock.utc_now()
+    tape.record(footage)
+    old = tape.segments()[1]
+    with tape.index.transaction() as db:
+        tape.chain.segment_thinned(db, old["segment_id"], tape.folder / old["path"])
+        db.execute("UPDATE segments SET start_utc_us = 0 WHERE segment_id = 2")
+    assert Thinner(tape.folder, tape.index, 1.0).thin_next(start)
+    with tape.index.transaction() as db:
+        db.execute(
+            "UPDATE segments SET start_utc_us = ? WHERE segment_id = 2", (old["start_utc_us"],)
+        )
+    clip = clip_of(tape, tmp_path, start)
+    verdict = verify_clip(clip, [tape.key.public])
+    assert verdict.is_whole
+    assert (verdict.gops, verdict.signed_when_recorded) == (9, 9)
+    assert "2 GOPs are key frames only: the box had thinned them by then." in verdict.notes
+
+    sample = [one for one in read_media(clip).samples if one.is_key][3]
+    data = bytearray(clip.read_bytes())
+    data[sample.offset + sample.size // 2] ^= 1
+    clip.write_bytes(data)
+    first = verify_clip(clip, [tape.key.public]).findings[0]
+    assert (first.kind, first.gop) == ("changed", 4)
 
 
 def test_the_manifest_tells_who_asked_and_lies_beside_the_clip_too(tape, tmp_path, footage):
