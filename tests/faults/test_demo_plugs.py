@@ -40,9 +40,9 @@ def causes(report: dict, camera_id: str) -> list[str]:
 @pytest.mark.timeout(180)
 def test_every_process_killed_in_turn(tmp_path, demo_cache):
     report = run(
-        *(tmp_path, demo_cache, 66),
-        *("core:4", "camera-cam-1:11", "detect:17", "supervisor:24", "broker:33:3"),
-        *("center:42", "cam-1:48:6"),
+        *(tmp_path, demo_cache, 60),
+        *("core:4", "camera-cam-1:10", "detect:16", "supervisor:22", "broker:30:3"),
+        *("center:38", "cam-1:43:6"),
     )
 
     assert_nothing_lost(report)
