@@ -139,29 +139,32 @@ async def test_a_broken_file_system_stops_both_with_a_code_and_loses_nothing(tmp
         tape.index.close()
 
 
-def test_a_disk_that_was_pulled_and_comes_back_is_used_again_without_a_restart(
-    tmp_path, image, clip
-):
+def test_a_disk_that_was_pulled_and_comes_back_has_all_but_the_last_moment(tmp_path, image, clip):
     folder, back = tmp_path / "disk", tmp_path / "back.img"
     with ExitStack() as stack:
         device = stack.enter_context(disk.mounted(image, folder, EXT4))
-        tape = Tape(folder / CAMERA)
-        tape.record(clip)
-        frames = sum(row["frames"] for row in tape.segments())
-
+        pulled = Tape(folder / CAMERA)
+        pulled.record(clip)
+        pulled.record(clip, frames=35, cause=None)  # a segment is open, and half of it on the disk
         disk.run("sync", "--file-system", folder)
         shutil.copyfile(image, back)
+
         disk.break_file_system(device)
-        after_the_pause(tape, clip)
-        assert tape.recorder.status.fault_code == "storage.error"
-
+        pulled.recorder.run_ended("lost")
         stack.enter_context(disk.mounted(back, folder, EXT4))  # over the dead one
-        after_the_pause(tape, clip)
+        after_the_pause(pulled, clip)
+        assert pulled.recorder.status.fault_code == "storage.error"
 
+        tape = Tape(folder / CAMERA)  # the worker, started anew
+        recover(tape.folder, tape.index, BOOT)
+        frames = sum(row["frames"] for row in tape.segments())
+        assert CLIP_S * FPS + 30 <= frames <= CLIP_S * FPS + 35
+        tape.clock.pass_s(60.0)
+        after_the_pause(tape, clip)
         assert tape.recorder.status.fault_code is None
-        assert sum(row["frames"] for row in tape.segments()) == frames + CLIP_S * FPS
         assert is_whole(tape)
         tape.index.close()
+        pulled.index.close()
 
 
 def test_a_disk_mounted_read_only_is_refused_with_a_code_and_taken_once_it_is_not(
