@@ -45,24 +45,27 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if connection is not None:
             connection.close()
-        raise StorageError(
-            "storage.database",
-            f"The database {path.name} can't be opened: {error}.",
-            hint="Free space on the disk; if it is damaged, move the file away and restart.",
-        ) from error
+        raise _unusable(path.name, error) from error
     return connection
 
 
 def migrate_parts(connection: sqlite3.Connection, parts: Sequence[Part]) -> None:
-    """Bring the tables of several modules that share one file up to date, each by its own count."""
+    """Bring the tables of several modules that share one file up to date, each by its own count.
+
+    Raises `StorageError`; the connection is closed then.
+    """
     if not parts:
         return
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_versions"
-        " (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-    )
-    for part in parts:
-        _migrate_part(connection, part)
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_versions"
+            " (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+        )
+        for part in parts:
+            _migrate_part(connection, part)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _unusable("the tables", error) from error
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -99,6 +102,14 @@ def _open_copy(path: Path) -> sqlite3.Connection:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens all its files
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _unusable(what: str, error: sqlite3.Error) -> StorageError:
+    return StorageError(
+        "storage.database",
+        f"The database can't be opened ({what}): {error}.",
+        hint="Free space on the disk; if it is damaged, move the file away and restart.",
+    )
 
 
 def _migrate_part(connection: sqlite3.Connection, part: Part) -> None:
