@@ -16,6 +16,8 @@ _COMMANDS = {
     "demo": ("agent.local.cli.demo", "demo", "Show the whole thing: cameras, box and center."),
     "center": ("agent.local.cli.center", "center", "The small stand-in for a city's center."),
     "clip": ("agent.local.cli.clip", "clip", "Take recorded video out of the buffer."),
+    "buffer": ("agent.local.cli.buffer", "buffer", "Look into the ring; lock and check it."),
+    "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
     "simulate": ("agent.local.cli.simulate", "simulate", "Simulated cameras for trials."),
 }

@@ -1,0 +1,154 @@
+"""What `poleside buffer` tells: read beside a running worker, or on a disk taken from another."""
+
+import os
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from sqlite3 import Connection
+
+from msgspec import Struct
+
+from agent.buffer import locks
+from agent.buffer.due import due
+from agent.buffer.index import INDEX_FILE, from_micros, micros
+from agent.buffer.locks import Lock, LockKind
+from agent.buffer.medium import mount_of, read_id
+from agent.buffer.retention import state_of
+from agent.core.clock import Clock
+from agent.core.errors import StorageError
+from agent.core.sqlite import open_reader
+from agent.settings.model import BufferSettings
+
+
+class DiskStatus(Struct, frozen=True, kw_only=True):
+    """The file system under the recordings."""
+
+    mount: str
+    medium_id: str | None
+    free_bytes: int
+    total_bytes: int
+    free_inodes: int
+
+
+class CameraBuffer(Struct, frozen=True, kw_only=True):
+    """One camera's ring. `is_open`: a segment is being written, or was when the box lost power."""
+
+    camera_id: str
+    segments: int
+    bytes: int
+    thinned: int
+    first_at: datetime | None
+    last_until: datetime | None
+    is_open: bool
+    open_gap: str | None
+    event_locks: int
+    evidence_locks: int
+    locked_bytes: int
+    copied: int
+    deleted_24h: dict[str, int]
+    purge_records: int
+    written_today_bytes: int
+    flushes_today: int
+
+
+class Doom(Struct, frozen=True, kw_only=True):
+    """A segment that would go now, and by which rule."""
+
+    camera_id: str
+    path: str
+    bytes: int
+    start_at: datetime
+    until: datetime
+    rule: str
+
+
+def cameras_in(data_dir: Path, camera_id: str | None = None) -> list[Path]:
+    """Return the cameras' folders. Raises `StorageError` buffer.no_camera when there is none."""
+    pattern = f"{camera_id or '*'}/{INDEX_FILE}"
+    found = sorted(path.parent for path in (data_dir / "cameras").glob(pattern))
+    if not found:
+        what = f"camera {camera_id}" if camera_id else "any camera"
+        raise StorageError(
+            "buffer.no_camera",
+            f"There are no recordings of {what} in {data_dir}.",
+            hint="Give the agent's data folder with --data-dir, and the camera's id as set.",
+        )
+    return found
+
+
+def disk_status(folder: Path) -> DiskStatus:
+    """Return the figures of the disk under a camera's folder."""
+    facts, mount = os.statvfs(folder), mount_of(folder)
+    return DiskStatus(
+        mount=str(mount),
+        medium_id=read_id(mount),
+        free_bytes=facts.f_bavail * facts.f_frsize,
+        total_bytes=facts.f_blocks * facts.f_frsize,
+        free_inodes=facts.f_favail,
+    )
+
+
+def camera_buffer(folder: Path, now: datetime) -> CameraBuffer:
+    """Return the figures of one camera's ring."""
+    with closing(open_reader(folder / INDEX_FILE)) as db:
+        usage = db.execute("SELECT segments, bytes FROM usage").fetchone()
+        first_us = db.execute("SELECT min(start_utc_us) FROM segments").fetchone()[0]
+        last_us = db.execute(
+            "SELECT max(start_utc_us + duration_us) FROM segments WHERE state = 'closed'"
+        ).fetchone()[0]
+        held = locks.all_locks(db)
+        gap = db.execute("SELECT cause FROM gaps WHERE to_utc_us IS NULL").fetchone()
+        today = db.execute(
+            "SELECT bytes, flushes FROM writes WHERE day = ?", (f"{now:%Y-%m-%d}",)
+        ).fetchone()
+        return CameraBuffer(
+            camera_id=folder.name,
+            segments=usage["segments"],
+            bytes=usage["bytes"],
+            thinned=_count(db, "segments WHERE tier = 'key-frames'"),
+            first_at=None if first_us is None else from_micros(first_us),
+            last_until=None if last_us is None else from_micros(last_us),
+            is_open=_count(db, "segments WHERE state = 'open'") > 0,
+            open_gap=None if gap is None else gap["cause"],
+            event_locks=sum(lock.kind is LockKind.EVENT for lock in held),
+            evidence_locks=sum(lock.kind is LockKind.EVIDENCE for lock in held),
+            locked_bytes=locks.held_bytes(db),
+            copied=_count(db, "copies"),
+            deleted_24h=dict(
+                db.execute(
+                    "SELECT rule, count(*) FROM deletions WHERE at_utc_us > ? GROUP BY rule",
+                    (micros(now - timedelta(days=1)),),
+                ).fetchall()
+            ),
+            purge_records=_count(db, "purges"),
+            written_today_bytes=today["bytes"] if today else 0,
+            flushes_today=today["flushes"] if today else 0,
+        )
+
+
+def locks_of(folder: Path, *, released: bool) -> list[Lock]:
+    """Return a camera's locks, those of the past too when `released`."""
+    with closing(open_reader(folder / INDEX_FILE)) as db:
+        return locks.all_locks(db, released=released)
+
+
+def doomed(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -> list[Doom]:
+    """Return what the camera's worker would delete now, changing nothing."""
+    with closing(open_reader(folder / INDEX_FILE)) as db:
+        total = _count(db, "segments")
+        found = due(db, settings, state_of(folder, settings, clock, cameras), total)
+    return [
+        Doom(
+            camera_id=folder.name,
+            path=segment.path,
+            bytes=segment.size_bytes,
+            start_at=from_micros(segment.start_us),
+            until=from_micros(segment.start_us + segment.duration_us),
+            rule=segment.rule,
+        )
+        for segment in found
+    ]
+
+
+def _count(db: Connection, what: str) -> int:
+    return int(db.execute(f"SELECT count(*) FROM {what}").fetchone()[0])  # noqa: S608
