@@ -7,12 +7,11 @@ a leftover of thinning, removed and journalled. A file of another size than note
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
-from threading import Lock
 
 import av
 from av.error import FFmpegError
@@ -85,7 +84,11 @@ class Check:
     """Compares and repairs an hour's folder at a time. Used by the worker's upkeep."""
 
     def __init__(
-        self, folder: Path, index: Index, clock: Clock, deleting: Lock | None = None
+        self,
+        folder: Path,
+        index: Index,
+        clock: Clock,
+        deleting: AbstractContextManager[object] | None = None,
     ) -> None:
         """`deleting`: held by the retention while files are gone and rows are not yet."""
         self._folder, self._index, self._clock = folder, index, clock
