@@ -365,15 +365,16 @@ class _Run:
         self.run_id: int | None = None
         self.now_mono_s = start.at.mono_us / 1e6
         self._first_dts: int | None = None
+        self._tick_s = 0.0
         self._clock = StreamClock()
 
     def place(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         """Set `now_mono_s` to when this packet's frame was taken."""
         assert packet.dts is not None  # noqa: S101 - the session drops packets without
-        assert packet.time_base is not None  # noqa: S101 - set by the demuxer
         if self._first_dts is None:
-            self._first_dts = packet.dts
-        media_s = float((packet.dts - self._first_dts) * packet.time_base)
+            assert packet.time_base is not None  # noqa: S101 - set by the demuxer
+            self._first_dts, self._tick_s = packet.dts, float(packet.time_base)
+        media_s = (packet.dts - self._first_dts) * self._tick_s  # no Fraction for each packet
         self.now_mono_s = self._clock.place(media_s, arrived_mono_s)
 
     @property

@@ -17,6 +17,7 @@ from agent.contract.events import TimeQuality
 RELEASE_FLOOR = datetime(2026, 1, 1, tzinfo=UTC)
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _TIMEX_BYTES = 208  # sizeof(struct timex) on 64-bit Linux, and some room
 
 
@@ -76,5 +77,5 @@ def boot_id() -> str:
 
 def _kernel_says_synchronised() -> bool:
     buffer = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only read
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
+    state = _LIBC.adjtimex(buffer)
     return state not in (-1, _TIME_ERROR)
