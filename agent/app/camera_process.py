@@ -25,6 +25,7 @@ from agent.app.picture_watch import PictureWatch
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.still_keeper import StillKeeper
 from agent.buffer import ledger
+from agent.buffer.observer import RecordingObserver
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
 from agent.buffer.recorder import Recorder
@@ -36,6 +37,8 @@ from agent.core.errors import StorageError
 from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
+from agent.evidence import schema as evidence
+from agent.evidence.gop_chain import GopChain, open_chain
 from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession, StreamAddress
 from agent.ingest.source import StreamFacts
@@ -53,6 +56,7 @@ from agent.messages.worker import (
     ToWorker,
     UseStreams,
 )
+from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 
 BEAT_S = 1.0
@@ -87,8 +91,9 @@ class CameraWorker:
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
-        self._index = open_index(folder, [ledger.PART], clock)
-        observers = (ledger.Ledger(),)
+        self._index = open_index(folder, [ledger.PART, evidence.PART], clock)
+        chain = () if no_disk else _evidence(settings, camera.camera_id, folder, clock)
+        observers: tuple[RecordingObserver, ...] = (ledger.Ledger(), *chain)
         this_boot = boot_id()
         if cause := recover(folder, self._index, this_boot, observers):
             self._log.warning("the last run did not end cleanly", cause=cause)
@@ -254,6 +259,17 @@ class CameraWorker:
             taken_mono_s=view.mono_s,
             objects=view.objects,
         )
+
+
+def _evidence(
+    settings: Settings, camera_id: str, folder: Path, clock: Clock
+) -> tuple[GopChain, ...]:
+    """Return the camera's chain; without a key the box still records."""
+    try:
+        return (open_chain(data_dir_of(settings), folder, settings.box, camera_id, clock),)
+    except StorageError as error:
+        log.get("camera").error("no evidence", code=error.code, detail=error.message)
+        return ()
 
 
 class _MainSink:

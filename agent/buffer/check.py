@@ -5,6 +5,8 @@ file without a row is taken in again (a lost index is rebuilt so), or, when it c
 a leftover of thinning, removed and journalled. A file of another size than noted is read anew.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
