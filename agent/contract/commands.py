@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from agent.contract.events import Slug, UtcTime
+from agent.contract.events import Slug, StreamName, UtcTime
 
 Speed = Annotated[float, Meta(ge=-1.0, le=1.0, description="share of full speed")]
 CommandId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
@@ -59,13 +59,54 @@ class PtzStop(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True
     camera_id: Slug
 
 
+class PtzLease(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.lease"):
+    """Hold the camera for at most `ttl_s`; steps follow (`agent.contract.ptz`).
+
+    The reply `progress` grants it: `{lease, key, ttl_s, preempted}`; the final reply says how it
+    ended. `key` is an X25519 public key (base64url, 43 characters). A higher `priority` takes the
+    camera from a lower one, and both are told.
+    """
+
+    camera_id: Slug
+    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    ttl_s: Annotated[float, Meta(gt=0, le=120)] = 60.0
+
+
+class PtzRelease(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.release"
+):
+    """Give the lease back; the camera stops."""
+
+    lease: CommandId
+
+
+class Replay(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="replay"):
+    """Send acknowledged records of a stream once more, under new numbers and as `historical`.
+
+    By number or by the records' own time, both ends included; at most 10,000 records at once.
+    """
+
+    stream: StreamName
+    from_seq: Annotated[int, Meta(ge=1)] | None = None
+    to_seq: Annotated[int, Meta(ge=1)] | None = None
+    start_at: UtcTime | None = None
+    end_at: UtcTime | None = None
+
+    def __post_init__(self) -> None:
+        by_number = self.from_seq is not None and self.to_seq is not None
+        by_time = self.start_at is not None and self.end_at is not None
+        if by_number == by_time:
+            raise ValueError("give `from_seq` and `to_seq`, or `start_at` and `end_at`")
+
+
 class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
     """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
 
     patch: dict[str, Any]
 
 
-Args = Ping | Snapshot | Clip | PtzMove | PtzStop | Config
+Args = Ping | Snapshot | Clip | PtzMove | PtzStop | PtzLease | PtzRelease | Replay | Config
 
 
 class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,4 +173,14 @@ def op_of(args: Args) -> str:
     return str(type(args).__struct_config__.tag)
 
 
-OPERATIONS: tuple[str, ...] = ("ping", "snapshot", "clip", "ptz.move", "ptz.stop", "config")
+OPERATIONS: tuple[str, ...] = (
+    "ping",
+    "snapshot",
+    "clip",
+    "ptz.move",
+    "ptz.stop",
+    "ptz.lease",
+    "ptz.release",
+    "replay",
+    "config",
+)

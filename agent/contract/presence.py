@@ -11,6 +11,7 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `conn` is milliseconds since boot at connect, so it grows with every connection of one boot.
     A will only counts against the connection it names: a late one must not hide a newer `online`.
     `nonce` is fresh per connection; a box with an unsure clock takes only commands that echo it.
+    `bye` marks a planned end. `beat_s`: the box is heard at least so often while it is online.
     """
 
     online: bool
@@ -19,12 +20,26 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ver: str = ""
     t: UtcTime | None = None
     nonce: str = ""
+    bye: bool = False
+    beat_s: float | None = None
+
+    @property
+    def connection(self) -> tuple[int, int]:
+        """Which connection it speaks of; grows, unless the box lost its database."""
+        return self.boot, self.conn
 
     def supersedes(self, known: "State | None") -> bool:
-        """Say whether this state, just received, is news to one who knows `known`."""
-        if known is None or self.online:
+        """Say whether this state, which may have waited in a queue, is news to who knows `known`.
+
+        A will counts against its own connection only. An older connection is news only when its
+        time is later: the box then counts anew.
+        """
+        if known is None or self.connection == known.connection:
             return True
-        return (self.boot, self.conn) == (known.boot, known.conn)
+        if not self.online:
+            return False
+        is_later = self.t is not None and known.t is not None and self.t > known.t
+        return self.connection > known.connection or known.t is None or is_later
 
 
 class CenterState(Struct, frozen=True, kw_only=True):

@@ -15,10 +15,12 @@ from agent import __version__
 from agent.contract.acks import Acks
 from agent.contract.audit import AuditRecord
 from agent.contract.commands import Command, Reply
+from agent.contract.config import ConfigReport, Desired
 from agent.contract.coverage import CoverageRecord
 from agent.contract.events import Event, Gap
 from agent.contract.info import Info
 from agent.contract.presence import CenterState, State
+from agent.contract.ptz import PtzStep
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import MAX_BATCH, MAX_BYTES, RETAINED, ROOT, Channel
 
@@ -48,13 +50,26 @@ _LINES = (
         is_array=True,
     ),
     _Line(Channel.TELEMETRY, (Telemetry,), "A health sample; may be lost. Unknown is absent."),
+    _Line(
+        Channel.CONFIG_REPORT,
+        (ConfigReport,),
+        "What became of the desired configuration. A bad key is left out alone, with its path.",
+    ),
     _Line(Channel.REPLY, (Reply,), "Answers to commands; the same id is the same command."),
     _Line(Channel.AUDIT, (AuditRecord, Gap), "Hash-chained audit. Stream `u`.", is_array=True),
     _Line(
         Channel.COMMAND,
-        (Command,),
-        "A JWS in compact form (EdDSA or ES256, `kid` of the center's key); these are its claims."
-        " Never retained. Repeat the same one until it is answered.",
+        (Command, PtzStep),
+        "A JWS in compact form; these are its claims. A Command: EdDSA or ES256, `kid` of the"
+        " center's key. Never retained. Repeat the same one until it is answered. A PtzStep: HS256,"
+        " `kid` is the lease; its key is agreed on by the lease; it is not answered.",
+        content_type="application/jose",
+    ),
+    _Line(
+        Channel.CONFIG,
+        (Desired,),
+        "A retained JWS in compact form, signed like a command; these are its claims. The box goes"
+        " back by itself when it loses the link or a camera that worked for 5 minutes.",
         content_type="application/jose",
     ),
     _Line(

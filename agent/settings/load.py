@@ -18,6 +18,7 @@ from agent.core.errors import SettingsError
 from agent.settings.model import Settings
 
 DESIRED_FILE = "desired.json"
+REFUSED_FILE = "desired.refused.json"  # what was set aside because it no longer fits
 
 # A desired change may not move the data, the identity or the trust of a box.
 NOT_DESIRABLE = ("site", "box", "data_dir", "broker", "center", "page", "board")
@@ -92,6 +93,27 @@ def merge_patch(target: Any, patch: Any) -> Any:
 def data_dir_of(settings: Settings) -> Path:
     """Return the data folder as a path."""
     return Path(settings.data_dir)
+
+
+def usable_desired(table: dict[str, Any], data_dir: Path) -> SettingsError | None:
+    """See that the stored desired patch can be used; else set it aside: the file alone counts.
+
+    Call before the start. Return why it was set aside, or None.
+    """
+    path = data_dir / DESIRED_FILE
+    try:
+        patch = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        with_desired(table, patch)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        found = SettingsError("settings.damaged", f"{DESIRED_FILE} can't be read: {error}.")
+    except SettingsError as error:
+        found = error
+    else:
+        return None
+    path.replace(data_dir / REFUSED_FILE)
+    return found
 
 
 def read_desired(data_dir: Path) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import pytest
 from agent.contract.acks import Acks
 from agent.contract.audit import AuditRecord
 from agent.contract.commands import Command, Reply
+from agent.contract.config import ConfigReport, Desired
 from agent.contract.coverage import CoverageRecord
 from agent.contract.events import Event, Gap
 from agent.contract.info import Info
 from agent.contract.presence import CenterState, State
+from agent.contract.ptz import PtzStep
 from agent.contract.publish import FILES, asyncapi, files
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import Channel
@@ -25,10 +27,13 @@ TYPES = {
         AuditRecord,
         CenterState,
         Command,
+        ConfigReport,
         CoverageRecord,
+        Desired,
         Event,
         Gap,
         Info,
+        PtzStep,
         Reply,
         State,
         Telemetry,
@@ -54,8 +59,7 @@ def test_the_document_is_valid_asyncapi():
 
 def test_every_channel_a_box_speaks_is_in_it():
     addresses = {channel["address"] for channel in asyncapi()["channels"].values()}
-    spoken = {c for c in Channel if c not in (Channel.CONFIG, Channel.CONFIG_REPORT)}
-    assert {f"edge/1/{{site}}/{{box}}/{c.value}" for c in spoken} <= addresses
+    assert {f"edge/1/{{site}}/{{box}}/{channel.value}" for channel in Channel} <= addresses
 
 
 def examples(kind: str) -> list[Path]:

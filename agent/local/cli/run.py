@@ -85,7 +85,9 @@ def run(
 
     folder = load.data_dir_of(load.validate(table))
     _check_writable(folder)
-    settings = load.with_desired(table, _usable_desired(table, folder))
+    if error := load.usable_desired(table, folder):
+        click.echo(f"The center's changes no longer fit and are set aside: {error}", err=True)
+    settings = load.with_desired(table, load.read_desired(folder))
     clock = SystemClock()
     log.configure("supervisor", settings.log_level, clock)
     raise SystemExit(Supervisor(settings, table, clock).run())
@@ -136,19 +138,6 @@ def _split_login(url: str) -> tuple[str, str, str]:
     host = parts.netloc.rpartition("@")[2]
     address = urlunsplit(parts._replace(netloc=host))
     return address, unquote(parts.username or ""), unquote(parts.password or "")
-
-
-def _usable_desired(table: dict[str, Any], data_dir: Path) -> dict[str, Any]:
-    """Return the center's stored changes; when they no longer fit, the file alone counts."""
-    from agent.settings import load
-
-    desired = load.read_desired(data_dir)
-    try:
-        load.with_desired(table, desired)
-    except SettingsError as error:
-        click.echo(f"The center's changes no longer fit the settings file: {error}", err=True)
-        return {}
-    return desired
 
 
 def _check_writable(data_dir: Path) -> None:
