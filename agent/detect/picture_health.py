@@ -70,8 +70,7 @@ class PictureHealth:
         self._learning: list[Features] = []
         self._learning_s = self._strange_s = self._still_s = 0.0
         self._mode = Mode.DAY
-        self._light: float | None = None
-        self._detail: float | None = None
+        self._light, self._detail = self._as_left()
         self._before: Luma | None = None
         self._last_s: float | None = None
         self._search_s = float("-inf")
@@ -187,6 +186,14 @@ class PictureHealth:
         return [ended] if ended else []
 
     # Day, night, and learning them
+
+    def _as_left(self) -> tuple[float | None, float | None]:
+        """Return light and detail as of the last run: a cover put on meanwhile is no night."""
+        if not self.baselines:
+            return None, None
+        day = self.baselines.get(Mode.DAY)
+        light = day.level if day is not None and Mode.NIGHT not in self.baselines else None
+        return light, max(float(base.coarse.mean()) for base in self.baselines.values())
 
     def _mode_of(self, seen: Features, passed_s: float, *, is_grey: bool) -> Mode:
         """Night is a grey picture, or one that has slowly become dark."""

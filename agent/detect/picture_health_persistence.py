@@ -4,6 +4,7 @@ Fourth step of picture health; pure. One fault of the whole picture at a time: a
 not also out of focus.
 """
 
+import math
 from dataclasses import dataclass
 
 from agent.messages.picture import PictureKind
@@ -44,6 +45,7 @@ class Persistence:
         self._first_s: dict[PictureKind, float] = {}
         self._well_s = 0.0
         self._last_s: float | None = None
+        self._last_kind: PictureKind | None = None
 
     @property
     def suspects_any(self) -> bool:
@@ -61,10 +63,10 @@ class Persistence:
         if self.told is not None:
             return self._may_end(self.told, kind, passed_s)
         for known, held_s in self._suspected_s.items():
-            gain_s = passed_s if known is kind else -passed_s
-            self._suspected_s[known] = max(0.0, held_s + gain_s)
-            if self._suspected_s[known] == 0.0:
+            self._suspected_s[known] = max(0.0, held_s + self._gain_s(known, kind, passed_s))
+            if self._suspected_s[known] == 0.0 and known is not kind:
                 self._first_s.pop(known, None)
+        self._last_kind = kind
         if kind is None:
             return None
         began_s = self._first_s.setdefault(kind, at_s)
@@ -88,6 +90,12 @@ class Persistence:
         if self.told is None:
             return None
         return PictureChange(self.told, HitState.CONTINUES, self._first_s[self.told])
+
+    def _gain_s(self, known: PictureKind, kind: PictureKind | None, passed_s: float) -> float:
+        if known is kind:
+            return passed_s if self._last_kind is kind else 0.0
+        # One look that differs proves that a picture is not frozen; the others may flicker.
+        return -math.inf if known is PictureKind.FROZEN else -passed_s
 
     def _may_end(
         self, told: PictureKind, kind: PictureKind | None, passed_s: float
