@@ -92,7 +92,7 @@ FAULTS = [
     Fault("B-frames and a jump of an hour", JUMPED, {"jump_s": 3600.0}, view="b-frames"),
     Fault("GOP of 10 s", NONE, view="long-gop"),
     Fault("no marker bits", NONE, {"no_marker": True}),
-    Fault("another payload type", {"garbled"}, {"wrong_payload_type": True}),
+    Fault("another payload type", SILENT | {"unreachable"}, {"wrong_payload_type": True}),
     Fault("another SSRC", {""} | SILENT, {"new_ssrc": True}),
     Fault("sequence numbers jump", NONE | {""} | JUMPED, {"seq_jump": 30_000}),
     Fault("5 % of packets lost", SPOILT, {"loss": 0.05}),
