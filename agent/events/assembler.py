@@ -43,10 +43,11 @@ class Assembler(Service):
         self._db, self._incidents, self._thumbnails = db, incidents, thumbnails
         self._log = log.get(self.name)
         self._watch: dict[str, _CameraWatch] = {}
+        self._may_be_open = False
 
     async def take(self, hit: RuleHit) -> None:
         """Commit what a hit means; returns when it is on the disk. Raises `StorageError`."""
-        what = self._happening(hit)
+        what, self._may_be_open = self._happening(hit), True
         if hit.state is HitState.BEGAN:
             event_id = await self._db.run(lambda c: self._incidents.begin(c, what))
             self._log.info("incident", event_id=event_id, camera=hit.camera_id, rule=hit.rule_id)
@@ -65,6 +66,7 @@ class Assembler(Service):
             elif not self._incidents.go_on(connection, what):
                 self._incidents.begin(connection, what)
 
+        self._may_be_open = True
         await self._db.run(commit)
 
     def expect(self, camera_id: str) -> None:
@@ -82,26 +84,33 @@ class Assembler(Service):
 
     async def run(self) -> None:
         """Once a second: tell of cameras lost and found, end what nobody confirms."""
+        self._may_be_open = True  # an earlier run's incidents
         while True:
             self.progressed()
             for camera_id, watch in list(self._watch.items()):
                 await self._check(camera_id, watch)
-            known = frozenset(self._watch)
-            await self._db.run(lambda c: self._sweep(c, known))  # noqa: B023 - awaited at once
+            if self._may_be_open:
+                await self._sweep()
             await self._clock.sleep_s(SWEEP_S)
 
-    def _sweep(self, connection: sqlite3.Connection, known: frozenset[str]) -> None:
+    async def _sweep(self) -> None:
+        known, self._may_be_open = frozenset(self._watch), False
+        still_open = await self._db.run(lambda c: self._sweep_in(c, known))
+        self._may_be_open = self._may_be_open or still_open  # what came meanwhile set it anew
+
+    def _sweep_in(self, connection: sqlite3.Connection, known: frozenset[str]) -> bool:
         self._incidents.end_forgotten(connection, CONFIRM_S, "rule/")
         self._incidents.end_forgotten(connection, picture_faults.CONFIRM_S, picture_faults.KEY)
         self._incidents.end_unknown(connection, "camera/", known)
         self._incidents.end_unknown(connection, picture_faults.KEY, known)
+        return self._incidents.any_open(connection)
 
     async def _check(self, camera_id: str, watch: "_CameraWatch") -> None:
         now_s = self._clock.monotonic_s()
         lost = watch.lost(now_s)
         if lost is not None:
             if watch.is_told != lost:
-                what = self._camera_happening(camera_id, *lost)
+                what, self._may_be_open = self._camera_happening(camera_id, *lost), True
                 await self._db.run(lambda c: self._incidents.begin(c, what))
                 watch.is_told = lost
         elif watch.is_online and watch.is_told is not False:

@@ -176,6 +176,13 @@ class Incidents:
             if row["subject"] not in known:
                 self._close(connection, row, now, now_s, "removed", self._clock.quality())
 
+    def any_open(self, connection: sqlite3.Connection) -> bool:
+        """Say whether an incident is open, of whatever kind."""
+        found = connection.execute(
+            "SELECT 1 FROM incidents WHERE ended_utc_us IS NULL LIMIT 1"
+        ).fetchone()
+        return found is not None
+
     def _confirmed_s(self, row: sqlite3.Row | None, what: Happening) -> float:
         """When it was last confirmed, on this boot's time line.
 

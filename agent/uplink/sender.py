@@ -64,6 +64,7 @@ class _Position:
     due_mono_s: float | None = None
     nak: int | None = None
     nak_mono_s: float = 0.0
+    is_drained: bool = False  # nothing behind `sent`: no need to ask until something comes
 
     def room(self) -> int:
         return WINDOW_RECORDS - (self.sent - self.acked)
@@ -71,6 +72,7 @@ class _Position:
     def rewind(self) -> int:
         """Go back to the watermark; return how many numbers will be sent again."""
         again, self.sent, self.due_mono_s = self.sent - self.acked, self.acked, None
+        self.is_drained = False
         return max(0, again)
 
 
@@ -91,7 +93,7 @@ class Sender(Service):
         self._probed_mono_s = clock.monotonic_s()
         self.resent_total = 0
         self.ack_ms: float | None = None
-        outbox.on_news(self._wake.set)
+        outbox.on_news(self._news)
 
     async def start(self) -> None:
         marks = await self._outbox.watermarks()
@@ -190,18 +192,27 @@ class Sender(Service):
         position, channel = self._positions[stream], CHANNEL_OF[stream]
         single = channel is Channel.ALARM
         limit = min(1 if single else MAX_BATCH, position.room())
-        if limit <= 0:
+        if limit <= 0 or position.is_drained:
             return None
         most = min(max_bytes, MAX_BYTES[channel]) - 2  # the brackets
         after = position.sent
+        position.is_drained = True  # unless news comes while it is read
         records = await self._outbox.read(stream, after, limit, most)
-        if not records or position.sent != after:  # an ack or nak moved it meanwhile
+        if not records:
+            return None
+        position.is_drained = False
+        if position.sent != after:  # an ack or nak moved it meanwhile
             return None
         position.sent = records[-1].last_seq
         if position.due_mono_s is None:
             position.due_mono_s = self._clock.monotonic_s() + position.rto_s
         body = records[0].body if single else join([record.body for record in records])
         return Outgoing(self._address.topic(channel), body)
+
+    def _news(self) -> None:
+        for position in self._positions.values():
+            position.is_drained = False
+        self._wake.set()
 
     def _advance(self, position: _Position, upto: int, now: float) -> None:
         if position.due_mono_s is not None:
@@ -222,6 +233,7 @@ class Sender(Service):
             return
         self.resent_total += position.sent - nak + 1
         position.nak, position.nak_mono_s, position.sent = nak, now, nak - 1
+        position.is_drained = False
 
     def _go_back_when_due(self) -> None:
         now = self._clock.monotonic_s()

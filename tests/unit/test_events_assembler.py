@@ -248,3 +248,17 @@ async def test_a_camera_taken_out_of_the_settings_ends_its_absence(box):
         box.assembler.forget("gate")
         await box.clock.advance(2.0)
     assert await box.phases(StreamName.EVENT) == ["new", "end"]
+
+
+async def test_while_nothing_is_open_the_database_is_left_alone(box):
+    await box.took()
+    await box.took(ENDED)
+    commits = []
+    async with sweeping(box):
+        await box.clock.advance(2.0)
+        box.db.on_commit(lambda: commits.append(1))
+        await box.clock.advance(30.0)
+        assert commits == []
+        await box.took()
+        await box.clock.advance(30.0)  # nobody confirms it
+    assert await box.open_keys() == []

@@ -55,6 +55,7 @@ class Outbox:
     def __init__(self, **streams):
         self.rows = {stream: [] for stream in StreamName}
         self.marks = dict.fromkeys(StreamName, 0)
+        self.reads = 0
         for name, bodies in streams.items():
             self.rows[StreamName(name)] = bodies
 
@@ -62,6 +63,7 @@ class Outbox:
         return dict(self.marks)
 
     async def read(self, stream, after, limit, max_bytes):
+        self.reads += 1
         bodies = self.rows[stream][after : after + limit]
         return [Record(after + n, body) for n, body in enumerate(bodies, 1)]
 
@@ -157,6 +159,21 @@ async def test_an_absent_center_is_only_probed_now_and_then(monkeypatch, seconds
     stage.sender.center_is(False)
     await stage.play(stage.passes(seconds))
     assert len(stage.link.sent) == (1 if seconds > 60 else 0)
+
+
+async def test_an_idle_box_does_not_ask_its_database_again_and_again(monkeypatch):
+    stage = Stage(monkeypatch, a=[b"1"])
+
+    def rests():
+        stage.outbox.reads = 0
+
+    def hears_news():
+        assert stage.outbox.reads == 0
+        stage.outbox.rows[E].append(b"2")
+        stage.outbox.listener()
+
+    await stage.play(stage.acked(A, 1), rests, hears_news)
+    assert [body for _, body in stage.link.sent] == [b"1", b"[2]"]
 
 
 async def test_an_ack_for_what_was_forgotten_meanwhile_still_counts(monkeypatch):
