@@ -16,10 +16,19 @@ KILLED, POWER_CUT = "agent-killed", "box-restarted"
 def recover(
     folder: Path, index: Index, boot_id: str, observers: Sequence[RecordingObserver] = ()
 ) -> str | None:
-    """Close every segment a crash left open and note the gap; return its cause, if there is one."""
+    """Close every segment a crash left open and note the gap; return its cause, if there is one.
+
+    What the disk refuses to show stays open, for the next time.
+    """
     the_log = log.get("buffer.recovery")
+    refused: set[Path] = set()
     for segment_id, _, relative, start_us in index.open_segments():
-        end = _salvage(folder, segment_id, relative)
+        try:
+            end = _salvage(folder, segment_id, relative)
+        except OSError as error:
+            the_log.error("segment can't be read now", path=relative, detail=str(error))
+            refused.add(folder / relative)
+            continue
         start_at = from_micros(start_us)
 
         def tell(
@@ -31,7 +40,7 @@ def recover(
 
         index.recover_segment(end, tell)
         the_log.warning("segment recovered", path=end.path, frames=end.frames)
-    _remove_strays(folder, the_log)
+    _remove_strays(folder, refused, the_log)
     return index.recover_gap(boot_id, KILLED, POWER_CUT)
 
 
@@ -54,8 +63,8 @@ def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:
     return SegmentEnd(segment_id, final.relative_to(folder).as_posix(), duration_us, frames, size)
 
 
-def _remove_strays(folder: Path, the_log: log.Logger) -> None:
+def _remove_strays(folder: Path, refused: set[Path], the_log: log.Logger) -> None:
     """Files that were begun but never reached the index hold at most one fragment."""
-    for path in (folder / "video").rglob(f"*{OPEN_SUFFIX}"):
+    for path in set((folder / "video").rglob(f"*{OPEN_SUFFIX}")) - refused:
         the_log.warning("stray segment removed", path=path.name)
         path.unlink(missing_ok=True)

@@ -126,7 +126,10 @@ def cut_torn_end(path: Path) -> None:
 
 
 def probe(path: Path) -> tuple[int, int]:
-    """Return (frames, duration_us) of what can be read of a segment; (0, 0) when nothing can."""
+    """Return (frames, duration_us) of what a file shows; (0, 0) when it shows nothing.
+
+    Raises `OSError` when the disk refuses: then nobody knows what it holds.
+    """
     frames, first, last, ticks = 0, None, 0, 0
     base = None
     try:
@@ -144,7 +147,9 @@ def probe(path: Path) -> tuple[int, int]:
                     ticks = packet.dts - first - last
                 last = packet.dts - first
                 frames += 1
-    except (FFmpegError, OSError, IndexError):
+    except OSError:
+        raise
+    except (FFmpegError, IndexError):
         pass  # a torn last fragment: what was counted until here plays
     if not frames or base is None:
         return (0, 0)
