@@ -20,6 +20,8 @@ from agent.evidence.gop import Origin, link
 from agent.evidence.manifest import ClipManifest, SignedManifest, Stretch, open_manifest
 from agent.evidence.mp4_samples import ClipMedia, media_digest, read_media
 
+_REDATED_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -205,6 +207,11 @@ def _notes(manifest: ClipManifest, covered: int) -> list[str]:
     recovered = sum(gop.origin is Origin.RECOVERED for gop in gops)
     if recovered:
         notes.append(f"{recovered} GOPs were hashed from the disk after an interruption.")
+    shift_s = manifest.start_at.timestamp() - gops[0].start_us / 1e6 if gops else 0.0
+    if abs(shift_s) >= _REDATED_S:
+        notes.append(
+            f"The box re-dated the recording by {shift_s:+.1f} s once its time was proven."
+        )
     thinned = sum(len(one.thinned) for one in manifest.stretches)
     if thinned:
         notes.append(f"{thinned} GOPs are key frames only: the box had thinned them by then.")

@@ -238,6 +238,18 @@ def test_a_clip_beside_a_deleted_part_still_verifies_and_says_what_is_gone(tmp_p
     tape.index.close()
 
 
+def test_a_recording_that_was_re_dated_is_whole_and_says_by_how_much(tape, tmp_path, footage):
+    start = tape.clock.utc_now()
+    tape.record(footage)
+    with tape.index.transaction() as db:
+        db.execute("UPDATE segments SET start_utc_us = start_utc_us + 3600000000")
+    verdict = verify_clip(clip_of(tape, tmp_path, start, 3700.0), [tape.key.public])
+    assert verdict.is_whole
+    assert verdict.notes == (
+        "The box re-dated the recording by +3600.0 s once its time was proven.",
+    )
+
+
 def test_thinned_video_is_proven_by_its_key_frames(tape, tmp_path, footage):
     start = tape.clock.utc_now()
     tape.record(footage)
