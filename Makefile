@@ -6,6 +6,7 @@ STAMP := $(VENV)/.poleside-setup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint setup setup-demo system-parts bench clean
+.PHONY: crash-replay crash-errors crash-disk crash-kill faults
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +40,21 @@ lint: $(STAMP)  ## ruff, mypy (strict) and the import contracts
 	$(BIN)/ruff format --check agent hardware tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+crash-replay: setup  ## power cuts at every flush of a logged disk (as root, like the next three)
+	$(BIN)/python -m pytest tests/faults/test_crash_replay.py $(TEST_ARGS)
+
+crash-errors: setup  ## single storage calls that fail, and writes cut short
+	$(BIN)/python -m pytest tests/faults/test_crash_errors.py $(TEST_ARGS)
+
+crash-disk: setup  ## disks that are full, read-only, broken, frozen, pulled
+	$(BIN)/python -m pytest tests/faults/test_crash_disk.py $(TEST_ARGS)
+
+crash-kill: setup  ## kill -9 at any moment
+	$(BIN)/python -m pytest tests/faults/test_crash_kill.py $(TEST_ARGS)
+
+faults: setup  ## the long versions of all fault tests: over 1,000 power cuts, every call failed, ...
+	$(BIN)/python -m pytest tests/faults -m long $(TEST_ARGS)
 
 bench: setup  ## cost per camera beside ffmpeg, import times, idle memory
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)

@@ -20,7 +20,7 @@ from agent.core import log
 T = TypeVar("T")
 
 _CLONE_NEWNS = 0x00020000
-_TOOLS = ("mkfs.ext4", "losetup", "mount", "umount")
+_TOOLS = ("mkfs.ext4", "mount", "umount")
 
 
 def why_not(*more_tools: str, fuse: bool = False) -> str | None:

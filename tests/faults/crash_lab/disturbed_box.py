@@ -5,6 +5,7 @@ it after everything is loaded. Speaks over a socket, which no injector touches.
 """
 
 import asyncio
+import errno
 import io
 import multiprocessing
 import select
@@ -16,13 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
+import av.subtitles.stream  # else loaded when the first file is opened: not a storage call
 import msgspec
 import structlog
 
+from agent.buffer.recovery import recover
 from agent.core import log
 from agent.core.errors import StorageError
 from tests.faults.crash_lab.box_workload import CAMERA, DATABASE, MediaSleep, OutboxUser
-from tests.recording import Tape, packets_of
+from tests.recording import BOOT, Tape, packets_of
 
 MODULE = "tests.faults.crash_lab.disturbed_box"
 ROW_EVERY_FRAMES, HIT_EVERY_FRAMES = 10, 15
@@ -111,16 +114,37 @@ async def _live(folder: Path, clip: bytes, line: socket.socket) -> Report:
     return box.report
 
 
+async def _start(folder: Path, line: socket.socket) -> Report:
+    """Take into use what is there, as the box does when it starts."""
+    report = Report()
+    line.sendall(b"ready\n")
+    line.recv(16)
+    try:
+        tape, user = Tape(folder / CAMERA), OutboxUser(folder / DATABASE)
+        recover(tape.folder, tape.index, BOOT)
+        await user.start()
+        await user.db.stop()
+        tape.index.close()
+    except StorageError as error:
+        report.codes.append(error.code)
+    except OSError as error:  # the process ends and is started again
+        report.codes.append(errno.errorcode[error.errno or 0])
+    line.sendall(b"worked\n")
+    line.recv(16)
+    return report
+
+
 def quiet() -> None:
     """Keep the log in memory: a line to standard error would be one more write to fail."""
     log.configure("crash-lab", "error")
     structlog.configure(logger_factory=structlog.BytesLoggerFactory(io.BytesIO()))
 
 
-def _main(folder: Path, clip: Path, line: socket.socket) -> None:
+def _main(folder: Path, clip: Path | None, line: socket.socket) -> None:
     quiet()
     with suppress(BrokenPipeError):
-        report = asyncio.run(_live(folder, clip.read_bytes(), line))
+        work = _live(folder, clip.read_bytes(), line) if clip else _start(folder, line)
+        report = asyncio.run(work)
         line.sendall(msgspec.json.encode(report) + b"\n")
         line.recv(16)  # the injector is gone: close in peace
 
@@ -128,7 +152,7 @@ def _main(folder: Path, clip: Path, line: socket.socket) -> None:
 class DisturbedBox:
     """The process, from outside: ready with a recording made; then disturbed until it reports."""
 
-    def __init__(self, folder: Path, clip: Path) -> None:
+    def __init__(self, folder: Path, clip: Path | None) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([MODULE])
         self._line, theirs = socket.socketpair()
@@ -183,8 +207,8 @@ class DisturbedBox:
 
 
 @contextmanager
-def disturbed_box(folder: Path, clip: Path) -> Iterator[DisturbedBox]:
-    """Start the box and see it ended."""
+def disturbed_box(folder: Path, clip: Path | None) -> Iterator[DisturbedBox]:
+    """Start the box and see it ended; without a clip all it does is to start."""
     box = DisturbedBox(folder, clip)
     try:
         box.ready()
