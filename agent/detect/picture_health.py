@@ -226,14 +226,17 @@ class PictureHealth:
 
     def _take_in(self, seen: Features, mode: Mode, passed_s: float) -> None:
         looks = self._learning
-        if looks and agreement(seen.edges, looks[-1].edges) < _SAME_SCENE:
-            looks.clear()  # it was turned or switched while learning
-            self._learning_s = 0.0
         looks.append(seen)
         self._learning_s += passed_s
         if len(looks) > MOST_LEARN_LOOKS:
             del looks[0]
         if self._learning_s >= LEARN_S and len(looks) >= LEARN_LOOKS:
+            third = len(looks) // 3
+            first, last = learn(looks[:third]), learn(looks[-third:])
+            if agreement(first.edges, last.edges) < _SAME_SCENE:
+                del looks[: 2 * third]  # it was turned while learning
+                self._learning_s = LEARN_S / 3
+                return
             self.baselines[mode] = learn(looks)
             self._learning = []
             self._remember(seen, passed_s)

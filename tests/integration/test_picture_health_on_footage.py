@@ -52,7 +52,9 @@ def looks_of(name, begin_s=0.0, end_s=1e9):
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_camera_has_no_fault_in_an_hour(name):
-    assert Watched().show(looks_of(name), 3600) == []
+    camera = Watched()
+    assert camera.show(looks_of(name), 3600) == []
+    assert not camera.health.is_learning
 
 
 @pytest.mark.parametrize("name", TAMPERED)

@@ -187,3 +187,10 @@ def test_a_damaged_or_foreign_baseline_is_learned_anew(watched, tmp_path, conten
 
 def test_a_picture_too_small_to_judge_is_left_alone():
     assert Watched().show([np.zeros((10, 12), np.uint8)], 600) == []
+
+
+def test_a_camera_turned_while_it_is_learned_is_known_by_its_last_view():
+    camera = Watched()
+    camera.show(OTHER_VIEW, 90)
+    assert camera.show(LOOKS, 400) == []
+    assert camera.show(OTHER_VIEW, WITHIN_S) == [PictureKind.MOVED]
