@@ -17,6 +17,7 @@ import msgspec
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.app import memory
 from agent.app.child import SupervisorLink, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
@@ -41,7 +42,7 @@ from agent.evidence import schema as evidence
 from agent.evidence.gop_chain import GopChain, open_chain
 from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession, StreamAddress
-from agent.ingest.source import StreamFacts
+from agent.ingest.source import StreamFacts, TlsTrust
 from agent.messages import worker
 from agent.messages.locking import LockSpan, Unlock
 from agent.messages.vision import HitState, RuleHit
@@ -60,6 +61,7 @@ from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 
 BEAT_S = 1.0
+RECYCLED = "recycled"  # the gap's cause when a worker has grown too large
 STREAMS_FILE = "streams.json"
 
 
@@ -72,6 +74,7 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the supervisor decides
     clock = SystemClock()
     folder, no_disk = find_folder(settings, camera_id)
+    memory.raise_wall(camera.max_rss_bytes)
     with FileLock(folder / WORKER_LOCK, clock):  # two workers would tear the index
         return CameraWorker(settings, camera, folder, link, clock, stop, no_disk).run()
 
@@ -130,10 +133,13 @@ class CameraWorker:
             [StillKeeper(folder, settings.timelapse, clock).offer, self._picture_watch.look],
         )
         self._streams = _Streams(camera, known_streams)
+        self._main_sink = _MainSink(
+            self._recorder if camera.record and no_disk is None else None, os.getppid()
+        )
         self._main = IngestSession(
             "main",
             self._streams.main,
-            _MainSink(self._recorder if camera.record and no_disk is None else None, os.getppid()),
+            self._main_sink,
             clock,
             stop,
             stall_s=camera.stall_s,
@@ -166,6 +172,9 @@ class CameraWorker:
             if self._supervisor_is_gone() or not is_whole or self._keeping.must_restart():
                 code = 1
                 self._stop.set()
+            elif self._has_grown():
+                code = memory.RECYCLED
+                self._stop.set()
             self._link.beat(self._ages_s())
             self._line.put(self._status())
         for thread in streams:
@@ -196,6 +205,14 @@ class CameraWorker:
         except EOFError:
             return True
         return False
+
+    def _has_grown(self) -> bool:
+        size_bytes = memory.rss_bytes()
+        if size_bytes <= self._camera.max_rss_bytes:
+            return False
+        self._log.warning("worker has grown, starts anew", rss_bytes=size_bytes)
+        self._main_sink.stop_cause = RECYCLED
+        return True
 
     def _ages_s(self) -> dict[str, float]:
         now_s = self._clock.monotonic_s()
@@ -277,6 +294,7 @@ class _MainSink:
 
     def __init__(self, recorder: Recorder | None, parent_pid: int) -> None:
         self._recorder, self._parent_pid = recorder, parent_pid
+        self.stop_cause = "stopped"
 
     def run_started(self, stream: VideoStream, facts: StreamFacts) -> None:
         if self._recorder is not None:
@@ -289,8 +307,9 @@ class _MainSink:
     def run_ended(self, cause: str) -> None:
         if self._recorder is None:
             return
-        if cause == "stopped" and orphaned(self._parent_pid):
-            cause = KILLED  # nobody asked us to stop: the supervisor died, and we with it
+        if cause == "stopped":
+            # an orphan was not asked to stop: the supervisor died, and we with it
+            cause = KILLED if orphaned(self._parent_pid) else self.stop_cause
         self._recorder.run_ended(cause)
 
 
@@ -320,7 +339,9 @@ class _Streams:
     def _address(self, url: str) -> StreamAddress | None:
         if not url:
             return None
-        return StreamAddress(url, self._camera.username, self._camera.password)
+        camera = self._camera
+        trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
+        return StreamAddress(url, camera.username, camera.password, trust)
 
 
 def _model_folder(settings: Settings) -> Path | None:

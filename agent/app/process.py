@@ -6,6 +6,7 @@ import socket
 from collections import deque
 from datetime import datetime
 
+from agent.app.memory import RECYCLED
 from agent.app.process_table import ProcessSpec
 from agent.core.clock import Clock
 from agent.core.retry import Backoff
@@ -65,6 +66,9 @@ class ManagedProcess:
         self.pid = None
         self._past_cpu_s += cpu_s
         self.last_exit = _in_words(status)
+        lived_s = self._clock.monotonic_s() - self._started_s
+        if os.waitstatus_to_exitcode(status) == RECYCLED and lived_s > STEADY_S:
+            self._on_purpose = True  # one that grows at once is at fault, and gets a back-off
         self._died()
 
     def _died(self) -> None:

@@ -65,6 +65,13 @@ CATALOGUE: dict[str, Words] = {
         "Set the camera's encoder to H.264 or H.265.",
         "카메라 인코더를 H.264 또는 H.265로 설정하세요.",
     ),
+    "camera.tls": Words(
+        RED,
+        "Camera {camera} does not prove who it is: its certificate is not trusted.",
+        "카메라 {camera}: 인증서를 신뢰할 수 없습니다.",
+        "Set `tls_ca_file` to the authority that signed it and `tls_host` to the name in it.",
+        "`tls_ca_file`에 인증 기관 파일을, `tls_host`에 인증서의 이름을 설정하세요.",
+    ),
     "camera.frozen": Words(
         RED,
         "Camera {camera} is connected, but its picture stands still.",
@@ -211,6 +218,20 @@ CATALOGUE: dict[str, Words] = {
         "브로커의 신원을 확인하지 못했습니다(TLS). 녹화와 이벤트는 장치 안에 계속 저장됩니다.",
         "Check `broker.ca_file` and the box's clock; do not go round it.",
         "`broker.ca_file`과 장치의 시각을 확인하세요. 검사를 끄지 마세요.",
+    ),
+    "link.cloned": Words(
+        RED,
+        "Another box is connected with this box's id; the broker cuts them off in turn.",
+        "다른 장치가 이 장치의 ID로 연결되어 있어 브로커가 번갈아 연결을 끊습니다.",
+        "Find the copy (a copied memory card?) and give one of the two an identity of its own.",
+        "복제된 장치(복사한 메모리 카드)를 찾아 둘 중 하나에 새 ID를 부여하세요.",
+    ),
+    "link.not_acknowledged": Words(
+        RED,
+        "The center is online but has confirmed nothing for {minutes} minutes; all is kept here.",
+        "센터는 온라인이지만 {minutes}분 동안 수신을 확인하지 않았습니다. 모두 장치에 보관됩니다.",
+        "At the broker, allow this box to write its `up/#`; at the center, look at the ingest's log.",
+        "브로커에서 이 장치의 `up/#` 쓰기 권한을, 센터에서 수집 서비스의 로그를 확인하세요.",
     ),
     "disk.low": Words(
         YELLOW,

@@ -32,7 +32,12 @@ class IntrusionRule(
 
 
 class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One camera beside the box. Give `onvif_url`, or the stream addresses, or both."""
+    """One camera beside the box. Give `onvif_url`, or the stream addresses, or both.
+
+    An rtsps:// camera's certificate is verified: `tls_ca_file` (PEM) holds the authority that
+    signed it, `tls_host` the name in it where that isn't the address. A worker that grows past
+    `max_rss_bytes` is replaced.
+    """
 
     camera_id: Slug
     name: str = ""
@@ -41,9 +46,13 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     onvif_url: str = ""
     username: str = ""
     password: str = ""
+    tls_ca_file: str = ""
+    tls_host: str = ""
+    tls_verify: bool = True
     record: bool = True
     detect: bool = True
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
+    max_rss_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     detect_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
     rules: tuple[IntrusionRule, ...] = ()
 

@@ -85,6 +85,7 @@ CASES = [
     (lambda: camera_faults(camera(LOST, "camera.no_such_stream")), ["camera.no_such_stream"]),
     (lambda: camera_faults(camera(LOST, "camera.codec")), ["camera.codec"]),
     (lambda: camera_faults(camera(LOST, "camera.frozen")), ["camera.frozen"]),
+    (lambda: camera_faults(camera(LOST, "camera.tls")), ["camera.tls"]),
     (lambda: camera_faults(camera(LOST, "camera.never_seen_code")), ["camera.lost"]),
     (lambda: camera_faults(camera(LOST)), ["camera.lost"]),
     (lambda: camera_faults(camera(sub=LOST)), ["camera.sub_lost"]),

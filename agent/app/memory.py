@@ -1,0 +1,29 @@
+"""A camera worker's memory: a wall against hostile streams, and the point of being replaced.
+
+Media libraries leak now and then, most of all on streams made to hurt them. A worker that has grown
+past `max_rss_bytes` ends itself, its successor starts at once; what wants far more at one stroke
+gets no memory at all, which libav and Python report as an error.
+"""
+
+import os
+import resource
+from pathlib import Path
+
+RECYCLED = 75  # exit code: nothing failed, start me anew
+
+_WALL = 3  # times `max_rss_bytes`
+_STATM = Path("/proc/self/statm")
+
+
+def raise_wall(max_rss_bytes: int) -> None:
+    """Limit this process's private memory for good (RLIMIT_DATA, thread stacks included)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wall = _WALL * max_rss_bytes
+    if hard != resource.RLIM_INFINITY:
+        wall = min(wall, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (wall, hard))
+
+
+def rss_bytes() -> int:
+    """Return this process's resident memory."""
+    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
