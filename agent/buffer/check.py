@@ -71,13 +71,17 @@ def compare(db: Connection, folder: Path) -> Findings:
         findings.files += 1
         row = rows.get(relative)
         if row is None:
-            _count_stranger(findings, relative, awaited, rows)
+            if path.exists() and next(_rows(db, relative), None) is None:  # and not just noted
+                _count_stranger(findings, relative, awaited, rows)
         elif not row.is_open and _size(path) not in (None, row.size_bytes):
             findings.other_sizes += 1
     findings.missing_files = sum(
         1
         for row in rows.values()
-        if row.path not in seen and not row.is_open and not (folder / row.path).exists()
+        if row.path not in seen
+        and not row.is_open
+        and not (folder / row.path).exists()
+        and next(_rows(db, row.path), None) is not None
     )
     return findings
 

@@ -6,7 +6,7 @@ In this order: too old (age), nothing happened (event-only mode), over the camer
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection, Row
 
@@ -36,6 +36,16 @@ class Room:
     high: int
     everyones: int
     cameras: int
+    is_filling_up: bool = False  # pruning has begun and has not reached the high mark yet
+
+    @property
+    def is_short(self) -> bool:
+        """Whether something has to go."""
+        return self.free < (self.high if self.is_filling_up else self.low)
+
+    def after(self, before: "Room") -> "Room":
+        """Return this room as seen by a pruning that began `before`."""
+        return replace(self, is_filling_up=before.is_short)
 
     @property
     def fair_share(self) -> int:
@@ -50,6 +60,16 @@ class State:
     now: datetime | None
     room_bytes: Room
     room_inodes: Room
+
+    def after(self, before: "State | None") -> "State":
+        """Return this state as seen by a pruning that began `before`."""
+        if before is None:
+            return self
+        return replace(
+            self,
+            room_bytes=self.room_bytes.after(before.room_bytes),
+            room_inodes=self.room_inodes.after(before.room_inodes),
+        )
 
 
 def due(db: Connection, settings: BufferSettings, state: State, limit: int) -> list[Doomed]:
@@ -91,8 +111,6 @@ class _Plan:
         usage = db.execute("SELECT segments, bytes FROM usage").fetchone()
         self._own_segments, self._own_bytes = usage["segments"], usage["bytes"]
         self._freed_segments = self._freed_bytes = 0
-        self._low_bytes = self._bytes.free < self._bytes.low
-        self._low_inodes = self._inodes.free < self._inodes.low
         for segment in gone:
             self.take(segment)
 
@@ -107,9 +125,9 @@ class _Plan:
         own_segments = self._own_segments - self._freed_segments
         if self._settings.max_bytes is not None and own_bytes > self._settings.max_bytes:
             return "share"
-        if self._low_bytes and _must_give(self._bytes, own_bytes, self._freed_bytes):
+        if self._bytes.is_short and _must_give(self._bytes, own_bytes, self._freed_bytes):
             return "disk-low"
-        if self._low_inodes and _must_give(self._inodes, own_segments, self._freed_segments):
+        if self._inodes.is_short and _must_give(self._inodes, own_segments, self._freed_segments):
             return "inodes-low"
         return None
 

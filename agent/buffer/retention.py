@@ -23,6 +23,7 @@ from agent.core.sqlite import open_reader
 from agent.settings.model import BufferSettings
 
 _BATCH = 50  # segments a transaction: at once they are few seconds of video on a busy card
+_MOST = 5_000  # planned at once: from the low water mark to the high one in one go
 FREE_AT_ONCE = 6  # segments freed when the disk refuses a write: a minute of video
 _INODE_RESERVE = 20  # a twentieth of a small disk's inodes is enough
 
@@ -41,22 +42,27 @@ class Retention:
         clock: Clock,
         *,
         cameras: int = 1,
+        state: Callable[[], State] | None = None,
     ) -> None:
+        """`state` tells time and room of the disk; by default they are looked up."""
         self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
-        self._cameras = cameras
+        self._state = state or (lambda: state_of(folder, settings, clock, cameras))
         self._log = log.get("buffer.retention")
         self.deleting = threading.Lock()
 
     def prune(self, go_on: Callable[[], bool] = lambda: True) -> int:
         """Delete all that is due; return how many segments went. `go_on` may end it early."""
         gone = 0
+        state: State | None = None
         while go_on():
-            state = state_of(self._folder, self._settings, self._clock, self._cameras)
+            state = self._state().after(state)
             with self._index.reading() as db:
-                doomed = due(db, self._settings, state, _BATCH)
+                doomed = due(db, self._settings, state, _MOST)
             if not doomed:
                 break
-            gone += self.delete(doomed)
+            for first in range(0, len(doomed), _BATCH):
+                if go_on():
+                    gone += self.delete(doomed[first : first + _BATCH])
         if self._clock.quality() is not TimeQuality.UNSYNCED:
             age = timedelta(days=self._settings.retention_days)
             journal.forget_before(self._index, self._clock.utc_now() - age)
@@ -105,7 +111,7 @@ def state_of(folder: Path, settings: BufferSettings, clock: Clock, cameras: int)
     low_inodes = min(settings.min_free_inodes, facts.f_files // _INODE_RESERVE)
     free_bytes, free_inodes = facts.f_bavail * facts.f_frsize, facts.f_favail
     segments = size_bytes = 0
-    if free_bytes < low or free_inodes < low_inodes:
+    if free_bytes < high or free_inodes < low_inodes * 5 // 4:
         segments, size_bytes = usage_of_all(folder.parent)
     has_inodes = facts.f_files > 0  # some file systems make them as needed
     return State(
