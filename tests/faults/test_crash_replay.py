@@ -5,10 +5,15 @@ Every flush of a logged disk is a crash point, bare and with torn writes behind 
 
 import pytest
 
+from agent.simulators.broker import free_port
+from tests.box_process import BoxProcess, camera_in
 from tests.faults.crash_lab.block_log import CrashPoint
-from tests.faults.crash_lab.disk import in_own_mounts, why_not
-from tests.faults.crash_lab.replay import choose, judge_points, record
+from tests.faults.crash_lab.box_workload import CAMERA
+from tests.faults.crash_lab.disk import in_own_mounts, mounted, why_not
+from tests.faults.crash_lab.replay import choose, image_at, judge_points, record
+from tests.faults.crash_lab.verdict import Verdict, agree
 from tests.footage_maker import make_clip
+from tests.recording import Tape
 
 pytestmark = pytest.mark.skipif(
     why_not("e2fsck", fuse=True) is not None, reason=str(why_not("e2fsck", fuse=True))
@@ -59,6 +64,29 @@ def test_a_power_cut_at_any_flush_with_many_torn_tails_loses_nothing(recorded, p
     points = choose(recording.read(), LONG_POINTS)
     assert len(points) >= 1000
     loses_nothing(recording, points[part::LONG_SLICES])
+
+
+def test_the_agent_itself_starts_on_what_a_power_cut_left(recorded, tmp_path):
+    recording = recorded("full")
+    notes = recording.read()
+    last = notes.log.flushes_total
+    for number, flushes in enumerate((last // 3, last - 1)):
+        image, promised = tmp_path / f"{number}.img", notes.at(flushes)
+        image_at(recording, CrashPoint(flushes, tail_seed=1), image)
+        with mounted(image, tmp_path / f"box-{number}"):
+            camera = {"camera_id": "cam-1", "main_url": f"rtsp://127.0.0.1:{free_port()}/"}
+            settings = {"buffer": {"min_free_bytes": 0}, "cameras": [camera | {"detect": False}]}
+            with BoxProcess(tmp_path, settings, name=f"box-{number}") as box:
+                waiting = len(promised.rows) - promised.watermark
+                box.until(lambda state, n=waiting: state["outbox"]["queued"]["a"] >= n)
+                box.until(lambda state: camera_in(state, "cam-1")["recorded_s"])
+                assert box.stop() == 0
+            verdict = Verdict()
+            tape = Tape(tmp_path / f"box-{number}" / CAMERA)
+            agree(tape, verdict)
+            assert verdict.details == []
+            assert set(promised.closed) <= {row["path"] for row in tape.segments()}
+            tape.index.close()
 
 
 def test_without_full_synchronous_databases_the_laboratory_sees_losses(recorded):

@@ -25,13 +25,16 @@ from agent.contract.acks import Ack
 from agent.contract.events import StreamName
 from agent.core.clock import SystemClock
 from agent.core.db import Database
+from agent.messages import worker
+from agent.messages.vision import HitState, RuleHit
+from agent.messages.worker import HitReport
 from agent.outbox import store
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
 from tests.faults.crash_lab.block_log import length_of
 from tests.recording import Tape, packets_of
 
-CAMERA, DATABASE = "camera", "box.db"
+CAMERA, DATABASE = "cameras/cam-1", "box.db"  # as in the data folder of a box
 SEGMENT_S = 6.0
 ROW_EVERY_FRAMES, HIT_EVERY_FRAMES, CENTER_EVERY_ROWS = 4, 7, 25
 Note = Callable[..., None]
@@ -131,7 +134,8 @@ async def _queue(tape: Tape, user: OutboxUser, number: int, note: Note) -> None:
     if number % HIT_EVERY_FRAMES == 0:
         hit_id = f"hit-{number}"
         now = tape.clock
-        tape.index.keep_hit(hit_id, now.utc_now(), now.monotonic_s(), "began", b"x" * 200)
+        body = worker.encode(HitReport(hit=_rule_hit(hit_id, tape)))
+        tape.index.keep_hit(hit_id, now.utc_now(), now.monotonic_s(), "began", body)
         note("hit", hit_id=hit_id)
     if number % ROW_EVERY_FRAMES == 0:
         seq = await user.append(f"row-{number}")
@@ -139,6 +143,19 @@ async def _queue(tape: Tape, user: OutboxUser, number: int, note: Note) -> None:
         if seq % CENTER_EVERY_ROWS == 0:
             await user.acknowledge(seq - 5)
             note("watermark", upto=seq - 5)
+
+
+def _rule_hit(hit_id: str, tape: Tape) -> RuleHit:
+    return RuleHit(
+        hit_id=hit_id,
+        camera_id="cam-1",
+        rule_id="yard",
+        kind="intrusion",
+        state=HitState.BEGAN,
+        at=tape.clock.utc_now(),
+        mono_s=tape.clock.monotonic_s(),
+        tq=tape.clock.quality(),
+    )
 
 
 def _note_closed(tape: Tape, note: Note) -> None:

@@ -106,6 +106,14 @@ def choose(notes: Notes, count: int) -> list[CrashPoint]:
     )
 
 
+def image_at(recording: Recording, point: CrashPoint, image: Path) -> None:
+    """Make the image that a power cut at `point` left."""
+    log = recording.read().log
+    shutil.copyfile(recording.fresh, image)
+    log.replay(image, 0, point.flushes)
+    log.tear(image, point)
+
+
 def judge_points(recording: Recording, points: Sequence[CrashPoint]) -> Outcome:
     """Judge every point, two at a time."""
     outcome = Outcome()
