@@ -28,8 +28,8 @@ def attached(pid: int, out: Path, *options: str) -> Iterator[None]:
         tracer.stderr.close()
 
 
-def failing(call: str, code: str, when: int) -> tuple[str, str]:
-    """Return the options that fail the `when`-th such call of each thread."""
+def failing(call: str, code: str, when: int | str) -> tuple[str, str]:
+    """Return the options that fail the `when`-th such call of each thread; "1+" is each of them."""
     return "-e", f"inject={call}:error={code}:when={when}"
 
 
