@@ -40,8 +40,10 @@ async def camera_process(folder, **changes):
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        line = await process.stderr.readline()
-        yield process, json.loads(line)
+        ready = {}
+        while "rtsp_port" not in ready:
+            ready = json.loads(await process.stderr.readline())
+        yield process, ready
     finally:
         if process.returncode is None:
             process.kill()

@@ -4,6 +4,7 @@ Synchronous throughout (an asyncio protocol): nothing here ever waits, so no tas
 """
 
 import asyncio
+import contextlib
 import re
 import secrets
 import socket
@@ -78,7 +79,8 @@ class RtspConnection(asyncio.Protocol):
     def reset(self) -> None:
         """Cut it with a TCP reset, as a camera that crashed and is back does."""
         sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # the client was faster
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def _answer(self, request: Request) -> None:
