@@ -72,7 +72,7 @@ def compare(db: Connection, folder: Path) -> Findings:
         row = rows.get(relative)
         if row is None:
             if path.exists() and next(_rows(db, relative), None) is None:  # and not just noted
-                _count_stranger(findings, relative, awaited, rows)
+                _count_stranger(findings, relative, awaited, rows, folder)
         elif not row.is_open and _size(path) not in (None, row.size_bytes):
             findings.other_sizes += 1
     findings.missing_files = sum(
@@ -146,6 +146,7 @@ class Check:
             lost = [row for row in rows.values() if not row.is_open and row.path not in files]
             for row in lost:
                 self._forget_lost(row, findings)
+                del rows[row.path]  # its other file, if a crash left one, is video after all
             awaited = _awaited(open_rows)
             for relative, path in files.items():
                 known = rows.get(relative)
@@ -172,7 +173,7 @@ class Check:
         findings: Findings,
     ) -> None:
         before = findings.leftovers, findings.unknown_files
-        _count_stranger(findings, relative, awaited, rows)
+        _count_stranger(findings, relative, awaited, rows, self._folder)
         with self._index.reading() as db:
             if next(_rows(db, relative), None) is not None or not path.exists():
                 findings.leftovers, findings.unknown_files = before
@@ -279,12 +280,15 @@ def named_start(relative: str) -> tuple[int, datetime] | None:
 
 
 def _count_stranger(
-    findings: Findings, relative: str, awaited: set[str], rows: dict[str, _Row]
+    findings: Findings, relative: str, awaited: set[str], rows: dict[str, _Row], folder: Path
 ) -> None:
     """Tell what a file without a row is."""
     if relative in awaited or relative.endswith(OPEN_SUFFIX):
         return  # being written, or just finished and about to be noted
-    if full_name(relative) in rows or f"{relative.removesuffix('.mp4')}{THIN_MARK}.mp4" in rows:
+    full = full_name(relative)
+    thinned = f"{full.removesuffix('.mp4')}{THIN_MARK}.mp4"
+    is_superseded = full in rows or (thinned in rows and relative == full)
+    if is_superseded or (relative == thinned and (folder / full).exists()):
         findings.leftovers += 1
     else:
         findings.unknown_files += 1

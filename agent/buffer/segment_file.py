@@ -24,6 +24,7 @@ _MUX_OPTIONS = {
 }
 
 _BOX_HEADER_BYTES = 8
+_WHOLE_AFTER = (b"mdat", b"mfra")  # a fragment; the index that ends a finished file
 
 OPEN_SUFFIX = ".open.mp4"
 
@@ -108,7 +109,7 @@ class SegmentFile:
 def cut_torn_end(path: Path) -> None:
     """Cut off what comes behind the last whole fragment: a player stumbles over half a frame.
 
-    Walks the file's top-level boxes (ISO/IEC 14496-12 section 4.2): ftyp moov (moof mdat)*.
+    Walks the file's top-level boxes (ISO/IEC 14496-12 section 4.2): ftyp moov (moof mdat)* mfra.
     """
     whole_bytes = at = 0
     size_bytes = path.stat().st_size
@@ -120,7 +121,7 @@ def cut_torn_end(path: Path) -> None:
             if length < _BOX_HEADER_BYTES or at + length > size_bytes:
                 break
             at += length
-            if header[4:] == b"mdat":
+            if header[4:] in _WHOLE_AFTER:
                 whole_bytes = at
         file.truncate(whole_bytes)
 
