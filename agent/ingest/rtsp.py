@@ -42,6 +42,8 @@ from agent.ingest.source import (
 )
 from agent.ingest.tls import tls_error
 
+_MOST_TRACKS = 4  # a hostile description lists thousands, a camera video and, maybe, sound
+
 # Fast opening; `nobuffer` would drop the first key frame. One packet is always read, so parameter
 # sets that the SDP leaves out are taken from the stream.
 _OPTIONS = {
@@ -49,7 +51,7 @@ _OPTIONS = {
     "analyzeduration": "0",
     "probesize": "32",
     "fpsprobesize": "0",
-    "max_streams": "4",  # a hostile description may list thousands
+    "max_streams": str(_MOST_TRACKS),
 }
 
 
@@ -124,6 +126,8 @@ def _open(address: StreamAddress, patience: Patience, clock: Clock) -> InputCont
 
 
 def _video_of(container: InputContainer, url: str) -> tuple[VideoStream, StreamFacts]:
+    if len(container.streams) >= _MOST_TRACKS:
+        raise broken_off(ValueError(), url)
     try:
         return video_of(container)
     except STRANGE_BYTES as error:

@@ -12,6 +12,7 @@ BASE = Settings(cameras=(GATE, YARD))
 OTHER = {
     bool: lambda value: not value,
     float: lambda value: value + 1,
+    int: lambda value: value + 1,
     str: lambda value: value + "x",
     tuple: lambda _: (IntrusionRule(rule_id="a", zone=((0, 0), (1, 0), (1, 1))),),
 }
