@@ -43,6 +43,30 @@ class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, t
             raise ValueError("`end_at` must be after `start_at`")
 
 
+class Lock(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="lock"):
+    """Keep a camera's video of a span as evidence until `expires_at`, whatever else must go.
+
+    The lock's id is the command's. `incident_id` is the case; without one, that of the order.
+    """
+
+    camera_id: Slug
+    start_at: UtcTime
+    end_at: UtcTime
+    expires_at: UtcTime
+    incident_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.end_at <= self.start_at:
+            raise ValueError("`end_at` must be after `start_at`")
+
+
+class Unlock(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unlock"):
+    """Let a lock go before its time."""
+
+    camera_id: Slug
+    lock_id: str
+
+
 class PtzMove(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.move"):
     """Move with these speeds for at most `timeout_s`, then stop by itself."""
 
@@ -106,7 +130,19 @@ class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     patch: dict[str, Any]
 
 
-Args = Ping | Snapshot | Clip | PtzMove | PtzStop | PtzLease | PtzRelease | Replay | Config
+Args = (
+    Ping
+    | Snapshot
+    | Clip
+    | Lock
+    | Unlock
+    | PtzMove
+    | PtzStop
+    | PtzLease
+    | PtzRelease
+    | Replay
+    | Config
+)
 
 
 class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -177,6 +213,8 @@ OPERATIONS: tuple[str, ...] = (
     "ping",
     "snapshot",
     "clip",
+    "lock",
+    "unlock",
     "ptz.move",
     "ptz.stop",
     "ptz.lease",
