@@ -29,6 +29,7 @@ from agent.app.worker_hub import WorkerHub
 from agent.commands import journal
 from agent.commands.clip import ClipHandler
 from agent.commands.config import ConfigHandler
+from agent.commands.lock import LockHandler
 from agent.commands.ping import ping
 from agent.commands.ptz import PtzHandler
 from agent.commands.registry import Commands
@@ -229,6 +230,9 @@ class Core:
         register("snapshot", SnapshotHandler(self._hub, self._clock), idempotent=True)
         register("clip", ClipHandler(data_dir), idempotent=True, deadline_s=180.0)
         ptz = PtzHandler(self._desk.gate)
+        lock = LockHandler(self._hub)
+        register("lock", lock, idempotent=True, deadline_s=20.0)
+        register("unlock", lock, idempotent=True, deadline_s=20.0)
         register("ptz.move", ptz, idempotent=False, deadline_s=15.0)
         register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
         register("config", self._config, idempotent=True)
