@@ -89,7 +89,8 @@ class CoreLine:
         with self._out.mutex:
             queued = set(self._out.queue)
         for body in self._waiting():
-            if body not in queued:  # those come in their turn: before a hit that ended it
+            # Those in the queue come in their turn: before a hit that ended it.
+            if body not in queued and self._is_sound(body):
                 framing.send_message(sock, body)
         self.is_connected = True
         ended = threading.Event()
@@ -107,6 +108,15 @@ class CoreLine:
             with contextlib.suppress(OSError):  # the core was faster
                 sock.shutdown(socket.SHUT_RDWR)
             reader.join()
+
+    def _is_sound(self, body: bytes) -> bool:
+        """A kept hit that was damaged on the disk must not block those behind it for ever."""
+        try:
+            worker.decode_to_core(body)
+        except msgspec.MsgspecError as error:
+            self._log.error("a kept hit can't be read, left out", detail=str(error))
+            return False
+        return True
 
     def _read(self, sock: socket.socket, ended: threading.Event) -> None:
         try:

@@ -180,6 +180,15 @@ async def test_hits_survive_their_own_worker(path, tmp_path):
             await eventually(lambda: core.taken == [("a", "began")])
 
 
+async def test_a_damaged_hit_does_not_block_those_behind_it(path, tmp_path):
+    with working(tmp_path / "gate", path) as camera:
+        now = CLOCK.utc_now()
+        camera.index.keep_hit("torn", now, CLOCK.monotonic_s(), HitState.BEGAN, b"\xc1 torn")
+        camera.tell(hit("a"))
+        async with core_at(path) as core:
+            await eventually(lambda: core.began == {"a"})
+
+
 async def test_a_hit_the_core_could_not_commit_comes_again(path, tmp_path):
     with working(tmp_path / "gate", path) as camera:
         async with core_at(path) as core:
