@@ -1,14 +1,17 @@
 """A box's voice (outbox, uplink, commands) and a center, wired as the processes wire them."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from agent.commands import journal
+from agent.commands import desired, journal
+from agent.commands.desired import DesiredConfig
 from agent.commands.ping import ping
+from agent.commands.ptz import gates_for_orders
+from agent.commands.ptz_lease import Leases
 from agent.commands.registry import Commands
 from agent.commands.signature import Signatures
 from agent.contract.events import Event, EventData, EventKind, Phase, StreamName, type_of
@@ -19,14 +22,17 @@ from agent.core import log
 from agent.core.clock import SystemClock
 from agent.core.component import Components
 from agent.core.db import Database
+from agent.core.errors import LinkError
 from agent.core.ids import new_ulid
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.writer import Outbox
+from agent.settings.load import read_desired, with_desired
+from agent.simulators.center.boxes import Patience
 from agent.simulators.center.center import Center, CenterConfig
 from agent.uplink.inbound import Inbound
 from agent.uplink.link import Backoff, Link
-from agent.uplink.presence import Presence
+from agent.uplink.presence import Presence, PresenceKeeper
 from agent.uplink.replies import Replies
 from agent.uplink.sender import Sender
 from agent.uplink.telemetry import TelemetrySender
@@ -38,12 +44,15 @@ A, E, T, U = StreamName.ALARM, StreamName.EVENT, StreamName.TELEMETRY, StreamNam
 
 
 class Box:
-    def __init__(self, folder: Path, broker, address=ADDRESS, keys_file=None, **outbox):
-        self.clock, self.address = SystemClock(), address
-        self.db = Database(folder / "box.db", [store.PART, audit.PART, journal.PART])
+    def __init__(
+        self, folder: Path, broker, address=ADDRESS, keys_file=None, *, clock=None, boot=1, **outbox
+    ):
+        self.clock, self.address = clock or SystemClock(), address
+        parts = [store.PART, audit.PART, journal.PART, desired.PART]
+        self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
-        self.outbox = Outbox(self.db, store.Store(self.clock, 1, **limits), self.clock)
-        self.presence = Presence(self.clock, address, 1, self._info)
+        self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)
+        self.presence = Presence(self.clock, address, boot, self._info)
         self.inbound = Inbound(address, self._acked, self._center, self._command)
         self.link = Link(
             self.clock,
@@ -54,15 +63,35 @@ class Box:
             received=self.inbound.received,
             backoff=QUICK,
         )
+        self.keeper = PresenceKeeper(self.clock, self.link, self.presence, 0.3)
         self.sender = Sender(self.clock, self.link, self.outbox, address, broker.window_bytes)
         self.telemetry = TelemetrySender(self.clock, self.link, address, 0.5, self._sample)
+        signatures = Signatures(keys_file, address.box, self.clock)
+        self.gates = {}
+        self.leases = Leases(
+            self.clock, gates_for_orders(self.gates.get), lambda: self.link.status.connected
+        )
+        self.table = {"cameras": [{"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"}]}
+        self.applied, self.works = [], {"link", "camera/gate"}
+        self.desired = DesiredConfig(
+            self.clock,
+            self.db,
+            signatures,
+            self.table,
+            with_desired(self.table, read_desired(folder)),
+            folder,
+            apply=self._apply,
+            works=lambda: frozenset(self.works),
+            tell=self._tell,
+        )
         self.commands = Commands(
             self.clock,
             self.db,
-            Signatures(keys_file, address.box, self.clock),
+            signatures,
             Audit(self.outbox, self.clock, address.source),
             Replies(self.clock, self.link, address).answer,
             lambda: self.presence.state.nonce,
+            step=self.leases.step,
         )
         self.commands.register("ping", ping(self.clock), idempotent=True)
 
@@ -72,7 +101,14 @@ class Box:
 
     async def run(self):
         components = Components(self.clock)
-        for component in (self.commands, self.sender, self.link, self.telemetry):
+        for component in (
+            self.desired,
+            self.commands,
+            self.sender,
+            self.link,
+            self.keeper,
+            self.telemetry,
+        ):
             components.add(component)
         try:
             await components.run()
@@ -102,6 +138,16 @@ class Box:
 
     async def _command(self, token):
         await self.commands.handle(token)
+
+    async def _config(self, token):
+        await self.desired.handle(token)
+
+    async def _apply(self, settings, change):
+        self.applied.append(change)
+
+    async def _tell(self, report):
+        with suppress(LinkError):
+            await self.link.publish(self.presence.config_report(report))
 
     def _info(self):
         return Info(
@@ -158,7 +204,8 @@ async def running(thing):
 
 
 def make_center(folder: Path, broker) -> Center:
-    return Center(CenterConfig(folder, broker, backoff=QUICK), SystemClock())
+    patience = Patience(away_s=0.3, silent_s=0.5)
+    return Center(CenterConfig(folder, broker, backoff=QUICK, patience=patience), SystemClock())
 
 
 async def visit(folder: Path, broker) -> None:

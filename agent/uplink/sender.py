@@ -56,11 +56,16 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class _Position:
-    """How far one stream is. `due_mono_s` is when the center should have acknowledged."""
+    """How far one stream is. `due_mono_s` is when the center should have acknowledged.
+
+    Its time to answer begins when a message is through, however slow the line; `since_mono_s` is
+    when the message was begun.
+    """
 
     acked: int
     sent: int
     rto_s: float = _RTO_FIRST_S
+    since_mono_s: float | None = None
     due_mono_s: float | None = None
     nak: int | None = None
     nak_mono_s: float = 0.0
@@ -71,7 +76,8 @@ class _Position:
 
     def rewind(self) -> int:
         """Go back to the watermark; return how many numbers will be sent again."""
-        again, self.sent, self.due_mono_s = self.sent - self.acked, self.acked, None
+        again, self.sent = self.sent - self.acked, self.acked
+        self.since_mono_s = self.due_mono_s = None
         self.is_drained = False
         return max(0, again)
 
@@ -91,6 +97,8 @@ class Sender(Service):
         self._wake = asyncio.Event()
         self.center_online = True  # until the center says otherwise
         self._probed_mono_s = clock.monotonic_s()
+        self._center_said = False  # that it is there, in its own words
+        self._unheard_since_mono_s: float | None = None
         self.resent_total = 0
         self.ack_ms: float | None = None
         outbox.on_news(self._news)
@@ -108,7 +116,17 @@ class Sender(Service):
             except TimeoutError:
                 continue
             self._rewind_all()
+            self._unheard_since_mono_s = None
             await self._drain(connection)
+
+    @property
+    def unheard_s(self) -> float:
+        """How long the center, which says that it is there, has acknowledged nothing we sent.
+
+        The broker's PUBACKs say nothing: with MQTT 3.1.1 a refused message is PUBACKed too.
+        """
+        since = self._unheard_since_mono_s
+        return 0.0 if since is None else self._clock.monotonic_s() - since
 
     async def acknowledged(self, acks: Acks) -> None:
         """Take the center's word: what it has may go, what it misses is sent again."""
@@ -119,6 +137,7 @@ class Sender(Service):
             if position is None:  # not started yet; it will read the watermarks then
                 continue
             if upto > position.acked:
+                self._unheard_since_mono_s = None
                 self._advance(position, upto, now)
                 self.center_online = True  # who acknowledges is there
             if nak is not None:
@@ -129,7 +148,9 @@ class Sender(Service):
         """The center's ingest came or went: sending for nobody would only cost."""
         if online and not self.center_online:
             self._rewind_all()
-        self.center_online = online
+        self.center_online, self._center_said = online, online
+        if not online:
+            self._unheard_since_mono_s = None
         self._wake.set()
 
     async def _drain(self, connection: int) -> None:
@@ -154,6 +175,13 @@ class Sender(Service):
                 self._rewind_all()  # the link reconnects; what has no ack is sent again
             elif error is not None:
                 raise error
+        now = self._clock.monotonic_s()
+        for position in self._positions.values():
+            if position.due_mono_s is None and position.sent > position.acked:
+                position.due_mono_s = now + position.rto_s
+        waits = any(position.sent > position.acked for position in self._positions.values())
+        if waits and self._center_said and self._unheard_since_mono_s is None:
+            self._unheard_since_mono_s = self._clock.monotonic_s()
 
     def _may_send(self) -> bool:
         """Send while the center is there; else one round now and then, in case its word was lost.
@@ -204,8 +232,8 @@ class Sender(Service):
         if position.sent != after:  # an ack or nak moved it meanwhile
             return None
         position.sent = records[-1].last_seq
-        if position.due_mono_s is None:
-            position.due_mono_s = self._clock.monotonic_s() + position.rto_s
+        if position.since_mono_s is None:
+            position.since_mono_s = self._clock.monotonic_s()
         body = records[0].body if single else join([record.body for record in records])
         return Outgoing(self._address.topic(channel), body)
 
@@ -215,11 +243,12 @@ class Sender(Service):
         self._wake.set()
 
     def _advance(self, position: _Position, upto: int, now: float) -> None:
-        if position.due_mono_s is not None:
-            self.ack_ms = (now - (position.due_mono_s - position.rto_s)) * 1000
+        if position.since_mono_s is not None:
+            self.ack_ms = (now - position.since_mono_s) * 1000
         position.acked, position.sent = upto, max(position.sent, upto)
         position.rto_s = _RTO_FIRST_S
         waits = position.sent > position.acked
+        position.since_mono_s = now if waits else None
         position.due_mono_s = now + position.rto_s if waits else None
 
     def _missed(self, position: _Position, nak: int, now: float) -> None:
