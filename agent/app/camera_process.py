@@ -61,6 +61,7 @@ from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 
 BEAT_S = 1.0
+GATHER_S = 0.2  # of the main stream, nothing is looked at; with a fragment, half a second
 RECYCLED = "recycled"  # the gap's cause when a worker has grown too large
 STREAMS_FILE = "streams.json"
 
@@ -115,6 +116,7 @@ class CameraWorker:
             self._recorder,
             clock,
             no_disk,
+            observers,
         )
         known_streams = _read_streams(folder)
         self._picture_watch = PictureWatch(
@@ -143,6 +145,7 @@ class CameraWorker:
             clock,
             stop,
             stall_s=camera.stall_s,
+            gather_s=GATHER_S,
         )
         self._sub = IngestSession(
             "sub", self._streams.sub, self._eyes, clock, stop, stall_s=camera.stall_s

@@ -6,6 +6,7 @@ Joins the buffer's parts with hits, orders and the box's key, which they know no
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from agent.buffer.index import Index
 from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.medium import WRONG, require_medium
+from agent.buffer.observer import RecordingObserver
 from agent.buffer.reading import camera_folder
 from agent.buffer.recorder import Recorder
 from agent.buffer.retention import Retention
@@ -64,6 +66,7 @@ class Keeping:
         recorder: Recorder,
         clock: Clock,
         no_disk: StorageError | None = None,
+        observers: Sequence[RecordingObserver] = (),
     ) -> None:
         self._settings, self._camera_id, self._clock = settings, camera_id, clock
         self._index, self._recorder, self._no_disk = index, recorder, no_disk
@@ -85,6 +88,7 @@ class Keeping:
             cameras=cameras,
             flushes=lambda: recorder.flushes_total,
             signer=_signer(data_dir_of(settings)),
+            observers=observers,
         )
         self._look_due_mono_s = 0.0
 

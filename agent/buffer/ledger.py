@@ -81,6 +81,7 @@ class Ledger:
     def __init__(self) -> None:
         self._stored: Counter[int] = Counter()
         self._intervals: Counter[int] = Counter()
+        self._measured = 0  # intervals in all
         self._last_dts: int | None = None
         self._milli_fps = 0
         self._rate_since_us: int | None = None
@@ -88,21 +89,23 @@ class Ledger:
 
     def run_started(self, _run_id: int, _start: RunStart) -> None:
         self._last_dts = None
-        self._intervals.clear()
+        self._forget_intervals()
 
     def segment_opened(self, _segment_id: int, start_at: datetime) -> None:
         if self._rate_since_us is None:
             self._rate_since_us = micros(start_at)
 
     def packet_stored(self, packet: TimedPacket, at: datetime) -> None:
-        self._stored[micros(at) // _MINUTE_US] += 1
-        if packet.dts is None or packet.time_base is None:
+        self._stored[int(at.timestamp()) // 60] += 1
+        dts, last_dts = packet.dts, self._last_dts
+        if dts is None:
             return
-        if self._last_dts is not None and packet.dts > self._last_dts:
-            self._intervals[packet.dts - self._last_dts] += 1
-            if self._intervals.total() >= _RATE_FRAMES:
+        self._last_dts = dts
+        if last_dts is not None and dts > last_dts:
+            self._intervals[dts - last_dts] += 1
+            self._measured += 1
+            if self._measured >= _RATE_FRAMES and packet.time_base is not None:
                 self._measure(float(packet.time_base))
-        self._last_dts = packet.dts
 
     def segment_closing(self, connection: Connection, _end: SegmentEnd) -> None:
         counted = self._stored
@@ -127,13 +130,20 @@ class Ledger:
             counted[frame_us // _MINUTE_US] += 1
         _add(connection, counted)
 
+    def segment_thinned(self, _connection: Connection, _segment_id: int, _old: Path) -> None:
+        """The ledger tells what was recorded; thinning it later changes nothing of that."""
+
     def _measure(self, time_base_s: float) -> None:
         """The most common interval is the camera's own rate; lost frames only make others."""
         ticks, _ = self._intervals.most_common(1)[0]
         milli_fps = round(1000 / (ticks * time_base_s))
         if abs(milli_fps - self._milli_fps) * 20 > self._milli_fps:
             self._milli_fps = self._new_rate = milli_fps
+        self._forget_intervals()
+
+    def _forget_intervals(self) -> None:
         self._intervals.clear()
+        self._measured = 0
 
 
 def account(folder: Path, since: datetime, until: datetime) -> Iterator[Minute]:

@@ -41,3 +41,7 @@ class RecordingObserver(Protocol):
     ) -> None:
         """A crash left this segment open; what the file holds is noted now, in one transaction."""
         ...
+
+    def segment_thinned(self, connection: Connection, segment_id: int, old: Path) -> None:
+        """Only the key frames of `old` are kept from now on; it is there until this commits."""
+        ...

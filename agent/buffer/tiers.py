@@ -5,6 +5,7 @@ changes over in one transaction, then the old file goes. Whatever a crash leaves
 `agent.buffer.check` sees two files of one segment and removes the one the index does not name.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from av.video.stream import VideoStream
 
 from agent.buffer import journal
 from agent.buffer.index import Index, micros
+from agent.buffer.observer import RecordingObserver
 from agent.buffer.segment_file import OPEN_SUFFIX, SegmentFile, final_path
 from agent.core import log
 
@@ -34,8 +36,14 @@ _NEXT = (
 class Thinner:
     """Thins one segment a call. Used by the worker's upkeep only."""
 
-    def __init__(self, folder: Path, index: Index, after_days: float) -> None:
-        self._folder, self._index = folder, index
+    def __init__(
+        self,
+        folder: Path,
+        index: Index,
+        after_days: float,
+        observers: Sequence[RecordingObserver] = (),
+    ) -> None:
+        self._folder, self._index, self._observers = folder, index, tuple(observers)
         self._after = timedelta(days=after_days)
         self._log = log.get("buffer.tiers")
 
@@ -67,6 +75,8 @@ class Thinner:
                     row["path"],
                 ),
             ).rowcount
+            for observer in self._observers:
+                observer.segment_thinned(db, row["segment_id"], old)
             journal.note(db, now, "thinned", row["path"], f"{row['bytes']} to {size_bytes} bytes")
         (old if done else new).unlink(missing_ok=True)
         self._log.info("segment thinned", path=row["path"], bytes=size_bytes, was=row["bytes"])

@@ -5,7 +5,7 @@ refuses is tried again at its next turn and never ends the thread.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from agent.buffer.copies import Copier
 from agent.buffer.index import Index
 from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks
+from agent.buffer.observer import RecordingObserver
 from agent.buffer.retention import Retention
 from agent.buffer.tiers import Thinner
 from agent.core import log
@@ -58,6 +59,7 @@ class Upkeep:
         cameras: int = 1,
         flushes: Callable[[], int] = lambda: 0,
         signer: Signer | None = None,
+        observers: Sequence[RecordingObserver] = (),
     ) -> None:
         self._folder, self._index, self._clock = folder, index, clock
         self._retention, self._locks, self._signer = retention, locks, signer
@@ -80,7 +82,7 @@ class Upkeep:
         if signer is not None:
             self._chores.append(_Chore("sign", SIGN_EVERY_S, self._sign))
         if settings.thin_after_days is not None:
-            thinner = Thinner(folder, index, settings.thin_after_days)
+            thinner = Thinner(folder, index, settings.thin_after_days, observers)
             body = lambda: void(thinner.thin_next(clock.utc_now()))  # noqa: E731
             self._chores.append(_Chore("thin", THIN_EVERY_S, body))
         if settings.second_dir:
