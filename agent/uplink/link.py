@@ -70,7 +70,7 @@ class Greeter(Protocol):
 class Backoff:
     """Full jitter: a wait of U(0, min(cap, base * 2^n)); the first retry within `first_s`."""
 
-    first_s: float = 1.0
+    first_s: float = 5.0  # less, and thousands find a broker dead that takes a second to start
     base_s: float = 5.0
     cap_s: float = 60.0
     stable_s: float = 10.0
