@@ -68,12 +68,17 @@ class Process:
 
 
 class Mosquitto(Process):
-    """The shipped settings, without TLS. `changes` replaces words of them, `extra` adds lines."""
+    """The shipped settings, without TLS. `changes` replaces words of them, `extra` adds lines.
 
-    def __init__(self, folder: Path, boxes: list[BoxAddress], extra: str = "", changes=()):
+    With `any_password` every user is taken at his word; the rights hold all the same.
+    """
+
+    def __init__(
+        self, folder: Path, boxes: list[BoxAddress], extra="", changes=(), *, any_password=False
+    ):
         super().__init__()
         self.folder, self.boxes, self.extra, self.port = folder, boxes, extra, free_port()
-        self.changes = dict(changes)
+        self.changes, self.any_password = dict(changes), any_password
 
     def settings(self, user: str) -> BrokerSettings:
         return _settings(user, self.port)
@@ -100,9 +105,10 @@ class Mosquitto(Process):
             rules = rules.replace(old, new)
         rules = rules.replace(_MOSQUITTO_FOLDER, str(self.folder))
         rules = rules.replace("/var/lib/mosquitto", str(self.folder))
+        check = f"password_file {passwords}\nallow_anonymous false\n"
         (self.folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nuse_username_as_clientid true\n"
-            f"password_file {passwords}\nallow_anonymous false\nuser root\n{rules}\n{self.extra}\n"
+            f"listener {self.port} 127.0.0.1\nuse_username_as_clientid true\nuser root\n"
+            f"{'allow_anonymous true' if self.any_password else check}\n{rules}\n{self.extra}\n"
         )
 
     def set_password(self, user: str, password: str):
