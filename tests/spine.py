@@ -52,8 +52,10 @@ class Box:
         self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
         self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)
-        self.presence = Presence(self.clock, address, boot, self._info)
-        self.inbound = Inbound(address, self._acked, self._center, self._command)
+        self.presence = Presence(
+            self.clock, address, boot, self._info, config=self._report, beat_s=0.5
+        )
+        self.inbound = Inbound(address, self._acked, self._center, self._command, self._config)
         self.link = Link(
             self.clock,
             broker,
@@ -141,6 +143,9 @@ class Box:
 
     async def _config(self, token):
         await self.desired.handle(token)
+
+    def _report(self):
+        return self.desired.report()
 
     async def _apply(self, settings, change):
         self.applied.append(change)

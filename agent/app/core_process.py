@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from agent import __version__
 from agent.app import boots, coverage
+from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
@@ -26,22 +26,27 @@ from agent.app.run_dir import CORE_SOCKET, run_dir
 from agent.app.supervisor_line import SupervisorLine, receive_settings
 from agent.app.watch import Watch
 from agent.app.worker_hub import WorkerHub
-from agent.commands import journal
+from agent.commands import desired, journal
 from agent.commands.clip import ClipHandler
 from agent.commands.config import ConfigHandler
+from agent.commands.counter import Counter
+from agent.commands.desired import DesiredConfig
 from agent.commands.lock import LockHandler
 from agent.commands.ping import ping
-from agent.commands.ptz import PtzHandler
+from agent.commands.ptz import PtzHandler, gates_for_orders
+from agent.commands.ptz_lease import Leases
 from agent.commands.registry import Commands
+from agent.commands.replay import replay
 from agent.commands.signature import Signatures
 from agent.commands.snapshot import SnapshotHandler
-from agent.contract.info import CameraInfo, DetectorInfo, Info
+from agent.contract.config import ConfigReport
+from agent.contract.info import Info
 from agent.contract.topics import BoxAddress
 from agent.core import log
 from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Components, GaveUpError
 from agent.core.db import Database
-from agent.core.errors import CameraError
+from agent.core.errors import CameraError, LinkError
 from agent.core.lock import FileLock
 from agent.core.log import Logger
 from agent.events import incidents
@@ -50,6 +55,7 @@ from agent.events.incidents import Incidents, Origin
 from agent.evidence.box_key import open_box_key
 from agent.health.vitals import VitalsReader
 from agent.messages.supervision import Configure
+from agent.messages.worker import CameraState
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.store import Store
@@ -59,7 +65,8 @@ from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from agent.uplink.inbound import Inbound
 from agent.uplink.link import Link
-from agent.uplink.presence import Presence
+from agent.uplink.link_report import LinkReporter
+from agent.uplink.presence import Presence, PresenceKeeper, settle_s
 from agent.uplink.replies import Replies
 from agent.uplink.sender import Sender
 from agent.uplink.telemetry import TelemetrySender
@@ -118,12 +125,20 @@ class Core:
         self._desk = CameraDesk(settings.cameras, self._hub, clock)
 
         # Outbox to center and back
-        self._presence = Presence(clock, address, boot, self._info)
+        self._presence = Presence(
+            clock,
+            address,
+            boot,
+            self._info,
+            config=lambda: self._desired.report(),  # noqa: PLW0108 - made below
+            beat_s=settings.center.telemetry_s,
+        )
         self._inbound = Inbound(
             address,
             on_acks=lambda acks: self._sender.acknowledged(acks),  # noqa: PLW0108 - made below
             on_center=lambda online: self._sender.center_is(online),  # noqa: PLW0108 - made below
             on_command=lambda token: self._commands.handle(token),  # noqa: PLW0108 - made below
+            on_config=lambda token: self._desired.handle(token),  # noqa: PLW0108 - made below
         )
         self._link = Link(
             clock,
@@ -135,16 +150,30 @@ class Core:
         )
         self._sender = Sender(clock, self._link, self.outbox, address, settings.broker.window_bytes)
         keys_file = Path(settings.center.keys_file) if settings.center.keys_file else None
+        signatures = Signatures(keys_file, settings.box, clock)
+        gate = gates_for_orders(self._desk.gate)
+        self._leases = Leases(clock, gate, lambda: self._link.status.connected)
         self._commands = Commands(
             clock,
             db,
-            Signatures(keys_file, settings.box, clock),
+            signatures,
             Audit(self.outbox, clock, address.source),
             Replies(clock, self._link, address).answer,
             lambda: self._presence.state.nonce,
+            step=self._leases.step,
         )
-        self._config = ConfigHandler(table, settings, data_dir, self._apply)
-        self._register_commands(data_dir)
+        self._desired = DesiredConfig(
+            clock,
+            db,
+            signatures,
+            table,
+            settings,
+            data_dir,
+            apply=self._apply,
+            works=self._works,
+            tell=self._tell_config,
+        )
+        self._register_commands(data_dir, PtzHandler(gate, self._leases))
 
         # What the box knows of itself
         self._line = SupervisorLine(link, self._components, self.stop, clock)
@@ -155,6 +184,7 @@ class Core:
             self._hub,
             self._desk,
             self._link,
+            self._sender,
             self.outbox,
             run_dir(settings),
             clock,
@@ -164,7 +194,7 @@ class Core:
             self._link,
             address,
             settings.center.telemetry_s,
-            lambda: self._watch.telemetry(self._presence, self._sender),
+            lambda: self._watch.telemetry(self._presence),
         )
         view = CoreBoxView(
             self._watch,
@@ -182,9 +212,15 @@ class Core:
             self._hub,
             self._assembler,
             self._desk,
+            self._desired,
             self._link,
+            PresenceKeeper(
+                clock, self._link, self._presence, settle_s(settings.broker.keepalive_s)
+            ),
             self._sender,
+            LinkReporter(clock, self._link, self._sender, run_dir(settings)),
             self._commands,
+            Counter(clock, self._commands, settings.box, run_dir(settings)),
             self._watch,
             telemetry,
             CoverageReporter(
@@ -224,18 +260,20 @@ class Core:
                 return
             await self._clock.sleep_s(0.05)
 
-    def _register_commands(self, data_dir: Path) -> None:
+    def _register_commands(self, data_dir: Path, ptz: PtzHandler) -> None:
         register = self._commands.register
         register("ping", ping(self._clock), idempotent=True)
         register("snapshot", SnapshotHandler(self._hub, self._clock), idempotent=True)
         register("clip", ClipHandler(data_dir), idempotent=True, deadline_s=180.0)
-        ptz = PtzHandler(self._desk.gate)
         lock = LockHandler(self._hub)
         register("lock", lock, idempotent=True, deadline_s=20.0)
         register("unlock", lock, idempotent=True, deadline_s=20.0)
         register("ptz.move", ptz, idempotent=False, deadline_s=15.0)
         register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
-        register("config", self._config, idempotent=True)
+        register("ptz.lease", self._leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
+        register("ptz.release", self._leases.release, idempotent=True)
+        register("replay", replay(self.outbox), idempotent=True)
+        register("config", ConfigHandler(self._desired), idempotent=True)
 
     async def _apply(self, new: Settings, change: SettingsDiff) -> None:
         """Take over what the core itself needs; the supervisor restarts the rest."""
@@ -251,46 +289,29 @@ class Core:
                 with suppress(CameraError):  # a worker that starts anew reads them itself
                     await self._hub.retune(camera)
 
+    def _works(self) -> frozenset[str]:
+        """Name what works now: a change that loses any of it is taken back."""
+        cameras = {
+            f"camera/{status.camera_id}"
+            for status in self._hub.statuses()
+            if status.main.state is CameraState.ONLINE
+        }
+        return frozenset(cameras | ({"link"} if self._link.status.connected else set()))
+
+    async def _tell_config(self, report: ConfigReport) -> None:
+        with suppress(LinkError):  # it is told at each connection
+            await self._link.publish(self._presence.config_report(report))
+
     def _info(self) -> Info:
-        capacity = self._watch.capacity
-        return Info(
-            box=self._settings.box,
-            site=self._settings.site,
-            model=pick_board(kind=self._settings.board.kind).identity.model or "unknown",
-            version=__version__,
-            os=_os_name(),
-            simulated=self._settings.board.kind == "simulated",
+        return birth_document(
+            self._settings,
+            self._desk,
+            self._watch.capacity,
             boot=self._boot,
             epoch=self.outbox.epoch,
-            cameras=tuple(self._camera_info(c.camera_id, c.name) for c in self._settings.cameras),
-            detector=None
-            if capacity is None
-            else DetectorInfo(name=capacity.model, sha256=capacity.sha256),
             commands=self._commands.operations,
+            settings_hash=self._desired.report().hash,
         )
-
-    def _camera_info(self, camera_id: str, name: str) -> CameraInfo:
-        facts = self._desk.facts(camera_id)
-        device = facts.device if facts else None
-        if device is None:
-            return CameraInfo(camera_id=camera_id, name=name)
-        return CameraInfo(
-            camera_id=camera_id,
-            name=name,
-            maker=device.manufacturer,
-            model=device.model,
-            firmware=device.firmware,
-            can=("ptz",) if device.has_ptz else (),
-        )
-
-
-def _os_name() -> str:
-    try:
-        lines = Path("/etc/os-release").read_text("utf-8").splitlines()
-    except OSError:
-        return ""
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
-    return fields.get("PRETTY_NAME", "").strip('"')
 
 
 async def serve(link: SupervisorLink) -> None:
@@ -310,7 +331,15 @@ async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> N
     the_log = log.get("core")
     db = Database(
         data_dir_of(settings) / BOX_DATABASE,
-        [boots.PART, store.PART, audit.PART, incidents.PART, journal.PART, coverage.PART],
+        [
+            boots.PART,
+            store.PART,
+            audit.PART,
+            incidents.PART,
+            journal.PART,
+            desired.PART,
+            coverage.PART,
+        ],
     )
     await db.start()
     try:

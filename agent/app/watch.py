@@ -45,6 +45,7 @@ class Watch(Service):
         hub: WorkerHub,
         desk: CameraDesk,
         link: Link,
+        sender: Sender,
         outbox: Outbox,
         run_folder: Path,
         clock: Clock,
@@ -52,7 +53,8 @@ class Watch(Service):
         super().__init__(clock)
         self.settings = settings
         self._reader, self._line, self._hub, self._desk = reader, line, hub, desk
-        self._link, self._outbox, self._run_folder = link, outbox, run_folder
+        self._link, self._sender, self._outbox = link, sender, outbox
+        self._run_folder = run_folder
         self.vitals: Vitals | None = None
         self.faults: list[Fault] = []
         self.outbox_sample: OutboxSample | None = None
@@ -70,12 +72,12 @@ class Watch(Service):
             self.progressed()
             await self._clock.sleep_s(LOOK_EVERY_S)
 
-    async def telemetry(self, presence: Presence, sender: Sender) -> Telemetry:
+    async def telemetry(self, presence: Presence) -> Telemetry:
         """Return one sample for the center; what is not known is None."""
         vitals = self.vitals
         restarts = {p.name: p.restarts for p in self._line.processes}
         now_s = self._clock.monotonic_s()
-        outbox = await self._outbox.sample(sender.resent_total)
+        outbox = await self._outbox.sample(self._sender.resent_total)
         status = self._link.status
         return Telemetry(
             t=self._clock.utc_now(),
@@ -90,7 +92,7 @@ class Watch(Service):
                 connects_total=status.connects_total,
                 connected_s=round(now_s - status.since_mono_s, 1) if status.connected else None,
                 puback_ms=_rounded(status.puback_ms),
-                ack_ms=_rounded(sender.ack_ms),
+                ack_ms=_rounded(self._sender.ack_ms),
                 last_error=status.error.code if status.error else "",
             ),
             outbox=outbox,
@@ -167,6 +169,8 @@ class Watch(Service):
             down_s=0.0 if status.connected else self._clock.monotonic_s() - status.since_mono_s,
             code=status.error.code if status.error else None,
             since=utc_at(self._clock, status.since_mono_s),
+            has_twin=status.has_twin,
+            unheard_s=self._sender.unheard_s,
         )
 
     def _outbox_faults(self, *, link_is_up: bool) -> Iterator[Fault]:

@@ -4,37 +4,54 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.commands import journal
+from agent.commands.ptz_key import is_step
 from agent.commands.signature import Signatures, claimed_id
 from agent.contract.audit import AuditEntry
-from agent.contract.commands import Command, Reply, ReplyState
+from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
 from agent.core.errors import CommandError, PolesideError
+from agent.core.ids import new_ulid
 from agent.outbox.audit import Audit
 
 _MOST_AT_ONCE = 8
 _MOST_WAITING = 32
+_LOCAL_VALID_S, _LOCAL_LOOK_S = 30, 0.1
 
-Progress = Callable[[str], Awaitable[None]]
+
+class Progress(Protocol):
+    """Tells the center how far it is; `result` as in the final reply."""
+
+    async def __call__(self, text: str, result: dict[str, object] | None = None) -> None: ...
+
+
 Handler = Callable[[Command, Progress], Awaitable[dict[str, object]]]
 Answer = Callable[[Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """How one operation is executed. `idempotent`: after a restart it may simply be done again."""
+    """How one operation is executed. `idempotent`: after a restart it may simply be done again.
+
+    `lasts`: it mostly waits, so it takes none of the places of those that work.
+    """
 
     handler: Handler
     idempotent: bool
     deadline_s: float
+    lasts: bool
 
 
 class Commands(Service):
-    """The box's commands: `register` the operations, hand `handle` to the uplink, `run` it."""
+    """The box's commands: `register` the operations, hand `handle` to the uplink, `run` it.
+
+    `step` takes what is no order but a step inside a lease.
+    """
 
     name = "commands"
 
@@ -46,11 +63,14 @@ class Commands(Service):
         audit: Audit,
         answer: Answer,
         nonce: Callable[[], str] = lambda: "",
+        step: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(clock)
+        self._step = step
         self._db, self._signatures, self._audit = db, signatures, audit
         self._answer, self._nonce = answer, nonce
         self._operations: dict[str, Operation] = {}
+        self._progress: dict[str, Reply] = {}  # what was said last of those that are being done
         self._waiting: asyncio.Queue[Command] = asyncio.Queue()  # _MOST_WAITING, then refused
         self._taking, self._recovered = asyncio.Lock(), asyncio.Event()
         self._log = log.get(self.name)
@@ -61,14 +81,23 @@ class Commands(Service):
         return tuple(self._operations)
 
     def register(
-        self, op: str, handler: Handler, *, idempotent: bool, deadline_s: float = 30.0
+        self,
+        op: str,
+        handler: Handler,
+        *,
+        idempotent: bool,
+        deadline_s: float = 30.0,
+        lasts: bool = False,
     ) -> None:
         """Let `handler` do `op`. It returns the reply's result or raises `CommandError`."""
-        self._operations[op] = Operation(handler, idempotent, deadline_s)
+        self._operations[op] = Operation(handler, idempotent, deadline_s, lasts)
 
     async def handle(self, token: bytes) -> None:
         """Take a signed order; returns when it is on the disk or answered. Never raises for it."""
         await self._recovered.wait()
+        if self._step is not None and is_step(token):
+            await self._step(token)
+            return
         try:
             command = await asyncio.to_thread(self._signatures.verify, token)
         except CommandError as error:
@@ -78,20 +107,44 @@ class Commands(Service):
             reply = await self._take(command)
         await self._say(reply)
 
+    async def order(self, args: Args, by: Actor, box: str) -> Reply:
+        """Do what someone at the box orders, journalled and audited alike; return the end of it."""
+        await self._recovered.wait()
+        now = self._clock.utc_now()
+        at = int(now.timestamp())
+        command = Command(
+            id=new_ulid(now),
+            args=args,
+            box=box,
+            by=by,
+            iat=at,
+            nbf=at,
+            exp=at + _LOCAL_VALID_S,
+            iss="local",
+            nonce=self._nonce(),
+        )
+        async with self._taking:
+            reply = await self._take(command)
+        while not reply.state.is_final:
+            await self._clock.sleep_s(_LOCAL_LOOK_S)
+            entry = await self._db.run(lambda connection: journal.find(connection, command.id))
+            reply = entry.reply if entry is not None and entry.reply is not None else reply
+        return reply
+
     async def run(self) -> None:
         async with self._taking:
             await self._recover()
         self._recovered.set()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_MOST_AT_ONCE):
-                tasks.create_task(self._work())
+                tasks.create_task(self._work(tasks))
 
     async def _take(self, command: Command) -> Reply:
         """Journal and queue a new order; return its first reply."""
         known = await self._db.run(lambda connection: journal.find(connection, command.id))
         if known is not None:
             in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
-            return known.reply or in_work
+            return known.reply or self._progress.get(command.id, in_work)
         refusal = self._refusal(command)
         if refusal is not None:
             await self._db.run(lambda connection: self._refuse(connection, command, refusal))
@@ -100,9 +153,13 @@ class Commands(Service):
         self._waiting.put_nowait(command)
         return Reply(id=command.id, state=ReplyState.ACCEPTED)
 
-    async def _work(self) -> None:
+    async def _work(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            await self._execute(await self._waiting.get())
+            command = await self._waiting.get()
+            if self._operations[command.op].lasts:
+                tasks.create_task(self._execute(command))
+            else:
+                await self._execute(command)
 
     async def _recover(self) -> None:
         """Settle what a restart interrupted: again if it does no harm, else honestly unknown."""
@@ -118,8 +175,10 @@ class Commands(Service):
     async def _execute(self, command: Command) -> None:
         operation = self._operations[command.op]
 
-        async def progress(text: str) -> None:
-            await self._say(Reply(id=command.id, state=ReplyState.PROGRESS, message=text))
+        async def progress(text: str, result: dict[str, object] | None = None) -> None:
+            reply = Reply(id=command.id, state=ReplyState.PROGRESS, message=text, result=result)
+            self._progress[command.id] = reply
+            await self._say(reply)
 
         try:
             async with asyncio.timeout(operation.deadline_s):
@@ -179,6 +238,7 @@ class Commands(Service):
             self._audit.append_in(connection, _entry(command, reply.state.value, reply.code))
 
         await self._db.run(write)
+        self._progress.pop(command.id, None)
         await self._say(reply)
 
     async def _say(self, reply: Reply) -> None:

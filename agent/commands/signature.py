@@ -8,6 +8,7 @@ box; this signature says who ordered.
 import base64
 import binascii
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from joserfc import jws
@@ -15,13 +16,16 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from agent.contract.commands import Command
+from agent.contract.config import Desired
 from agent.contract.events import TimeQuality
 from agent.core.clock import Clock
 from agent.core.errors import CommandError
 
 ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 now calls Ed25519
+T = TypeVar("T")
 _EARLY_S = 5  # how far the center's clock may be ahead of the box's
 _decoder = msgspec.json.Decoder(Command)
+_desired = msgspec.json.Decoder(Desired)
 
 
 class _ClaimedId(msgspec.Struct):
@@ -42,6 +46,17 @@ class Signatures:
         Reads the key file: call it in a thread. Raises `CommandError`: command.no_keys,
         bad_signature, malformed, wrong_box.
         """
+        command = self._claims(token, _decoder)
+        self._check_box(command.box)
+        return command
+
+    def verify_config(self, token: bytes) -> Desired:
+        """Return the desired configuration, on the same conditions as a command."""
+        desired = self._claims(token, _desired)
+        self._check_box(desired.box)
+        return desired
+
+    def _claims(self, token: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         keys = self._load()
         try:
             payload = jws.deserialize_compact(token, keys, algorithms=ALGORITHMS).payload
@@ -52,18 +67,17 @@ class Signatures:
                 hint="Sign with a key whose public half is in the box's `center.keys_file`.",
             ) from error
         try:
-            command = _decoder.decode(payload)
+            return decoder.decode(payload)
         except msgspec.MsgspecError as error:
             raise CommandError(
                 "command.malformed",
-                f"The command is not understood: {error}.",
+                f"The order is not understood: {error}.",
                 hint="Check it against the contract's version of this box.",
             ) from error
-        if command.box != self._box:
-            raise CommandError(
-                "command.wrong_box", f"This is {self._box}, the order is for {command.box}."
-            )
-        return command
+
+    def _check_box(self, box: str) -> None:
+        if box != self._box:
+            raise CommandError("command.wrong_box", f"This is {self._box}, the order is for {box}.")
 
     def check_time(self, command: Command, nonce: str) -> None:
         """Raise `CommandError` not_yet, expired or clock_unsure when it may not be obeyed now.

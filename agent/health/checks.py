@@ -19,6 +19,7 @@ HOT_C, HOT_MARGIN_C, TOO_HOT_MARGIN_C = 80.0, 10.0, 5.0
 COOL_AGAIN_C = 5.0  # a hot box must cool by this much before it is called cool
 WORN_PCT = 90
 LINK_GRACE_S = 20.0  # a link that comes and goes this fast is no fault
+UNHEARD_S = 120.0  # the center stores and acknowledges within a second
 OUTBOX_OLD_S = 600.0
 OUTBOX_FULL_PCT = 80
 
@@ -37,12 +38,18 @@ _WORDS_OF_STATE = {
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """The connection to the broker. `down_s` counts from the last moment it was up."""
+    """The connection to the broker. `down_s` counts from the last moment it was up.
+
+    `has_twin`: another box has the same id. `unheard_s`: so long the broker takes what the box
+    sends, the center is there, and acknowledges nothing.
+    """
 
     is_up: bool
     down_s: float = 0.0
     code: str | None = None
     since: datetime | None = None
+    has_twin: bool = False
+    unheard_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +133,13 @@ def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
 
 def link_faults(link: LinkFacts) -> Iterator[Fault]:
     """Tell that the center can't be reached, with the link's own error code."""
-    if not link.is_up and link.down_s >= LINK_GRACE_S:
+    if link.has_twin:
+        yield _fault("link.cloned", "link")
+    elif not link.is_up and link.down_s >= LINK_GRACE_S:
         code = link.code if link.code in CATALOGUE else "link.down"
         yield _fault(code, "link", link.since, reason=link.code or "link.unknown")
+    if link.unheard_s >= UNHEARD_S:
+        yield _fault("link.not_acknowledged", "link", minutes=round(link.unheard_s / 60))
 
 
 def disk_faults(disk: DiskFacts) -> Iterator[Fault]:

@@ -230,7 +230,7 @@ CATALOGUE: dict[str, Words] = {
         RED,
         "The center is online but has confirmed nothing for {minutes} minutes; all is kept here.",
         "센터는 온라인이지만 {minutes}분 동안 수신을 확인하지 않았습니다. 모두 장치에 보관됩니다.",
-        "At the broker, allow this box to write its `up/#`; at the center, look at the ingest's log.",
+        "At the broker, let this box write its `up/#`; at the center, look at the ingest's log.",
         "브로커에서 이 장치의 `up/#` 쓰기 권한을, 센터에서 수집 서비스의 로그를 확인하세요.",
     ),
     "disk.low": Words(

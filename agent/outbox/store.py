@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.contract.acks import Acks
+from agent.contract.acks import Ack, Acks
 from agent.contract.events import Gap, StreamName
 from agent.contract.records import encode_gap
 from agent.contract.topics import CHANNEL_OF, MAX_BYTES
@@ -20,7 +20,7 @@ from agent.core.clock import Clock
 from agent.core.db import Part
 from agent.core.errors import StorageError
 from agent.core.ids import new_epoch
-from agent.outbox import eviction
+from agent.outbox import eviction, replay
 from agent.outbox.eviction import ROW_BYTES
 
 _TABLE = """
@@ -173,6 +173,7 @@ class Store:
                 " WHERE seq > ? AND seq <= ?",
                 (head["acked"], ack.upto),
             ).fetchone()
+            used_twice = self._used_twice(connection, stream, ack, head)
             # A center that has more than we ever queued saw what a power cut took from our disk:
             # those numbers must not be used again.
             connection.execute(
@@ -184,6 +185,7 @@ class Store:
                 "INSERT INTO outbox_acks VALUES (?, ?, ?, ?, ?)",
                 (stream.value, ack.upto, self._boot, *self._now()),
             )
+            replay.requeue(connection, self, stream, used_twice)
             moved = True
         if moved:
             eviction.forget_older(connection, _stamp(self._clock.utc_now() - self._keep))
@@ -203,6 +205,26 @@ class Store:
             (stream.value, stream.value),
         )
         return [Delivery(stream, *row) for row in rows]
+
+    def _used_twice(
+        self, connection: sqlite3.Connection, stream: StreamName, ack: Ack, head: sqlite3.Row
+    ) -> list[int]:
+        """Return numbers that this boot gave to new records although the center knew them.
+
+        It shows when a disk that lied about its flushes lost rows: the center has more than we
+        ever queued, or another record under the same number.
+        """
+        row = connection.execute(
+            f"SELECT event_id FROM outbox_{stream.value} WHERE seq = ?", (ack.upto,)
+        ).fetchone()
+        is_other = row is not None and ack.id not in ("", row["event_id"])
+        if ack.upto < head["next_seq"] and not is_other:
+            return []
+        rows = connection.execute(
+            f"SELECT seq FROM outbox_{stream.value} WHERE seq > ? AND seq <= ? AND boot = ?",
+            (head["acked"], ack.upto, self._boot),
+        )
+        return [row["seq"] for row in rows]
 
     def _now(self) -> tuple[float, str]:
         return self._clock.monotonic_s(), _stamp(self._clock.utc_now())

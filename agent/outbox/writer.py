@@ -2,13 +2,19 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from agent.contract.acks import Acks
 from agent.contract.events import StreamName
 from agent.contract.telemetry import OutboxSample
 from agent.core.clock import Clock
 from agent.core.db import Database
+from agent.outbox import replay
+from agent.outbox.replay import MOST_AT_ONCE, Found, Range
 from agent.outbox.store import Delivery, Record, Store, StreamCounts
+
+_REPLAY_CHUNK = 200
 
 
 class Outbox:
@@ -103,6 +109,25 @@ class Outbox:
             evicted_total=sum(c.evicted_total for c in counts),
             resent_total=resent_total,
         )
+
+    async def replay(self, wanted: Range) -> int:
+        """Send acknowledged records once more; return how many. Raises `StorageError`."""
+        acked = (await self.watermarks())[wanted.stream]  # not the copies themselves
+        wanted = replace(wanted, last=acked if wanted.last is None else min(acked, wanted.last))
+        after: int | None = 0
+        copied = 0
+        while after is not None and copied < MOST_AT_ONCE:
+            found, count = await self._db.run(partial(self._replay_some, wanted, after))
+            after, copied = found.looked_at, copied + count
+        return copied
+
+    def _replay_some(
+        self, wanted: Range, after: int, connection: sqlite3.Connection
+    ) -> tuple[Found, int]:
+        found = replay.find(connection, wanted, after, _REPLAY_CHUNK)
+        count = replay.requeue(connection, self._store, wanted.stream, found.numbers)
+        self._appended += count
+        return found, count
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call `listener` in the event loop as soon as something new is committed."""

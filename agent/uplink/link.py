@@ -24,6 +24,7 @@ from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.settings.model import BrokerSettings
 from agent.uplink.endpoint import Endpoint, explain, tls_context
+from agent.uplink.takeover import Takeovers
 
 _NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle costs up to 90 ms a message
 _CONNECT_TIMEOUT_S = 10.0
@@ -68,12 +69,16 @@ class Greeter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Full jitter: a wait of U(0, min(cap, base * 2^n)); the first retry within `first_s`."""
+    """Full jitter: a wait of U(0, min(cap, base * 2^n)); the first retry within `first_s`.
+
+    Against a twin with our id, some minutes of up to `twin_s`: two that fight load the broker.
+    """
 
     first_s: float = 5.0  # less, and thousands find a broker dead that takes a second to start
     base_s: float = 5.0
     cap_s: float = 60.0
     stable_s: float = 10.0
+    twin_s: float = 300.0
 
     def wait_s(self, failures: int) -> float:
         """Return how long to wait after so many failures in a row."""
@@ -93,6 +98,7 @@ class LinkStatus:
     connects_total: int = 0
     error: LinkError | None = None
     puback_ms: float | None = None
+    has_twin: bool = False
 
 
 class Link(Service):
@@ -119,6 +125,7 @@ class Link(Service):
         self._client: aiomqtt.Client | None = None
         self._up = asyncio.Event()
         self._publishing: set[asyncio.Timeout] = set()
+        self._takeovers, self._gave_up = Takeovers(), False
         self._log = log.get(self.name)
         self.status = LinkStatus(since_mono_s=clock.monotonic_s())
 
@@ -149,12 +156,26 @@ class Link(Service):
                 lived_s = self._clock.monotonic_s() - self.status.since_mono_s
                 was_stable = self.status.connected and lived_s >= self._backoff.stable_s
                 failures = 1 if was_stable else failures + 1
-                self._down(error)
-                await self._clock.sleep_s(self._backoff.wait_s(failures))
+                cut_off_by_twin = self._is_takeover(error, lived_s)
+                self._down(_twin(self._client_id) if cut_off_by_twin else error)
+                if cut_off_by_twin:
+                    wait_s = self._backoff.twin_s * random.uniform(0.5, 1.0)  # noqa: S311
+                else:
+                    wait_s = self._backoff.wait_s(failures)
+                await self._clock.sleep_s(wait_s)
 
     async def stop(self) -> None:
         if self.status.connected:
             self._down(None)
+
+    def _is_takeover(self, error: LinkError, lived_s: float) -> bool:
+        """Say whether a twin most likely ended this connection."""
+        if not self.status.connected:
+            self._takeovers.not_reached()
+            return False
+        by_peer = error.code == "link.lost" and not self._gave_up
+        self._takeovers.ended(lived_s, by_peer=by_peer)
+        return by_peer and self._takeovers.suspected
 
     async def _connection(self, endpoint: Endpoint) -> None:
         """Live one connection until it breaks; raises `LinkError`, never returns."""
@@ -207,7 +228,7 @@ class Link(Service):
             await self._subscribe(client, topic, qos)
         for message in self._greeter.greetings():
             await self._publish(client, message)
-        self._client = client
+        self._client, self._gave_up = client, False
         self.status = replace(
             self.status,
             connected=True,
@@ -247,6 +268,7 @@ class Link(Service):
                     message.topic, message.payload, message.qos, message.retain, timeout=math.inf
                 )
         except (TimeoutError, aiomqtt.MqttError) as error:
+            self._gave_up = self._gave_up or self._client is client
             _shut(client)
             raise LinkError(
                 "link.lost", "The broker did not take a message in time.", retryable=True
@@ -269,8 +291,23 @@ class Link(Service):
         if self.status.error is None or error is None or self.status.error.code != error.code:
             self._log.warning("no connection to the broker", reason=str(error or "stopped"))
         since = self._clock.monotonic_s() if self.status.connected else self.status.since_mono_s
-        self.status = replace(self.status, connected=False, since_mono_s=since, error=error)
+        self.status = replace(
+            self.status,
+            connected=False,
+            since_mono_s=since,
+            error=error,
+            has_twin=self._takeovers.suspected,
+        )
         self.progressed()
+
+
+def _twin(client_id: str) -> LinkError:
+    return LinkError(
+        "link.cloned",
+        f"Another box seems to be connected as {client_id}: the broker cuts this one off.",
+        hint="Find the other box (a copied card?) and give one of them an identity of its own.",
+        retryable=True,
+    )
 
 
 def _close_what_failed(error: BaseException) -> None:

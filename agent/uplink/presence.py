@@ -1,4 +1,4 @@
-"""Here I am: the box's retained state, its last will, and the birth document."""
+"""Here I am: the box's retained state, its last will, the birth document, the settings' report."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -6,21 +6,34 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from agent import __version__
+from agent.contract.config import ConfigReport
 from agent.contract.info import Info
 from agent.contract.presence import State
 from agent.contract.topics import BoxAddress, Channel
 from agent.core.clock import Clock
-from agent.uplink.link import Outgoing
+from agent.core.component import Service
+from agent.core.errors import LinkError
+from agent.uplink.link import Link, Outgoing
 
 
 class Presence:
-    """The link's greeter. `info` is asked at each connection. `state` is the present connection."""
+    """The link's greeter. `state` is of the present connection.
+
+    `info` and `config` are asked at each connection. `beat_s`: telemetry comes so often.
+    """
 
     def __init__(
-        self, clock: Clock, address: BoxAddress, boot: int, info: Callable[[], Info]
+        self,
+        clock: Clock,
+        address: BoxAddress,
+        boot: int,
+        info: Callable[[], Info],
+        *,
+        config: Callable[[], ConfigReport] | None = None,
+        beat_s: float | None = None,
     ) -> None:
-        self._clock, self._address, self._info = clock, address, info
-        self.state = State(online=False, boot=boot, conn=0)
+        self._clock, self._address, self._info, self._config = clock, address, info, config
+        self.state = State(online=False, boot=boot, conn=0, beat_s=beat_s)
 
     def will(self) -> Outgoing:
         self.state = State(
@@ -30,20 +43,65 @@ class Presence:
             ver=__version__,
             t=self._clock.utc_now(),
             nonce=secrets.token_hex(8),
+            beat_s=self.state.beat_s,
         )
-        return self.farewell()
+        return self._gone(bye=False)
 
     def greetings(self) -> Sequence[Outgoing]:
-        return (self._retained(Channel.STATE, self.state), self.birth())
+        told = (self.present(), self.birth())
+        return told if self._config is None else (*told, self.config_report(self._config()))
 
     def farewell(self) -> Outgoing:
-        return self._retained(
-            Channel.STATE, State(online=False, boot=self.state.boot, conn=self.state.conn)
-        )
+        return self._gone(bye=True)
+
+    def present(self) -> Outgoing:
+        """Return the state of this connection, as it is said at its beginning."""
+        return self._retained(Channel.STATE, self.state)
 
     def birth(self) -> Outgoing:
         """Return the birth document; publish it again when what it says changes."""
         return self._retained(Channel.INFO, self._info())
 
-    def _retained(self, channel: Channel, content: State | Info) -> Outgoing:
+    def config_report(self, report: ConfigReport) -> Outgoing:
+        """Return what is told of the settings; publish it again when it changes."""
+        return self._retained(Channel.CONFIG_REPORT, report)
+
+    def _gone(self, *, bye: bool) -> Outgoing:
+        boot, conn = self.state.connection
+        return self._retained(Channel.STATE, State(online=False, boot=boot, conn=conn, bye=bye))
+
+    def _retained(self, channel: Channel, content: State | Info | ConfigReport) -> Outgoing:
         return Outgoing(self._address.topic(channel), msgspec.json.encode(content), retain=True)
+
+
+class PresenceKeeper(Service):
+    """Says "here I am" once more, some time after each connection began.
+
+    A broker may notice late that the connection before has died, and then puts its will over our
+    retained state. `settle_s` is when that can't happen any more.
+    """
+
+    name = "uplink.presence"
+
+    def __init__(self, clock: Clock, link: Link, presence: Presence, settle_s: float) -> None:
+        super().__init__(clock)
+        self._link, self._presence, self._settle_s = link, presence, settle_s
+
+    async def run(self) -> None:
+        said_in = 0
+        while True:
+            connection = await self._link.connected()
+            await self._clock.sleep_s(self._settle_s)
+            if connection == said_in or not self._link.is_up(connection):
+                continue
+            try:
+                await self._link.publish(self._presence.present())
+            except LinkError:  # the next connection says it
+                continue
+            said_in = connection
+            self.progressed()
+
+
+def settle_s(keepalive_s: float) -> float:
+    """Return how long a broker may take a dead connection for a living one (MQTT 3.1.2.10)."""
+    return 1.5 * keepalive_s + 5.0

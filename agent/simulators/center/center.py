@@ -2,26 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from starlette.routing import Route
 
 from agent.contract.commands import Actor, Args, Clip, Reply, Snapshot
+from agent.contract.config import Desired
 from agent.contract.events import Event
 from agent.contract.presence import CenterState
 from agent.contract.topics import BoxAddress, center_state_topic, up_filter
-from agent.core.clock import Clock
+from agent.core.clock import Clock, utc_at
 from agent.core.component import Components
 from agent.core.db import Database
 from agent.settings.model import BrokerSettings
 from agent.simulators.center import boxes, store
+from agent.simulators.center.boxes import Patience
 from agent.simulators.center.commander import Commander, load_key
 from agent.simulators.center.ingest import Acker, Ingest
 from agent.simulators.center.uploads import Uploads
-from agent.simulators.center.view import BoxView, StoredEvent, Upload
+from agent.simulators.center.view import BoxView, Session, StoredEvent, Upload
 from agent.uplink.link import Backoff, Link, Outgoing
 
 _EVENT_TYPE = "edge.event."
@@ -37,6 +41,7 @@ class CenterConfig:
     site: str = "site-1"
     base_url: str = "http://127.0.0.1:8480"
     backoff: Backoff | None = None
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +121,23 @@ class Center:
         return [event for row in rows if (event := _stored_event(row)) is not None]
 
     async def boxes(self) -> list[BoxView]:
+        now, listening_since = self._clock.utc_now(), self._listening_since()
+        patience = self._config.patience
         return await self._db.run(
-            lambda connection: boxes.views(connection, store.counts(connection))
+            lambda connection: boxes.views(
+                connection, store.counts(connection), now, patience, listening_since
+            )
         )
+
+    async def sessions(self, address: BoxAddress, limit: int = 50) -> list[Session]:
+        """Return a box's newest connections; what lies between them are its gaps."""
+        return await self._db.run(partial(boxes.sessions, address=address, limit=limit))
+
+    async def configure(self, address: BoxAddress, settings: dict[str, Any], by: Actor) -> Desired:
+        """Order a whole configuration; what came of it is in the box's view, as `config`."""
+        assert self._commander is not None, "open() first"  # noqa: S101  a mistake in the program
+        known = next((box.config for box in await self.boxes() if box.address == address), None)
+        return await self._commander.configure(address, settings, by, known)
 
     async def changed(self, known: int) -> int:
         while self._changes == known:
@@ -153,6 +172,10 @@ class Center:
         self._changes += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _listening_since(self) -> datetime | None:
+        status = self._link.status
+        return utc_at(self._clock, status.since_mono_s) if status.connected else None
 
     async def _watch_link(self) -> None:
         known = self._link.status

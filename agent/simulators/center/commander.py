@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from joserfc import jws
 from joserfc.jwk import KeySet, OKPKey
 
 from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
+from agent.contract.config import ConfigReport, Desired, settings_hash
 from agent.contract.topics import BoxAddress, Channel
 from agent.core.clock import Clock
 from agent.core.errors import LinkError
@@ -41,11 +43,11 @@ def public_keys_file(folder: Path) -> Path:
     return folder / "center-keys.json"
 
 
-def sign(command: Command, key: OKPKey) -> bytes:
-    """Return the command as a JWS in compact form."""
+def sign(claims: Command | Desired, key: OKPKey) -> bytes:
+    """Return the claims as a JWS in compact form."""
     header = {"alg": _ALGORITHM, "kid": key.kid}
     return jws.serialize_compact(
-        header, msgspec.json.encode(command), key, algorithms=[_ALGORITHM]
+        header, msgspec.json.encode(claims), key, algorithms=[_ALGORITHM]
     ).encode()
 
 
@@ -82,6 +84,28 @@ class Commander:
             iss=self._name,
             nonce=nonce,
         )
+
+    async def configure(
+        self, address: BoxAddress, settings: dict[str, Any], by: Actor, known: ConfigReport | None
+    ) -> Desired:
+        """Publish, retained, what is wanted of a box, on top of what it reported last.
+
+        Raises `LinkError` when the broker can't be told now.
+        """
+        base = 0 if known is None else known.version
+        desired = Desired(
+            box=address.box,
+            version=base + 1,
+            base=base,
+            hash=settings_hash(settings),
+            settings=settings,
+            by=by,
+            iat=int(self._clock.utc_now().timestamp()),
+            iss=self._name,
+        )
+        token = sign(desired, self._key)
+        await self._publish(Outgoing(address.topic(Channel.CONFIG), token, retain=True))
+        return desired
 
     async def send(self, address: BoxAddress, command: Command) -> AsyncIterator[Reply]:
         """Send `command` until it is answered; yield each new reply, the final one last."""

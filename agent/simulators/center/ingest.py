@@ -8,6 +8,7 @@ import msgspec
 
 from agent.contract.acks import Acks
 from agent.contract.commands import Reply
+from agent.contract.config import ConfigReport
 from agent.contract.info import Info
 from agent.contract.presence import State
 from agent.contract.records import split
@@ -120,5 +121,8 @@ class Ingest:
             await self._db.run(
                 partial(boxes.saw_telemetry, address=address, sample=sample, now=now)
             )
+        elif channel is Channel.CONFIG_REPORT:
+            report = msgspec.json.decode(payload, type=ConfigReport)
+            await self._db.run(partial(boxes.saw_config, address=address, report=report))
         elif channel is Channel.REPLY:
             self._on_reply(msgspec.json.decode(payload, type=Reply))

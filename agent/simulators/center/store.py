@@ -39,7 +39,16 @@ CREATE TABLE uploads (
     name TEXT PRIMARY KEY, command_id TEXT NOT NULL, content_type TEXT NOT NULL,
     size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, received_at TEXT NOT NULL,
     path TEXT NOT NULL);
-"""
+""",
+        """
+ALTER TABLE boxes ADD COLUMN config BLOB;
+ALTER TABLE boxes ADD COLUMN heard_at TEXT;
+ALTER TABLE boxes ADD COLUMN steps_back INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE boxes ADD COLUMN stepped_back_at TEXT;
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY, site TEXT NOT NULL, box TEXT NOT NULL, boot INTEGER NOT NULL,
+    conn INTEGER NOT NULL, since TEXT NOT NULL, until TEXT, UNIQUE (site, box, boot, conn));
+""",
     ],
 )
 
@@ -94,7 +103,8 @@ def ingest(
             " missing = missing + ? WHERE site = ? AND box = ? AND stream = ? AND epoch = ?",
             (mark.upto, mark.stored, mark.redelivered, mark.missing, *_key(address), stream, epoch),
         )
-        acks[stream] = Ack(upto=mark.upto, epoch=epoch, nak=mark.nak)
+        record_id = _id_at(connection, address, stream, epoch, mark.upto)
+        acks[stream] = Ack(upto=mark.upto, epoch=epoch, nak=mark.nak, id=record_id)
     return acks
 
 
@@ -190,6 +200,18 @@ def _mark(connection: sqlite3.Connection, address: BoxAddress, head: RecordHead)
         "SELECT upto FROM streams WHERE site = ? AND box = ? AND stream = ? AND epoch = ?", key
     ).fetchone()
     return _Mark(row["upto"])
+
+
+def _id_at(
+    connection: sqlite3.Connection, address: BoxAddress, stream: str, epoch: str, seq: int
+) -> str:
+    """Return the id of the record with this number; a gap has none."""
+    row = connection.execute(
+        "SELECT id FROM records WHERE site = ? AND box = ? AND stream = ? AND epoch = ?"
+        " AND seq = ?",
+        (*_key(address), stream, epoch, seq),
+    ).fetchone()
+    return "" if row is None else row["id"]
 
 
 def _insert(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.contract.commands import Actor, Args, Reply
+from agent.contract.config import ConfigReport
 from agent.contract.events import Event
 from agent.contract.info import Info
 from agent.contract.presence import State
@@ -47,7 +48,11 @@ class StreamCount:
 
 @dataclass(frozen=True, slots=True)
 class BoxView:
-    """One box as the center sees it. `since` is when `online` last changed."""
+    """One box as the center sees it. `since` is when it last came or went.
+
+    `online`: connected, or gone for so short a time that it does not count, and heard as often as
+    it promised. `has_twin`: two boxes use this id. `config` is what it made of its settings.
+    """
 
     address: BoxAddress
     online: bool
@@ -57,6 +62,18 @@ class BoxView:
     telemetry: Telemetry | None
     telemetry_at: datetime | None
     streams: tuple[StreamCount, ...]
+    config: ConfigReport | None = None
+    has_twin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One connection of a box; what lies between two of them is a gap. `until` None: it lasts."""
+
+    boot: int
+    conn: int
+    since: datetime
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

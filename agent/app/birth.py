@@ -1,0 +1,63 @@
+"""The box's birth document: gathered from what the core knows, sent at each connection."""
+
+from pathlib import Path
+
+from agent import __version__
+from agent.app.camera_desk import CameraDesk
+from agent.contract.info import CameraInfo, DetectorInfo, Info
+from agent.messages.capacity import DetectorCapacity
+from agent.settings.model import CameraSettings, Settings
+from hardware.pick import pick_board
+
+
+def birth_document(
+    settings: Settings,
+    desk: CameraDesk,
+    capacity: DetectorCapacity | None,
+    *,
+    boot: int,
+    epoch: str,
+    commands: tuple[str, ...],
+    settings_hash: str,
+) -> Info:
+    """Return what this box is, what runs on it, what stands beside it, what it can do."""
+    return Info(
+        box=settings.box,
+        site=settings.site,
+        model=pick_board(kind=settings.board.kind).identity.model or "unknown",
+        version=__version__,
+        os=_os_name(),
+        simulated=settings.board.kind == "simulated",
+        boot=boot,
+        epoch=epoch,
+        cameras=tuple(_camera_info(camera, desk) for camera in settings.cameras),
+        detector=None
+        if capacity is None
+        else DetectorInfo(name=capacity.model, sha256=capacity.sha256),
+        commands=commands,
+        settings_hash=settings_hash,
+    )
+
+
+def _camera_info(camera: CameraSettings, desk: CameraDesk) -> CameraInfo:
+    facts = desk.facts(camera.camera_id)
+    device = facts.device if facts else None
+    if device is None:
+        return CameraInfo(camera_id=camera.camera_id, name=camera.name)
+    return CameraInfo(
+        camera_id=camera.camera_id,
+        name=camera.name,
+        maker=device.manufacturer,
+        model=device.model,
+        firmware=device.firmware,
+        can=("ptz",) if device.has_ptz else (),
+    )
+
+
+def _os_name() -> str:
+    try:
+        lines = Path("/etc/os-release").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return fields.get("PRETTY_NAME", "").strip('"')

@@ -1,0 +1,110 @@
+"""Orders handed over the counter: files in the run folder, from a technician's command line.
+
+Who may write the run folder may order what lies here, nothing else; it is journalled and audited
+like the center's orders. `ask` is the technician's side, `Counter` the core's.
+"""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from agent.commands.registry import Commands
+from agent.contract.commands import Actor, Replay, Reply
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.errors import CommandError
+from agent.core.ids import new_ulid
+
+FOLDER = "orders"
+_LOOK_EVERY_S = 0.5
+_PATIENCE_S = 60.0
+_MOST_BYTES = 4096
+
+
+class CounterOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be ordered at the box."""
+
+    args: Replay
+    user: str
+
+
+class Counter(Service):
+    """Looks for orders, one after another; what an earlier process left is thrown away."""
+
+    name = "counter"
+
+    def __init__(self, clock: Clock, commands: Commands, box: str, run_folder: Path) -> None:
+        super().__init__(clock)
+        self._commands, self._box = commands, box
+        self._folder = run_folder / FOLDER
+        self._log = log.get(self.name)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._clear)
+
+    async def run(self) -> None:
+        while True:
+            self.progressed()
+            for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.order"))):
+                await self._serve(path)
+            await self._clock.sleep_s(_LOOK_EVERY_S)
+
+    async def _serve(self, path: Path) -> None:
+        try:
+            content = await asyncio.to_thread(_take, path)
+            order = msgspec.json.decode(content, type=CounterOrder)
+        except (OSError, msgspec.MsgspecError) as error:
+            self._log.warning("order at the counter not understood", reason=str(error))
+            return
+        by = Actor(user=order.user, role="technician")
+        reply = await self._commands.order(order.args, by, self._box)
+        await asyncio.to_thread(_put, path.with_suffix(".reply"), msgspec.json.encode(reply))
+
+    def _clear(self) -> None:
+        self._folder.mkdir(exist_ok=True)
+        for path in self._folder.iterdir():
+            path.unlink()
+
+
+async def ask(run_folder: Path, order: CounterOrder, clock: Clock) -> Reply:
+    """Hand an order to the running agent and wait for its answer.
+
+    Raises `CommandError` `counter.closed` when no agent takes it.
+    """
+    path = run_folder / FOLDER / f"{new_ulid(clock.utc_now())}.order"
+    answer = path.with_suffix(".reply")
+    until_mono_s = clock.monotonic_s() + _PATIENCE_S
+    try:
+        await asyncio.to_thread(_put, path, msgspec.json.encode(order))
+        while clock.monotonic_s() < until_mono_s:
+            await clock.sleep_s(0.1)
+            if answer.exists():
+                return msgspec.json.decode(await asyncio.to_thread(_take, answer), type=Reply)
+    except OSError as error:
+        raise _closed(str(error.strerror)) from error
+    path.unlink(missing_ok=True)
+    raise _closed("no answer")
+
+
+def _closed(why: str) -> CommandError:
+    return CommandError(
+        "counter.closed",
+        f"No running agent takes orders in this data folder: {why}.",
+        hint="Start the agent, run this as its user, or give the right --data-dir.",
+    )
+
+
+def _take(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES)
+    path.unlink()
+    return content
+
+
+def _put(path: Path, content: bytes) -> None:
+    scratch = path.with_suffix(".tmp")
+    scratch.write_bytes(content)
+    scratch.replace(path)

@@ -1,0 +1,252 @@
+"""The center's desired configuration: checked, stored, applied by difference, and on trial.
+
+A retained order is heard again at each connection, so it is known by its version. The document is
+laid over the technician's file; a bad key is left out alone. What is in effect lies in
+`desired.json` (the supervisor reads it), what became of it in `box.db`. The file is written first:
+after a crash between the two the same order comes again and changes nothing.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from agent.commands.signature import Signatures
+from agent.contract.config import (
+    ConfigProblem,
+    ConfigReport,
+    ConfigStatus,
+    Desired,
+    settings_hash,
+)
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.db import Database, Part
+from agent.core.errors import SettingsError
+from agent.settings.diff import SettingsDiff, diff
+from agent.settings.load import (
+    DESIRED_FILE,
+    REFUSED_FILE,
+    merge_patch,
+    read_desired,
+    refuse_undesirable,
+    with_desired,
+    write_desired,
+)
+from agent.settings.model import Settings
+from agent.settings.sift import sift
+from agent.settings.trial import Trial, Verdict
+
+PART = Part("config", ["CREATE TABLE config_state (body BLOB NOT NULL)"])
+_LOOK_EVERY_S = 5.0
+
+Apply = Callable[[Settings, SettingsDiff], Awaitable[None]]
+
+
+class ConfigState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided last. While on trial, `good` is what to go back to."""
+
+    version: int = 0
+    status: ConfigStatus = ConfigStatus.NONE
+    errors: tuple[ConfigProblem, ...] = ()
+    good: dict[str, Any] | None = None
+    worked: tuple[str, ...] = ()
+
+
+class DesiredConfig(Service):
+    """Holds the present settings; `apply` hands a change to the processes it touches.
+
+    `works` names what works now (see `Trial`); `tell` publishes the report.
+    """
+
+    name = "desired-config"
+
+    def __init__(
+        self,
+        clock: Clock,
+        db: Database,
+        signatures: Signatures,
+        table: dict[str, Any],
+        settings: Settings,
+        data_dir: Path,
+        *,
+        apply: Apply,
+        works: Callable[[], frozenset[str]],
+        tell: Callable[[ConfigReport], Awaitable[None]],
+    ) -> None:
+        super().__init__(clock)
+        self._db, self._signatures = db, signatures
+        self._table, self._data_dir = table, data_dir
+        self._apply, self._works, self._tell = apply, works, tell
+        self.settings = settings
+        self._desired: dict[str, Any] = {}
+        self._state = ConfigState()
+        self._trial: Trial | None = None
+        self._ready, self._changing = asyncio.Event(), asyncio.Lock()
+        self._log = log.get(self.name)
+
+    def report(self) -> ConfigReport:
+        """Return what became of the last order."""
+        state = self._state
+        return ConfigReport(
+            version=state.version,
+            hash=settings_hash(self._desired),
+            status=state.status,
+            errors=state.errors,
+            on_trial=self._trial is not None,
+            t=self._clock.utc_now(),
+        )
+
+    async def start(self) -> None:
+        self._desired = await asyncio.to_thread(read_desired, self._data_dir)
+        self._state = await self._db.run(state_in)
+        if self._state.good is not None:  # the box restarted: the trial begins anew
+            worked = frozenset(self._state.worked)
+            self._trial = Trial(worked, self._clock.monotonic_s())
+        if await asyncio.to_thread(self._was_set_aside):
+            self._trial = None
+            await self._decide(ConfigState(
+                version=self._state.version,
+                status=ConfigStatus.REFUSED,
+                errors=(ConfigProblem(
+                    path="$",
+                    code="settings.set_aside",
+                    message="The stored changes do not fit the box's file; the file alone counts.",
+                ),),
+            ))  # fmt: skip
+        self._ready.set()
+
+    async def run(self) -> None:
+        while True:
+            self.progressed()
+            await self._clock.sleep_s(_LOOK_EVERY_S)
+            async with self._changing:
+                await self._look()
+
+    async def handle(self, token: bytes) -> None:
+        """Take a signed `dn/cfg`. Raises `CommandError` for one that is not the center's."""
+        await self._ready.wait()
+        desired = await asyncio.to_thread(self._signatures.verify_config, token)
+        async with self._changing:
+            if desired.version > self._state.version:
+                await self._take(desired)
+
+    async def patch(self, patch: dict[str, Any]) -> SettingsDiff:
+        """Lay one more change over what is in effect; all or nothing. Raises `SettingsError`."""
+        await self._ready.wait()
+        async with self._changing:
+            refuse_undesirable(patch)
+            desired = merge_patch(self._desired, patch)
+            return await self._use(desired, with_desired(self._table, desired), self._state)
+
+    async def _take(self, desired: Desired) -> None:
+        """Decide on a new version: apply what fits, or say why nothing does."""
+        refusal = self._refusal(desired)
+        if refusal is not None:
+            await self._decide(self._refused(desired.version, (refusal,)))
+            return
+        found = sift(self._table, desired.settings)
+        problems = tuple(
+            ConfigProblem(path=left.path, code=left.error.code, message=left.error.message)
+            for left in found.left_out
+        )
+        if problems and not found.desired:
+            await self._decide(self._refused(desired.version, problems))
+            return
+        status = ConfigStatus.PARTLY if problems else ConfigStatus.APPLIED
+        state = ConfigState(version=desired.version, status=status, errors=problems)
+        await self._use(found.desired, found.settings, state)
+
+    def _refusal(self, desired: Desired) -> ConfigProblem | None:
+        if desired.hash != settings_hash(desired.settings):
+            text = "`hash` is not that of `settings`."
+            return ConfigProblem(path="$", code="config.bad_hash", message=text)
+        if desired.base < self._state.version:
+            text = f"Made on version {desired.base}, but {self._state.version} came meanwhile."
+            return ConfigProblem(path="$", code="config.conflict", message=text)
+        return None
+
+    def _refused(self, version: int, errors: tuple[ConfigProblem, ...]) -> ConfigState:
+        """Nothing of it counts; a change that is on trial stays on trial."""
+        return structs.replace(
+            self._state, version=version, status=ConfigStatus.REFUSED, errors=errors
+        )
+
+    async def _use(
+        self, desired: dict[str, Any], settings: Settings, state: ConfigState
+    ) -> SettingsDiff:
+        """Put `desired` in effect, on trial against what works now (or worked before a trial)."""
+        change = diff(self.settings, settings)
+        if change.sections:
+            worked = self._trial.worked if self._trial else self._works()
+            worked -= {f"camera/{camera_id}" for camera_id in change.removed}
+            good = self._desired if self._state.good is None else self._state.good
+            state = structs.replace(state, good=good, worked=tuple(sorted(worked)))
+            self._trial = Trial(worked, self._clock.monotonic_s())
+        elif self._trial is not None:
+            state = structs.replace(state, good=self._state.good, worked=self._state.worked)
+        await self._put(desired, settings, change, state)
+        return change
+
+    async def _put(
+        self, desired: dict[str, Any], settings: Settings, change: SettingsDiff, state: ConfigState
+    ) -> None:
+        await asyncio.to_thread(self._store, desired)
+        self._desired, self.settings = desired, settings
+        await self._apply(settings, change)
+        await self._decide(state)
+
+    async def _look(self) -> None:
+        trial, state = self._trial, self._state
+        if trial is None or state.good is None:
+            return
+        works = self._works()
+        verdict = trial.look(works, self._clock.monotonic_s())
+        if verdict is Verdict.KEPT:
+            self._trial = None
+            await self._decide(structs.replace(state, good=None, worked=()))
+        elif verdict is Verdict.LOST:
+            await self._roll_back(state.good, ", ".join(sorted(trial.worked - works)))
+
+    async def _roll_back(self, good: dict[str, Any], lost: str) -> None:
+        self._log.warning("change taken back", lost=lost, version=self._state.version)
+        self._trial = None
+        try:
+            settings = with_desired(self._table, good)
+        except SettingsError:  # the technician's file changed meanwhile
+            good, settings = {}, with_desired(self._table, {})
+        problem = ConfigProblem(path="$", code="config.lost", message=f"Lost by the change: {lost}")
+        state = ConfigState(
+            version=self._state.version, status=ConfigStatus.ROLLED_BACK, errors=(problem,)
+        )
+        await self._put(good, settings, diff(self.settings, settings), state)
+
+    async def _decide(self, state: ConfigState) -> None:
+        self._state = state
+        await self._db.run(lambda connection: _write(connection, state))
+        await self._tell(self.report())
+
+    def _store(self, desired: dict[str, Any]) -> None:
+        write_desired(self._data_dir, desired)
+        (self._data_dir / REFUSED_FILE).unlink(missing_ok=True)
+
+    def _was_set_aside(self) -> bool:
+        return (self._data_dir / REFUSED_FILE).exists() and not (
+            self._data_dir / DESIRED_FILE
+        ).exists()
+
+
+def state_in(connection: sqlite3.Connection) -> ConfigState:
+    """Return what a box's database says of its settings."""
+    row = connection.execute("SELECT body FROM config_state").fetchone()
+    return ConfigState() if row is None else msgspec.json.decode(row["body"], type=ConfigState)
+
+
+def _write(connection: sqlite3.Connection, state: ConfigState) -> None:
+    connection.execute("DELETE FROM config_state")
+    connection.execute("INSERT INTO config_state VALUES (?)", (msgspec.json.encode(state),))

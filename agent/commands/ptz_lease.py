@@ -1,0 +1,164 @@
+"""`ptz.lease` and `ptz.release`: who holds a camera, and the steps that move it meanwhile.
+
+One lease a camera. A higher priority takes it over; everybody else is refused until it ends. The
+order lasts as long as the lease: its `progress` grants, its final reply says how it ended. Steps
+are neither journalled nor answered. However a lease ends, the camera is told to stop; and without
+the next step the camera's gate stops it after a second.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from joserfc.jwk import OctKey
+
+from agent.cameras.gate import CameraGate
+from agent.commands.ptz_key import KeyOffer, lease_of, read_step
+from agent.commands.registry import Progress
+from agent.contract.commands import Actor, Command, PtzLease, PtzRelease
+from agent.contract.ptz import STEP_LASTS_S, PtzStep
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.errors import CommandError, PolesideError
+
+GateOf = Callable[[str], CameraGate]
+_LINK_LOOK_S = 0.5
+
+
+@dataclass(slots=True)
+class Lease:
+    """One holder of one camera. `ended` gets the reason; `seq` is of the last step taken."""
+
+    lease_id: str
+    camera_id: str
+    holder: Actor
+    priority: int
+    until_mono_s: float
+    key: OctKey
+    moves: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    ended: asyncio.Future[str] = field(default_factory=asyncio.Future)
+    seq: int = 0
+    steps: int = 0
+
+    def end(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+
+class Leases:
+    """All leases of the box. `link_is_up` is asked: whoever steers must be able to."""
+
+    def __init__(self, clock: Clock, gate_of: GateOf, link_is_up: Callable[[], bool]) -> None:
+        self._clock, self._gate_of, self._link_is_up = clock, gate_of, link_is_up
+        self._by_camera: dict[str, Lease] = {}
+        self._log = log.get("ptz.lease")
+
+    async def lease(self, command: Command, progress: Progress) -> dict[str, object]:
+        """Hold the camera until the lease ends; return how it ended."""
+        args = command.args
+        if not isinstance(args, PtzLease):
+            raise CommandError("command.wrong_handler", f"{command.op} leases no camera.")
+        gate = self._gate_of(args.camera_id)
+        lease, answer = self._grant(command, args)
+        async with lease.moves:
+            try:
+                if answer["preempted"]:
+                    await gate.stop()
+                await progress("granted", answer)
+                reason = await self._until_ended(lease)
+            finally:
+                lease.end("stopped")
+                if self._by_camera.get(args.camera_id) is lease:
+                    del self._by_camera[args.camera_id]
+                    await gate.stop()
+        return {"ended": reason, "steps": lease.steps}
+
+    async def release(self, command: Command, _: Progress) -> dict[str, object]:
+        """End a lease before its time; one that has ended is released already."""
+        args = command.args
+        if not isinstance(args, PtzRelease):
+            raise CommandError("command.wrong_handler", f"{command.op} releases no camera.")
+        for lease in self._by_camera.values():
+            if lease.lease_id == args.lease:
+                lease.end("released")
+        return {"lease": args.lease}
+
+    async def step(self, token: bytes) -> None:
+        """Take a step; what is wrong with it is logged, nothing is answered."""
+        lease_id = lease_of(token)
+        lease = next((x for x in self._by_camera.values() if x.lease_id == lease_id), None)
+        if lease is None or lease.ended.done():
+            self._log.info("step without a lease", lease=lease_id[:26])
+            return
+        try:
+            step = read_step(token, lease.key, lease.seq)
+        except CommandError as error:
+            self._log.warning("step refused", lease=lease_id, code=error.code)
+            return
+        lease.seq, lease.steps = step.seq, lease.steps + 1
+        lease.moves.create_task(self._move(lease.camera_id, step))
+
+    def check(self, camera_id: str, command: Command) -> None:
+        """Raise `CommandError` `ptz.taken` when another one holds the camera against `command`."""
+        held = self._by_camera.get(camera_id)
+        if held is not None and held.holder != command.by and command.prio <= held.priority:
+            raise _taken(held, self._clock.monotonic_s())
+
+    def _grant(self, command: Command, args: PtzLease) -> tuple[Lease, dict[str, object]]:
+        now = self._clock.monotonic_s()
+        held = self._by_camera.get(args.camera_id)
+        if held is not None and held.holder != command.by and args.priority <= held.priority:
+            raise _taken(held, now)
+        offer = KeyOffer()
+        lease = Lease(
+            lease_id=command.id,
+            camera_id=args.camera_id,
+            holder=command.by,
+            priority=args.priority,
+            until_mono_s=now + args.ttl_s,
+            key=offer.step_key(args.key, command.id),
+        )
+        answer: dict[str, object] = {
+            "lease": command.id,
+            "key": offer.public,
+            "ttl_s": args.ttl_s,
+            "preempted": None if held is None else held.lease_id,
+        }
+        if held is not None:
+            held.end("renewed" if held.holder == command.by else f"preempted by {_who(command.by)}")
+        self._by_camera[args.camera_id] = lease
+        return lease, answer
+
+    async def _until_ended(self, lease: Lease) -> str:
+        while (left_s := lease.until_mono_s - self._clock.monotonic_s()) > 0:
+            if not self._link_is_up():
+                return "link lost"
+            await asyncio.wait([lease.ended], timeout=min(left_s, _LINK_LOOK_S))
+            if lease.ended.done():
+                return lease.ended.result()
+        return "expired"
+
+    async def _move(self, camera_id: str, step: PtzStep) -> None:
+        """Hand a step to the gate; a newer one takes the place of one that waits there."""
+        try:
+            gate = self._gate_of(camera_id)
+            if step.pan == step.tilt == step.zoom == 0.0:
+                await gate.stop()
+            else:
+                await gate.move(step.pan, step.tilt, step.zoom, STEP_LASTS_S)
+        except PolesideError as error:
+            self._log.warning("step not done", camera=camera_id, code=error.code)
+
+
+def _who(actor: Actor) -> str:
+    return actor.agency or actor.role or actor.user
+
+
+def _taken(held: Lease, now_mono_s: float) -> CommandError:
+    left_s = max(0, round(held.until_mono_s - now_mono_s))
+    return CommandError(
+        "ptz.taken",
+        f"{_who(held.holder)} holds camera {held.camera_id} for {left_s} more seconds.",
+        hint="Wait, ask them to release it, or lease it with a higher priority.",
+        retryable=True,
+    )

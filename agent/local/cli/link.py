@@ -1,0 +1,188 @@
+"""`poleside link`: the way to the center, while the agent runs or from a taken disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import closing
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.uplink.link_report import LinkReport
+
+OLD_S = 20.0
+STREAM_NAMES = {"a": "alarms", "e": "events", "t": "roll-ups", "u": "audit"}
+_MARKS = {True: "ok     ", False: "FAILED ", None: "unsure "}
+
+
+def _data_options(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+    folder = click.Path(path_type=Path, file_okay=False)
+    return click.option("--data-dir", type=folder, default=Path("/var/lib/poleside"))(command)
+
+
+@click.group()
+def link() -> None:
+    """See how the box and its center get on, test the way, send things again."""
+
+
+@link.command()
+@_data_options
+def status(data_dir: Path, *, as_json: bool) -> None:
+    """Say whether the center is reached, and what waits for it."""
+    import msgspec
+
+    from agent.commands.desired import state_in
+    from agent.core.clock import SystemClock
+    from agent.uplink.link_report import read_report
+
+    report = read_report(data_dir / "run")
+    streams, config = _read(data_dir, _streams), _read(data_dir, state_in)
+    if report is not None and (SystemClock().utc_now() - report.t).total_seconds() > OLD_S:
+        report = None
+    if as_json:
+        answer = {"link": report, "outbox": streams, "config": config}
+        click.echo(msgspec.json.encode(answer).decode())
+        return
+    for line in _link_lines(report):
+        click.echo(line)
+    waiting = sum(stream.waiting for stream in streams)
+    click.echo(f"outbox    {waiting} waiting, {sum(s.waiting_bytes for s in streams)} bytes")
+    click.echo(f"settings  version {config.version} of the center: {config.status.value}")
+    for problem in config.errors:
+        click.echo(f"          {problem.path}: {problem.message} [{problem.code}]")
+
+
+@link.command()
+@click.option(
+    "--config", required=True, type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def test(config: Path, *, as_json: bool) -> None:
+    """Try the broker of a settings file: name, login, reading, writing. 1 when something fails."""
+    import msgspec
+
+    from agent.contract.topics import BoxAddress
+    from agent.settings import load
+    from agent.uplink.probe import probe
+
+    settings = load.load(config)
+    address = BoxAddress(settings.site, settings.box)
+
+    async def run() -> bool:
+        good = True
+        async for step in probe(settings.broker, address):
+            good = good and step.ok is not False
+            if as_json:
+                click.echo(msgspec.json.encode(step).decode())
+                continue
+            click.echo(f"{_MARKS[step.ok]} {step.name:10} {step.text}")
+            if step.hint and step.ok is not True:
+                click.echo(f"{'':19}What to do: {step.hint}")
+        return good
+
+    sys.exit(0 if asyncio.run(run()) else 1)
+
+
+@link.command()
+@_data_options
+def outbox(data_dir: Path, *, as_json: bool) -> None:
+    """Count what each stream holds."""
+    import msgspec
+
+    found = _read(data_dir, _streams)
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    head = ("stream", "next", "acked", "waiting", "bytes", "given up", "kept from", "oldest")
+    click.echo("{:9} {:>8} {:>8} {:>8} {:>10} {:>8} {:>9}  {}".format(*head))
+    for s in found:
+        oldest = s.oldest_waiting.isoformat(timespec="seconds") if s.oldest_waiting else "-"
+        click.echo(
+            f"{STREAM_NAMES[s.stream]:9} {s.next_seq:8} {s.acked:8} {s.waiting:8}"
+            f" {s.waiting_bytes:10} {s.evicted_total:8} {s.kept_from or '-':>9}  {oldest}"
+        )
+
+
+@link.command()
+@_data_options
+@click.option("--stream", type=click.Choice(list(STREAM_NAMES)), default="e", show_default=True)
+@click.option("--from", "since", required=True, help="First number, or an ISO 8601 time.")
+@click.option("--to", "until", required=True, help="Last number, or an ISO 8601 time.")
+def replay(data_dir: Path, stream: str, since: str, until: str, *, as_json: bool) -> None:
+    """Have the running agent send acknowledged records once more, marked as historical."""
+    import msgspec
+
+    from agent.commands.counter import CounterOrder, ask
+    from agent.contract.commands import ReplyState
+    from agent.core.clock import SystemClock
+
+    order = msgspec.convert(
+        {"args": _replay_args(stream, since, until), "user": getuser()}, CounterOrder
+    )
+    reply = asyncio.run(ask(data_dir / "run", order, SystemClock()))
+    if as_json:
+        click.echo(msgspec.json.encode(reply).decode())
+    elif reply.state is ReplyState.DONE:
+        click.echo(f"{(reply.result or {}).get('queued')} records wait to be sent once more.")
+    else:
+        click.echo(f"[{reply.code}] {reply.message} {reply.hint}", err=True)
+    sys.exit(0 if reply.state is ReplyState.DONE else 1)
+
+
+def _replay_args(stream: str, since: str, until: str) -> dict[str, Any]:
+    from agent.local.cli.time_range import time_range
+
+    args: dict[str, Any] = {"op": "replay", "stream": stream}
+    if since.isdigit() and until.isdigit():
+        return args | {"from_seq": max(1, int(since)), "to_seq": max(1, int(until))}
+    begin, end = time_range(since, until, None)
+    return args | {"start_at": begin.isoformat(), "end_at": end.isoformat()}
+
+
+def _link_lines(report: LinkReport | None) -> list[str]:
+    if report is None:
+        return ["link      the agent does not run here, or has just started"]
+    since = report.since.isoformat(timespec="seconds")
+    if not report.connected:
+        return [f"link      not connected since {since}", f"          {report.error}"]
+    lines = [f"link      connected to {report.endpoint} since {since}"]
+    if report.has_twin:
+        lines.append("          another box uses this id: the broker cuts them off in turn")
+    center = "there" if report.center_online else "away; nothing is sent"
+    lines.append(f"center    {center}")
+    if report.unheard_s >= 1:
+        lines.append(f"          has acknowledged nothing for {report.unheard_s:.0f} s")
+    return lines
+
+
+def _streams(connection: Any) -> Any:
+    from agent.outbox.reading import streams
+
+    return streams(connection)
+
+
+def _read(data_dir: Path, question: Callable[[Any], Any]) -> Any:
+    """Ask the box's database, read-only."""
+    import sqlite3
+
+    from agent.core.sqlite import open_reader
+
+    with closing(open_reader(data_dir / "box.db")) as connection:
+        try:
+            return question(connection)
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                "storage.database",
+                f"{json.dumps(str(data_dir / 'box.db'))} can't be read: {error}.",
+                hint="Is it the data folder of an agent of this version? Start the agent once.",
+            ) from error

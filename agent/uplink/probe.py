@@ -1,0 +1,147 @@
+"""Tries the way to the center step by step and says in plain words where it ends.
+
+It connects with a client id of its own, so a running agent keeps its connection. Whether the broker
+takes our messages only MQTT 5 can tell: with 3.1.1 a refused message is PUBACKed like any other.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiomqtt
+import msgspec
+
+from agent.contract.commands import Reply, ReplyState
+from agent.contract.presence import CenterState
+from agent.contract.topics import BoxAddress, Channel
+from agent.core.errors import LinkError
+from agent.settings.model import BrokerSettings
+from agent.uplink.endpoint import Endpoint, explain, tls_context
+
+_CONNECT_S = 10.0
+_V5_CONNECT_S = 5.0  # some brokers never answer a version they do not speak
+_CENTER_S = 2.0
+_REFUSED = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing tried. `ok` None: it can't be known."""
+
+    name: str
+    ok: bool | None
+    text: str
+    hint: str = ""
+
+
+async def probe(broker: BrokerSettings, address: BoxAddress) -> AsyncIterator[Step]:
+    """Try every endpoint of `broker`; yield each step as soon as it is known."""
+    for url in broker.urls:
+        try:
+            endpoint = Endpoint.parse(url)
+            yield await _name(endpoint)
+            async with _connected(endpoint, broker, address, aiomqtt.ProtocolVersion.V311) as mqtt:
+                yield Step("login", True, f"{endpoint} takes user `{broker.username or '-'}`.")
+                yield await _read_own(mqtt, address)
+                yield await _center(mqtt, address)
+            yield await _write_own(endpoint, broker, address)
+        except LinkError as error:
+            yield Step("connect", False, error.message, error.hint)
+
+
+async def _name(endpoint: Endpoint) -> Step:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        hint = "Check `broker.urls` and the name server; an IP address needs none."
+        return Step("name", False, f"{endpoint.host} has no address: {error.strerror}.", hint)
+    return Step("name", True, f"{endpoint.host} is {found[0][4][0]}.")
+
+
+@asynccontextmanager
+async def _connected(
+    endpoint: Endpoint,
+    broker: BrokerSettings,
+    address: BoxAddress,
+    version: aiomqtt.ProtocolVersion,
+    timeout_s: float = _CONNECT_S,
+) -> AsyncIterator[aiomqtt.Client]:
+    client = aiomqtt.Client(
+        endpoint.host,
+        endpoint.port,
+        identifier=f"{address.box}-test",
+        username=broker.username or None,
+        password=broker.password or None,
+        protocol=version,
+        timeout=timeout_s,
+        tls_context=await asyncio.to_thread(tls_context, broker) if endpoint.tls else None,
+    )
+    try:
+        async with client:
+            yield client
+    except aiomqtt.MqttError as error:
+        raise explain(error, endpoint) from error
+
+
+async def _read_own(client: aiomqtt.Client, address: BoxAddress) -> Step:
+    codes: list[Any] = list(await client.subscribe(address.down_filter, 1))
+    await client.subscribe(address.center_state, 0)
+    if any(int(getattr(code, "value", code)) >= _REFUSED for code in codes):
+        hint = f"At the broker, allow this user to read `{address.down_filter}`."
+        return Step("subscribe", False, "The broker does not let this box read its orders.", hint)
+    return Step("subscribe", True, f"This box may read `{address.down_filter}`.")
+
+
+async def _center(client: aiomqtt.Client, address: BoxAddress) -> Step:
+    """Look for the center's retained presence."""
+    try:
+        async with asyncio.timeout(_CENTER_S):
+            async for message in client.messages:
+                if message.topic.value == address.center_state:
+                    state = msgspec.json.decode(bytes(message.payload), type=CenterState)
+                    return _center_step(online=state.online)
+    except (TimeoutError, msgspec.MsgspecError):
+        pass
+    text = f"No center has ever said on `{address.center_state}` that it is there."
+    return Step("center", None, text, "Check `site`; some centers do not say it.")
+
+
+def _center_step(*, online: bool) -> Step:
+    if online:
+        return Step("center", True, "The center is there.")
+    return Step("center", False, "The center's ingest is away.", "Ask the center; all is kept.")
+
+
+async def _write_own(endpoint: Endpoint, broker: BrokerSettings, address: BoxAddress) -> Step:
+    """Publish an answer to no order, which every center ignores, and read the broker's reason."""
+    reply = Reply(id="link-test", state=ReplyState.DONE)
+    reasons: list[int] = []
+    version = aiomqtt.ProtocolVersion.V5
+    try:
+        async with _connected(endpoint, broker, address, version, _V5_CONNECT_S) as client:
+            _listen_for_reason(client, reasons)
+            await client.publish(address.topic(Channel.REPLY), msgspec.json.encode(reply), 1)
+    except LinkError:
+        text = "This broker speaks MQTT 3.1.1 only, which can't say whether it takes our messages."
+        hint = "See `poleside link status`: is what the box sends acknowledged by the center?"
+        return Step("publish", None, text, hint)
+    if any(reason >= _REFUSED for reason in reasons):
+        hint = f"At the broker, allow this user to write `{address.topic(Channel.REPLY)[:-4]}/#`."
+        return Step("publish", False, "The broker refuses what this box sends.", hint)
+    return Step("publish", True, "The broker takes what this box sends.")
+
+
+def _listen_for_reason(client: aiomqtt.Client, reasons: list[int]) -> None:
+    """Note the reason in each PUBACK; aiomqtt takes every PUBACK for a success."""
+    paho: Any = client._client  # noqa: SLF001
+    told = paho.on_publish
+
+    def on_publish(this: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
+        reasons.append(int(getattr(reason, "value", reason)))
+        told(this, data, mid, reason, properties)
+
+    paho.on_publish = on_publish

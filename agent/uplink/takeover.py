@@ -1,0 +1,31 @@
+"""Two boxes with one id: the broker lets the newer connection in and cuts the older one off.
+
+MQTT 3.1.1 does not say why a connection ends. But a broker that takes the login and cuts it off
+within seconds, time after time, without ever being away, has most likely been asked by a twin.
+"""
+
+from dataclasses import dataclass
+
+SHORT_S = 30.0
+TIMES = 3
+CALM_S = 900.0
+
+
+@dataclass(slots=True)
+class Takeovers:
+    """Tell it how connections end; `suspected` holds until one has lasted `CALM_S`."""
+
+    cut_short: int = 0
+    suspected: bool = False
+
+    def ended(self, lived_s: float, *, by_peer: bool) -> None:
+        """An accepted connection ended after `lived_s`, `by_peer` if it was cut off."""
+        if by_peer and lived_s < SHORT_S:
+            self.cut_short += 1
+            self.suspected = self.suspected or self.cut_short >= TIMES
+        elif lived_s >= CALM_S:
+            self.cut_short, self.suspected = 0, False
+
+    def not_reached(self) -> None:
+        """The broker did not answer or refused: that explains the cuts before."""
+        self.cut_short = 0

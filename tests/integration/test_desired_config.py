@@ -1,0 +1,205 @@
+"""The center's configuration: applied by difference, reported, taken back when it does harm."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from agent.commands.config import ConfigHandler
+from agent.contract.commands import Actor, Config, ReplyState
+from agent.contract.config import ConfigStatus, Desired, settings_hash
+from agent.core.errors import CommandError
+from agent.settings.load import REFUSED_FILE, read_desired, usable_desired
+from agent.settings.trial import LOST_S
+from agent.simulators.broker import CENTER
+from agent.simulators.center.commander import load_key, public_keys_file, sign
+from tests.brokers import make_broker
+from tests.fake_clock import FakeClock
+from tests.spine import ADDRESS, Box, eventually, make_center, running
+
+KIM = Actor(user="kim")
+SLOW = {"cameras": [{"camera_id": "gate", "detect_fps": 2.0}]}
+LONG = {"buffer": {"segment_s": 30.0}}
+
+
+@pytest.fixture(params=["mosquitto", "nats"])
+async def broker(request, tmp_path):
+    broker = make_broker(request.param, tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+async def seen(center, status, version):
+    """Wait until the center has heard of this outcome; return the report."""
+    found = []
+
+    async def is_reported():
+        found[:] = [box.config for box in await center.boxes()]
+        return found and found[0] and (found[0].status, found[0].version) == (status, version)
+
+    await eventually(is_reported)
+    return found[0]
+
+
+async def test_what_the_center_wants_is_applied_and_reported(broker, tmp_path):
+    box = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center:
+
+        async def is_connected():
+            return center.link() == ""
+
+        await eventually(is_connected)
+        async with running(box):
+            await center.configure(ADDRESS, SLOW | LONG, KIM)
+            report = await seen(center, ConfigStatus.APPLIED, 1)
+            assert report.hash == settings_hash(SLOW | LONG)
+            assert report.on_trial
+            (change,) = box.applied
+            assert (change.retuned, change.sections) == (("gate",), {"cameras", "buffer"})
+
+            await center.configure(ADDRESS, LONG | {"colour": "red"}, KIM)
+            report = await seen(center, ConfigStatus.PARTLY, 2)
+            assert [error.path for error in report.errors] == ["$.colour"]
+            assert box.applied[-1].sections == {"cameras"}
+            assert read_desired(tmp_path) == LONG
+
+            await center.configure(ADDRESS, {"broker": {"urls": ["mqtt://evil"]}}, KIM)
+            await seen(center, ConfigStatus.REFUSED, 3)
+            assert read_desired(tmp_path) == LONG
+
+        # retained: it comes again at the next connection, and changes nothing
+        again = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
+        async with running(again):
+            assert again.desired.settings.buffer.segment_s == 30.0
+            await seen(center, ConfigStatus.REFUSED, 3)
+            await center.configure(ADDRESS, SLOW, KIM)
+            await seen(center, ConfigStatus.APPLIED, 4)
+        assert len(again.applied) == 1
+
+
+class Lone:
+    """A box without a broker, on a clock moved by hand."""
+
+    def __init__(self, folder):
+        self.key = load_key(folder)
+        broker = make_broker("mosquitto", folder / "broker", [ADDRESS]).settings("box-1")
+        self.box = Box(folder, broker, keys_file=public_keys_file(folder))
+        self.clock = self.box.desired._clock = FakeClock()
+
+    async def __aenter__(self):
+        await self.box.open()
+        await self.box.desired.start()
+        self.task = asyncio.create_task(self.box.desired.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        await self.box.db.stop()
+
+    async def want(self, version, settings, base=None, **changes):
+        desired = Desired(
+            box="box-1",
+            version=version,
+            base=version - 1 if base is None else base,
+            hash=settings_hash(settings),
+            settings=settings,
+            by=KIM,
+            iat=0,
+            iss="site-1",
+        )
+        await self.box.desired.handle(sign(msgspec.structs.replace(desired, **changes), self.key))
+        return self.box.desired.report()
+
+    async def pass_s(self, seconds):
+        for _ in range(int(seconds / 50)):
+            await self.clock.advance(50)
+
+
+@pytest.mark.parametrize("lost", ["link", "camera/gate"])
+async def test_a_change_that_loses_what_worked_is_taken_back(tmp_path, lost):
+    async with Lone(tmp_path) as lone:
+        box = lone.box
+        await lone.want(1, LONG)
+        await lone.pass_s(LOST_S + 50)
+        assert not box.desired.report().on_trial
+
+        await lone.want(2, LONG | SLOW)
+        box.works.discard(lost)
+        await lone.pass_s(LOST_S - 50)
+        assert box.desired.report().status is ConfigStatus.APPLIED
+        await lone.pass_s(100)
+        report = box.desired.report()
+        assert (report.status, report.version) == (ConfigStatus.ROLLED_BACK, 2)
+        assert lost in report.errors[0].message
+        assert read_desired(tmp_path) == LONG
+        assert box.desired.settings.camera("gate").detect_fps == 5.0
+        assert len(box.applied) == 3
+
+        await lone.want(2, LONG | SLOW)  # retained, it comes again
+        assert len(box.applied) == 3
+
+
+async def test_a_second_change_on_trial_goes_back_to_what_was_good(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(1, LONG)
+        lone.box.works.clear()
+        await lone.want(2, SLOW)
+        await lone.pass_s(LOST_S + 50)
+        assert lone.box.desired.report().status is ConfigStatus.ROLLED_BACK
+        assert read_desired(tmp_path) == {}
+
+
+async def test_a_restart_does_not_end_the_trial(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(1, LONG)
+    async with Lone(tmp_path) as lone:
+        lone.box.works.discard("link")
+        assert lone.box.desired.report().on_trial
+        await lone.pass_s(LOST_S + 50)
+        assert lone.box.desired.report().status is ConfigStatus.ROLLED_BACK
+    assert read_desired(tmp_path) == {}
+
+
+async def test_two_authors_and_damage_are_noticed(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(5, LONG, base=0)
+        report = await lone.want(6, SLOW, base=4)
+        assert (report.status, report.errors[0].code) == (ConfigStatus.REFUSED, "config.conflict")
+        report = await lone.want(7, SLOW, hash="0" * 64)
+        assert report.errors[0].code == "config.bad_hash"
+        assert (await lone.want(3, SLOW)).version == 7  # older: not looked at
+        with pytest.raises(CommandError, match="for box-2"):
+            await lone.want(8, SLOW, box="box-2")
+        assert read_desired(tmp_path) == LONG
+
+
+async def test_what_no_longer_fits_at_boot_is_set_aside_and_reported(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(1, SLOW)
+    no_such_camera = {}
+    assert usable_desired(no_such_camera, tmp_path) is not None
+    async with Lone(tmp_path) as lone:
+        report = lone.box.desired.report()
+        assert (report.status, report.errors[0].code) == (
+            ConfigStatus.REFUSED,
+            "settings.set_aside",
+        )
+        assert (tmp_path / REFUSED_FILE).exists()
+        assert (await lone.want(2, SLOW)).status is ConfigStatus.APPLIED
+        assert not (tmp_path / REFUSED_FILE).exists()
+
+
+async def test_one_change_by_order_is_all_or_nothing(broker, tmp_path):
+    box = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
+    box.commands.register("config", ConfigHandler(box.desired), idempotent=True)
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center, running(box):
+
+        async def order(patch):
+            return [r async for r in center.command(ADDRESS, Config(patch=patch), KIM)][-1]
+
+        assert (await order(LONG)).result["changed"] == ["buffer"]
+        bad = await order(SLOW | {"colour": "red"})
+        assert (bad.state, bad.code) == (ReplyState.FAILED, "settings.invalid")
+        assert read_desired(tmp_path) == LONG
