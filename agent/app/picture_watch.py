@@ -75,10 +75,10 @@ class PictureWatch:
 
     def look(self, frame: av.VideoFrame, _at: datetime, mono_s: float) -> None:
         """Look at a frame if it is time to."""
+        if not self._health.is_due(mono_s):
+            return
         self._know(frame, mono_s)
         health = self._health
-        if not health.is_due(mono_s):
-            return
         health.fixed = self.fixed
         was_learning = health.is_learning
         for change in health.look(luma_of(frame), mono_s, is_grey=is_grey(frame)):

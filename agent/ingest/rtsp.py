@@ -90,11 +90,11 @@ class RtspSource:
             raise
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        heard_s = self._clock.monotonic_s()
+        heard_s, index = self._clock.monotonic_s(), self.template.index
         silence_s = min(self._patience.open_s, self._patience.stall_s)
         try:
             for packet in self._container.demux():
-                if packet.stream_index == self.template.index:
+                if packet.stream_index == index:
                     heard_s, silence_s = self._clock.monotonic_s(), self._patience.stall_s
                     yield cast("Packet[VideoStream]", packet)
                 elif self._clock.monotonic_s() - heard_s > silence_s:

@@ -54,8 +54,9 @@ class RunCutter:
 
     def take(self, packet: Packet[VideoStream]) -> None:
         """Take the next packet. Raises `CameraError` when the connection is of no more use."""
-        self.check_silence()
-        now_s = self._heard_mono_s = self._clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
+        self._check_silence(now_s)
+        self._heard_mono_s = now_s
         self._format.check(packet)
         if self._in_run and (cause := self._timeline.break_before(packet, now_s)):
             self.end(cause)
@@ -80,7 +81,10 @@ class RunCutter:
 
     def check_silence(self) -> None:
         """Raise `CameraError` when what comes has been of no use for too long."""
-        if self._clock.monotonic_s() - self._heard_mono_s > self._stall_s:
+        self._check_silence(self._clock.monotonic_s())
+
+    def _check_silence(self, now_s: float) -> None:
+        if now_s - self._heard_mono_s > self._stall_s:
             raise CameraError(
                 "camera.timeout",
                 "The camera sends, but no pictures.",

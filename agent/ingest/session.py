@@ -15,6 +15,7 @@ from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
 from agent.core.retry import Backoff
+from agent.ingest.handfuls import Handfuls
 from agent.ingest.rtsp import broken_off
 from agent.ingest.run_cutter import PacketSink, RunCutter
 from agent.ingest.source import Source, StreamAddress, StreamFacts, open_source
@@ -48,9 +49,12 @@ class IngestSession:
         stop: threading.Event,
         *,
         stall_s: float,
+        gather_s: float = 0.0,
     ) -> None:
+        """`gather_s`: how long what comes may wait before it is read; see `Handfuls`."""
         self._name, self._address, self._sink, self._clock = name, address, sink, clock
         self._stop, self._stall_s = stop, stall_s
+        self._handfuls = Handfuls(clock, stop, gather_s)
         self._restart = threading.Event()
         self._backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
         self._patience = OpenPatience(clock)
@@ -150,15 +154,20 @@ class IngestSession:
         )
         cause = "camera-closed"
         dating = Dating()
+        self._handfuls.begin()
         try:
             for undated in source.packets():
                 if self._stop.is_set() or self._restart.is_set():
                     cause = "stopped"
                     break
                 self._progressed()
-                for packet in dating.take(undated) if undated.size else ():
+                size_bytes = undated.size
+                packets = dating.take(undated) if size_bytes else ()
+                for packet in packets:
                     runs.take(packet)
-                runs.check_silence()
+                if not packets:
+                    runs.check_silence()
+                self._handfuls.took(size_bytes)
         except (FFmpegError, CameraError, OSError) as error:
             cause = broken_off(error, "").code.removeprefix("camera.")
             raise

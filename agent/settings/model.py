@@ -68,7 +68,7 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The ring of recorded video on the box's disk."""
 
     segment_s: Annotated[float, Meta(ge=2, le=60)] = 10.0
-    sync_s: Annotated[float, Meta(ge=0.5, le=30)] = 1.5  # with the half second a fragment takes: 2
+    sync_s: Annotated[float, Meta(ge=0.5, le=30)] = 1.5  # with fragment and gathering: 2
     retention_days: Annotated[float, Meta(gt=0, le=365)] = 30.0
     max_bytes: PositiveInt | None = None  # of one camera; None: its fair share of the disk
     min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024  # low water: pruning begins

@@ -1,0 +1,70 @@
+"""A stream that is only stored is read in handfuls, and the camera never has to wait for it."""
+
+import threading
+import time
+
+from agent.core.clock import SystemClock
+from agent.ingest.handfuls import Handfuls
+
+
+class _SteppedClock(SystemClock):
+    """Stands still but for what the test lets pass."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+
+class _Naps(threading.Event):
+    """Notes the waits instead of waiting; time passes by them."""
+
+    def __init__(self, clock: _SteppedClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.taken_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.taken_s.append(timeout or 0.0)
+        self._clock.now_s += timeout or 0.0
+        return False
+
+
+def _waits_s(bytes_per_s: int, *, longest_s: float, seconds: float = 5.0) -> list[float]:
+    """Return the waits while a camera of 20 frames a second sends at this rate."""
+    clock = _SteppedClock()
+    naps = _Naps(clock)
+    handfuls = Handfuls(clock, naps, longest_s)
+    for number in range(int(seconds * 20)):
+        clock.now_s = max(clock.now_s, number / 20)
+        handfuls.took(bytes_per_s // 20)
+    return naps.taken_s
+
+
+def test_a_usual_stream_waits_its_full_time_but_not_in_the_first_second():
+    waits_s = _waits_s(200_000, longest_s=0.2)
+    assert set(waits_s) == {0.2}
+    assert not _waits_s(200_000, longest_s=0.2, seconds=0.95)
+
+
+def test_a_fat_stream_never_gathers_more_than_a_socket_holds():
+    bytes_per_s = 2_000_000
+    waits_s = _waits_s(bytes_per_s, longest_s=0.2)
+    assert waits_s
+    assert max(waits_s) * bytes_per_s <= 64 * 1024 * 1.3  # the rate is that of the last handful
+
+
+def test_a_stream_that_is_looked_at_never_waits():
+    assert _waits_s(200_000, longest_s=0.0) == []
+
+
+def test_a_worker_that_stops_does_not_wait():
+    stop = threading.Event()
+    clock = _SteppedClock()
+    handfuls = Handfuls(clock, stop, 60.0)
+    clock.now_s = 10.0
+    stop.set()
+    began_s = time.monotonic()
+    handfuls.took(1)
+    assert time.monotonic() - began_s < 30.0
