@@ -1,10 +1,54 @@
 """What tests of several kinds share: the footage of the demo, prepared once and kept."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.simulators.footage import prepare
+
+
+# Whole boxes with cameras of their own: they need the processor to themselves to keep real time.
+ALONE = {
+    "test_agent_on_footage",
+    "test_bad_input",
+    "test_bench_runs",
+    "test_box_page_shown",
+    "test_buffer_cli",
+    "test_camera_stream_faults",
+    "test_camera_zoo",
+    "test_camera_zoo_fuzz",
+    "test_camera_zoo_login_and_leaks",
+    "test_camera_zoo_recorded",
+    "test_camera_zoo_tls",
+    "test_center_page_shown",
+    "test_crash_disk",
+    "test_demo_page_live",
+    "test_demo_plugs",
+    "test_demo_report",
+    "test_evidence_of_box",
+    "test_fault_matrix",
+    "test_fleet",
+    "test_supervisor",
+    "test_wrong_disk",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in ALONE:
+            item.add_marker(pytest.mark.alone)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_found() -> Iterator[None]:
+    """Undo what a test sets up for logs: its stderr is closed when it is over."""
+    handlers = list(logging.root.handlers)
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

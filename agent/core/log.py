@@ -37,7 +37,8 @@ def configure(process: str, level: str = "info", clock: Clock | None = None) -> 
             structlog.processors.JSONRenderer(serializer=_serialise),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        # looked up for each line: whoever replaces stderr meanwhile gets the lines
+        logger_factory=lambda *_: structlog.BytesLogger(sys.stderr.buffer),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(
