@@ -44,3 +44,7 @@ class LinkError(PolesideError):
 
 class DetectorError(PolesideError):
     """The detector can't be loaded or did not answer."""
+
+
+class EnrolError(PolesideError):
+    """The box has no identity from the center, or can't get or renew one."""

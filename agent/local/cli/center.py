@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import SettingsError
+from agent.local.cli import center_enrol
 
 if TYPE_CHECKING:
     from agent.contract.commands import Args
@@ -24,6 +25,10 @@ WATCH_EVERY_S = 0.5
 @click.group()
 def center() -> None:
     """The small stand-in for a city's center. It says that it is a simulator."""
+
+
+for _command in center_enrol.COMMANDS:
+    center.add_command(_command)
 
 
 def _broker_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -13,6 +13,7 @@ from agent.core.errors import PolesideError
 # name -> (module, attribute, one line of help)
 _COMMANDS = {
     "run": ("agent.local.cli.run", "run", "Run the agent on this box."),
+    "enrol": ("agent.local.cli.enrol", "enrol", "Make this box one of a city's, by its code."),
     "demo": ("agent.local.cli.demo", "demo", "Show the whole thing: cameras, box and center."),
     "center": ("agent.local.cli.center", "center", "The small stand-in for a city's center."),
     "clip": ("agent.local.cli.clip", "clip", "Take recorded video out of the buffer."),

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +18,18 @@ _MAX_CONNECTIONS = 64  # some phones and one wall screen; more gets 503 instead 
 
 class PageError(PolesideError):
     """The page can't be served."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What a page is served with over HTTPS; who shows a client certificate must have one of `ca`.
+
+    It may also show none: the page decides what it needs.
+    """
+
+    certificate: Path
+    key: Path
+    ca: Path
 
 
 class _Server(uvicorn.Server):
@@ -50,7 +65,9 @@ def open_listener(listen: str) -> socket.socket:
     return bound
 
 
-async def serve(app: ASGIApp, listen: str | socket.socket, stop: asyncio.Event) -> None:
+async def serve(
+    app: ASGIApp, listen: str | socket.socket, stop: asyncio.Event, tls: ServerTls | None = None
+) -> None:
     """Serve `app` until `stop` is set; open connections get two seconds to finish.
 
     Raises `PageError` when the address can't be had.
@@ -67,6 +84,10 @@ async def serve(app: ASGIApp, listen: str | socket.socket, stop: asyncio.Event) 
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=2,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=str(tls.ca) if tls else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if tls else ssl.CERT_NONE,
     )
     server = _Server(config)
 

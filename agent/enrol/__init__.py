@@ -1,0 +1,1 @@
+"""Stage: how the box gets its identity from the center, and keeps it fresh."""

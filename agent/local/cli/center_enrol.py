@@ -1,0 +1,124 @@
+"""`poleside center enrol-code|approve|refuse|boxes|enrolment`: the center lets boxes in."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.core.errors import EnrolError
+
+if TYPE_CHECKING:
+    from agent.contract.topics import BoxAddress
+    from agent.simulators.center.enrolment import Registrar
+
+
+def _data_dir(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("center-data"),
+        show_default=True,
+        help="The center's folder: codes, certificates, keys.",
+    )(command)
+
+
+@click.command("enrol-code")
+@_data_dir
+@click.argument("box")
+def enrol_code(data_dir: Path, box: str) -> None:
+    """Make a one-time code for the label of BOX, and print it. It is not kept."""
+    click.echo(_registrar(data_dir).new_code(box))
+
+
+@click.command()
+@_data_dir
+@click.argument("box")
+@click.option("--site", default="site-1", show_default=True)
+@click.option("--take-over", metavar="SITE/BOX", help="Give it the place of that box.")
+def approve(data_dir: Path, box: str, site: str, take_over: str | None) -> None:
+    """Let BOX in, which has asked with its code.
+
+    With --take-over the old box's certificate is revoked: have the broker load `ca/crl.pem` again.
+    """
+    registrar = _registrar(data_dir)
+    issued = registrar.approve(box, site, _address(take_over) if take_over else None)
+    click.echo(f"{box} is {issued.address.site}/{issued.address.box} until {issued.ends_at:%F}.")
+    if take_over:
+        click.echo(f"Let the broker reload {registrar.authority.crl_file} (SIGHUP to mosquitto).")
+
+
+@click.command()
+@_data_dir
+@click.argument("box")
+def refuse(data_dir: Path, box: str) -> None:
+    """Turn BOX away; only a new code lets it ask again."""
+    _registrar(data_dir).refuse(box)
+
+
+@click.command()
+@_data_dir
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def boxes(data_dir: Path, *, as_json: bool) -> None:
+    """Show which boxes have a code, ask, are approved, refused or replaced."""
+    import msgspec
+
+    for box in _registrar(data_dir).boxes():
+        if as_json:
+            click.echo(msgspec.json.encode(asdict(box)))
+            continue
+        place = f"{box.address.site}/{box.address.box}" if box.address else "-"
+        click.echo(f"{box.name}\t{box.state}\t{place}\t{box.ends_at}")
+
+
+@click.command()
+@_data_dir
+@click.option("--https", "listen", default="127.0.0.1:8443", show_default=True)
+@click.option("--host", "hosts", multiple=True, help="Name or address of this service; may repeat.")
+@click.option("--broker", "urls", multiple=True, required=True, help="mqtts://… for boxes.")
+def enrolment(data_dir: Path, listen: str, hosts: tuple[str, ...], urls: tuple[str, ...]) -> None:
+    """Serve enrolment and renewal to boxes over HTTPS, with the center's own authority."""
+    from agent.core import log
+    from agent.core.clock import SystemClock
+    from agent.local.web.server import serve
+    from agent.simulators.center.enrolment_service import create_app, keep_revoked_fresh
+
+    log.configure("center-enrolment")
+    clock = SystemClock()
+    registrar = _registrar(data_dir, urls)
+    host = listen.rpartition(":")[0].strip("[]")
+    tls = registrar.authority.server_files("enrolment", hosts or (host,))
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(keep_revoked_fresh(registrar, clock))
+            await serve(create_app(registrar, clock), listen, stop, tls)
+            keeping.cancel()
+
+    asyncio.run(run())
+
+
+COMMANDS = (enrol_code, approve, refuse, boxes, enrolment)
+
+
+def _registrar(data_dir: Path, urls: tuple[str, ...] = ()) -> "Registrar":
+    from agent.core.clock import SystemClock
+    from agent.simulators.center.enrolment import Registrar
+
+    return Registrar(data_dir, SystemClock(), urls)
+
+
+def _address(text: str) -> "BoxAddress":
+    from agent.contract.topics import BoxAddress
+
+    site, slash, box = text.partition("/")
+    if not (site and slash and box):
+        raise EnrolError("enrol.bad_name", f"`{text}` is not SITE/BOX.", hint="As in tb-001/bx-17.")
+    return BoxAddress(site, box)
