@@ -23,6 +23,7 @@ ALONE = {
     "test_camera_zoo_login_and_leaks",
     "test_camera_zoo_recorded",
     "test_camera_zoo_tls",
+    "test_camera_zoo_worker",
     "test_center_page_shown",
     "test_crash_disk",
     "test_demo_page_live",

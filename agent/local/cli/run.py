@@ -29,9 +29,16 @@ keys_file = "/etc/poleside/center-keys.json"  # JWKS; without it no command is o
 telemetry_s = 30.0
 
 [buffer]
-segment_s = 10.0
-retention_days = 30.0
-min_free_bytes = 536870912
+retention_days = 30.0            # the law's limit: older video goes within ten minutes
+min_free_bytes = 536870912       # below this the oldest goes, the camera over its share first
+event_lock_days = 7.0            # what lies around an event stays so long; 0: no longer than the rest
+# thin_after_days = 14.0         # older video: key frames only
+# require_mount = "/mnt/video"   # record on this disk only, never under an empty mount point
+# second_dir = "/mnt/second"     # a copy of what is locked
+
+[timelapse]
+every_s = 600.0                  # one picture of each camera, kept for `keep_days`
+keep_days = 365.0
 
 [[cameras]]
 camera_id = "gate"
