@@ -38,7 +38,7 @@ from agent.uplink.sender import Sender
 from agent.uplink.telemetry import TelemetrySender
 
 log.configure("test", "error")
-QUICK = Backoff(first_s=0.1, base_s=0.1, cap_s=0.3)
+QUICK = Backoff(first_s=0.1, base_s=0.1, cap_s=0.3, twin_s=0.5)
 ADDRESS = BoxAddress("site-1", "box-1")
 A, E, T, U = StreamName.ALARM, StreamName.EVENT, StreamName.TELEMETRY, StreamName.AUDIT
 

@@ -7,7 +7,7 @@ within seconds, time after time, without ever being away, has most likely been a
 from dataclasses import dataclass
 
 SHORT_S = 30.0
-TIMES = 3
+TIMES = 6  # a broker that restarts again and again is mostly found away in between
 CALM_S = 900.0
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import textwrap
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -50,7 +51,7 @@ async def kill_again_and_again(arguments, seed):
     try:
         while True:
             process = await asyncio.create_subprocess_exec(
-                *arguments, env=os.environ | {"PYTHONPATH": os.getcwd()}
+                *arguments, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
             )
             await asyncio.sleep(0.9 + moments.random())
             process.kill()
