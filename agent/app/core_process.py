@@ -27,6 +27,7 @@ from agent.app.supervisor_line import SupervisorLine, receive_settings
 from agent.app.watch import Watch
 from agent.app.worker_hub import WorkerHub
 from agent.commands import desired, journal
+from agent.commands.clip import DEADLINE_S as CLIP_DEADLINE_S
 from agent.commands.clip import ClipHandler
 from agent.commands.config import ConfigHandler
 from agent.commands.counter import Counter
@@ -39,6 +40,7 @@ from agent.commands.registry import Commands
 from agent.commands.replay import replay
 from agent.commands.signature import Signatures
 from agent.commands.snapshot import SnapshotHandler
+from agent.commands.upload_urls import UploadUrlsHandler
 from agent.contract.config import ConfigReport
 from agent.contract.info import Info
 from agent.contract.topics import BoxAddress
@@ -70,6 +72,8 @@ from agent.uplink.presence import Presence, PresenceKeeper, settle_s
 from agent.uplink.replies import Replies
 from agent.uplink.sender import Sender
 from agent.uplink.telemetry import TelemetrySender
+from agent.uploads import queue as uploads
+from agent.uploads.sender import Uploads
 from hardware.pick import pick_board
 
 BOX_DATABASE = "box.db"
@@ -153,12 +157,14 @@ class Core:
         signatures = Signatures(keys_file, settings.box, clock)
         gate = gates_for_orders(self._desk.gate)
         self._leases = Leases(clock, gate, lambda: self._link.status.connected)
+        answer = Replies(clock, self._link, address).answer
+        self._uploads = Uploads(clock, db, data_dir, answer, settings.uploads)
         self._commands = Commands(
             clock,
             db,
             signatures,
             Audit(self.outbox, clock, address.source),
-            Replies(clock, self._link, address).answer,
+            answer,
             lambda: self._presence.state.nonce,
             step=self._leases.step,
         )
@@ -189,6 +195,7 @@ class Core:
             run_dir(settings),
             clock,
         )
+        self._watch.uploads = lambda: self._uploads.backlog
         telemetry = TelemetrySender(
             clock,
             self._link,
@@ -219,6 +226,7 @@ class Core:
             ),
             self._sender,
             LinkReporter(clock, self._link, self._sender, run_dir(settings)),
+            self._uploads,
             self._commands,
             Counter(clock, self._commands, settings.box, run_dir(settings)),
             self._watch,
@@ -263,8 +271,12 @@ class Core:
     def _register_commands(self, data_dir: Path, ptz: PtzHandler) -> None:
         register = self._commands.register
         register("ping", ping(self._clock), idempotent=True)
-        register("snapshot", SnapshotHandler(self._hub, self._clock), idempotent=True)
-        register("clip", ClipHandler(data_dir), idempotent=True, deadline_s=180.0)
+        register(
+            "snapshot", SnapshotHandler(self._hub, self._clock, self._uploads), idempotent=True
+        )
+        clip = ClipHandler(data_dir, self._uploads)
+        register("clip", clip, idempotent=True, deadline_s=CLIP_DEADLINE_S)
+        register("upload.urls", UploadUrlsHandler(self._uploads), idempotent=True)
         lock = LockHandler(self._hub)
         register("lock", lock, idempotent=True, deadline_s=20.0)
         register("unlock", lock, idempotent=True, deadline_s=20.0)
@@ -283,6 +295,7 @@ class Core:
         for camera_id in change.removed:
             self._assembler.forget(camera_id)
         self._desk.use(new.cameras)
+        self._uploads.settings = new.uploads
         self._line.ask_reload()
         for camera in new.cameras:
             if camera.camera_id in change.retuned:
@@ -337,6 +350,7 @@ async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> N
             audit.PART,
             incidents.PART,
             journal.PART,
+            uploads.PART,
             desired.PART,
             coverage.PART,
         ],

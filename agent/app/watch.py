@@ -1,7 +1,7 @@
 """What the box knows of itself: vitals and faults every few seconds, and telemetry made of it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ from agent.settings.model import Settings
 from agent.uplink.link import Link
 from agent.uplink.presence import Presence
 from agent.uplink.sender import Sender
+from agent.uploads.sender import Backlog
 
 LOOK_EVERY_S = 5.0
 
@@ -59,6 +60,7 @@ class Watch(Service):
         self.faults: list[Fault] = []
         self.outbox_sample: OutboxSample | None = None
         self.capacity: DetectorCapacity | None = None
+        self.uploads: Callable[[], Backlog] = Backlog
         self._evicted_before = 0
         self._frames_before: dict[str, tuple[float, int]] = {}
 
@@ -138,6 +140,8 @@ class Watch(Service):
         link_is_up = self._link.status.connected
         yield from checks.link_faults(self._link_facts())
         yield from self._outbox_faults(link_is_up=link_is_up)
+        backlog = self.uploads()
+        yield from checks.upload_faults(backlog.waiting, backlog.held)
         yield from self._board_faults()
 
     def _onvif_faults(self) -> Iterator[Fault]:

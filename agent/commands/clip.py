@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,12 +9,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from agent.clips.upload import put_file
 from agent.contract.commands import Clip, Command
 from agent.core.errors import CommandError
+from agent.uploads.queue import NewFile
+from agent.uploads.sender import Uploads
 
 MAX_CLIP = timedelta(minutes=30)
 EXPORT_TIMEOUT_S = 120.0
+PATIENCE_S = 120.0  # then the order is answered, and the file's end is told later
+DEADLINE_S = EXPORT_TIMEOUT_S + PATIENCE_S + 30.0
 
 
 class ClipFacts(Struct, frozen=True, kw_only=True):
@@ -44,8 +46,8 @@ class ExportFailure(Struct, frozen=True, kw_only=True):
 class ClipHandler:
     """Exports in a process of its own, so that libav never enters the core."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    def __init__(self, data_dir: Path, uploads: Uploads) -> None:
+        self._data_dir, self._uploads = data_dir, uploads
 
     async def __call__(
         self, command: Command, progress: Callable[[str], Awaitable[None]]
@@ -59,24 +61,33 @@ class ClipHandler:
                 f"A clip may last {MAX_CLIP.seconds // 60} minutes at most.",
                 hint="Ask for several shorter ones.",
             )
-        with tempfile.TemporaryDirectory(dir=self._data_dir, prefix="clip-") as folder:
-            facts = await self._export(args, command, Path(folder) / "clip.mp4")
+        if await self._uploads.find(command.id) is None:  # else a restart came between
+            await self._make(args, command, progress)
+        job = await self._uploads.follow(command.id, progress, PATIENCE_S)
+        return self._uploads.result_of(job)
+
+    async def _make(
+        self, args: Clip, command: Command, progress: Callable[[str], Awaitable[None]]
+    ) -> None:
+        out = self._uploads.folder / f"{command.id}.mp4"
+        try:
+            facts = await self._export(args, command, out)
             await progress(f"sending {facts.bytes} bytes")
-            await asyncio.to_thread(
-                put_file, Path(facts.path), args.upload_url, "video/mp4", facts.sha256
+            await self._uploads.add(
+                NewFile(
+                    id=command.id,
+                    path=Path(facts.path),
+                    content_type="video/mp4",
+                    size_bytes=facts.bytes,
+                    sha256=facts.sha256,
+                    result=_result(args, facts),
+                    priority=command.prio,
+                ),
+                args.upload_url,
             )
-        return {
-            "camera_id": args.camera_id,
-            "start_at": facts.start_at,
-            "end_at": facts.end_at,
-            "frames": facts.frames,
-            "codec": facts.codec,
-            "bytes": facts.bytes,
-            "sha256": facts.sha256,
-            "sealed": facts.sealed,
-            "whole": facts.whole,
-            "key_id": facts.key_id,
-        }
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
 
     async def _export(self, args: Clip, command: Command, out: Path) -> ClipFacts:
         by = ", ".join(part for part in (command.by.user, command.by.agency) if part)
@@ -107,6 +118,22 @@ class ClipHandler:
         if process.returncode == 0:
             return msgspec.json.decode(answer, type=ClipFacts)
         raise _failure(answer)
+
+
+def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:
+    """Return what the reply says: `sha256` binds the file to the order."""
+    return {
+        "camera_id": args.camera_id,
+        "start_at": facts.start_at,
+        "end_at": facts.end_at,
+        "frames": facts.frames,
+        "codec": facts.codec,
+        "bytes": facts.bytes,
+        "sha256": facts.sha256,
+        "sealed": facts.sealed,
+        "whole": facts.whole,
+        "key_id": facts.key_id,
+    }
 
 
 def _failure(answer: bytes) -> CommandError:

@@ -3,19 +3,19 @@
 import asyncio
 import base64
 import hashlib
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Protocol
 
-from agent.clips.upload import put_file
 from agent.contract.commands import Command, Snapshot
 from agent.contract.events import MAX_THUMBNAIL_BYTES
 from agent.core.clock import Clock
 from agent.core.errors import CommandError
 from agent.messages.worker import PictureReply
+from agent.uploads.queue import NewFile
+from agent.uploads.sender import Uploads
 
 THUMBNAIL_WIDTH_PX = 640
+PATIENCE_S = 20.0
 FULL_WIDTH_PX, FULL_BYTES = 4096, 4 * 1024 * 1024
 
 
@@ -28,8 +28,8 @@ class Pictures(Protocol):
 class SnapshotHandler:
     """The picture's age goes with it: a picture without an age is a lie in waiting."""
 
-    def __init__(self, pictures: Pictures, clock: Clock) -> None:
-        self._pictures, self._clock = pictures, clock
+    def __init__(self, pictures: Pictures, clock: Clock, uploads: Uploads) -> None:
+        self._pictures, self._clock, self._uploads = pictures, clock, uploads
 
     async def __call__(
         self, command: Command, progress: Callable[[str], Awaitable[None]]
@@ -38,6 +38,8 @@ class SnapshotHandler:
         if not isinstance(args, Snapshot):
             raise CommandError("command.wrong_handler", f"{command.op} is no snapshot.")
         whole = bool(args.upload_url)
+        if whole and await self._uploads.find(command.id) is not None:  # a restart came between
+            return await self._send(command, progress)
         reply = await self._pictures.picture(
             args.camera_id,
             FULL_WIDTH_PX if whole else THUMBNAIL_WIDTH_PX,
@@ -55,13 +57,23 @@ class SnapshotHandler:
         }
         if not whole:
             return {**result, "jpeg": base64.b64encode(reply.jpeg).decode()}
+        path = self._uploads.folder / f"{command.id}.jpg"
+        await asyncio.to_thread(path.write_bytes, reply.jpeg)
+        file = NewFile(
+            id=command.id,
+            path=path,
+            content_type="image/jpeg",
+            size_bytes=len(reply.jpeg),
+            sha256=str(result["sha256"]),
+            result=result,
+            priority=command.prio,
+        )
+        await self._uploads.add(file, args.upload_url)
         await progress("sending")
-        await asyncio.to_thread(_send, reply.jpeg, args.upload_url, str(result["sha256"]))
-        return {**result, "uploaded": True}
+        return await self._send(command, progress)
 
-
-def _send(jpeg: bytes, url: str, sha256: str) -> None:
-    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
-        file.write(jpeg)
-        file.flush()
-        put_file(Path(file.name), url, "image/jpeg", sha256)
+    async def _send(
+        self, command: Command, progress: Callable[[str], Awaitable[None]]
+    ) -> dict[str, object]:
+        job = await self._uploads.follow(command.id, progress, PATIENCE_S)
+        return self._uploads.result_of(job)

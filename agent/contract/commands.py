@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from agent.contract.events import Slug, StreamName, UtcTime
+from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 Speed = Annotated[float, Meta(ge=-1.0, le=1.0, description="share of full speed")]
 CommandId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
@@ -31,12 +32,15 @@ class Snapshot(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="clip"):
-    """Recorded video of a camera from `start_at` to `end_at`, sent by HTTP PUT to `upload_url`."""
+    """Recorded video of a camera from `start_at` to `end_at`, sent to the center as a file.
+
+    `upload_url` serves for one PUT of a small file; for all else the box asks (`contract.uploads`).
+    """
 
     camera_id: Slug
     start_at: UtcTime
     end_at: UtcTime
-    upload_url: str
+    upload_url: str = ""
 
     def __post_init__(self) -> None:
         if self.end_at <= self.start_at:
@@ -124,6 +128,29 @@ class Replay(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
             raise ValueError("give `from_seq` and `to_seq`, or `start_at` and `end_at`")
 
 
+class UploadAddress(Struct, frozen=True, kw_only=True):
+    """Where part `number` of a file goes: a presigned URL, and a secret."""
+
+    number: PartNumber
+    url: PartUrl
+
+
+class UploadUrls(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="upload.urls"
+):
+    """Answer a `need.upload`: addresses for parts of the file of order `upload`.
+
+    `have`, when given, is what the store has, as ranges from first to last: the rest is sent
+    again. `complete`: the file is whole and its sha256 right. `refused`: nobody wants it; why.
+    """
+
+    upload: CommandId
+    parts: tuple[UploadAddress, ...] = ()
+    have: tuple[tuple[PartNumber, PartNumber], ...] | None = None
+    complete: bool = False
+    refused: str = ""
+
+
 class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
     """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
 
@@ -141,6 +168,7 @@ Args = (
     | PtzLease
     | PtzRelease
     | Replay
+    | UploadUrls
     | Config
 )
 
@@ -201,6 +229,7 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     hint: str = ""
     result: dict[str, Any] | None = None
+    need: NeedUpload | None = None
     t: UtcTime | None = None
 
 
@@ -221,4 +250,5 @@ OPERATIONS: tuple[str, ...] = (
     "ptz.release",
     "replay",
     "config",
+    "upload.urls",
 )

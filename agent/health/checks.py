@@ -211,6 +211,12 @@ def outbox_faults(outbox: OutboxFacts, *, link_is_up: bool) -> Iterator[Fault]:
         yield _fault("outbox.growing", "outbox", waiting=outbox.waiting, minutes=minutes)
 
 
+def upload_faults(waiting: int, held: str) -> Iterator[Fault]:
+    """Tell that files wait because the day's budget of bytes is used up. The window is no fault."""
+    if held == "budget":
+        yield _fault("uploads.budget_spent", "uploads", waiting=waiting)
+
+
 def _stream_trouble(stream: StreamStatus) -> str | None:
     """Return the catalogue's code for the trouble of one stream, or None."""
     if stream.state in {CameraState.ONLINE, CameraState.UNKNOWN}:

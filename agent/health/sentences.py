@@ -345,4 +345,11 @@ CATALOGUE: dict[str, Words] = {
         "Bring the link back. The recordings of that time are still in the box.",
         "연결을 복구하세요. 그 시간의 녹화는 장치에 남아 있습니다.",
     ),
+    "uploads.budget_spent": Words(
+        YELLOW,
+        "{waiting} files for the center wait: today's budget of bytes is used up.",
+        "센터로 보낼 파일 {waiting}개가 대기 중입니다. 오늘의 전송량 한도를 모두 사용했습니다.",
+        "They go on after midnight UTC. If they can't wait, raise `uploads.daily_bytes`.",
+        "자정(UTC) 이후 다시 전송합니다. 급하면 `uploads.daily_bytes` 값을 올리세요.",
+    ),
 }

@@ -137,6 +137,25 @@ class OutboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_acked_days: Annotated[float, Meta(ge=0, le=365)] = 7.0
 
 
+class UploadSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files on their way to the center. The window is UTC and may pass midnight; empty: always.
+
+    An alarm's files (orders of priority 7 and above) ignore the window. The budget of bytes binds
+    all; its day is the UTC day. `ca_file` (PEM) is the authority of the file store, if private;
+    `plain_http` allows addresses without TLS beyond the box itself.
+    """
+
+    window: Annotated[
+        str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")
+    ] = ""
+    daily_bytes: Annotated[int, Meta(ge=8 * 1024 * 1024)] | None = None
+    max_bps: Annotated[int, Meta(ge=64_000)] | None = None
+    max_bytes: PositiveInt = 1024 * 1024 * 1024  # of the disk, for what waits
+    keep_days: Annotated[float, Meta(gt=0, le=90)] = 7.0  # then a file is given up
+    ca_file: str = ""
+    plain_http: bool = False
+
+
 class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The page on the box. Loopback only until a technician's login exists."""
 
@@ -165,6 +184,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     center: CenterSettings = field(default_factory=CenterSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
     page: PageSettings = field(default_factory=PageSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
 

@@ -20,6 +20,7 @@ from agent.health.checks import (
     power_faults,
     process_faults,
     temperature_faults,
+    upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
 from agent.health.sentences import CATALOGUE
@@ -152,6 +153,8 @@ CASES = [
     (lambda: outbox(used_bytes=81), ["outbox.nearly_full"]),
     (lambda: outbox(evicted_new=3), ["outbox.evicting"]),
     (lambda: outbox(oldest_s=1.0), []),
+    (lambda: upload_faults(2, "budget"), ["uploads.budget_spent"]),
+    (lambda: upload_faults(2, "window"), []),
 ]  # fmt: skip
 
 
