@@ -20,6 +20,7 @@ _COMMANDS = {
     "buffer": ("agent.local.cli.buffer", "buffer", "Look into the ring; lock and check it."),
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
+    "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
     "simulate": ("agent.local.cli.simulate", "simulate", "Simulated cameras for trials."),
 }
 
