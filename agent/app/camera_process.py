@@ -164,7 +164,7 @@ class CameraWorker:
         """Run until stopped or a thread dies."""
         streams = [
             self._thread("main", self._main.run),
-            self._thread("sub", self._sub.run),
+            *([self._thread("sub", self._sub.run)] if self._camera.look else []),
             self._thread("sync", lambda: self._recorder.keep_synced(self._stop)),
             self._thread("upkeep", lambda: self._keeping.run(self._stop)),
         ]
@@ -219,16 +219,16 @@ class CameraWorker:
 
     def _ages_s(self) -> dict[str, float]:
         now_s = self._clock.monotonic_s()
-        return {
-            "main": now_s - self._main.last_progress_mono_s,
-            "sub": now_s - self._sub.last_progress_mono_s,
-        }
+        ages_s = {"main": now_s - self._main.last_progress_mono_s}
+        if self._camera.look:
+            ages_s["sub"] = now_s - self._sub.last_progress_mono_s
+        return ages_s
 
     def _status(self) -> CameraStatus:
         return CameraStatus(
             camera_id=self._camera.camera_id,
             main=self._main.status,
-            sub=self._sub.status,
+            sub=self._sub.status if self._camera.look else None,
             recording=self._keeping.status,
             detection=self._eyes.status,
             hits_total=self._hits_total,

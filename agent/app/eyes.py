@@ -138,7 +138,7 @@ class Eyes:
         )
 
     def _state_now(self) -> str:
-        if not self._camera.detect:
+        if not (self._camera.detect and self._camera.look):
             return "off"
         return "ready" if self._client.state == "ready" else "motion-only"
 

@@ -5,11 +5,16 @@ Runs in the camera worker on every decoded frame: numpy on 8-bit values only (0.
 its pixels differ from it. Light that changes everywhere at once is taken out before comparing.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import av
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
 
 Luma = NDArray[np.uint8]
 

@@ -36,7 +36,8 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     An rtsps:// camera's certificate is verified: `tls_ca_file` (PEM) holds the authority that
     signed it, `tls_host` the name in it where that isn't the address. A worker that grows past
-    `max_rss_bytes` is replaced.
+    `max_rss_bytes` is replaced. With `look` off it is only recorded: its sub stream is left alone,
+    so nothing is detected and there is no motion, picture health or snapshot.
     """
 
     camera_id: Slug
@@ -50,6 +51,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls_host: str = ""
     tls_verify: bool = True
     record: bool = True
+    look: bool = True
     detect: bool = True
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
     max_rss_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024

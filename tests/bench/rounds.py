@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.cameras import Camera
 from tests.bench.process_tree import Cost, Tree, measure
-from tests.bench.systems import agent, ffmpeg_floor, motion
+from tests.bench.systems import agent, ffmpeg_floor, motion, pipeline
 
-AGENT, BLIND = "poleside", "poleside, detector off"
+AGENT, BLIND, RECORD = "poleside", "poleside, detector off", "poleside, recording only"
 COPY, FLOOR = "ffmpeg -c copy", "ffmpeg -c copy + decode sub"
-MOTION = "motion (Debian)"
-ORDER = (AGENT, BLIND, COPY, FLOOR, MOTION)
+PIPES, MOTION = "ffmpeg pipes + Python motion", "motion (Debian)"
+ORDER = (AGENT, BLIND, RECORD, COPY, FLOOR, PIPES, MOTION)
 
 Starter = Callable[[Sequence[Camera], Path], AbstractContextManager[Tree]]
 
@@ -72,14 +72,16 @@ class Rounds:
     def _systems(self) -> Iterator[tuple[str, Starter]]:
         yield AGENT, self._agent(detect=True)
         yield BLIND, self._agent(detect=False)
+        yield RECORD, self._agent(detect=False, look=False)
         yield FLOOR, ffmpeg_floor
+        yield PIPES, pipeline
         if shutil.which("motion"):
             yield MOTION, motion
 
-    def _agent(self, *, detect: bool) -> Starter:
+    def _agent(self, *, detect: bool, look: bool = True) -> Starter:
         @contextmanager
         def start(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
-            with agent(cameras, folder, self._broker_url, detect=detect) as run:
+            with agent(cameras, folder, self._broker_url, detect=detect, look=look) as run:
                 yield run.tree
 
         return start
@@ -133,7 +135,7 @@ class Rounds:
         return [
             cost
             for (system, cameras), samples in sorted(self._samples.items())
-            if system in {AGENT, BLIND}
+            if system in {AGENT, BLIND, RECORD}
             for cost in _process_costs(system, cameras, samples)
         ]
 

@@ -42,10 +42,10 @@ class AgentRun:
 
 @contextmanager
 def agent(
-    cameras: Sequence[Camera], folder: Path, broker_url: str, *, detect: bool
+    cameras: Sequence[Camera], folder: Path, broker_url: str, *, detect: bool, look: bool = True
 ) -> Iterator[AgentRun]:
     """Run `poleside run` on these cameras; inside the block it records (and looks)."""
-    with _agent_process(cameras, folder, broker_url, detect=detect) as (process, data):
+    with _agent_process(cameras, folder, broker_url, detect=detect, look=look) as (process, data):
 
         def works() -> bool:
             recording = len(list(data.glob("cameras/*/video/**/*.mp4"))) >= len(cameras)
@@ -69,17 +69,19 @@ def idle_agent(folder: Path, broker_url: str) -> Iterator[AgentRun]:
 
 @contextmanager
 def _agent_process(
-    cameras: Sequence[Camera], folder: Path, broker_url: str, *, detect: bool
+    cameras: Sequence[Camera], folder: Path, broker_url: str, *, detect: bool, look: bool = True
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     data = folder / "data"
     config = folder / "poleside.toml"
-    config.write_text(_settings(cameras, data, broker_url, detect=detect), "utf-8")
+    config.write_text(_settings(cameras, data, broker_url, detect=detect, look=look), "utf-8")
     command = [sys.executable, "-m", "agent.local.cli.main", "run", "--config", str(config)]
     with _process(command, folder / "agent.log") as process:
         yield process, data
 
 
-def _settings(cameras: Sequence[Camera], data: Path, broker_url: str, *, detect: bool) -> str:
+def _settings(
+    cameras: Sequence[Camera], data: Path, broker_url: str, *, detect: bool, look: bool
+) -> str:
     zone = [list(point) for point in ROAD_ZONE]
     lines = [
         f'data_dir = "{data}"',
@@ -94,6 +96,7 @@ def _settings(cameras: Sequence[Camera], data: Path, broker_url: str, *, detect:
             f'main_url = "{camera.main_url}"',
             f'sub_url = "{camera.sub_url}"',
             f"detect = {str(detect).lower()}",
+            f"look = {str(look).lower()}",
             "detect_fps = 5",
             "[[cameras.rules]]",
             'kind = "intrusion"',
@@ -146,6 +149,26 @@ def ffmpeg_floor(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
                 names[process.pid] = name
         time.sleep(SETTLE_S)
         yield Tree(list(names), lambda process: names[process.pid])
+
+
+@contextmanager
+def pipeline(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
+    """Run the usual recorder made of subprocesses: see `tests.bench.pipeline`."""
+    roots, files = [], []
+    with ExitStack() as running:
+        for number, camera in enumerate(cameras):
+            segments = folder / f"segments-{number}"
+            segments.mkdir()
+            command = [sys.executable, "-m", "tests.bench.pipeline"]
+            command += [camera.main_url, camera.sub_url, str(segments)]
+            log = folder / f"pipeline-{number}.log"
+            process = running.enter_context(_process(command, log))
+            roots.append(process.pid)
+            files.append((process, log, segments))
+        for process, log, segments in files:
+            _wait_until(lambda at=segments: bool(list(at.iterdir())), process, log)  # type: ignore[misc]
+        time.sleep(SETTLE_S)
+        yield Tree(roots, lambda process: f"{process.name()}-{process.pid}")
 
 
 @contextmanager

@@ -31,6 +31,8 @@ def test_a_short_bench_measures_every_system_and_process(tmp_path):
     expected = {
         "poleside",
         "poleside, detector off",
+        "poleside, recording only",
+        "ffmpeg pipes + Python motion",
         "ffmpeg -c copy",
         "ffmpeg -c copy + decode sub",
     }
