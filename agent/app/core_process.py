@@ -51,6 +51,7 @@ from agent.core.db import Database
 from agent.core.errors import CameraError, LinkError
 from agent.core.lock import FileLock
 from agent.core.log import Logger
+from agent.enrol.renewal import CertificateRenewal
 from agent.events import incidents
 from agent.events.assembler import Assembler
 from agent.events.incidents import Incidents, Origin
@@ -183,6 +184,7 @@ class Core:
 
         # What the box knows of itself
         self._line = SupervisorLine(link, self._components, self.stop, clock)
+        renewal = CertificateRenewal(clock, data_dir)
         self._watch = Watch(
             settings,
             VitalsReader(board, data_dir, clock),
@@ -192,6 +194,7 @@ class Core:
             self._link,
             self._sender,
             self.outbox,
+            renewal,
             run_dir(settings),
             clock,
         )
@@ -220,6 +223,7 @@ class Core:
             self._assembler,
             self._desk,
             self._desired,
+            renewal,
             self._link,
             PresenceKeeper(
                 clock, self._link, self._presence, settle_s(settings.broker.keepalive_s)

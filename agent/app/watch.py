@@ -18,6 +18,7 @@ from agent.contract.telemetry import (
 )
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
+from agent.enrol.renewal import CertificateRenewal
 from agent.health import checks
 from agent.health.fault import Fault, keep_since
 from agent.health.vitals import Vitals, VitalsReader
@@ -48,6 +49,7 @@ class Watch(Service):
         link: Link,
         sender: Sender,
         outbox: Outbox,
+        renewal: CertificateRenewal,
         run_folder: Path,
         clock: Clock,
     ) -> None:
@@ -55,7 +57,7 @@ class Watch(Service):
         self.settings = settings
         self._reader, self._line, self._hub, self._desk = reader, line, hub, desk
         self._link, self._sender, self._outbox = link, sender, outbox
-        self._run_folder = run_folder
+        self._renewal, self._run_folder = renewal, run_folder
         self.vitals: Vitals | None = None
         self.faults: list[Fault] = []
         self.outbox_sample: OutboxSample | None = None
@@ -175,7 +177,12 @@ class Watch(Service):
             since=utc_at(self._clock, status.since_mono_s),
             has_twin=status.has_twin,
             unheard_s=self._sender.unheard_s,
+            certificate_days=self._certificate_days(),
         )
+
+    def _certificate_days(self) -> int | None:
+        ends_at = self._renewal.ends_at
+        return None if ends_at is None else (ends_at - self._clock.utc_now()).days
 
     def _outbox_faults(self, *, link_is_up: bool) -> Iterator[Fault]:
         sample = self.outbox_sample

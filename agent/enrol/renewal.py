@@ -6,6 +6,7 @@ In the core process. The link reads the files at each connection, so nobody is t
 import asyncio
 import base64
 from datetime import datetime
+from pathlib import Path
 
 from agent.contract.enrolment import RENEW_PATH, Renewal, Standing, renewal_message
 from agent.core import log
@@ -28,9 +29,9 @@ class CertificateRenewal(Service):
 
     name = "enrol.renewal"
 
-    def __init__(self, clock: Clock, files: IdentityFiles) -> None:
+    def __init__(self, clock: Clock, data_dir: Path) -> None:
         super().__init__(clock)
-        self._files = files
+        self._files = IdentityFiles.in_data_dir(data_dir)
         self._backoff = Backoff(_FIRST_RETRY_S, _MAX_RETRY_S)
         self._log = log.get(self.name)
         self.ends_at: datetime | None = None

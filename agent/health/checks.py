@@ -19,6 +19,7 @@ HOT_C, HOT_MARGIN_C, TOO_HOT_MARGIN_C = 80.0, 10.0, 5.0
 COOL_AGAIN_C = 5.0  # a hot box must cool by this much before it is called cool
 WORN_PCT = 90
 LINK_GRACE_S = 20.0  # a link that comes and goes this fast is no fault
+CERTIFICATE_DAYS = 14  # renewed at two thirds of its life: so late, somebody must look
 UNHEARD_S = 120.0  # the center stores and acknowledges within a second
 OUTBOX_OLD_S = 600.0
 OUTBOX_FULL_PCT = 80
@@ -41,7 +42,8 @@ class LinkFacts:
     """The connection to the broker. `down_s` counts from the last moment it was up.
 
     `has_twin`: another box has the same id. `unheard_s`: so long the broker takes what the box
-    sends, the center is there, and acknowledges nothing.
+    sends, the center is there, and acknowledges nothing. `certificate_days`: for how long the box's
+    own certificate is still good; None without one.
     """
 
     is_up: bool
@@ -50,6 +52,7 @@ class LinkFacts:
     since: datetime | None = None
     has_twin: bool = False
     unheard_s: float = 0.0
+    certificate_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ def link_faults(link: LinkFacts) -> Iterator[Fault]:
         yield _fault(code, "link", link.since, reason=link.code or "link.unknown")
     if link.unheard_s >= UNHEARD_S:
         yield _fault("link.not_acknowledged", "link", minutes=round(link.unheard_s / 60))
+    if link.certificate_days is not None and link.certificate_days < CERTIFICATE_DAYS:
+        yield _fault("link.certificate_expires", "link", days=max(0, link.certificate_days))
 
 
 def disk_faults(disk: DiskFacts) -> Iterator[Fault]:

@@ -233,6 +233,13 @@ CATALOGUE: dict[str, Words] = {
         "At the broker, let this box write its `up/#`; at the center, look at the ingest's log.",
         "브로커에서 이 장치의 `up/#` 쓰기 권한을, 센터에서 수집 서비스의 로그를 확인하세요.",
     ),
+    "link.certificate_expires": Words(
+        YELLOW,
+        "This box's certificate ends in {days} day(s) and could not be renewed.",
+        "이 장치의 인증서가 {days}일 후에 만료되며, 갱신하지 못했습니다.",
+        "Check that the center's enrolment service can be reached and knows this box.",
+        "센터의 등록 서비스에 연결되는지, 이 장치가 등록되어 있는지 확인하세요.",
+    ),
     "disk.low": Words(
         YELLOW,
         "The disk is nearly full: {free} free, {wanted} wanted.",

@@ -214,7 +214,7 @@ async def test_a_certificate_is_renewed_at_two_thirds_of_its_life(
 ):
     box = await enrolled(registrar, url, tmp_path / "box")
     before, key = box.files.certificate.read_text(), box.files.key.read_bytes()
-    renewal = CertificateRenewal(FakeClock(CLOCK.utc_now() + timedelta(days=day)), box.files)
+    renewal = CertificateRenewal(FakeClock(CLOCK.utc_now() + timedelta(days=day)), box.data_dir)
     assert await asyncio.to_thread(renewal.look) is renews
     assert (box.files.certificate.read_text() != before) is renews
     assert box.files.key.read_bytes() == key
@@ -223,7 +223,7 @@ async def test_a_certificate_is_renewed_at_two_thirds_of_its_life(
 
 async def test_one_that_is_over_is_renewed_with_the_key_alone(registrar, url, tmp_path):
     box = await enrolled(registrar, url, tmp_path / "box")
-    renewal = CertificateRenewal(FakeClock(CLOCK.utc_now() + timedelta(days=120)), box.files)
+    renewal = CertificateRenewal(FakeClock(CLOCK.utc_now() + timedelta(days=120)), box.data_dir)
     assert await asyncio.to_thread(renewal.look)
 
 
@@ -235,7 +235,7 @@ async def test_a_replaced_box_renews_nothing(registrar, url, tmp_path):
     approve(registrar, "bx-2", take_over=address)
     assert (await new.enrol()).box == "bx-1"
     assert [b.state for b in registrar.boxes()] == ["replaced", "approved"]
-    renewal = CertificateRenewal(FakeClock(CLOCK.utc_now() + timedelta(days=61)), old.files)
+    renewal = CertificateRenewal(FakeClock(CLOCK.utc_now() + timedelta(days=61)), old.data_dir)
     with pytest.raises(EnrolError, match=r"enrol\.refused"):
         await asyncio.to_thread(renewal.look)
 

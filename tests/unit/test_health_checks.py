@@ -122,6 +122,8 @@ CASES = [
     (lambda: link_faults(LinkFacts(is_up=True, has_twin=True)), ["link.cloned"]),
     (lambda: link_faults(LinkFacts(is_up=True, unheard_s=119)), []),
     (lambda: link_faults(LinkFacts(is_up=True, unheard_s=120)), ["link.not_acknowledged"]),
+    (lambda: link_faults(LinkFacts(is_up=True, certificate_days=14)), []),
+    (lambda: link_faults(LinkFacts(is_up=True, certificate_days=13)), ["link.certificate_expires"]),
     (lambda: disk(400), ["disk.low"]),
     (lambda: disk(20), ["disk.full"]),
     (lambda: disk(4000), []),
