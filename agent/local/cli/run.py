@@ -31,7 +31,7 @@ telemetry_s = 30.0
 [buffer]
 retention_days = 30.0            # the law's limit: older video goes within ten minutes
 min_free_bytes = 536870912       # below this the oldest goes, the camera over its share first
-event_lock_days = 7.0            # what lies around an event stays so long; 0: no longer than the rest
+event_lock_days = 7.0            # video around an event is kept at least so long
 # thin_after_days = 14.0         # older video: key frames only
 # require_mount = "/mnt/video"   # record on this disk only, never under an empty mount point
 # second_dir = "/mnt/second"     # a copy of what is locked
