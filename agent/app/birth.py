@@ -4,9 +4,10 @@ from pathlib import Path
 
 from agent import __version__
 from agent.app.camera_desk import CameraDesk
-from agent.contract.info import CameraInfo, DetectorInfo, Info
+from agent.contract.info import SCHEMAS, CameraInfo, DetectorInfo, Info
 from agent.messages.capacity import DetectorCapacity
 from agent.settings.model import CameraSettings, Settings
+from agent.uplink import coding
 from hardware.pick import pick_board
 
 
@@ -36,6 +37,9 @@ def birth_document(
         else DetectorInfo(name=capacity.model, sha256=capacity.sha256),
         commands=commands,
         settings_hash=settings_hash,
+        schemas=(*SCHEMAS, coding.CODING)
+        if settings.broker.telemetry_coding == "zstd"
+        else SCHEMAS,
     )
 
 

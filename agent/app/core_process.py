@@ -66,6 +66,7 @@ from agent.outbox.writer import Outbox
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from agent.uplink import coding
 from agent.uplink.inbound import Inbound
 from agent.uplink.link import Link
 from agent.uplink.link_report import LinkReporter
@@ -205,6 +206,7 @@ class Core:
             address,
             settings.center.telemetry_s,
             lambda: self._watch.telemetry(self._presence),
+            coding.pack if settings.broker.telemetry_coding == "zstd" else bytes,
         )
         view = CoreBoxView(
             self._watch,

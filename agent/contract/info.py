@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+SCHEMAS = ("event.v1", "telemetry.v1", "command.v1")
+
 
 class CameraInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A camera as far as it is known. `can` lists abilities: "ptz", "relay", "audio"."""
@@ -37,5 +39,5 @@ class Info(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cameras: tuple[CameraInfo, ...] = ()
     detector: DetectorInfo | None = None
     commands: tuple[str, ...] = ()
-    schemas: tuple[str, ...] = ("event.v1", "telemetry.v1", "command.v1")
+    schemas: tuple[str, ...] = SCHEMAS
     settings_hash: str = ""

@@ -113,7 +113,11 @@ class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The city's MQTT broker(s), tried in shuffled order. `mqtt://host:port` or `mqtts://…`."""
+    """The city's MQTT broker(s), tried in shuffled order. `mqtt://host:port` or `mqtts://…`.
+
+    `telemetry_coding = "zstd"` sends health samples at a sixth of their size; any center that
+    knows the contract's dictionaries reads both.
+    """
 
     urls: Annotated[tuple[str, ...], Meta(min_length=1)] = ("mqtt://127.0.0.1:1883",)
     username: str = ""
@@ -124,6 +128,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
     publish_timeout_s: PositiveFloat = 30.0
     window_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 32 * 1024
+    telemetry_coding: Literal["json", "zstd"] = "json"
 
 
 class CenterSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

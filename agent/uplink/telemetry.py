@@ -25,16 +25,17 @@ class TelemetrySender(Service):
         address: BoxAddress,
         period_s: float,
         sample: Callable[[], Awaitable[Telemetry]],
+        pack: Callable[[bytes], bytes] = bytes,
     ) -> None:
         super().__init__(clock)
         self._link, self._address = link, address
-        self._period_s, self._sample = period_s, sample
+        self._period_s, self._sample, self._pack = period_s, sample, pack
         self._log = log.get(self.name)
 
     async def run(self) -> None:
         while True:
             await self._link.connected()
-            body = msgspec.json.encode(await self._sample())
+            body = self._pack(msgspec.json.encode(await self._sample()))
             if len(body) > MAX_BYTES[Channel.TELEMETRY]:
                 self._log.warning("telemetry too large, not sent", size_bytes=len(body))
             else:

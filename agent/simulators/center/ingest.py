@@ -20,9 +20,11 @@ from agent.core.component import Service
 from agent.core.db import Database
 from agent.core.errors import LinkError
 from agent.simulators.center import boxes, store
+from agent.uplink.coding import unpack
 from agent.uplink.link import Incoming, Link, Outgoing
 
 _ACK_EVERY_S = 0.2
+_MAX_UNPACKED = 64 * 1024
 _RECORDS = (Channel.ALARM, Channel.EVENT, Channel.AUDIT)
 _log = log.get("center.ingest")
 
@@ -96,7 +98,7 @@ class Ingest:
             return
         try:
             await self._take(address, channel, message.payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             _log.warning("message not understood", topic=message.topic, reason=str(error))
             return
         self._on_change()
@@ -117,7 +119,7 @@ class Ingest:
             info = msgspec.json.decode(payload, type=Info)
             await self._db.run(partial(boxes.saw_info, address=address, info=info))
         elif channel is Channel.TELEMETRY:
-            sample = msgspec.json.decode(payload, type=Telemetry)
+            sample = msgspec.json.decode(unpack(payload, _MAX_UNPACKED), type=Telemetry)
             await self._db.run(
                 partial(boxes.saw_telemetry, address=address, sample=sample, now=now)
             )
