@@ -23,6 +23,7 @@ from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.settings.model import BrokerSettings
+from agent.uplink.certificate_refusal import certificate_refusal
 from agent.uplink.endpoint import Endpoint, explain, tls_context
 from agent.uplink.takeover import Takeovers
 
@@ -184,7 +185,10 @@ class Link(Service):
             await client.__aenter__()
         except aiomqtt.MqttError as error:
             _close_what_failed(error)
-            raise explain(error, endpoint) from error
+            refusal = None
+            if "timed out" in str(error):
+                refusal = await asyncio.to_thread(certificate_refusal, endpoint, self._broker)
+            raise refusal or explain(error, endpoint) from error
         try:
             await self._serve(client, endpoint)
         except aiomqtt.MqttError as error:
