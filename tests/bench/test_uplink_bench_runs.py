@@ -1,0 +1,26 @@
+"""The voice's bench runs from end to end and leaves no figure out."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="it is measured against it")
+def test_a_short_uplink_bench_tells_every_figure():
+    short = ["--events", "2000", "--queued", "5000", "--idle-s", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.uplink", *short],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    bars = [line.split("   ")[-1].strip() for line in done.stdout.splitlines()]
+    expected = ">= 0.6 x|<= 2 x|< 20 ms|<= 100 x|<= 4 x|<= 0.25 x|<= 1 s|<= 1 ms|<= 0.3 MB"
+    assert set(expected.split("|")) <= set(bars)
