@@ -34,6 +34,8 @@ _MOST_RESTARTS = 3  # so often the store may lose what it had, or find another s
 _REMEMBER = timedelta(days=7)
 _LOOK_AGAIN_S = 30.0
 _FOLLOW_EVERY_S = 2.0
+_NO_LINK_S = 3.0
+_ASKING = "asks where to send the file"
 
 Answer = Callable[[Reply], Awaitable[None]]
 Progress = Callable[[str], Awaitable[None]]
@@ -249,15 +251,17 @@ class Uploads(Service):
             parts=tuple(part.number for part in job.missing[:MOST_PARTS_ASKED]),
             sent=() if job.missing else job.sent,
         )
-        reply = Reply(id=job.id, state=ReplyState.PROGRESS, code=NEED_UPLOAD, need=need)
         wait_s = min(_ASK_CAP_S, _ASK_FIRST_S * 2.0**tries.asked)
-        try:
-            await self._answer(reply)
-        except LinkError:
-            wait_s = _ASK_FIRST_S
-        else:
-            tries.asked += 1
+        tries.asked += 1  # before it is said: the answer may be here before the PUBACK
         tries.ask_from_s = self._clock.monotonic_s() + wait_s
+        state = ReplyState.PROGRESS
+        try:
+            await self._answer(
+                Reply(id=job.id, state=state, code=NEED_UPLOAD, message=_ASKING, need=need)
+            )
+        except LinkError:
+            tries.asked, tries.ask_from_s = 0, self._clock.monotonic_s() + _NO_LINK_S
+            return _NO_LINK_S
         return wait_s
 
     async def _send(self, job: Job, part: JobPart, tries: _Tries, day: str) -> None:

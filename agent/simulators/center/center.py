@@ -23,6 +23,7 @@ from agent.settings.model import BrokerSettings
 from agent.simulators.center import boxes, store
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.commander import Commander, load_key
+from agent.simulators.center.file_desk import FileDesk
 from agent.simulators.center.ingest import Acker, Ingest
 from agent.simulators.center.uploads import Uploads
 from agent.simulators.center.view import BoxView, Session, StoredEvent, Upload
@@ -75,6 +76,7 @@ class Center:
         self._uploads = Uploads(
             clock, self._db, config.data_dir / "uploads", config.base_url, self._change
         )
+        self._files = FileDesk(clock, self._db, self._uploads, self._order)
         ingest = Ingest(clock, self._db, self._acker, self._replied, self._change)
         self._link = Link(
             clock,
@@ -100,6 +102,7 @@ class Center:
         components = Components(self._clock)
         components.add(self._acker)
         components.add(self._link)
+        components.add(self._files)
         components.spawn("center.link-watch", self._watch_link)
         try:
             await components.run()
@@ -152,6 +155,7 @@ class Center:
         nonce = "" if state is None else state.nonce
         command = self._commander.new_command(address, args, by, valid_s=valid_s, nonce=nonce)
         if isinstance(args, Snapshot | Clip) and not args.upload_url:
+            await self._db.run(partial(store.expect_file, command_id=command.id, address=address))
             url = self._uploads.address_for(command.id, valid_s + _UPLOAD_S)
             args = msgspec.structs.replace(args, upload_url=url)
             command = msgspec.structs.replace(command, args=args)
@@ -164,7 +168,14 @@ class Center:
     async def upload_of(self, command_id: str) -> Upload | None:
         return await self._db.run(partial(store.upload_of, command_id=command_id))
 
-    def _replied(self, reply: Reply) -> None:
+    async def _order(self, address: BoxAddress, args: Args) -> None:
+        """Give an order of the center's own, whatever becomes of it."""
+        async for _ in self.command(address, args, Actor(user="center")):
+            pass
+
+    def _replied(self, address: BoxAddress, reply: Reply) -> None:
+        if reply.need is not None:
+            self._files.needed(address, reply.id, reply.need)
         if self._commander is not None:
             self._commander.replied(reply)
 

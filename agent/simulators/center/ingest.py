@@ -85,7 +85,7 @@ class Ingest:
         clock: Clock,
         db: Database,
         acker: Acker,
-        on_reply: Callable[[Reply], None],
+        on_reply: Callable[[BoxAddress, Reply], None],
         on_change: Callable[[], None],
     ) -> None:
         self._clock, self._db, self._acker = clock, db, acker
@@ -127,4 +127,4 @@ class Ingest:
             report = msgspec.json.decode(payload, type=ConfigReport)
             await self._db.run(partial(boxes.saw_config, address=address, report=report))
         elif channel is Channel.REPLY:
-            self._on_reply(msgspec.json.decode(payload, type=Reply))
+            self._on_reply(address, msgspec.json.decode(payload, type=Reply))

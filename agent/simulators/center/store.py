@@ -49,6 +49,10 @@ CREATE TABLE sessions (
     number INTEGER PRIMARY KEY, site TEXT NOT NULL, box TEXT NOT NULL, boot INTEGER NOT NULL,
     conn INTEGER NOT NULL, since TEXT NOT NULL, until TEXT, UNIQUE (site, box, boot, conn));
 """,
+        """
+CREATE TABLE expected_files (
+    command_id TEXT PRIMARY KEY, site TEXT NOT NULL, box TEXT NOT NULL) WITHOUT ROWID;
+""",
     ],
 )
 
@@ -144,6 +148,22 @@ def counts(connection: sqlite3.Connection) -> dict[BoxAddress, list[StreamCount]
             )
         )
     return found
+
+
+def expect_file(connection: sqlite3.Connection, command_id: str, address: BoxAddress) -> None:
+    """Remember that a box was ordered to send a file."""
+    connection.execute(
+        "INSERT OR IGNORE INTO expected_files VALUES (?, ?, ?)", (command_id, *_key(address))
+    )
+
+
+def is_expected(connection: sqlite3.Connection, command_id: str, address: BoxAddress) -> bool:
+    """Say whether this box was ordered to send this file."""
+    row = connection.execute(
+        "SELECT 1 FROM expected_files WHERE command_id = ? AND site = ? AND box = ?",
+        (command_id, *_key(address)),
+    ).fetchone()
+    return row is not None
 
 
 def add_upload(connection: sqlite3.Connection, upload: Upload) -> None:
