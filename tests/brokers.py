@@ -38,6 +38,7 @@ class Process:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             env=os.environ | environment,
+            start_new_session=True,
         )
 
     async def answers_on(self, port: int):
@@ -63,7 +64,7 @@ class Process:
     async def _end(self, number):
         process, self.process = self.process, None
         if process is not None and process.returncode is None:
-            process.send_signal(number)
+            os.killpg(process.pid, number)  # RabbitMQ is a shell script and its child
             await process.wait()
 
 
