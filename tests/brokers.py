@@ -74,6 +74,8 @@ class Mosquitto(Process):
     With `any_password` every user is taken at his word; the rights hold all the same.
     """
 
+    guest = "operator"  # client ids are bound to users: beside the center, another user
+
     def __init__(
         self, folder: Path, boxes: list[BoxAddress], extra="", changes=(), *, any_password=False
     ):
@@ -95,7 +97,7 @@ class Mosquitto(Process):
         if passwords.exists():
             return
         passwords.touch(mode=0o600)
-        for user in (CENTER, *(box.box for box in self.boxes)):
+        for user in (CENTER, self.guest, *(box.box for box in self.boxes)):
             self._say_password(user, f"secret-{user}")
         shutil.copy(SHIPPED / "mosquitto" / "acl", self.folder / "acl")
         (self.folder / "acl").chmod(0o600)
