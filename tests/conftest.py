@@ -9,7 +9,6 @@ import structlog
 
 from agent.simulators.footage import prepare
 
-
 # Whole boxes with cameras of their own: they need the processor to themselves to keep real time.
 ALONE = {
     "test_agent_on_footage",

@@ -1,4 +1,4 @@
-"""`poleside center`: orders beside a running center, and its store as lines, as a person runs them."""
+"""`poleside center` on a command line, each command a process of its own, beside a real broker."""
 
 import asyncio
 import json
