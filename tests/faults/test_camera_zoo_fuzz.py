@@ -26,11 +26,14 @@ PACKET_FAULTS = (
     "cut_short",
 )
 
+CONFIRM_EVERY_S = 4.0  # longer than a connection needs to show its first frame
+
 
 class Looker(Visitor):
     """Decodes every packet as well, as the eyes do."""
 
     frames_seen = packets_undecodable = 0
+    confirmed_mono_s = 0.0
 
     def packet(self, packet, arrived_mono_s):
         try:
@@ -86,8 +89,15 @@ def test_eight_fuzzed_streams_end_nothing_and_starve_nobody(media, tmp_path, see
 
 
 def is_back(visitor, healed_s):
-    """A spoilt answer may have read as a refused login: then a person confirms the password."""
-    if visitor.session.status.state is CameraState.AUTH_FAILED:
+    """A spoilt answer may have read as a refused login: then a person confirms the password.
+
+    Not at every look: the word "refused" stands until frames come, and each confirmation
+    begins the connection anew.
+    """
+    now_s = CLOCK.monotonic_s()
+    refused = visitor.session.status.state is CameraState.AUTH_FAILED
+    if refused and now_s - visitor.confirmed_mono_s > CONFIRM_EVERY_S:
+        visitor.confirmed_mono_s = now_s
         visitor.session.restart()
     return visitor.frames_since(healed_s, 12)
 
