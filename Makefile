@@ -30,8 +30,8 @@ system-parts:
 	@image-build/dev/system-parts
 
 test: setup lint  ## everything: types, style, imports, and all tests with the real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 1 -m "not alone and not long" $(TEST_ARGS)
-	$(BIN)/python -m pytest --reruns 1 -m "alone and not long" $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 2 -m "not alone and not long" $(TEST_ARGS)
+	$(BIN)/python -m pytest --reruns 2 -m "alone and not long" $(TEST_ARGS)
 
 test-fast: setup lint  ## types, style, imports and the unit tests
 	$(BIN)/python -m pytest tests/unit tests/property tests/contract $(TEST_ARGS)
