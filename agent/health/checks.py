@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.contract.events import TimeQuality
+from agent.health.catalogue import CATALOGUE
 from agent.health.fault import Fault
-from agent.health.sentences import CATALOGUE
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import CameraState, CameraStatus, StreamStatus
 from hardware.interface import PowerState, StorageState, Temperature

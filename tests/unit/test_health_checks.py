@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.contract.events import TimeQuality
+from agent.health.catalogue import CATALOGUE
 from agent.health.checks import (
     DiskFacts,
     LinkFacts,
@@ -23,7 +24,6 @@ from agent.health.checks import (
     upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
-from agent.health.sentences import CATALOGUE
 from agent.messages.picture import PictureKind, PictureTrouble
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import (
