@@ -31,7 +31,7 @@ def register_orders(
     data_dir: Path,
     clock: Clock,
 ) -> None:
-    """Tell `commands` every operation: its handler, its deadline, whether repeating it does harm."""
+    """Tell `commands` every operation: its handler, its deadline, whether repeating is harmless."""
     register = commands.register
     register("ping", ping(clock), idempotent=True)
     register("snapshot", SnapshotHandler(hub, clock, files), idempotent=True)
