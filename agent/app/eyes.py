@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import av
 from av.error import FFmpegError
@@ -20,11 +21,11 @@ from agent.contract.events import MAX_THUMBNAIL_BYTES
 from agent.core import log
 from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
-from agent.detect.client import DetectClient
-from agent.detect.letterbox import FrameScaler
+from agent.detect.letterbox import FrameScaler, Letterboxed
 from agent.detect.manifest import Manifest
 from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
+from agent.detect.wire import DetectReply
 from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.source import StreamFacts
 from agent.messages.vision import HitState, RuleChange, RuleHit, TrackedObject
@@ -39,6 +40,16 @@ MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
 
 HitSink = Callable[[RuleHit], None]
 FrameWatcher = Callable[[av.VideoFrame, datetime, float], None]
+
+
+class Asked(Protocol):
+    """Who finds objects in a picture: the detect process's client, or a detector in the exam."""
+
+    state: str
+
+    def detect(self, picture: Letterboxed, frame_id: int) -> DetectReply | None:
+        """Return what is in the picture, None when there is no answer in time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Eyes:
     def __init__(
         self,
         camera: CameraSettings,
-        client: DetectClient,
+        client: Asked,
         manifest: Manifest,
         on_hit: HitSink,
         clock: Clock,
@@ -114,7 +125,7 @@ class Eyes:
             return
         for frame in frames:
             self._bad_frames = 0
-            self._look(frame, arrived_mono_s)
+            self.look(frame, arrived_mono_s)
 
     def run_ended(self, _cause: str) -> None:
         self._tracks = ()
@@ -144,7 +155,8 @@ class Eyes:
 
     # One frame
 
-    def _look(self, frame: av.VideoFrame, mono_s: float) -> None:
+    def look(self, frame: av.VideoFrame, mono_s: float) -> None:
+        """Take one decoded frame in, seen at `mono_s`; the exam calls it at media time."""
         self._take_over_settings()
         self._count.frames += 1
         moves = self._gate.update(luma_of(frame)).active

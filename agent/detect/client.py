@@ -46,7 +46,7 @@ class DetectClient:
         self._retry_s = _FIRST_RETRY_S
         self._retry_mono_s = clock.monotonic_s()
         self.counters = DetectCounters()
-        self.state = DetectorState.UNAVAILABLE
+        self.state: str = DetectorState.UNAVAILABLE
         self.since_mono_s = clock.monotonic_s()
 
     def detect(self, picture: Letterboxed, frame_id: int) -> DetectReply | None:
@@ -118,10 +118,10 @@ class DetectClient:
         self.close()
         self._retry_mono_s = self._clock.monotonic_s() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
-        if self.state is DetectorState.READY:
+        if self.state == DetectorState.READY:
             _log.warning("detector unavailable", camera_id=self._camera_id, why=why)
         self._turn(DetectorState.UNAVAILABLE)
 
     def _turn(self, state: DetectorState) -> None:
-        if state is not self.state:
+        if state != self.state:
             self.state, self.since_mono_s = state, self._clock.monotonic_s()
