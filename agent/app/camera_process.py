@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.app import memory
-from agent.app.child import SupervisorLink, orphaned
+from agent.app.child import SupervisorLink, name_thread, orphaned
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
 from agent.app.keeping import Keeping, find_folder
@@ -192,6 +192,7 @@ class CameraWorker:
 
     def _thread(self, name: str, body: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
+            name_thread(name)
             try:
                 body()
             except Exception as error:  # noqa: BLE001 - the edge of a thread: say why, then end

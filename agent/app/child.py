@@ -10,7 +10,7 @@ from typing import Protocol
 from agent.messages import supervision
 from agent.messages.supervision import MAX_MESSAGE_BYTES, Beat, Reload, ToChild
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 class Link(Protocol):
@@ -57,6 +57,11 @@ class SupervisorLink:
 def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent dies, so that no orphan keeps a camera."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def name_thread(name: str) -> None:
+    """Give the calling thread a name that `top -H` and `ps -L` show; 15 characters count."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
 
 
 def orphaned(parent_pid: int) -> bool:
