@@ -10,6 +10,7 @@ from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
 from agent.app.child import SupervisorLink
 from agent.app.coverage import CoverageReporter
+from agent.app.fault_events import troubles
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
 from agent.app.run_dir import CORE_SOCKET, run_dir
@@ -31,6 +32,7 @@ from agent.core.db import Database
 from agent.core.errors import CameraError, LinkError
 from agent.enrol.renewal import CertificateRenewal
 from agent.events.assembler import Assembler
+from agent.events.box_faults import BoxFaults
 from agent.events.incidents import Incidents, Origin
 from agent.evidence.box_key import open_box_key
 from agent.health.vitals import VitalsReader
@@ -88,9 +90,10 @@ class Core:
         origin = Origin(
             settings.site, settings.box, boot, lambda: self.outbox.epoch, settings.status
         )
+        incidents = Incidents(self.outbox.append_in, origin, clock)
         self._assembler = Assembler(
             db,
-            Incidents(self.outbox.append_in, origin, clock),
+            incidents,
             clock,
             thumbnails=settings.center.thumbnails,
         )
@@ -219,6 +222,7 @@ class Core:
             self._commands,
             Counter(clock, self._commands, settings.box, run_dir(settings)),
             self._watch,
+            BoxFaults(db, incidents, lambda: troubles(self._watch, self._hub), clock),
             telemetry,
             CoverageReporter(
                 clock,

@@ -12,6 +12,7 @@ from agent.app.worker_hub import WorkerHub
 from agent.contract.telemetry import (
     CameraSample,
     CameraState,
+    FaultSample,
     LinkSample,
     OutboxSample,
     Telemetry,
@@ -32,6 +33,7 @@ from agent.uplink.sender import Sender
 from agent.uploads.sender import Backlog
 
 LOOK_EVERY_S = 5.0
+FAULTS_TOLD = 8  # red first; a sample must fit its 4 KiB
 
 
 class Watch(Service):
@@ -103,6 +105,15 @@ class Watch(Service):
             board=None if vitals is None else vitals.board_sample(),
             processes=() if vitals is None else vitals.process_samples(restarts),
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
+            faults=tuple(
+                FaultSample(
+                    code=fault.code,
+                    subject=fault.subject,
+                    severity=fault.severity.value,
+                    since=fault.since,
+                )
+                for fault in self.faults[:FAULTS_TOLD]
+            ),
         )
 
     def _camera_sample(self, camera_id: str) -> CameraSample:
@@ -136,6 +147,10 @@ class Watch(Service):
         statuses = self._hub.statuses()
         for status in statuses:
             yield from checks.camera_faults(status)
+            camera = self.settings.camera(status.camera_id)
+            if camera is not None and camera.record:
+                now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
+                yield from checks.unrecorded_faults(status, now, now_s)
         yield from checks.detector_faults(statuses)
         yield from self._onvif_faults()
         yield from checks.process_faults(self._line.processes)

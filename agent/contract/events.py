@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     CAMERA_LOST = "camera-lost"
     CAMERA_BACK = "camera-back"
     BOX_FAULT = "box-fault"
+    NOT_RECORDED = "not-recorded"
     PICTURE_FAULT = "picture-fault"
 
 

@@ -1,6 +1,7 @@
 """A health sample of the box. Not kept and not acknowledged; unknown is None, never 0."""
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -83,6 +84,15 @@ class ProcessSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     restarts_total: int = 0
 
 
+class FaultSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that is wrong: its code in the catalogue, of what ("camera/gate", "disk", …)."""
+
+    code: str
+    subject: str
+    severity: Literal["red", "yellow"]
+    since: UtcTime | None = None
+
+
 class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One sample. `state` repeats presence: retained messages and wills can't be trusted alone."""
 
@@ -96,3 +106,4 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     board: BoardSample | None = None
     processes: tuple[ProcessSample, ...] = ()
     detector_ms: float | None = None
+    faults: tuple[FaultSample, ...] = ()

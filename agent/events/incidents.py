@@ -326,7 +326,17 @@ class Incidents:
 
 def stream_of(kind: EventKind) -> StreamName:
     """Return the stream incidents of `kind` go by: alarms before everything else."""
-    return StreamName.ALARM if kind is EventKind.INTRUSION else StreamName.EVENT
+    is_alarm = kind in {EventKind.INTRUSION, EventKind.NOT_RECORDED}
+    return StreamName.ALARM if is_alarm else StreamName.EVENT
+
+
+def open_keys(connection: sqlite3.Connection, prefix: str) -> list[str]:
+    """Return the keys of the open incidents that begin with `prefix`."""
+    rows = connection.execute(
+        "SELECT key FROM incidents WHERE ended_utc_us IS NULL AND substr(key, 1, ?) = ?",
+        (len(prefix), prefix),
+    )
+    return [row["key"] for row in rows]
 
 
 def _open_incident(connection: sqlite3.Connection, key: str) -> sqlite3.Row | None:

@@ -24,6 +24,9 @@ UNHEARD_S = 120.0  # the center stores and acknowledges within a second
 OUTBOX_OLD_S = 600.0
 OUTBOX_FULL_PCT = 80
 
+STARTING_S = 30.0  # so long after it came online, a camera must reach the disk
+FRESH_S = 10.0
+
 # Ways of one trouble that need no words of their own.
 _SAME_AS = {
     "camera.timeout": "camera.unreachable",
@@ -98,6 +101,20 @@ def camera_faults(status: CameraStatus) -> Iterator[Fault]:
     for code in status.recording.faults:
         if code in CATALOGUE:
             yield _fault(code, subject, camera=status.camera_id)
+
+
+def unrecorded_faults(status: CameraStatus, now: datetime, now_s: float) -> Iterator[Fault]:
+    """Tell that frames of a camera which should be recorded come, and reach no disk."""
+    main, recording = status.main, status.recording
+    if main.state is not CameraState.ONLINE or main.last_frame_mono_s is None:
+        return
+    is_starting = 0 <= (now - main.since).total_seconds() < STARTING_S
+    has_frames = now_s - main.last_frame_mono_s < FRESH_S
+    is_unrecorded = not recording.recording and not recording.fault_code
+    if has_frames and is_unrecorded and not is_starting:
+        subject = f"camera/{status.camera_id}"
+        reason = "storage.no_frames"
+        yield _fault("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
 
 
 def onvif_faults(

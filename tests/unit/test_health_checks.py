@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from agent.contract.events import TimeQuality
 from agent.health.catalogue import CATALOGUE
@@ -21,6 +22,7 @@ from agent.health.checks import (
     power_faults,
     process_faults,
     temperature_faults,
+    unrecorded_faults,
     upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
@@ -214,3 +216,24 @@ def test_one_trouble_seen_by_two_checks_is_told_once():
     both = [*camera_faults(refused), *onvif_faults("gate", "camera.wrong_password")]
     assert len(both) == 2
     assert len(keep_since(both, [], NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("online_s", "frame_age_s", "recording", "told"),
+    [
+        (300, 0.1, False, True),
+        (300, 0.1, True, False),
+        (5, 0.1, False, False),  # its first key frame may still be coming
+        (300, 15.0, False, False),  # no frame comes: that is another fault
+        (-3600, 0.1, False, True),  # the clock was set back
+    ],
+)
+def test_frames_that_come_and_reach_no_disk_are_told(online_s, frame_age_s, recording, told):
+    status = camera()
+    main = structs.replace(
+        status.main, since=NOW - timedelta(seconds=online_s), last_frame_mono_s=1000 - frame_age_s
+    )
+    kept = RecordingStatus(recording=recording)
+    status = structs.replace(status, main=main, recording=kept)
+    codes = [fault.code for fault in unrecorded_faults(status, NOW, 1000.0)]
+    assert codes == (["camera.not_recorded"] if told else [])
