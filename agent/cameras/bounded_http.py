@@ -7,6 +7,7 @@ threads of `agent.cameras.gate`, in the core process.
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
+from urllib3.util.ssl_ import create_urllib3_context
 
-from agent.cameras.port import CameraBadResponse, CameraUnreachable
+from agent.cameras.port import CameraBadResponse, CameraCertificate, CameraUnreachable
+from agent.cameras.tls import CameraTls
 from agent.core.clock import Clock
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -68,6 +71,12 @@ class _DeadlineSocket(socket.socket):
         return super().recv_into(*args, **kwargs)
 
 
+class _DeadlineTlsSocket(ssl.SSLSocket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_left_s())
+        return super().recv_into(*args, **kwargs)
+
+
 class _DeadlineConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         plain = super()._new_conn()
@@ -88,54 +97,89 @@ class _DeadlineAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "http": _DeadlinePool}
 
 
+class _TlsAdapter(HTTPAdapter):
+    """TLS as one camera's record wants it, with sockets that know the deadline."""
+
+    def __init__(self, tls: CameraTls) -> None:
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        tls = self._tls
+        is_checked = tls.verify and not tls.fingerprint
+        context = create_urllib3_context(
+            cert_reqs=ssl.CERT_REQUIRED if is_checked else ssl.CERT_NONE
+        )
+        context.sslsocket_class = _DeadlineTlsSocket
+        if is_checked:
+            context.load_default_certs()
+        kwargs |= {"ssl_context": context, "assert_fingerprint": tls.fingerprint or None}
+        if tls.host:
+            kwargs |= {"assert_hostname": tls.host, "server_hostname": tls.host}
+        super().init_poolmanager(*args, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002
+        """Leave the context as it is: what `requests` would set here would undo the pinning."""
+        conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
+        conn.ca_certs = verify if isinstance(verify, str) else None
+
+
 class BoundedHttp:
     """One camera's HTTP session: kept connections, no proxy, no redirects, no cookies' tricks."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tls: CameraTls | None = None) -> None:
         self._clock = clock
+        tls = tls or CameraTls()
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.verify = (tls.verify and not tls.fingerprint) and (tls.ca_file or True)
         self._session.mount("http://", _DeadlineAdapter())
+        self._session.mount("https://", _TlsAdapter(tls))
 
     def post(self, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float) -> Answer:
         """Send once (twice when a kept connection turns out to be dead) and read all."""
+        return self.request("POST", url, body, headers, timeout_s=timeout_s)
+
+    def request(
+        self, method: str, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float
+    ) -> Answer:
+        """Make one exchange of any method, as `post` does."""
         with within_s(self._clock, timeout_s):
             try:
-                return self._exchange(url, body, headers)
+                return self._exchange(method, url, body, headers)
             except requests.exceptions.ConnectTimeout as error:
                 raise CameraUnreachable(f"no connection to {url} in time") from error
             except requests.exceptions.ConnectionError as error:
                 if not _was_cut(error):
                     raise _unreachable(url, error) from error
-            except (
-                requests.exceptions.RequestException,
-                urllib3.exceptions.HTTPError,
-                OSError,
-            ) as error:
+            except _FAILURES as error:
                 raise _unreachable(url, error) from error
             try:
-                return self._exchange(url, body, headers)
-            except (
-                requests.exceptions.RequestException,
-                urllib3.exceptions.HTTPError,
-                OSError,
-            ) as error:
+                return self._exchange(method, url, body, headers)
+            except _FAILURES as error:
                 raise _unreachable(url, error) from error
 
     def close(self) -> None:
         self._session.close()
 
-    def _exchange(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        with self._session.post(
-            url, data=body, headers=headers, timeout=_left_s(), stream=True, allow_redirects=False
+    def _exchange(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        with self._session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=_left_s(),
+            stream=True,
+            allow_redirects=False,
         ) as response:
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise CameraBadResponse("the answer is compressed, which nobody asked for")
             chunks, size_bytes = [], 0
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
                 size_bytes += len(chunk)
                 if size_bytes > MAX_BODY_BYTES:
                     raise CameraBadResponse(f"the answer is longer than {MAX_BODY_BYTES} bytes")
                 chunks.append(chunk)
-                _left_s()  # TLS sockets don't ask by themselves
             return Answer(
                 response.status_code,
                 response.headers,
@@ -144,11 +188,16 @@ class BoundedHttp:
             )
 
 
+_FAILURES = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
 def _was_cut(error: requests.exceptions.ConnectionError) -> bool:
     """Say whether the peer closed on us (a stale kept connection): once more is worth it."""
     reason = error.args[0] if error.args else None
     return isinstance(reason, urllib3.exceptions.ProtocolError)
 
 
-def _unreachable(url: str, error: Exception) -> CameraUnreachable:
+def _unreachable(url: str, error: Exception) -> CameraUnreachable | CameraCertificate:
+    if isinstance(error, requests.exceptions.SSLError | ssl.SSLCertVerificationError):
+        return CameraCertificate(f"the certificate of {url} is not the one to trust")
     return CameraUnreachable(f"no whole answer from {url} ({type(error).__name__})")

@@ -100,8 +100,8 @@ class DigestChallenge:
             has_qop="auth" in qops,
         )
 
-    def authorization(self, login: Login, url: str) -> str:
-        """Return the `Authorization` header of one POST to `url`."""
+    def authorization(self, login: Login, url: str, method: str = "POST") -> str:
+        """Return the `Authorization` header of one request to `url`."""
         parts = urlsplit(url)
         uri = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         with self._lock:
@@ -109,7 +109,7 @@ class DigestChallenge:
             count = f"{self._count:08x}"
         client_nonce = secrets.token_hex(8)
         secret = self._hash(f"{login.username}:{self._realm}:{login.password}")
-        request = self._hash(f"POST:{uri}")
+        request = self._hash(f"{method}:{uri}")
         middle = f"{self.nonce}:{count}:{client_nonce}:auth" if self._has_qop else self.nonce
         fields = {
             "username": login.username,

@@ -136,6 +136,16 @@ class CameraClockSkew(CameraFailure):
     advice = "Set the camera's date and time (or its NTP server), then try again."
 
 
+class CameraCertificate(CameraFailure):
+    """The camera does not prove who it is; nothing is sent to it."""
+
+    camera_code = "camera.tls"
+    advice = (
+        "If the camera was exchanged or reset, confirm its new certificate (`poleside cameras "
+        "probe` shows the fingerprint); else somebody may stand between box and camera."
+    )
+
+
 class CameraNotOnvif(CameraFailure):
     """Something answers there, but it does not speak ONVIF."""
 

@@ -5,6 +5,7 @@ own clock; what works is remembered. A refused password is tried once, then not 
 `BACK_OFF_S`, because cameras lock users out. Safe for two threads at once. Core process.
 """
 
+import base64
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,12 +24,14 @@ from agent.cameras.soap_answer import (
     problem_of,
     refuses_login,
 )
+from agent.cameras.tls import CameraTls
 from agent.core.clock import Clock
 
 BACK_OFF_S = 300.0
 CALL_S = 5.0
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Poleside"}
 _DATE_QUESTION = (
     f'<s:Envelope xmlns:s="{SOAP_NS}"><s:Body><GetSystemDateAndTime '
     'xmlns="http://www.onvif.org/ver10/device/wsdl"/></s:Body></s:Envelope>'
@@ -55,14 +58,39 @@ class _CameraClock:
         return self.at + timedelta(seconds=clock.monotonic_s() - self.mono_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    url: str
+    envelope: bytes
+    content_type: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """How far the camera's clock is ahead of ours; None: it does not tell. The way took `trip_s`.
+
+    A camera tells whole seconds, so one second either way means nothing.
+    """
+
+    ahead_s: float | None
+    trip_s: float
+
+
 class SoapLink:
     """One camera's line. `device_url` is the address all others are repaired by."""
 
     def __init__(
-        self, device_url: str, login: Login, clock: Clock, *, call_s: float = CALL_S
+        self,
+        device_url: str,
+        login: Login,
+        clock: Clock,
+        *,
+        call_s: float = CALL_S,
+        tls: CameraTls | None = None,
     ) -> None:
         self.device_url = device_service_url(device_url)
-        self._http = BoundedHttp(clock)
+        self._http = BoundedHttp(clock, tls)
         self._clock, self._call_s = clock, call_s
         self._lock = threading.Lock()
         self._has_spoken_soap = False
@@ -78,41 +106,74 @@ class SoapLink:
             self._refusal: CameraFailure | None = None
             self._refused_mono_s = 0.0
 
-    def call(self, url: str, envelope: bytes, content_type: str = _CONTENT_TYPE) -> Answer:
+    def call(
+        self,
+        url: str,
+        envelope: bytes,
+        content_type: str = _CONTENT_TYPE,
+        *,
+        timeout_s: float | None = None,
+    ) -> Answer:
         """Send one envelope and return the camera's good answer; any other is a `CameraFailure`."""
         self._check_back_off()
         way = self._way
-        answer = self._send(url, envelope, content_type, way)
+        request = _Request(url, envelope, content_type, timeout_s or self._call_s)
+        answer = self._send(request, way)
         if refuses_login(answer):
             with self._lock:
                 self._check_back_off()
-                answer = self._log_in(url, envelope, content_type, way, answer)
+                answer = self._log_in(request, way, answer)
         problem = problem_of(answer, has_spoken_soap=self._has_spoken_soap)
         if problem is not None:
             raise problem
         self._has_spoken_soap = True
         return answer
 
+    def fetch(self, url: str) -> Answer:
+        """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
+        self._check_back_off()
+        headers = dict(_HEADERS)
+        answer = self._http.request("GET", url, b"", headers, timeout_s=self._call_s)
+        if answer.status_code != 401 or not self._login.username:
+            return answer
+        challenge = DigestChallenge.best_of(answer.challenges)
+        if challenge is not None:
+            headers["Authorization"] = challenge.authorization(self._login, url, "GET")
+        else:
+            secret = f"{self._login.username}:{self._login.password}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(secret).decode()}"
+        answer = self._http.request("GET", url, b"", headers, timeout_s=self._call_s)
+        if answer.status_code == 401:
+            raise CameraWrongPassword("the camera refuses the login for this file")
+        return answer
+
+    def measure_clock(self) -> ClockReading:
+        """Ask the camera's time without a login; by HTTP `Date` when it hides it."""
+        asked_mono_s = self._clock.monotonic_s()
+        request = _Request(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, self._call_s)
+        answer = self._send(request, _Way.OPEN)
+        trip_s = self._clock.monotonic_s() - asked_mono_s
+        at = camera_time(answer)
+        if at is None:
+            return ClockReading(None, trip_s)
+        ours = self._clock.utc_now() - timedelta(seconds=trip_s / 2)
+        return ClockReading((at - ours).total_seconds(), trip_s)
+
     def close(self) -> None:
         self._http.close()
 
-    def _send(self, url: str, envelope: bytes, content_type: str, way: _Way) -> Answer:
-        headers = {
-            "Content-Type": content_type,
-            "Accept-Encoding": "identity",
-            "User-Agent": "Poleside",
-        }
+    def _send(self, request: "_Request", way: _Way) -> Answer:
+        url, envelope = request.url, request.envelope
+        headers = {"Content-Type": request.content_type, **_HEADERS}
         if way is _Way.DIGEST and self._challenge is not None:
             headers["Authorization"] = self._challenge.authorization(self._login, url)
         elif way is _Way.TOKEN and self._camera_clock is not None:
             envelope = with_username_token(
                 envelope, self._login, self._camera_clock.now(self._clock)
             )
-        return self._http.post(url, envelope, headers, timeout_s=self._call_s)
+        return self._http.post(url, envelope, headers, timeout_s=request.timeout_s)
 
-    def _log_in(
-        self, url: str, envelope: bytes, content_type: str, tried: _Way, refused: Answer
-    ) -> Answer:
+    def _log_in(self, request: "_Request", tried: _Way, refused: Answer) -> Answer:
         """Try the login the one way the refusal asks for, unless just that was refused."""
         if not self._login.username:
             raise CameraWrongPassword("the camera wants a user name and password")
@@ -123,7 +184,7 @@ class SoapLink:
             raise self._refuse(refused)
         else:
             self._way = _Way.TOKEN
-        answer = self._send(url, envelope, content_type, self._way)
+        answer = self._send(request, self._way)
         if refuses_login(answer):
             raise self._refuse(answer)
         return answer
@@ -131,7 +192,8 @@ class SoapLink:
     def _find_camera_clock(self, refused: Answer) -> bool:
         """Measure the camera's clock: asked, by HTTP `Date`, else ours. Say whether it is news."""
         old = self._camera_clock
-        asked = self._send(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, _Way.OPEN)
+        question = _Request(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, self._call_s)
+        asked = self._send(question, _Way.OPEN)
         at = camera_time(asked) or http_time(refused)
         new = _CameraClock(
             at or self._clock.utc_now(), self._clock.monotonic_s(), is_measured=at is not None

@@ -12,8 +12,9 @@ import zeep
 import zeep.exceptions
 from lxml import etree
 
-from agent.cameras.address import repair_service_url, repair_stream_url
+from agent.cameras.address import repair_stream_url
 from agent.cameras.bounded_http import Answer, within_s
+from agent.cameras.line import OPERATION_S, OnvifLine, Service
 from agent.cameras.port import (
     CameraBadResponse,
     CameraNotSupported,
@@ -24,14 +25,10 @@ from agent.cameras.port import (
 )
 from agent.cameras.soap import CALL_S, SoapLink
 from agent.cameras.soap_answer import with_declared_prefixes
+from agent.cameras.tls import CameraTls
 from agent.cameras.wsdl_documents import LENIENT, document
 from agent.core.clock import Clock
 
-OPERATION_S = 15.0
-_DEVICE_NS = "http://www.onvif.org/ver10/device/wsdl"
-_MEDIA_NS = "http://www.onvif.org/ver10/media/wsdl"
-_PTZ_NS = "http://www.onvif.org/ver20/ptz/wsdl"
-_CAPABILITY_OF = {"Media": _MEDIA_NS, "PTZ": _PTZ_NS}
 _TCP_UNICAST = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
 # What zeep raises on answers that are XML but not the XML it expected.
 _MISREADINGS = (
@@ -69,8 +66,12 @@ class ZeepCamera:
         *,
         call_s: float = CALL_S,
         operation_s: float = OPERATION_S,
+        tls: CameraTls | None = None,
     ) -> None:
-        self._link = SoapLink(device_url, login, clock, call_s=call_s)
+        self.line = OnvifLine(
+            device_url, login, clock, call_s=call_s, operation_s=operation_s, tls=tls
+        )
+        self._link = self.line.link
         self._clock, self._operation_s = clock, operation_s
         self._connecting = threading.Lock()
         self._services: _Services | None = None
@@ -79,9 +80,8 @@ class ZeepCamera:
 
     def facts(self) -> DeviceFacts:
         with within_s(self._clock, self._operation_s):
-            services = (
-                self._connect()
-            )  # anew: a camera may have changed; Stop uses the old meanwhile
+            self.line.forget_services()  # it may have changed; Stop uses the old meanwhile
+            services = self._connect()
             info = _ask(services.device, "GetDeviceInformation")
             ptz_profile = _read_ptz_profile(services)
             self._services, self._ptz_profile, self._knows_stop = services, ptz_profile, True
@@ -158,32 +158,18 @@ class ZeepCamera:
             return self._services
 
     def _connect(self) -> _Services:
-        """Ask for the services both ways and unite them: some list PTZ in one answer only."""
-        device = self._service("devicemgmt.wsdl", f"{{{_DEVICE_NS}}}DeviceBinding", "")
-        urls, problem = {}, None
-        try:
-            urls.update(_service_urls(_ask(device, "GetServices", IncludeCapability=False)))
-        except (CameraNotSupported, CameraBadResponse) as error:
-            problem = error
-        try:
-            known = _capability_urls(_ask(device, "GetCapabilities", Category=["All"]))
-            urls.update({name: url for name, url in known.items() if name not in urls})
-        except (CameraNotSupported, CameraBadResponse) as error:
-            problem = problem or error
-        if _MEDIA_NS not in urls:
-            raise problem or CameraNotSupported("the camera offers no media service")
-        media = self._service("media.wsdl", f"{{{_MEDIA_NS}}}MediaBinding", urls[_MEDIA_NS])
-        ptz_url = urls.get(_PTZ_NS)
-        ptz = self._service("ptz.wsdl", f"{{{_PTZ_NS}}}PTZBinding", ptz_url) if ptz_url else None
+        device = self._service("devicemgmt.wsdl", f"{{{Service.DEVICE}}}DeviceBinding", "")
+        media_url = self.line.url(Service.MEDIA)
+        media = self._service("media.wsdl", f"{{{Service.MEDIA}}}MediaBinding", media_url)
+        ptz_url = self.line.services().get(Service.PTZ)
+        binding = f"{{{Service.PTZ}}}PTZBinding"
+        ptz = self._service("ptz.wsdl", binding, ptz_url) if ptz_url else None
         return _Services(device, media, ptz)
 
     def _service(self, wsdl: str, binding: str, url: str) -> Any:
         new_client: Any = zeep.Client  # its signature has no types
         client = new_client(document(wsdl), transport=_Transport(self._link), settings=LENIENT)
-        device_url = self._link.device_url
-        return client.create_service(
-            binding, repair_service_url(url, device_url) if url else device_url
-        )
+        return client.create_service(binding, url or self._link.device_url)
 
     def _ptz(self) -> tuple[Any, _PtzProfile]:
         services = self._connected()
@@ -242,22 +228,6 @@ def _text(value: Any, name: str) -> str:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-def _service_urls(services: Any) -> dict[str, str]:
-    return {
-        _text(service, "Namespace"): _text(service, "XAddr")
-        for service in services or []
-        if _text(service, "XAddr")
-    }
-
-
-def _capability_urls(capabilities: Any) -> dict[str, str]:
-    urls = {
-        namespace: _text(_part(capabilities, name), "XAddr")
-        for name, namespace in _CAPABILITY_OF.items()
-    }
-    return {namespace: url for namespace, url in urls.items() if url}
 
 
 def _stream_profile(profile: Any) -> StreamProfile:
