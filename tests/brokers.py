@@ -119,6 +119,23 @@ class Mosquitto(Process):
         self._say_password(user, password)
         self.process.send_signal(signal.SIGHUP)
 
+    def admit_watcher(self):
+        """Let a user `watcher` read the running broker's own counters."""
+        with (self.folder / "acl").open("a") as acl:
+            acl.write("\nuser watcher\ntopic read $SYS/#\n")
+        self.set_password("watcher", "secret-watcher")
+
+    async def dropped(self) -> int:
+        """Return how many messages found no room in a queue; needs `sys_interval 1`."""
+        client = aiomqtt.Client(
+            "127.0.0.1", self.port, username="watcher", password="secret-watcher"
+        )
+        async with client:
+            await client.subscribe("$SYS/broker/publish/messages/dropped")
+            told = aiter(client.messages)
+            await anext(told)  # retained, of before
+            return int((await anext(told)).payload)
+
     def _say_password(self, user: str, password: str):
         command = ["mosquitto_passwd", "-b", str(self.folder / "passwords"), user, password]
         subprocess.run(command, check=True, capture_output=True)

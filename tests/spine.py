@@ -122,7 +122,8 @@ class Box:
         event_id = event_id or new_ulid(self.clock.utc_now())
 
         def build(seq):
-            return encoded_event(self.address, self.outbox.epoch, stream, seq, event_id, phase, pad)
+            at, epoch = self.clock.utc_now(), self.outbox.epoch
+            return encoded_event(self.address, epoch, stream, seq, event_id, phase, pad, at=at)
 
         return await self.outbox.append(
             stream, build, event_id=event_id, phase=phase, true_mono_s=self.clock.monotonic_s()
@@ -175,8 +176,8 @@ class Box:
         )
 
 
-def encoded_event(address, epoch, stream, seq, event_id, phase=Phase.NEW, pad="", boot=1):
-    now = datetime.now(UTC)
+def encoded_event(address, epoch, stream, seq, event_id, phase=Phase.NEW, pad="", boot=1, at=None):
+    now = at or datetime.now(UTC)
     return msgspec.json.encode(
         Event(
             id=event_id,

@@ -9,17 +9,25 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
+from agent.core.clock import SystemClock
+from agent.enrol.renewal import CertificateRenewal
 from agent.simulators.broker import CENTER
+from agent.simulators.center.enrolment import Registrar
 from tests.brokers import RABBITMQ, Mosquitto, NatsCluster, RabbitMq
 from tests.certificates import write_certificate
+from tests.enrolling import NewBox, TlsMosquitto, enrolment_service
 from tests.faults.trial import Trial
 from tests.slow_link import SlowLink
-from tests.spine import ADDRESS, eventually, visit
+from tests.spine import ADDRESS, E, eventually, visit
+from tests.voice_process import AgedClock
 
 DAY_S = 86_400.0
 
@@ -33,7 +41,9 @@ async def broker_ends_twice(trial, number):
                 await trial.broker._end(number)
                 await asyncio.sleep(0.1)
                 await trial.broker.start()
+                await box.link.connected()
         await box.all_acknowledged()
+        trial.seen = f"connected {box.link.status.connects_total} times"
 
 
 async def broker_is_killed_twice(trial):
@@ -54,6 +64,7 @@ async def connection_is_half_open(trial):
             return not box.link.status.connected
 
         await eventually(is_noticed)
+        trial.seen = f"noticed: {box.link.status.error.code}"
         trial.broker.resume()
         await box.all_acknowledged()
 
@@ -64,18 +75,26 @@ async def center_away_and_broker_killed(trial):
     async with trial.box(knows_center=False) as box:
         await trial.say(box)
         await trial.published(box)
+        published = sum(p.sent - p.acked for p in box.sender._positions.values())
         await trial.broker.kill()
         await trial.broker.start()
         async with trial.center():
             await box.all_acknowledged()
+            trial.seen = f"published {published}, of which the broker kept {trial.came_again()}"
 
 
 async def center_away_and_queue_too_short(trial):
-    """The broker PUBACKs what finds no room in its queue for the center, and drops it."""
+    """The broker PUBACKs what finds no room in its queue for the center, and drops it.
+
+    Alarms go one a message, so that the messages outnumber the queue.
+    """
     await visit(trial.folder, trial.broker.settings(CENTER))
     async with trial.box(knows_center=False) as box:
-        await trial.say(box)
+        await trial.say(box, alarms=0.5)
         await trial.published(box)
+        dropped = await trial.broker.dropped()
+        trial.seen = f"PUBACKed, then dropped by the broker: {dropped} messages"
+        assert dropped > 0
         async with trial.center():
             await box.all_acknowledged()
 
@@ -92,10 +111,13 @@ async def node_is_killed(trial, whose):
             await asyncio.sleep(0.2)
             await box.link.connected()
             number = 0 if whose == "center" else trial.broker.node_of(box.link.status.endpoint)
+            connects = box.link.status.connects_total
             await trial.broker.nodes[number].kill()
         if whose == "center":
             await trial.broker.start_node(number)
         await box.all_acknowledged()
+        trial.seen = f"node {number} killed, {len(trial.said)} said over it"
+        assert whose == "center" or box.link.status.connects_total > connects
 
 
 async def node_of_the_box_is_killed(trial):
@@ -143,19 +165,33 @@ async def box_is_killed_again_and_again(trial):
 
 
 async def fifteen_days_offline_with_twenty_kills(trial):
-    """Nobody answers all that time; each kill is real, only the box's clocks are turned on."""
-    nowhere = trial.settings(urls=("mqtt://127.0.0.1:1",))
+    """Nobody answers all that time; each kill is real, the box's clocks begin 15 days ago.
+
+    What the center had acknowledged before grows too old meanwhile and is dropped; what waits
+    is kept however old it is.
+    """
+    nowhere, count = trial.settings(urls=("mqtt://127.0.0.1:1",)), trial.count // 20
+    async with trial.center(), trial.box(clock=AgedClock(-15 * DAY_S)) as box:
+        await trial.say(box, count)
+        await box.all_acknowledged()
     for number in range(20):
         await voice_killed(
             trial,
             settings=nowhere,
-            boot=1 + number // 4,  # every fourth is a reboot
-            aged_s=15 * DAY_S * number / 20,
-            events=trial.count // 20,
+            boot=2 + number // 4,  # every fourth is a reboot
+            aged_s=-15 * DAY_S * (1 - number / 20),
+            events=count,
         )
-    async with trial.center(), trial.box() as box:
-        assert (await box.outbox.sample()).waiting >= trial.count
+    async with trial.center(), trial.box(boot=8) as box:
+        waiting = (await box.outbox.sample()).waiting
+        assert waiting >= 20 * count
         await box.all_acknowledged()
+        kept = await box.outbox.deliveries(E)
+        assert len({one.boot for one in kept}) > 1
+        assert 1 not in {one.boot for one in kept}, "acknowledged 15 days ago"
+        days = trial.days_spanned()
+        assert days > 14
+        trial.seen = f"{waiting} waited, of {days:.1f} days, over 20 kills and 6 boots"
 
 
 async def disk_is_full(trial):
@@ -175,7 +211,10 @@ async def disk_is_full(trial):
                 os.posix_fallocate(file.fileno(), 0, facts.f_bavail * facts.f_frsize)
             while not trial.refused:
                 await trial.say(box, 20)
+            trial.seen = f"refused {len(trial.refused)}, then said again"
             ballast.unlink()
+            await trial.say_again(box)
+            assert not trial.refused
             await trial.say(box, trial.count // 3)
             await box.all_acknowledged()
     finally:
@@ -192,28 +231,64 @@ async def line_is_slow_and_cut(trial):
                 await asyncio.sleep(0.3)
                 line.cut()
             await box.all_acknowledged()
+            times = box.link.status.connects_total
+            trial.seen = f"{line.carried_bytes // 1000} kB at 20 kB/s, connected {times} times"
+            assert times > 2
 
 
-async def certificates_expire(trial):
-    """The broker's runs out while the box is offline; then the box's own; each is renewed."""
+async def refused_with(box, code):
+    """Wait until the box's link says so."""
+
+    async def is_refused():
+        error = box.link.status.error
+        return error is not None and error.code == code
+
+    await eventually(is_refused)
+
+
+async def certificate_of_the_broker_expires(trial):
+    """The box does not speak to a broker whose certificate is over, and loses nothing by it."""
     async with trial.center(over_tls(trial, "center")), trial.box(over_tls(trial, "box-1")) as box:
-        await trial.say(box, trial.count // 3)
+        await trial.say(box, trial.count // 2)
         await box.all_acknowledged()
-        for name in ("broker", "box-1"):
-            await trial.broker.stop()
-            write_certificate(trial.folder, name, trial.ca, expired=True)
-            await trial.broker.start()
-            await trial.say(box, trial.count // 3)
+        await trial.broker.stop()
+        write_certificate(trial.folder, "broker", trial.ca, expired=True)
+        await trial.broker.start()
+        await trial.say(box, trial.count // 2)
+        await refused_with(box, "link.tls")
+        trial.seen = f"refused: link.tls, {(await box.outbox.sample()).waiting} waited"
+        write_certificate(trial.folder, "broker", trial.ca)
+        await trial.broker.stop()
+        await trial.broker.start()
+        await box.all_acknowledged()
 
-            async def is_refused():
-                error = box.link.status.error
-                return error is not None and error.code in ("link.tls", "link.lost")
 
-            await eventually(is_refused)
-            assert (await box.outbox.sample()).waiting
-            write_certificate(trial.folder, name, trial.ca)
+async def certificate_of_the_box_expires(trial):
+    """It runs out while the box is offline; the broker refuses it; the box renews it by its key."""
+    data_dir, city = trial.folder / "enrolled", trial.city
+    async with enrolment_service(city) as url, trial.center(trial.broker.center(city)):
+        new = NewBox(data_dir, url, city.new_code(ADDRESS.box), city)
+        enrolling = asyncio.ensure_future(new.enrol(60.0))
+
+        async def has_asked():
+            return any(box.state == "asks" for box in city.boxes())
+
+        await eventually(has_asked)
+        city.approve(ADDRESS.box, ADDRESS.site)
+        await enrolling
+        async with trial.box(new.broker()) as box:
+            await trial.say(box, trial.count // 2)
+            await box.all_acknowledged()
             await trial.broker.stop()
-            await trial.broker.start()
+            await trial.say(box, trial.count // 2)
+            key = load_pem_x509_certificate(new.files.certificate.read_bytes()).public_key()
+            over = city.authority.issue_box(key, ADDRESS.box, timedelta(seconds=-1))
+            new.files.certificate.write_bytes(over.public_bytes(Encoding.PEM))
+            await trial.broker.start(city)
+            await refused_with(box, "link.certificate_refused")
+            trial.seen = f"refused, {(await box.outbox.sample()).waiting} waited; then renewed"
+            renewal = CertificateRenewal(box.clock, data_dir)
+            assert await asyncio.to_thread(renewal.look)
             await box.all_acknowledged()
 
 
@@ -228,8 +303,8 @@ def over_tls(trial, name):
 
 
 @asynccontextmanager
-async def on_mosquitto(folder, count, **kwargs):
-    broker = Mosquitto(folder / "broker", [ADDRESS], **kwargs)
+async def on_mosquitto(folder, count, extra="", changes=()):
+    broker = Mosquitto(folder / "broker", [ADDRESS], extra, changes)
     await broker.start()
     yield Trial(folder, broker, count)
     await broker.stop()
@@ -239,8 +314,21 @@ async def on_mosquitto(folder, count, **kwargs):
 async def on_a_short_queue(folder, count):
     """Mosquitto's default of 1,000 in the long form."""
     changes = {"max_queued_messages 0": f"max_queued_messages {min(1000, count // 10)}"}
-    async with on_mosquitto(folder, count, changes=changes) as trial:
+    async with on_mosquitto(folder, count, "sys_interval 1", changes) as trial:
+        trial.broker.admit_watcher()
         yield trial
+
+
+@asynccontextmanager
+async def on_a_city_that_enrols(folder, count):
+    """The shipped mosquitto, every box with a certificate of the center's own authority."""
+    broker = TlsMosquitto(folder / "broker")
+    city = Registrar(folder / "city", SystemClock(), (broker.url,))
+    await broker.start(city)
+    trial = Trial(folder, broker, count)
+    trial.city = city
+    yield trial
+    await broker.stop()
 
 
 @asynccontextmanager
@@ -252,7 +340,7 @@ async def on_tls(folder, count):
         f"cafile {folder}/ca.pem\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n"
         "require_certificate true\n"
     )
-    async with on_mosquitto(folder, count, extra=extra) as trial:
+    async with on_mosquitto(folder, count, extra) as trial:
         trial.ca = ca
         yield trial
 

@@ -12,7 +12,7 @@ import pytest
 from agent.contract.events import Phase
 from agent.simulators.broker import CENTER
 from tests.brokers import Mosquitto, make_broker
-from tests.spine import ADDRESS, A, Box, E, eventually, make_center, running, stored, visit
+from tests.spine import ADDRESS, A, Box, E, T, eventually, make_center, running, stored, visit
 
 
 @pytest.fixture(params=["mosquitto", "nats"])
@@ -138,22 +138,34 @@ async def test_the_center_is_killed_by_losing_its_last_hour(mosquitto, tmp_path)
             await assert_all_stored_once(box, center)
 
 
-async def test_a_full_outbox_tells_the_center_what_it_gave_up(mosquitto, tmp_path):
+async def test_a_full_outbox_gives_up_in_order_and_tells_the_center_what(mosquitto, tmp_path):
+    """Telemetry first, then updates of events, then other events, the oldest first; no alarm."""
     box = Box(tmp_path, mosquitto.settings("box-1"), max_bytes=100_000)
     await mosquitto.stop()
+    updates = set()
     async with running(box):
-        for n in range(300):
-            await box.say(E, Phase.UPDATE if n % 3 else Phase.NEW)
-        await box.say(A)
-        given_up = (await box.outbox.counts())[E].evicted_total
-        assert given_up > 0
+        for n in range(100):
+            await box.say(T)
+            await box.say(A)
+            seq = await box.say(E, Phase.UPDATE if n % 2 else Phase.NEW)
+            updates |= {seq} if n % 2 else set()
+        while (await box.outbox.counts())[E].evicted_total < 60:
+            await box.say(A)
+        assert (await box.outbox.counts())[T].evicted_total == 100
         await mosquitto.start()
         async with running(make_center(tmp_path, mosquitto.settings(CENTER))) as center:
             await box.all_acknowledged()
+            found = await stored(center)
+            seqs = {s: [seq for _, stream, seq in found if stream == s] for s in (A, E, T)}
+            counts = await box.outbox.counts()
+            assert seqs[T] == []
+            assert seqs[A] == list(range(1, counts[A].next_seq))
+            assert not updates & set(seqs[E])
+            rest = sorted(set(range(1, counts[E].next_seq)) - updates)
+            assert seqs[E] == rest[-len(seqs[E]) :]
             view = (await center.boxes())[0]
-            count = next(count for count in view.streams if count.stream == E)
-            assert (count.upto, count.missing) == (300, given_up)
-            assert count.stored == 300 - given_up
+            missing = {count.stream: count.missing for count in view.streams}
+            assert missing == {s: counts[s].evicted_total for s in (A, E, T)}
 
 
 _WRITER = """

@@ -15,13 +15,15 @@ from tests.faults.fault_scenarios import (
     center_away_and_broker_killed,
     center_away_and_node_killed,
     center_away_and_queue_too_short,
-    certificates_expire,
+    certificate_of_the_box_expires,
+    certificate_of_the_broker_expires,
     connection_is_half_open,
     disk_is_full,
     fifteen_days_offline_with_twenty_kills,
     line_is_slow_and_cut,
     node_of_the_box_is_killed,
     node_of_the_center_is_killed,
+    on_a_city_that_enrols,
     on_a_short_queue,
     on_mosquitto,
     on_nats,
@@ -49,7 +51,8 @@ FAULTS = [
     (on_mosquitto, fifteen_days_offline_with_twenty_kills),
     (on_mosquitto, disk_is_full),
     (on_mosquitto, line_is_slow_and_cut),
-    (on_tls, certificates_expire),
+    (on_tls, certificate_of_the_broker_expires),
+    (on_a_city_that_enrols, certificate_of_the_box_expires),
 ]
 
 

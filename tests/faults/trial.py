@@ -22,20 +22,21 @@ STREAMS = (A, E)
 
 @dataclass(frozen=True)
 class Row:
-    """`discarded` came again and was thrown away by the center: the fault did bite."""
+    """`discarded` came again and was thrown away by the center; `seen` shows that the fault bit."""
 
     fault: str
     said: int
     lost: int
     duplicated: int
     discarded: int
+    seen: str
 
     def __str__(self):
-        counts = f"{self.said:>7} {self.lost:>6} {self.duplicated:>6} {self.discarded:>10}"
-        return f"{self.fault:<54}{counts}"
+        counts = f"{self.said:>7} {self.lost:>5} {self.duplicated:>6} {self.discarded:>10}"
+        return f"{self.fault:<58}{counts}  {self.seen}"
 
 
-HEADING = f"{'fault':<54}{'said':>7} {'lost':>6} {'twice':>6} {'discarded':>10}"
+HEADING = f"{'fault':<58}{'said':>7} {'lost':>5} {'twice':>6} {'discarded':>10}  seen"
 
 
 class Trial:
@@ -44,15 +45,16 @@ class Trial:
     def __init__(self, folder: Path, broker, count: int):
         self.folder, self.broker, self.count = folder, broker, count
         self.said: list[str] = []
-        self.refused = 0
+        self.refused: list[str] = []
+        self.seen = ""
 
     def settings(self, **changes) -> BrokerSettings:
         """Return the box's way to the broker."""
         return msgspec.structs.replace(self.broker.settings("box-1"), **changes)
 
     @asynccontextmanager
-    async def box(self, settings=None, folder=None, *, knows_center=True):
-        box = Box(folder or self.folder / "box", settings or self.settings())
+    async def box(self, settings=None, folder=None, *, knows_center=True, **kwargs):
+        box = Box(folder or self.folder / "box", settings or self.settings(), **kwargs)
         if not knows_center:  # its word that it is away was lost
             box.inbound.on_center = lambda _: None
         async with running(box):
@@ -64,17 +66,27 @@ class Trial:
         async with running(make_center(self.folder, settings)) as center:
             yield center
 
-    async def say(self, box, count=None, pause_s=0.0):
+    async def say(self, box, count=None, pause_s=0.0, alarms=0.1):
+        """Say so many events, all of the trial's by default; `alarms` is the share of alarms."""
         for number in range(self.count if count is None else count):
-            event_id = new_ulid(box.clock.utc_now())
-            try:
-                await box.say(A if number % 10 == 0 else E, event_id=event_id)
-            except StorageError:  # told to who says it, so not lost in silence
-                self.refused += 1
-            else:
-                self.said.append(event_id)
+            is_alarm = int((number + 1) * alarms) > int(number * alarms)
+            await self._say(box, A if is_alarm else E, new_ulid(box.clock.utc_now()))
             if pause_s:
                 await asyncio.sleep(pause_s)
+
+    async def say_again(self, box):
+        """Say what was refused once more, as an incident's keeper does."""
+        refused, self.refused = self.refused, []
+        for event_id in refused:
+            await self._say(box, E, event_id)
+
+    async def _say(self, box, stream, event_id):
+        try:
+            await box.say(stream, event_id=event_id)
+        except StorageError:  # told to who says it, so not lost in silence
+            self.refused.append(event_id)
+        else:
+            self.said.append(event_id)
 
     async def published(self, box):
         """Wait until the box has published all it may without an acknowledgement."""
@@ -92,6 +104,19 @@ class Trial:
         with closing(sqlite3.connect(self.folder / "center.db")) as db:
             where = "FROM records WHERE type LIKE 'edge.event.%'"
             stored = [row[0] for row in db.execute(f"SELECT id {where}")]
-            again = db.execute("SELECT sum(redelivered) FROM streams").fetchone()[0]
-        lost = set(self.said) - set(stored)
-        return Row(fault, len(self.said), len(lost), len(stored) - len(set(stored)), again or 0)
+        lost = (set(self.said) | set(self.refused)) - set(stored)
+        twice = len(stored) - len(set(stored))
+        return Row(fault, len(self.said), len(lost), twice, self.came_again(), self.seen)
+
+    def came_again(self) -> int:
+        """Return how many records the center has thrown away so far, having them already."""
+        return self._asked("SELECT coalesce(sum(redelivered), 0) FROM streams")
+
+    def days_spanned(self) -> float:
+        """Return how many days lie between the oldest and the newest event of the center."""
+        at = "julianday(json_extract(CAST(body AS TEXT), '$.time'))"
+        return self._asked(f"SELECT max({at}) - min({at}) FROM records")
+
+    def _asked(self, query: str):
+        with closing(sqlite3.connect(self.folder / "center.db")) as db:
+            return db.execute(query).fetchone()[0]
