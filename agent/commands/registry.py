@@ -140,16 +140,23 @@ class Commands(Service):
                 tasks.create_task(self._work(tasks))
 
     async def _take(self, command: Command) -> Reply:
-        """Journal and queue a new order; return its first reply."""
-        known = await self._db.run(lambda connection: journal.find(connection, command.id))
-        if known is not None:
-            in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
-            return known.reply or self._progress.get(command.id, in_work)
+        """Journal and queue a new order, in one commit; return its first reply."""
+
+        def write(connection: sqlite3.Connection) -> Reply | None:
+            known = journal.find(connection, command.id)
+            if known is not None:
+                in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
+                return known.reply or self._progress.get(command.id, in_work)
+            if refusal is not None:
+                self._refuse(connection, command, refusal)
+                return _reply(command.id, _state_of(refusal), refusal)
+            self._begin(connection, command)
+            return None
+
         refusal = self._refusal(command)
-        if refusal is not None:
-            await self._db.run(lambda connection: self._refuse(connection, command, refusal))
-            return _reply(command.id, _state_of(refusal), refusal)
-        await self._db.run(lambda connection: self._begin(connection, command))
+        answer = await self._db.run(write)
+        if answer is not None:
+            return answer
         self._waiting.put_nowait(command)
         return Reply(id=command.id, state=ReplyState.ACCEPTED)
 

@@ -24,6 +24,7 @@ _ROUND_MESSAGES = 20
 _RTO_FIRST_S, _RTO_MAX_S = 2.0, 60.0
 _IDLE_S = 1.0
 _PROBE_S = 60.0
+_CRUMBS = 8
 _ORDER = (StreamName.ALARM, StreamName.AUDIT, StreamName.EVENT, StreamName.TELEMETRY)
 
 
@@ -206,9 +207,10 @@ class Sender(Service):
 
     async def _next_round(self) -> list[Outgoing]:
         messages: list[Outgoing] = []
-        left = self._window_bytes
+        left, least = self._window_bytes, self._window_bytes // _CRUMBS
         for stream in _ORDER:
-            while left > 0 and len(messages) < _ROUND_MESSAGES:
+            # A message for the crumbs of a window costs as much as a full one.
+            while left >= least and len(messages) < _ROUND_MESSAGES:
                 message = await self._next(stream, left if messages else self._window_bytes)
                 if message is None:
                     break
