@@ -1,4 +1,4 @@
-"""`CameraControl` over zeep and ONVIF's WSDL files (device, media 1, PTZ); our own transport.
+"""`CameraControl` over zeep and ONVIF's WSDL files (device, PTZ); media by hand; our own transport.
 
 Imported only when the first ONVIF camera is spoken to, as zeep and lxml cost 20 MB. Runs in the
 threads of `agent.cameras.gate`. Nothing a camera says is trusted: each part may be missing.
@@ -12,7 +12,7 @@ import zeep
 import zeep.exceptions
 from lxml import etree
 
-from agent.cameras.address import repair_stream_url
+from agent.cameras import media
 from agent.cameras.bounded_http import Answer, within_s
 from agent.cameras.line import OPERATION_S, OnvifLine, Service
 from agent.cameras.port import (
@@ -29,7 +29,6 @@ from agent.cameras.tls import CameraTls
 from agent.cameras.wsdl_documents import LENIENT, document
 from agent.core.clock import Clock
 
-_TCP_UNICAST = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
 # What zeep raises on answers that are XML but not the XML it expected.
 _MISREADINGS = (
     zeep.exceptions.Error,
@@ -45,7 +44,6 @@ _MISREADINGS = (
 @dataclass(frozen=True, slots=True)
 class _Services:
     device: Any
-    media: Any
     ptz: Any
 
 
@@ -83,7 +81,7 @@ class ZeepCamera:
             self.line.forget_services()  # it may have changed; Stop uses the old meanwhile
             services = self._connect()
             info = _ask(services.device, "GetDeviceInformation")
-            ptz_profile = _read_ptz_profile(services)
+            ptz_profile = self._find_ptz_profile(services)
             self._services, self._ptz_profile, self._knows_stop = services, ptz_profile, True
             return DeviceFacts(
                 manufacturer=_text(info, "Manufacturer"),
@@ -95,18 +93,11 @@ class ZeepCamera:
 
     def profiles(self) -> tuple[StreamProfile, ...]:
         with within_s(self._clock, self._operation_s):
-            return tuple(_stream_profile(p) for p in _raw_profiles(self._connected()))
+            return tuple(profile.stream for profile in media.profiles(self.line))
 
     def stream_url(self, profile_token: str) -> str:
         with within_s(self._clock, self._operation_s):
-            media = self._connected().media
-            found = _ask(
-                media, "GetStreamUri", StreamSetup=_TCP_UNICAST, ProfileToken=profile_token
-            )
-            url = _text(found, "Uri")
-        if not url.lower().startswith(("rtsp://", "rtsps://")):
-            raise CameraBadResponse("the camera gives no RTSP address for its stream")
-        return repair_stream_url(url, self._link.device_url)
+            return media.stream_url(self.line, profile_token)
 
     def move(self, pan: float, tilt: float, zoom: float, timeout_s: float) -> None:
         with within_s(self._clock, self._operation_s):
@@ -159,22 +150,27 @@ class ZeepCamera:
 
     def _connect(self) -> _Services:
         device = self._service("devicemgmt.wsdl", f"{{{Service.DEVICE}}}DeviceBinding", "")
-        media_url = self.line.url(Service.MEDIA)
-        media = self._service("media.wsdl", f"{{{Service.MEDIA}}}MediaBinding", media_url)
         ptz_url = self.line.services().get(Service.PTZ)
         binding = f"{{{Service.PTZ}}}PTZBinding"
         ptz = self._service("ptz.wsdl", binding, ptz_url) if ptz_url else None
-        return _Services(device, media, ptz)
+        return _Services(device, ptz)
 
     def _service(self, wsdl: str, binding: str, url: str) -> Any:
         new_client: Any = zeep.Client  # its signature has no types
         client = new_client(document(wsdl), transport=_Transport(self._link), settings=LENIENT)
         return client.create_service(binding, url or self._link.device_url)
 
+    def _find_ptz_profile(self, services: _Services) -> _PtzProfile | None:
+        """Return the first profile that can be moved; they all share the one head."""
+        for profile in media.profiles(self.line) if services.ptz is not None else ():
+            if profile.ptz_token:
+                return _PtzProfile(profile.stream.token, profile.has_zoom)
+        return None
+
     def _ptz(self) -> tuple[Any, _PtzProfile]:
         services = self._connected()
         if self._ptz_profile is None:
-            self._ptz_profile = _read_ptz_profile(services)
+            self._ptz_profile = self._find_ptz_profile(services)
         if self._ptz_profile is None:
             raise CameraNotSupported("the camera cannot be moved")
         return services.ptz, self._ptz_profile
@@ -200,21 +196,6 @@ def _ask(service: Any, operation: str, **parts: Any) -> Any:
         raise CameraBadResponse(text) from error
 
 
-def _raw_profiles(services: _Services) -> list[Any]:
-    found = _ask(services.media, "GetProfiles") or []
-    return [profile for profile in found if _text(profile, "token")]
-
-
-def _read_ptz_profile(services: _Services) -> _PtzProfile | None:
-    """Return the first profile that can be moved; they all share the one head."""
-    for profile in _raw_profiles(services) if services.ptz is not None else []:
-        configuration = _part(profile, "PTZConfiguration")
-        if configuration is not None:
-            has_zoom = bool(_text(configuration, "DefaultContinuousZoomVelocitySpace"))
-            return _PtzProfile(_text(profile, "token"), has_zoom)
-    return None
-
-
 def _part(value: Any, *names: str) -> Any:
     for name in names:
         value = getattr(value, name, None)
@@ -228,19 +209,6 @@ def _text(value: Any, name: str) -> str:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-def _stream_profile(profile: Any) -> StreamProfile:
-    encoder = _part(profile, "VideoEncoderConfiguration")
-    return StreamProfile(
-        token=_text(profile, "token"),
-        name=_text(profile, "Name"),
-        encoding=_text(encoder, "Encoding").upper(),
-        width_px=int(_number(_part(encoder, "Resolution", "Width")) or 0),
-        height_px=int(_number(_part(encoder, "Resolution", "Height")) or 0),
-        fps=_number(_part(encoder, "RateControl", "FrameRateLimit")) or 0.0,
-        gop=int(_number(_part(encoder, "H264", "GovLength")) or 0),
-    )
 
 
 def _position(status: Any) -> PtzPosition:
