@@ -213,9 +213,7 @@ class Core:
             self._desired,
             renewal,
             self._link,
-            PresenceKeeper(
-                clock, self._link, self._presence, settle_s(settings.broker.keepalive_s)
-            ),
+            PresenceKeeper(clock, self._link, self._presence, settle_s(settings.broker.ping_s)),
             self._sender,
             LinkReporter(clock, self._link, self._sender, run_dir(settings)),
             self._uploads,

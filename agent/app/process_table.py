@@ -60,7 +60,7 @@ def _camera(camera: CameraSettings) -> ProcessSpec:
         name=f"camera-{camera_id}",
         silent_s=OPENING_S + camera.stall_s,
         body=run_camera,
-        sections=frozenset({"buffer", "timelapse", "data_dir", "log_level"}),
+        sections=frozenset({"buffer", "timelapse", "data_dir", "log_level", "time_zone"}),
     )
 
 
@@ -70,6 +70,6 @@ _DETECT = ProcessSpec(
 _CORE = ProcessSpec(
     name="core",
     module="agent.app.core_process",
-    sections=frozenset({"outbox", "log_level", "status"}),
+    sections=frozenset({"data", "outbox", "log_level", "status"}),
     needed=True,
 )

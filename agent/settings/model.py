@@ -8,27 +8,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from agent.contract.events import CapStatus, Fraction, Slug
+from agent.contract.events import CapStatus, Slug
+from agent.settings.labels import check_labels
+from agent.settings.rules import Calibration, CrowdRule, Rule
+from agent.settings.rules import IntrusionRule as IntrusionRule
+from agent.settings.schedule import zone_named
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
-Point = tuple[Fraction, Fraction]
-
-
-class IntrusionRule(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="intrusion"
-):
-    """Someone of these classes stands in the zone for at least `dwell_s`.
-
-    `zone` is a polygon of frame fractions (x right, y down); the foot point of a track decides.
-    """
-
-    rule_id: Slug
-    zone: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=64)]
-    labels: Annotated[tuple[str, ...], Meta(min_length=1)] = ("person",)
-    dwell_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
-    clear_s: Annotated[float, Meta(ge=0.5, le=600)] = 3.0
-    min_score: Fraction = 0.4
 
 
 class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +43,8 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
     max_rss_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     detect_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
-    rules: tuple[IntrusionRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if not (self.main_url or self.onvif_url):
@@ -64,6 +52,11 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ids = [rule.rule_id for rule in self.rules]
         if len(ids) != len(set(ids)):
             raise ValueError(f"camera `{self.camera_id}` has two rules with one `rule_id`")
+        for rule in self.rules:
+            if isinstance(rule, CrowdRule) and not (self.calibration or rule.area_m2):
+                raise ValueError(
+                    f"rule `{rule.rule_id}` needs the camera's `calibration`, or `area_m2`"
+                )
 
 
 class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,8 +108,10 @@ class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The city's MQTT broker(s), tried in shuffled order. `mqtt://host:port` or `mqtts://…`.
 
-    `telemetry_coding = "zstd"` sends health samples at a sixth of their size; any center that
-    knows the contract's dictionaries reads both.
+    `link` says what a byte costs: by default a wired box is missed within a minute, an LTE box
+    pings more rarely. `mqtt_version = "5"` is tried first where it is wanted; 3.1.1 works with
+    every broker. `telemetry_coding = "zstd"` sends health samples at a sixth of their size; any
+    center that knows the contract's dictionaries reads both.
     """
 
     urls: Annotated[tuple[str, ...], Meta(min_length=1)] = ("mqtt://127.0.0.1:1883",)
@@ -125,18 +120,42 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    link: Literal["wired", "lte"] = "wired"
+    mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 30 wired, 90 lte
     publish_timeout_s: PositiveFloat = 30.0
     window_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 32 * 1024
-    telemetry_coding: Literal["json", "zstd"] = "json"
+    telemetry_coding: Literal["json", "zstd"] = "zstd"
+
+    @property
+    def ping_s(self) -> int:
+        """The keepalive in force; the broker misses a silent box after one and a half of it."""
+        if self.keepalive_s is not None:
+            return self.keepalive_s
+        return 30 if self.link == "wired" else 90
+
+
+class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a month (UTC) of an LTE line may carry; None: no limit. The bell and alarms always go.
+
+    From `sparing_share` of it on, events go without thumbnails, telemetry is lengthened, and files
+    wait unless they were ordered urgently; when it is spent, alarms go without thumbnails, too.
+    """
+
+    monthly_bytes: Annotated[int, Meta(ge=1_000_000)] | None = None
+    sparing_share: Annotated[float, Meta(gt=0, lt=1)] = 0.7
 
 
 class CenterSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whose signature moves this box: a JWKS file with the center's public keys."""
+    """Whose signature moves this box: a JWKS file with the center's public keys.
+
+    `onvif_ej`: events of cameras are told a second time, in the JSON shape of ONVIF.
+    """
 
     keys_file: str = ""
-    telemetry_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    telemetry_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0
     thumbnails: bool = True
+    onvif_ej: bool = False
 
 
 class OutboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,7 +168,9 @@ class UploadSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     An alarm's files (orders of priority 7 and above) ignore the window. The budget of bytes binds
     all; its day is the UTC day. `ca_file` (PEM) is the authority of the file store, if private;
-    `plain_http` allows addresses without TLS beyond the box itself.
+    `plain_http` allows addresses without TLS beyond the box itself. `on_alarm`: what is sent of
+    each intrusion unasked; a clip reaches from `alarm_pre_s` before its beginning to
+    `alarm_post_s` after it.
     """
 
     window: Annotated[
@@ -161,6 +182,28 @@ class UploadSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_days: Annotated[float, Meta(gt=0, le=90)] = 7.0  # then a file is given up
     ca_file: str = ""
     plain_http: bool = False
+    on_alarm: Annotated[tuple[Literal["snapshot", "clip"], ...], Meta(max_length=2)] = ()
+    alarm_pre_s: Annotated[float, Meta(ge=0, le=300)] = 10.0
+    alarm_post_s: Annotated[float, Meta(ge=1, le=300)] = 20.0
+
+
+class AlarmSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How rule hits become few, true alarms.
+
+    Hits of one class that begin within `merge_s` of one another belong to one incident, over the
+    rules of a camera and over the cameras of a group in `overlaps` that look at one place. Beyond
+    `max_per_hour` of a class at one place, further ones are one incident that says so; in
+    `weather` mode (by itself from `weather_alarms` of a class on the box within ten minutes)
+    beyond a quarter of it.
+    """
+
+    merge_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    update_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    overlaps: tuple[Annotated[tuple[Slug, ...], Meta(min_length=2)], ...] = ()
+    max_per_hour: Annotated[int, Meta(ge=4, le=10_000)] = 20
+    weather: Literal["auto", "on", "off"] = "auto"
+    weather_alarms: Annotated[int, Meta(ge=3, le=10_000)] = 20
+    false_per_day: Annotated[float, Meta(ge=0)] = 1.0
 
 
 class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,13 +227,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_dir: str = "/var/lib/poleside"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     status: CapStatus = CapStatus.ACTUAL
+    time_zone: str = "UTC"
     cameras: tuple[CameraSettings, ...] = ()
     buffer: BufferSettings = field(default_factory=BufferSettings)
     timelapse: TimelapseSettings = field(default_factory=TimelapseSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
+    data: DataSettings = field(default_factory=DataSettings)
     center: CenterSettings = field(default_factory=CenterSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
     uploads: UploadSettings = field(default_factory=UploadSettings)
     page: PageSettings = field(default_factory=PageSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
@@ -199,7 +245,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ids = [camera.camera_id for camera in self.cameras]
         if len(ids) != len(set(ids)):
             raise ValueError("two cameras have one `camera_id`")
+        zone_named(self.time_zone)
+        if not self.detector.model:
+            for camera in self.cameras:
+                _check_labels(camera)
+        grouped = [camera_id for group in self.alarms.overlaps for camera_id in group]
+        for camera_id in grouped:
+            if camera_id not in ids:
+                raise ValueError(f"`alarms.overlaps` names a camera `{camera_id}` there is not")
+        if len(grouped) != len(set(grouped)):
+            raise ValueError("a camera may be in one group of `alarms.overlaps` only")
 
     def camera(self, camera_id: str) -> CameraSettings | None:
         """Return the settings of one camera, or None when there is no such camera."""
         return next((c for c in self.cameras if c.camera_id == camera_id), None)
+
+
+def _check_labels(camera: CameraSettings) -> None:
+    for rule in camera.rules:
+        try:
+            check_labels(getattr(rule, "labels", ()))
+        except ValueError as error:
+            message = f"rule `{rule.rule_id}` of camera `{camera.camera_id}`: {error}"
+            raise ValueError(message) from None

@@ -216,7 +216,7 @@ class Link(Service):
             password=broker.password or None,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=self._clean_session,
-            keepalive=broker.keepalive_s,
+            keepalive=broker.ping_s,
             timeout=_CONNECT_TIMEOUT_S,
             tls_context=await asyncio.to_thread(tls_context, broker) if endpoint.tls else None,
             socket_options=[_NODELAY],

@@ -22,11 +22,11 @@ urls = ["mqtts://broker.example.org:8883"]
 username = "bx-0417"
 password = "CHANGE-ME"
 ca_file = "/etc/poleside/city-ca.pem"
-keepalive_s = 60
+link = "wired"                   # "lte": rarer pings; [data] limits a month
 
 [center]
 keys_file = "/etc/poleside/center-keys.json"  # JWKS; without it no command is obeyed
-telemetry_s = 30.0
+telemetry_s = 300.0
 
 [buffer]
 retention_days = 30.0            # the law's limit: older video goes within ten minutes
