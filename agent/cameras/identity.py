@@ -1,0 +1,117 @@
+"""Whether two looks saw the same camera: no single key decides, because each of them lies.
+
+Serials are left at the factory's sample value, MAC addresses are shared by cheap boards, and some
+cameras take a new endpoint id at each start. So two keys must agree and none may speak against it.
+"""
+
+import ipaddress
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from agent.cameras.discovery import FoundCamera
+
+_SAMPLE_SERIALS = {"serialnumber", "0123456789", "1234567890", "123456", "000000", "unknown", "n/a"}
+_SAMPLE_MACS = {"000000000000", "ffffffffffff", "001122334455", "123456789abc"}
+_ARP = Path("/proc/net/arp")
+
+
+class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of who a camera is. Empty: not known. `fingerprint` is of its certificate."""
+
+    epr: str = ""
+    macs: tuple[str, ...] = ()
+    serial: str = ""
+    maker: str = ""
+    model: str = ""
+    fingerprint: str = ""
+
+
+class Match(StrEnum):
+    """What a comparison is worth. `DOUBT`: for a technician to decide."""
+
+    SAME = "same"
+    DOUBT = "doubt"
+    OTHER = "other"
+
+
+def match(known: Identity, seen: Identity) -> Match:
+    """Compare two looks; `SAME` needs two keys that agree and none that contradicts."""
+    agree = contradict = 0
+    for mine, theirs in _strong(known, seen):
+        if mine and theirs:
+            agree += mine == theirs
+            contradict += mine != theirs
+    macs = set(_real_macs(known)), set(_real_macs(seen))
+    if all(macs):
+        agree += bool(macs[0] & macs[1])
+        contradict += not macs[0] & macs[1]
+    agree += bool(known.epr) and known.epr == seen.epr  # a new one means nothing
+    has_strong = agree > 0
+    agree += _same_make(known, seen)
+    if contradict:
+        return Match.DOUBT if has_strong else Match.OTHER
+    if agree >= 2:
+        return Match.SAME
+    return Match.DOUBT if agree else Match.OTHER
+
+
+def merged(known: Identity, seen: Identity) -> Identity:
+    """Return what is known after a second look at the same camera; the newer word counts."""
+    values = {
+        name: getattr(seen, name) or getattr(known, name) for name in Identity.__struct_fields__
+    }
+    return Identity(**values)
+
+
+def identity_of(found: FoundCamera, *, arp: Path = _ARP) -> Identity:
+    """Return what a camera shows without a login: its announcement and its MAC on our own LAN."""
+    host = urlsplit(found.url).hostname or found.address
+    macs = {mac for mac in (found.scope("MAC"), mac_of(host, arp=arp)) if mac}
+    return Identity(
+        epr=found.epr,
+        macs=tuple(sorted(plain_mac(mac) for mac in macs)),
+        model=found.scope("hardware"),
+    )
+
+
+def mac_of(host: str, *, arp: Path = _ARP) -> str:
+    """Return the MAC address the kernel knows for a neighbour, empty when it knows none."""
+    try:
+        wanted = str(ipaddress.ip_address(host))
+        rows = arp.read_text("ascii").splitlines()[1:]
+    except (ValueError, OSError):
+        return ""
+    fields = (row.split() for row in rows)
+    return next((plain_mac(f[3]) for f in fields if len(f) > 3 and f[0] == wanted), "")
+
+
+def plain_mac(mac: str) -> str:
+    """Return twelve lower-case hex digits."""
+    return "".join(c for c in mac.lower() if c in "0123456789abcdef")
+
+
+def _strong(known: Identity, seen: Identity) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (
+        (_real_serial(known), _real_serial(seen)),
+        (known.fingerprint, seen.fingerprint),
+    )
+
+
+def _real_serial(identity: Identity) -> str:
+    serial = identity.serial.strip().lower()
+    return "" if serial in _SAMPLE_SERIALS or len(set(serial)) < 2 else serial
+
+
+def _real_macs(identity: Identity) -> list[str]:
+    return [mac for mac in identity.macs if mac not in _SAMPLE_MACS and len(mac) == 12]
+
+
+def _same_make(known: Identity, seen: Identity) -> bool:
+    makers = known.maker.strip().lower(), seen.maker.strip().lower()
+    models = known.model.strip().lower(), seen.model.strip().lower()
+    return (
+        bool(models[0]) and models[0] == models[1] and (not all(makers) or makers[0] == makers[1])
+    )
