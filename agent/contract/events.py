@@ -21,11 +21,37 @@ class EventKind(StrEnum):
     """What happened. The `type` on the wire is `edge.event.<kind>.v1`."""
 
     INTRUSION = "intrusion"
+    LOITERING = "loitering"
+    LINE_CROSSING = "line-crossing"
+    ABANDONED_OBJECT = "abandoned-object"
+    REMOVED_OBJECT = "removed-object"
+    CROWD = "crowd"
+    WRONG_WAY = "wrong-way"
+    STOPPED_VEHICLE = "stopped-vehicle"
+    TAMPER = "tamper"
+    FLOOD = "flood"
+    PERSON_DOWN = "person-down"
+    CAMERA_ANALYTICS = "camera-analytics"
     CAMERA_LOST = "camera-lost"
     CAMERA_BACK = "camera-back"
     BOX_FAULT = "box-fault"
     NOT_RECORDED = "not-recorded"
     PICTURE_FAULT = "picture-fault"
+
+
+class Grade(StrEnum):
+    """How far the alarms of a kind were proven; experimental ones are off unless switched on."""
+
+    CERTIFIED_READY = "certified-ready"
+    ASSIST = "assist"
+    EXPERIMENTAL = "experimental"
+
+
+class Source(StrEnum):
+    """Who saw it: the box's own rules, or the analytics inside the camera."""
+
+    BOX = "box"
+    CAMERA = "camera"
 
 
 class Phase(StrEnum):
@@ -108,8 +134,22 @@ class Picture(Struct, frozen=True, kw_only=True, omit_defaults=True):
     jpeg: Annotated[bytes, Meta(max_length=MAX_THUMBNAIL_BYTES)]
 
 
+class EventFile(Struct, frozen=True, kw_only=True):
+    """A file of an incident that the box sends by HTTP; `upload` is the id it asks with."""
+
+    upload: str
+    name: str
+    content_type: str
+    bytes: Annotated[int, Meta(ge=1)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What happened, in the words of the rule or component that saw it."""
+    """What happened, in the words of the rule or component that saw it.
+
+    One incident may be seen by several rules and cameras; `rules` names them all as
+    `camera/rule`. `measures` are the rule's figures, such as persons per square metre.
+    """
 
     kind: EventKind
     rule_id: str | None = None
@@ -119,6 +159,7 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     objects: tuple[SeenObject, ...] = ()
     zone: tuple[tuple[Fraction, Fraction], ...] = ()
     picture: Picture | None = None
+    files: tuple[EventFile, ...] = ()
     detail: str | None = None
     code: str | None = None
     model: str | None = None
@@ -126,6 +167,11 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     urgency: CapUrgency = CapUrgency.UNKNOWN
     severity: CapSeverity = CapSeverity.UNKNOWN
     certainty: CapCertainty = CapCertainty.UNKNOWN
+    grade: Grade | None = None
+    seen_by: Source = Source.BOX
+    rules: tuple[str, ...] = ()
+    measures: dict[str, float] = {}
+    crop: Picture | None = None
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from agent.contract.events import Region, TimeQuality
+from agent.contract.events import Region, Source, TimeQuality
 
 
 class Detection(Struct, frozen=True):
@@ -40,19 +40,24 @@ class HitState(StrEnum):
 
 
 class RuleChange(Struct, frozen=True, kw_only=True):
-    """A rule became true, is still true, or is no longer true. `objects` take part in it."""
+    """A rule became true, is still true, or is no longer true. `objects` take part in it.
+
+    `measures` are the rule's own figures, such as the level of one that has levels.
+    """
 
     rule_id: str
     state: HitState
     objects: tuple[TrackedObject, ...] = ()
     reason: str | None = None
+    measures: dict[str, float] = {}
 
 
 class RuleHit(Struct, frozen=True, kw_only=True):
     """A rule change with its time, place and picture: what the worker hands to the core.
 
     `hit_id` is made once, when the rule changes, and is the key of every later deduplication.
-    `at` and `mono_s` are those of the frame that decided.
+    `at` and `mono_s` are those of the frame that decided. `crop_jpeg` is the best look at who
+    or what it is about; it comes again when a clearly better one was seen.
     """
 
     hit_id: str
@@ -69,3 +74,8 @@ class RuleHit(Struct, frozen=True, kw_only=True):
     picture_height_px: int = 0
     reason: str | None = None
     model: str | None = None
+    measures: dict[str, float] = {}
+    source: Source = Source.BOX
+    crop_jpeg: bytes | None = None
+    crop_width_px: int = 0
+    crop_height_px: int = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.messages.vision import HitState, RuleChange, TrackedObject
 from agent.rules.zone import contains
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 
 CONTINUES_EVERY_S = 5.0
 _INHERIT_WITHIN_S = 1.0

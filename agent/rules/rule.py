@@ -5,7 +5,7 @@ from typing import Protocol
 
 from agent.messages.vision import RuleChange, TrackedObject
 from agent.rules.intrusion import Intrusion
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 
 
 class Rule(Protocol):

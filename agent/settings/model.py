@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from agent.contract.events import CapStatus, Slug
 from agent.settings.labels import check_labels
 from agent.settings.rules import Calibration, CrowdRule, Rule
-from agent.settings.rules import IntrusionRule as IntrusionRule
+from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414 - kept for readers
 from agent.settings.schedule import zone_named
 
 PositiveInt = Annotated[int, Meta(ge=1)]

@@ -21,7 +21,7 @@ from agent.core.sqlite import open_reader
 from agent.events import reading as incidents
 from agent.messages.vision import HitState, TrackedObject
 from agent.rules.intrusion import Intrusion
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 from agent.simulators.broker import free_port
 from tests.box_process import HOST, BoxProcess, CameraProcess, camera_in
 

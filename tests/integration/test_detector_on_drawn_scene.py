@@ -9,7 +9,7 @@ from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
 from agent.messages.vision import HitState
 from agent.rules.intrusion import Intrusion
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 from agent.simulators.drawn_scene import CYCLE_S, ROAD_ZONE, frames, person_at
 
 FPS = 2.5

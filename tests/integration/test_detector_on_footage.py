@@ -17,7 +17,7 @@ from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
 from agent.messages.vision import HitState
 from agent.rules.intrusion import Intrusion
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 from tests.accuracy import Truth, idf1, match, read_mot
 
 WALK_SIZE_PX = (768, 576)

@@ -7,7 +7,7 @@ from agent.contract.events import Region
 from agent.messages.vision import HitState, TrackedObject
 from agent.rules.intrusion import Intrusion
 from agent.rules.zone import contains
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 
 ZONE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
 FEET = st.sampled_from([0.1, 0.3, 0.35, 0.5, 0.6, 0.9])

@@ -6,7 +6,7 @@ from agent.contract.events import Region
 from agent.messages.vision import HitState, TrackedObject
 from agent.rules.intrusion import CONTINUES_EVERY_S, UNWATCHED
 from agent.rules.rule import build
-from agent.settings.model import IntrusionRule
+from agent.settings.rules import IntrusionRule
 
 ZONE = ((0.4, 0.4), (0.8, 0.4), (0.8, 0.9), (0.4, 0.9))
 

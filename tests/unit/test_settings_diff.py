@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from agent.settings.diff import LIVE_CAMERA_FIELDS, diff
-from agent.settings.model import CameraSettings, IntrusionRule, Settings
+from agent.settings.model import CameraSettings, Settings
+from agent.settings.rules import Calibration, IntrusionRule
 
 GATE = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/main")
 YARD = CameraSettings(camera_id="yard", main_url="rtsp://10.0.0.2/main")
@@ -14,6 +15,7 @@ OTHER = {
     float: lambda value: value + 1,
     int: lambda value: value + 1,
     str: lambda value: value + "x",
+    type(None): lambda _: Calibration(size_m=(10.0, 6.0)),
     tuple: lambda _: (IntrusionRule(rule_id="a", zone=((0, 0), (1, 0), (1, 1))),),
 }
 
