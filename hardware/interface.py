@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from hardware.lines import Lines
+
 
 class BoardKind(StrEnum):
     RASPBERRY_PI = "raspberry-pi"
@@ -62,12 +64,24 @@ class PowerState:
     frequency_capped: bool | None = None
     soft_limited: bool | None = None
     rails: tuple[Rail, ...] = ()
+    mode: str | None = None  # the board's own name of its power mode
     source: str | None = None  # the file the answer came from
+
+
+class Wear(StrEnum):
+    """How much of its spare blocks a medium has used up, in its own words."""
+
+    NORMAL = "normal"
+    WARNING = "warning"
+    URGENT = "urgent"
 
 
 @dataclass(frozen=True, slots=True)
 class StorageState:
-    """The medium under one folder. `life_used_pct` is the worst the medium itself admits."""
+    """The medium under one folder. `life_used_pct` is the worst the medium itself admits.
+
+    `written_bytes` counts since the boot, what all partitions of the disk were given.
+    """
 
     device: str | None = None
     model: str | None = None
@@ -75,6 +89,9 @@ class StorageState:
     is_read_only: bool | None = None
     is_in_memory: bool | None = None
     life_used_pct: int | None = None
+    wear: Wear | None = None
+    is_failing: bool | None = None
+    written_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,60 @@ class ClockChipState:
 
     is_present: bool
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FanState:
+    """One fan. `rpm` is None where nothing counts its turns; `duty_pct` is what it is told."""
+
+    name: str
+    rpm: int | None = None
+    duty_pct: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogState:
+    """One hardware watchdog. `is_armed`: it will reset the board when nobody feeds it in time."""
+
+    name: str
+    is_armed: bool | None = None
+    timeout_s: int | None = None
+    time_left_s: int | None = None
+    caused_last_reset: bool | None = None
+
+
+class SupplyKind(StrEnum):
+    MAINS = "mains"
+    BATTERY = "battery"
+    UPS = "ups"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """One source of power that the kernel knows: mains, a battery, a UPS."""
+
+    name: str
+    kind: SupplyKind
+    is_online: bool | None = None
+    charge_pct: int | None = None
+    is_discharging: bool | None = None
+
+
+class AcceleratorKind(StrEnum):
+    EDGE_TPU_USB = "edge-tpu-usb"
+    EDGE_TPU_PCIE = "edge-tpu-pcie"
+    HAILO = "hailo"
+    NVIDIA_GPU = "nvidia-gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """One chip that could run a detector. Whether its runtime works, only a trial tells."""
+
+    kind: AcceleratorKind
+    name: str
+    device: str | None = None
 
 
 class Thermometers(Protocol):
@@ -109,6 +180,30 @@ class ClockChip(Protocol):
         ...
 
 
+class Fans(Protocol):
+    def read(self) -> tuple[FanState, ...]:
+        """Return every fan the kernel knows; an empty answer is no proof that none turns."""
+        ...
+
+
+class Watchdogs(Protocol):
+    def read(self) -> tuple[WatchdogState, ...]:
+        """Return every hardware watchdog. Nothing is armed or fed by asking."""
+        ...
+
+
+class Supplies(Protocol):
+    def read(self) -> tuple[Supply, ...]:
+        """Return the sources of power the kernel knows."""
+        ...
+
+
+class Accelerators(Protocol):
+    def read(self) -> tuple[Accelerator, ...]:
+        """Return the chips that are plugged in."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """One board: who it is, and its parts. Reading a part costs a few small file reads."""
@@ -118,3 +213,8 @@ class Board:
     power: Power
     storage: Storage
     clock_chip: ClockChip
+    fans: Fans
+    watchdogs: Watchdogs
+    supplies: Supplies
+    accelerators: Accelerators
+    lines: Lines

@@ -16,13 +16,16 @@ _BUILDERS = (
 )
 
 
-def pick_board(root: Path = Path("/"), kind: str = "auto") -> Board:
+def pick_board(
+    root: Path = Path("/"), kind: str = "auto", lines_folder: Path | None = None
+) -> Board:
     """Return the board under `root`. `kind="simulated"` returns the one for the demo.
 
-    Raises `ValueError` for any other `kind`: a board is recognised, not chosen by hand.
+    `lines_folder` holds the simulated board's digital lines. Raises `ValueError` for any other
+    `kind`: a board is recognised, not chosen by hand.
     """
     if kind == "simulated":
-        return simulated.build()
+        return simulated.build(lines_folder=lines_folder)
     if kind != "auto":
         raise ValueError(f"board kind must be `auto` or `simulated`, not `{kind}`")
     names = device_tree.compatible(root)

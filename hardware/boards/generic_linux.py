@@ -1,13 +1,18 @@
-"""Any Linux machine: what the kernel tells on every board, nothing of power."""
+"""Any Linux machine: what the kernel tells on every board; of power, throttling by heat alone."""
 
 from pathlib import Path
 
 from hardware.interface import Board, BoardIdentity, BoardKind, PowerState
-from hardware.linux import device_tree
+from hardware.linux import device_tree, throttling
+from hardware.linux.accelerators import PluggedAccelerators
+from hardware.linux.fans import HwmonFans
 from hardware.linux.files import read_text
+from hardware.linux.gpio import GpioLines
 from hardware.linux.rtc import RealTimeClock
 from hardware.linux.storage import BlockStorage
+from hardware.linux.supplies import PowerSupplies
 from hardware.linux.thermal import ThermalZones
+from hardware.linux.watchdog import SysfsWatchdogs
 
 
 def build(root: Path) -> Board:
@@ -21,14 +26,27 @@ def build(root: Path) -> Board:
             device_tree.compatible(root),
         ),
         thermometers=ThermalZones(root),
-        power=UnknownPower(),
+        power=KernelPower(root),
         storage=BlockStorage(root),
         clock_chip=RealTimeClock(root),
+        fans=HwmonFans(root),
+        watchdogs=SysfsWatchdogs(root),
+        supplies=PowerSupplies(root),
+        accelerators=PluggedAccelerators(root),
+        lines=GpioLines(root),
     )
 
 
-class UnknownPower:
-    """A board that can't tell."""
+class KernelPower:
+    """A board that can't tell of its supply; the kernel knows when it slows the processor."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def read(self) -> PowerState:
-        return PowerState()
+        throttled = throttling.held_back(self._root)
+        return PowerState(
+            throttled=throttled,
+            throttled_before=throttling.held_back_before(self._root),
+            source=None if throttled is None else "kernel cooling devices",
+        )

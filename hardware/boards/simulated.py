@@ -5,14 +5,20 @@ Storage is the real medium of the machine, because the recordings really go ther
 
 from pathlib import Path
 
+from hardware.boards.simulated_lines import FileLines
 from hardware.interface import (
+    Accelerator,
     Board,
     BoardIdentity,
     BoardKind,
     ClockChipState,
+    FanState,
     PowerState,
+    Supply,
     Temperature,
+    WatchdogState,
 )
+from hardware.lines import NoLines
 from hardware.linux.storage import BlockStorage
 
 
@@ -43,12 +49,53 @@ class SimulatedClockChip:
         return ClockChipState(is_present=True, name="simulated")
 
 
-def build(thermometers: FixedThermometers | None = None, power: FixedPower | None = None) -> Board:
-    """Return a simulated board, by default a healthy one."""
+class NoFans:
+    """A board without a fan."""
+
+    def read(self) -> tuple[FanState, ...]:
+        return ()
+
+
+class NoWatchdogs:
+    """A board without a watchdog."""
+
+    def read(self) -> tuple[WatchdogState, ...]:
+        return ()
+
+
+class FixedSupplies:
+    """Sources of power that a test may set."""
+
+    def __init__(self, *supplies: Supply) -> None:
+        self.supplies = supplies
+
+    def read(self) -> tuple[Supply, ...]:
+        return self.supplies
+
+
+class NoAccelerators:
+    """A board without a chip for the detector."""
+
+    def read(self) -> tuple[Accelerator, ...]:
+        return ()
+
+
+def build(
+    thermometers: FixedThermometers | None = None,
+    power: FixedPower | None = None,
+    supplies: FixedSupplies | None = None,
+    lines_folder: Path | None = None,
+) -> Board:
+    """Return a simulated board, by default a healthy one; with lines if they have a folder."""
     return Board(
         identity=BoardIdentity(BoardKind.SIMULATED, "Simulated board"),
         thermometers=thermometers or FixedThermometers(),
         power=power or FixedPower(),
         storage=BlockStorage(Path("/")),
         clock_chip=SimulatedClockChip(),
+        fans=NoFans(),
+        watchdogs=NoWatchdogs(),
+        supplies=supplies or FixedSupplies(),
+        accelerators=NoAccelerators(),
+        lines=FileLines(lines_folder) if lines_folder else NoLines(),
     )

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from hardware.interface import StorageState
-from hardware.linux.files import read_text
+from hardware.interface import StorageState, Wear
+from hardware.linux.files import read_int, read_text
+from hardware.linux.smart import Smart, smart_of
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+_WEAR = {1: Wear.NORMAL, 2: Wear.WARNING, 3: Wear.URGENT}
+_SECTOR_BYTES = 512  # the unit of the kernel's statistics, whatever the disk's own is
 _LIFE_STEP_PCT = 10  # eMMC tells its wear in steps of ten per cent (JESD84-B51, EXT_CSD 268/269)
 
 
@@ -21,13 +24,17 @@ class BlockStorage:
             return StorageState()
         numbers, filesystem, options = mount
         disk = self._disk_of(numbers)
+        smart = smart_of(self._root, disk.name) if disk else Smart()
         return StorageState(
             device=disk.name if disk else None,
             model=_model(disk) if disk else None,
             filesystem=filesystem,
             is_read_only="ro" in options,
             is_in_memory=filesystem in _IN_MEMORY,
-            life_used_pct=_life_used_pct(disk) if disk else None,
+            life_used_pct=(_life_used_pct(disk) if disk else None) or smart.life_used_pct,
+            wear=_wear(disk) if disk else None,
+            is_failing=smart.is_failing,
+            written_bytes=_written_bytes(disk) if disk else None,
         )
 
     def _mount_of(self, folder: Path) -> tuple[str, str, set[str]] | None:
@@ -72,6 +79,21 @@ def _life_used_pct(disk: Path) -> int | None:
             return None
     worst = max(steps, default=0)
     return min(worst * _LIFE_STEP_PCT, 100) if worst else None  # 0 = the medium does not tell
+
+
+def _wear(disk: Path) -> Wear | None:
+    """Return the eMMC's own word on its spare blocks (JESD84-B51, EXT_CSD 267, PRE_EOL_INFO)."""
+    word = read_int(disk / "device/pre_eol_info", base=16)
+    return None if word is None else _WEAR.get(word)
+
+
+def _written_bytes(disk: Path) -> int | None:
+    """Return field 7 of the disk's statistics (kernel: Documentation/block/stat)."""
+    fields = (read_text(disk / "stat") or "").split()
+    try:
+        return int(fields[6]) * _SECTOR_BYTES
+    except (IndexError, ValueError):
+        return None
 
 
 def _unescape(text: str) -> str:

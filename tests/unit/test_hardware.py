@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from hardware.interface import BoardKind, Rail, StorageState
+from hardware.interface import (
+    AcceleratorKind,
+    BoardKind,
+    FanState,
+    Rail,
+    StorageState,
+    Supply,
+    SupplyKind,
+    WatchdogState,
+    Wear,
+)
 from hardware.pick import pick_board
 from tests.unit.trees.plant import plant
 from tests.unit.trees.record import as_toml, recorded
@@ -32,6 +42,9 @@ def test_an_empty_root_is_a_board_that_knows_nothing(tmp_path):
     assert board.power.read().under_voltage is None
     assert board.storage.read(Path("/data")) == StorageState()
     assert not board.clock_chip.read().is_present
+    for part in (board.fans, board.watchdogs, board.supplies, board.accelerators):
+        assert part.read() == ()
+    assert board.lines.list() == ()
 
 
 def test_the_pi_tells_present_and_past_under_voltage_apart(tmp_path):
@@ -79,15 +92,19 @@ def test_a_jetson_reads_its_rails_and_claims_no_more(tmp_path):
         Rail("VDD_CPU_GPU_CV", 5.04, None, over_current=None),
     )
     assert power.under_voltage is None
-    assert power.throttled is None
+    assert (power.throttled, power.throttled_before) == (False, True)  # over-current, earlier
+    assert power.mode == "7W"
     assert board.clock_chip.read().name == "nvvrs-pseq-rtc"
+    assert board.fans.read() == (FanState("pwmfan/1", None, 50), FanState("pwm_tach", 2310))
+    assert [chip.kind for chip in board.accelerators.read()] == [AcceleratorKind.NVIDIA_GPU]
 
 
 def test_the_wear_of_the_medium_under_the_data_is_read(tmp_path):
     storage = pick_board(plant("raspberry_pi_4_hot", tmp_path)).storage
     state = storage.read(Path("/data/cameras"))
     assert (state.device, state.model, state.filesystem) == ("mmcblk0", "DG4032", "ext4")
-    assert state.life_used_pct == 40
+    assert (state.life_used_pct, state.wear, state.is_failing) == (40, Wear.WARNING, None)
+    assert state.written_bytes == 2048 * 512
     assert state.is_read_only is False
     assert storage.read(Path("/etc")).is_read_only is True
     assert storage.read(Path("/run/poleside")).is_in_memory is True
@@ -96,8 +113,41 @@ def test_the_wear_of_the_medium_under_the_data_is_read(tmp_path):
 def test_a_disk_turned_read_only_after_an_error_is_seen(tmp_path):
     storage = pick_board(plant("x86_pc", tmp_path)).storage
     state = storage.read(Path("/mnt/video disk/cameras"))
-    assert (state.device, state.is_read_only, state.life_used_pct) == ("sda", True, None)
+    assert (state.device, state.is_read_only) == ("sda", True)
+    assert (state.life_used_pct, state.is_failing) == (93, True)  # as its SMART report says
     assert storage.read(Path("/mnt/elsewhere")).is_read_only is False
+
+
+@pytest.mark.parametrize("report", ["", "{", "[]", '{"smart_status": 1}', '{"smart_status": {}}'])
+def test_a_smart_report_that_says_nothing_leaves_the_disk_unknown(report, tmp_path):
+    root = plant("x86_pc", tmp_path)
+    (root / "run/poleside-smart/sda.json").write_text(report)
+    state = pick_board(root).storage.read(Path("/mnt/video disk"))
+    assert (state.life_used_pct, state.is_failing) == (None, None)
+
+
+def test_a_pc_tells_its_supplies_watchdog_fan_and_stick(tmp_path):
+    board = pick_board(plant("x86_pc", tmp_path))
+    assert board.supplies.read() == (
+        Supply("AC", SupplyKind.MAINS, is_online=False),
+        Supply("ups0", SupplyKind.UPS, charge_pct=61, is_discharging=True),
+    )
+    assert board.watchdogs.read() == (
+        WatchdogState("iTCO_wdt", is_armed=False, timeout_s=30, caused_last_reset=True),
+    )
+    assert board.fans.read() == (FanState("nct6775/1", 0, 100),)  # it is told to turn and doesn't
+    assert [chip.kind for chip in board.accelerators.read()] == [AcceleratorKind.EDGE_TPU_USB]
+    power = board.power.read()
+    assert (power.throttled, power.throttled_before) == (True, True)
+    assert power.under_voltage is None
+
+
+def test_the_pi_tells_its_fan_and_the_seconds_its_watchdog_has_left(tmp_path):
+    board = pick_board(plant("raspberry_pi_4_hot", tmp_path))
+    assert board.fans.read() == (FanState("pwmfan/1", 4120, 25),)
+    (watchdog,) = board.watchdogs.read()
+    assert (watchdog.is_armed, watchdog.timeout_s, watchdog.time_left_s) == (True, 15, 11)
+    assert watchdog.caused_last_reset is None
 
 
 @pytest.mark.parametrize("noise", ["", "zz\n", "\x00\x00", "999999999999999999\n"])
@@ -131,3 +181,5 @@ def test_a_recorded_board_reads_like_the_board_itself(tree, tmp_path):
     assert copy.thermometers.read() == original.thermometers.read()
     assert copy.power.read() == original.power.read()
     assert copy.storage.read(folder) == original.storage.read(folder)
+    for part in ("fans", "watchdogs", "supplies", "accelerators"):
+        assert getattr(copy, part).read() == getattr(original, part).read()

@@ -26,6 +26,27 @@ PATTERNS = (
     "sys/class/hwmon/hwmon*/curr*_input",
     "sys/class/hwmon/hwmon*/curr*_alarm",
     "sys/class/rtc/rtc*/name",
+    "sys/class/thermal/cooling_device*/type",
+    "sys/class/thermal/cooling_device*/cur_state",
+    "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count",
+    "sys/class/hwmon/hwmon*/fan*_input",
+    "sys/class/hwmon/hwmon*/pwm[0-9]",
+    "sys/class/hwmon/hwmon*/rpm",
+    "sys/class/hwmon/hwmon*/oc*_event_cnt",
+    "sys/class/watchdog/watchdog*/identity",
+    "sys/class/watchdog/watchdog*/state",
+    "sys/class/watchdog/watchdog*/time*",
+    "sys/class/watchdog/watchdog*/bootstatus",
+    "sys/class/power_supply/*/type",
+    "sys/class/power_supply/*/online",
+    "sys/class/power_supply/*/status",
+    "sys/class/power_supply/*/capacity",
+    "sys/bus/usb/devices/*/idVendor",
+    "sys/bus/usb/devices/*/idProduct",
+    "sys/devices/platform/*.gpu/uevent",
+    "var/lib/nvpmodel/status",
+    "etc/nvpmodel.conf",
+    "run/poleside-smart/*.json",
 )
 
 
@@ -42,7 +63,10 @@ def recorded(folder: Path, root: Path = ROOT) -> tuple[dict[str, str], dict[str,
             device = link.resolve()
             disk = device.parent if (device / "partition").exists() else device
             paths += [device / "partition", device / "size"]  # the size keeps the folder there
-            paths += [disk / "device" / name for name in ("model", "name", "life_time")]
+            paths += [
+                disk / "device" / name for name in ("model", "name", "life_time", "pre_eol_info")
+            ]
+            paths.append(disk / "stat")
     for path in paths:
         content = _content(path)
         if content is not None:
