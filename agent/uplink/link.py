@@ -1,22 +1,21 @@
 """The connection to the city's broker: kept alive, told honestly, and nothing taken for granted.
 
-MQTT 3.1.1 over aiomqtt. Each connection is a new client (a reused one sends twice), a refused
-subscription is an error, a message is PUBACKed only after it was handled, and a publish that is
-not PUBACKed in time ends the connection (the only sign of a half-open one). PUBACK is not delivery.
+MQTT 3.1.1 over aiomqtt, 5 where it is wanted. Each connection is a new client (a reused one sends
+twice), a refused subscription is an error, a message is PUBACKed only after it was handled, and a
+publish that is not PUBACKed in time ends the connection (the only sign of a half-open one). PUBACK
+is not delivery.
 """
 
 import asyncio
 import math
 import random
-import socket
-import ssl
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import aiomqtt
+from paho.mqtt.properties import Properties
 
 from agent.core import log
 from agent.core.clock import Clock
@@ -24,23 +23,33 @@ from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.settings.model import BrokerSettings
 from agent.uplink.certificate_refusal import certificate_refusal
-from agent.uplink.endpoint import Endpoint, explain, tls_context
+from agent.uplink.client import (
+    REFUSED,
+    V5,
+    acknowledge,
+    close_what_failed,
+    code_of,
+    expiry,
+    make_client,
+    shut,
+    wire_bytes,
+)
+from agent.uplink.endpoint import Endpoint, explain
 from agent.uplink.takeover import Takeovers
+from agent.uplink.version import Versions
 
-_NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle costs up to 90 ms a message
-_CONNECT_TIMEOUT_S = 10.0
 _GOODBYE_S = 2.0
-_REFUSED = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish."""
+    """A message to publish. After `expires_s` it is worth nothing (heeded with MQTT 5 only)."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    expires_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +100,15 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """The link as the page shows it. `since_mono_s` is when `connected` last changed."""
+    """The link as the page shows it. `since_mono_s` is when `connected` last changed.
+
+    `refused` is why the broker did not take a message; only MQTT 5 can tell.
+    """
 
     connected: bool = False
     endpoint: str = ""
+    mqtt: str = ""
+    refused: str = ""
     since_mono_s: float = 0.0
     connects_total: int = 0
     error: LinkError | None = None
@@ -127,6 +141,8 @@ class Link(Service):
         self._up = asyncio.Event()
         self._publishing: set[asyncio.Timeout] = set()
         self._takeovers, self._gave_up = Takeovers(), False
+        self._versions = Versions(clock, wants_v5=broker.mqtt_version == "5")
+        self._version, self._closed_bytes = broker.mqtt_version, 0
         self._log = log.get(self.name)
         self.status = LinkStatus(since_mono_s=clock.monotonic_s())
 
@@ -138,6 +154,11 @@ class Link(Service):
     def is_up(self, number: int) -> bool:
         """Say whether connection `number` still stands."""
         return self._up.is_set() and self.status.connects_total == number
+
+    @property
+    def carried_bytes(self) -> int:
+        """What all connections have carried both ways, TLS and TCP/IP headers included."""
+        return self._closed_bytes + (0 if self._client is None else wire_bytes(self._client))
 
     async def publish(self, message: Outgoing) -> None:
         """Publish and, for QoS 1, wait for the broker's PUBACK. Raises `LinkError`."""
@@ -180,15 +201,7 @@ class Link(Service):
 
     async def _connection(self, endpoint: Endpoint) -> None:
         """Live one connection until it breaks; raises `LinkError`, never returns."""
-        client = await self._client_for(endpoint)
-        try:
-            await client.__aenter__()
-        except aiomqtt.MqttError as error:
-            _close_what_failed(error)
-            refusal = None
-            if "timed out" in str(error):
-                refusal = await asyncio.to_thread(certificate_refusal, endpoint, self._broker)
-            raise refusal or explain(error, endpoint) from error
+        client = await self._enter(endpoint)
         try:
             await self._serve(client, endpoint)
         except aiomqtt.MqttError as error:
@@ -200,32 +213,43 @@ class Link(Service):
                     await self._publish(client, farewell, timeout_s=_GOODBYE_S)
             raise
         finally:
+            self._closed_bytes += wire_bytes(client)
             self._client = None
             self._up.clear()
             for scope in self._publishing:  # aiomqtt would let them wait for their time-out
                 scope.reschedule(-1.0)
             await self._leave(client)
 
-    async def _client_for(self, endpoint: Endpoint) -> aiomqtt.Client:
-        broker, will = self._broker, self._greeter.will()
-        client = aiomqtt.Client(
-            endpoint.host,
-            endpoint.port,
-            identifier=self._client_id,
-            username=broker.username or None,
-            password=broker.password or None,
-            protocol=aiomqtt.ProtocolVersion.V311,
-            clean_session=self._clean_session,
-            keepalive=broker.ping_s,
-            timeout=_CONNECT_TIMEOUT_S,
-            tls_context=await asyncio.to_thread(tls_context, broker) if endpoint.tls else None,
-            socket_options=[_NODELAY],
+    async def _enter(self, endpoint: Endpoint) -> aiomqtt.Client:
+        """Return a client that the broker has let in; raises `LinkError`."""
+        version, will = self._versions.of(endpoint), self._greeter.will()
+        client = await make_client(
+            endpoint,
+            self._broker,
+            self._client_id,
             will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
+            version=version,
+            clean_session=self._clean_session,
+            on_refused=self._was_refused,
         )
-        client.pending_calls_threshold = 1000
-        # aiomqtt would PUBACK before our handler has run: the broker could forget what we lose.
-        client._client.manual_ack_set(True)  # noqa: SLF001
+        try:
+            await client.__aenter__()
+        except aiomqtt.MqttError as error:
+            close_what_failed(client, error)
+            refusal = None
+            if "timed out" in str(error):
+                refusal = await asyncio.to_thread(certificate_refusal, endpoint, self._broker)
+            if refusal is None and self._versions.falls_back(endpoint, error):
+                self._log.info("no MQTT 5 here, 3.1.1 it is", endpoint=str(endpoint))
+                return await self._enter(endpoint)
+            raise refusal or explain(error, endpoint) from error
+        self._version = "5" if version is V5 else "3.1.1"
         return client
+
+    def _was_refused(self, reason: str) -> None:
+        if reason != self.status.refused:
+            self._log.warning("the broker refuses what this box sends", reason=reason)
+        self.status = replace(self.status, refused=reason)
 
     async def _serve(self, client: aiomqtt.Client, endpoint: Endpoint) -> None:
         for topic, qos in self._subscriptions:
@@ -237,6 +261,8 @@ class Link(Service):
             self.status,
             connected=True,
             endpoint=str(endpoint),
+            mqtt=self._version,
+            refused="",
             since_mono_s=self._clock.monotonic_s(),
             connects_total=self.status.connects_total + 1,
             error=None,
@@ -246,13 +272,12 @@ class Link(Service):
         async for incoming in client.messages:
             payload = bytes(incoming.payload)
             await self._received(Incoming(incoming.topic.value, payload, incoming.retain))
-            client._client.ack(incoming.mid, incoming.qos)  # noqa: SLF001
+            acknowledge(client, incoming)
             self.progressed()
 
     async def _subscribe(self, client: aiomqtt.Client, topic: str, qos: int) -> None:
         for granted in await client.subscribe(topic, qos):
-            code = granted if isinstance(granted, int) else granted.value
-            if code >= _REFUSED:
+            if code_of(granted) >= REFUSED:
                 raise LinkError(
                     "link.not_allowed",
                     f"The broker does not let this box read {topic}.",
@@ -269,11 +294,16 @@ class Link(Service):
             async with scope:
                 self._publishing.add(scope)
                 await client.publish(
-                    message.topic, message.payload, message.qos, message.retain, timeout=math.inf
+                    message.topic,
+                    message.payload,
+                    message.qos,
+                    message.retain,
+                    self._properties(message),
+                    timeout=math.inf,
                 )
         except (TimeoutError, aiomqtt.MqttError) as error:
             self._gave_up = self._gave_up or self._client is client
-            _shut(client)
+            shut(client)
             raise LinkError(
                 "link.lost", "The broker did not take a message in time.", retryable=True
             ) from error
@@ -284,12 +314,17 @@ class Link(Service):
             puback_ms = (self._clock.monotonic_s() - began) * 1000
             self.status = replace(self.status, puback_ms=puback_ms)
 
+    def _properties(self, message: Outgoing) -> Properties | None:
+        if message.expires_s is None or self._version != "5":
+            return None
+        return expiry(message.expires_s)
+
     async def _leave(self, client: aiomqtt.Client) -> None:
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await client.__aexit__(None, None, None)
         except (aiomqtt.MqttError, TimeoutError):
-            _shut(client)
+            shut(client)
 
     def _down(self, error: LinkError | None) -> None:
         if self.status.error is None or error is None or self.status.error.code != error.code:
@@ -312,19 +347,3 @@ def _twin(client_id: str) -> LinkError:
         hint="Find the other box (a copied card?) and give one of them an identity of its own.",
         retryable=True,
     )
-
-
-def _close_what_failed(error: BaseException) -> None:
-    """After a failed TLS handshake paho leaves the socket open, held by the error's frames."""
-    cause: BaseException | None = error
-    while cause is not None:
-        traceback.clear_frames(cause.__traceback__)
-        cause = cause.__context__
-
-
-def _shut(client: aiomqtt.Client) -> None:
-    """End the socket; paho then sees the end of file and cleans up."""
-    sock = client._client.socket()  # noqa: SLF001
-    if isinstance(sock, socket.socket | ssl.SSLSocket):
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)

@@ -24,6 +24,8 @@ class LinkReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     connected: bool
     since: UtcTime
     endpoint: str = ""
+    mqtt: str = ""
+    refused: str = ""
     connects_total: int = 0
     center_online: bool = False
     has_twin: bool = False
@@ -57,6 +59,8 @@ class LinkReporter(Service):
             connected=status.connected,
             since=utc_at(self._clock, status.since_mono_s),
             endpoint=status.endpoint,
+            mqtt=status.mqtt,
+            refused=status.refused,
             connects_total=status.connects_total,
             center_online=status.connected and self._sender.center_online,
             has_twin=status.has_twin,

@@ -19,12 +19,12 @@ from agent.contract.presence import CenterState
 from agent.contract.topics import BoxAddress, Channel
 from agent.core.errors import LinkError
 from agent.settings.model import BrokerSettings
+from agent.uplink.client import REFUSED, V5, V311, code_of, listen_for_refusals
 from agent.uplink.endpoint import Endpoint, explain, tls_context
 
 _CONNECT_S = 10.0
 _V5_CONNECT_S = 5.0  # some brokers never answer a version they do not speak
 _CENTER_S = 2.0
-_REFUSED = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ async def probe(broker: BrokerSettings, address: BoxAddress) -> AsyncIterator[St
         try:
             endpoint = Endpoint.parse(url)
             yield await _name(endpoint)
-            async with _connected(endpoint, broker, address, aiomqtt.ProtocolVersion.V311) as mqtt:
+            async with _connected(endpoint, broker, address, V311) as mqtt:
                 yield Step("login", True, f"{endpoint} takes user `{broker.username or '-'}`.")
                 yield await _read_own(mqtt, address)
                 yield await _center(mqtt, address)
@@ -90,7 +90,7 @@ async def _connected(
 async def _read_own(client: aiomqtt.Client, address: BoxAddress) -> Step:
     codes: list[Any] = list(await client.subscribe(address.down_filter, 1))
     await client.subscribe(address.center_state, 0)
-    if any(int(getattr(code, "value", code)) >= _REFUSED for code in codes):
+    if any(code_of(code) >= REFUSED for code in codes):
         hint = f"At the broker, allow this user to read `{address.down_filter}`."
         return Step("subscribe", False, "The broker does not let this box read its orders.", hint)
     return Step("subscribe", True, f"This box may read `{address.down_filter}`.")
@@ -119,29 +119,17 @@ def _center_step(*, online: bool) -> Step:
 async def _write_own(endpoint: Endpoint, broker: BrokerSettings, address: BoxAddress) -> Step:
     """Publish an answer to no order, which every center ignores, and read the broker's reason."""
     reply = Reply(id="link-test", state=ReplyState.DONE)
-    reasons: list[int] = []
-    version = aiomqtt.ProtocolVersion.V5
+    reasons: list[str] = []
     try:
-        async with _connected(endpoint, broker, address, version, _V5_CONNECT_S) as client:
-            _listen_for_reason(client, reasons)
+        async with _connected(endpoint, broker, address, V5, _V5_CONNECT_S) as client:
+            listen_for_refusals(client, reasons.append)
             await client.publish(address.topic(Channel.REPLY), msgspec.json.encode(reply), 1)
     except LinkError:
         text = "This broker speaks MQTT 3.1.1 only, which can't say whether it takes our messages."
         hint = "See `poleside link status`: is what the box sends acknowledged by the center?"
         return Step("publish", None, text, hint)
-    if any(reason >= _REFUSED for reason in reasons):
+    if reasons:
         hint = f"At the broker, allow this user to write `{address.topic(Channel.REPLY)[:-4]}/#`."
-        return Step("publish", False, "The broker refuses what this box sends.", hint)
+        text = f"The broker refuses what this box sends: {reasons[0]}."
+        return Step("publish", False, text, hint)
     return Step("publish", True, "The broker takes what this box sends.")
-
-
-def _listen_for_reason(client: aiomqtt.Client, reasons: list[int]) -> None:
-    """Note the reason in each PUBACK; aiomqtt takes every PUBACK for a success."""
-    paho: Any = client._client  # noqa: SLF001
-    told = paho.on_publish
-
-    def on_publish(this: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
-        reasons.append(int(getattr(reason, "value", reason)))
-        told(this, data, mid, reason, properties)
-
-    paho.on_publish = on_publish

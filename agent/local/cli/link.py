@@ -46,7 +46,7 @@ def status(data_dir: Path, *, as_json: bool) -> None:
     from agent.uplink.link_report import read_report
 
     report = read_report(data_dir / "run")
-    streams, config = _read(data_dir, _streams), _read(data_dir, state_in)
+    streams, config = read_box(data_dir, _streams), read_box(data_dir, state_in)
     if report is not None and (SystemClock().utc_now() - report.t).total_seconds() > OLD_S:
         report = None
     if as_json:
@@ -99,7 +99,7 @@ def outbox(data_dir: Path, *, as_json: bool) -> None:
     """Count what each stream holds."""
     import msgspec
 
-    found = _read(data_dir, _streams)
+    found = read_box(data_dir, _streams)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
@@ -155,7 +155,9 @@ def _link_lines(report: LinkReport | None) -> list[str]:
     since = report.since.isoformat(timespec="seconds")
     if not report.connected:
         return [f"link      not connected since {since}", f"          {report.error}"]
-    lines = [f"link      connected to {report.endpoint} since {since}"]
+    lines = [f"link      connected to {report.endpoint} since {since}, MQTT {report.mqtt}"]
+    if report.refused:
+        lines.append(f"          the broker refuses what this box sends: {report.refused}")
     if report.has_twin:
         lines.append("          another box uses this id: the broker cuts them off in turn")
     center = "there" if report.center_online else "away; nothing is sent"
@@ -171,7 +173,7 @@ def _streams(connection: Any) -> Any:
     return streams(connection)
 
 
-def _read(data_dir: Path, question: Callable[[Any], Any]) -> Any:
+def read_box(data_dir: Path, question: Callable[[Any], Any]) -> Any:
     """Ask the box's database, read-only."""
     import sqlite3
 

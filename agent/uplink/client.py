@@ -1,0 +1,145 @@
+"""One aiomqtt client, as the link needs it: made anew for each connection, and really ended.
+
+aiomqtt hides three things that are reached here through paho, and nowhere else: PUBACKs of ours
+are sent by hand, the reason in the broker's PUBACK (MQTT 5) is read, and the socket is at hand.
+"""
+
+import asyncio
+import socket
+import ssl
+import struct
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from agent.settings.model import BrokerSettings
+from agent.uplink.endpoint import Endpoint, tls_context
+
+V311, V5 = aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5
+REFUSED = 0x80
+_NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle costs up to 90 ms a message
+_CONNECT_S = 10.0
+_V5_CONNECT_S = 5.0  # some brokers never answer a version they do not speak
+_FOR_EVER = 0xFFFFFFFF
+_TCP_INFO_BYTES = 144
+_COUNTS_AT = 120  # bytes acknowledged, received (u64), segments out, in (u32); Linux 4.2
+_IP_TCP_BYTES = 40
+
+
+async def make_client(
+    endpoint: Endpoint,
+    broker: BrokerSettings,
+    client_id: str,
+    *,
+    will: aiomqtt.Will | None,
+    version: aiomqtt.ProtocolVersion,
+    clean_session: bool,
+    on_refused: Callable[[str], None],
+) -> aiomqtt.Client:
+    """Return a client that is not connected yet. Raises `LinkError` `link.tls`.
+
+    `on_refused` is called when the broker PUBACKs a message of ours with a refusal (MQTT 5 only).
+    """
+    is_v5 = version is V5
+    client = aiomqtt.Client(
+        endpoint.host,
+        endpoint.port,
+        identifier=client_id,
+        username=broker.username or None,
+        password=broker.password or None,
+        protocol=version,
+        clean_session=None if is_v5 else clean_session,
+        clean_start=clean_session if is_v5 else MQTT_CLEAN_START_FIRST_ONLY,
+        properties=_session(clean_session=clean_session) if is_v5 else None,
+        keepalive=broker.ping_s,
+        timeout=_V5_CONNECT_S if is_v5 else _CONNECT_S,
+        tls_context=await asyncio.to_thread(tls_context, broker) if endpoint.tls else None,
+        socket_options=[_NODELAY],
+        will=will,
+    )
+    client.pending_calls_threshold = 1000
+    # aiomqtt would PUBACK before our handler has run: the broker could forget what we lose.
+    client._client.manual_ack_set(True)  # noqa: SLF001
+    if is_v5:
+        listen_for_refusals(client, on_refused)
+    return client
+
+
+def acknowledge(client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+    """PUBACK a message that came."""
+    client._client.ack(message.mid, message.qos)  # noqa: SLF001
+
+
+def expiry(seconds: float) -> Properties:
+    """Return the MQTT 5 properties of a message that is worth nothing after `seconds`."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.MessageExpiryInterval = max(1, round(seconds))
+    return properties
+
+
+def code_of(reason: Any) -> int:
+    """Return a reason or return code as its number, whatever class it has."""
+    return int(getattr(reason, "value", reason))
+
+
+def wire_bytes(client: aiomqtt.Client) -> int:
+    """Return what this connection has carried both ways, TLS and TCP/IP headers included.
+
+    The kernel's own count (TCP_INFO), repetitions too; 0 when there is no socket any more.
+    """
+    sock = _socket(client)
+    if sock is None:
+        return 0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        counts = struct.unpack_from("=QQII", info, _COUNTS_AT)
+    except (OSError, struct.error):  # it is closed, or the kernel is too old to count
+        return 0
+    return int(counts[0] + counts[1] + _IP_TCP_BYTES * (counts[2] + counts[3]))
+
+
+def shut(client: aiomqtt.Client) -> None:
+    """End the socket; paho then sees the end of file and cleans up."""
+    sock = _socket(client)
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def close_what_failed(client: aiomqtt.Client, error: BaseException) -> None:
+    """After a failed handshake paho leaves the socket open, held by the error's frames."""
+    shut(client)
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
+
+
+def _socket(client: aiomqtt.Client) -> socket.socket | ssl.SSLSocket | None:
+    sock = client._client.socket()  # noqa: SLF001
+    return sock if isinstance(sock, socket.socket | ssl.SSLSocket) else None
+
+
+def _session(*, clean_session: bool) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 0 if clean_session else _FOR_EVER
+    return properties
+
+
+def listen_for_refusals(client: aiomqtt.Client, on_refused: Callable[[str], None]) -> None:
+    """Read the reason in each PUBACK; aiomqtt takes every PUBACK for a success."""
+    paho: Any = client._client  # noqa: SLF001
+    told = paho.on_publish
+
+    def on_publish(this: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
+        if code_of(reason) >= REFUSED:
+            on_refused(str(reason))
+        told(this, data, mid, reason, properties)
+
+    paho.on_publish = on_publish
