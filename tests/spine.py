@@ -69,7 +69,7 @@ class Box:
         self.sender = Sender(self.clock, self.link, self.outbox, address, broker.window_bytes)
         self.telemetry = TelemetrySender(self.clock, self.link, address, 0.5, self._sample)
         signatures = Signatures(keys_file, address.box, self.clock)
-        self.gates = {}
+        self.gates, self.others = {}, []
         self.leases = Leases(
             self.clock, gates_for_orders(self.gates.get), lambda: self.link.status.connected
         )
@@ -110,6 +110,7 @@ class Box:
             self.link,
             self.keeper,
             self.telemetry,
+            *self.others,
         ):
             components.add(component)
         try:

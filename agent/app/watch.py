@@ -16,6 +16,7 @@ from agent.contract.telemetry import (
     LinkSample,
     OutboxSample,
     Telemetry,
+    UploadSample,
 )
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
@@ -102,6 +103,7 @@ class Watch(Service):
                 last_error=status.error.code if status.error else "",
             ),
             outbox=outbox,
+            uploads=_upload_sample(self.uploads()),
             board=None if vitals is None else vitals.board_sample(),
             processes=() if vitals is None else vitals.process_samples(restarts),
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
@@ -221,6 +223,15 @@ class Watch(Service):
             return msgspec.json.decode(content, type=DetectorCapacity)
         except (OSError, msgspec.MsgspecError):
             return None
+
+
+def _upload_sample(backlog: Backlog) -> UploadSample:
+    return UploadSample(
+        waiting=backlog.waiting,
+        waiting_bytes=backlog.waiting_bytes,
+        held=backlog.held,
+        sent_bytes_total=backlog.sent_bytes_total,
+    )
 
 
 def _rounded(value: float | None) -> float | None:

@@ -44,7 +44,7 @@ class ExportFailure(Struct, frozen=True, kw_only=True):
 
 
 class ClipHandler:
-    """Exports in a process of its own, so that libav never enters the core."""
+    """libav never enters the core: see `export_clip`."""
 
     def __init__(self, data_dir: Path, uploads: Uploads) -> None:
         self._data_dir, self._uploads = data_dir, uploads
@@ -71,7 +71,15 @@ class ClipHandler:
     ) -> None:
         out = self._uploads.folder / f"{command.id}.mp4"
         try:
-            facts = await self._export(args, command, out)
+            by = ", ".join(part for part in (command.by.user, command.by.agency) if part)
+            facts = await export_clip(
+                self._data_dir,
+                args,
+                out,
+                by=by,
+                incident=command.by.case,
+                purpose=f"command {command.id}",
+            )
             await progress(f"sending {facts.bytes} bytes")
             await self._uploads.add(
                 NewFile(
@@ -89,35 +97,38 @@ class ClipHandler:
             out.unlink(missing_ok=True)
             raise
 
-    async def _export(self, args: Clip, command: Command, out: Path) -> ClipFacts:
-        by = ", ".join(part for part in (command.by.user, command.by.agency) if part)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "agent.local.cli.main",
-            *("clip", "export", "--json", "--data-dir", str(self._data_dir)),
-            *("--camera", args.camera_id, "--out", str(out)),
-            *("--from", args.start_at.isoformat(), "--to", args.end_at.isoformat()),
-            *(f"--by={by}", f"--incident={command.by.case}", f"--purpose=command {command.id}"),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(EXPORT_TIMEOUT_S):
-                answer, _ = await process.communicate()
-        except TimeoutError as error:
-            raise CommandError(
-                "clip.too_slow",
-                "The clip was not ready in time.",
-                hint="Ask for a shorter one; the disk may be failing.",
-                retryable=True,
-            ) from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode == 0:
-            return msgspec.json.decode(answer, type=ClipFacts)
-        raise _failure(answer)
+
+async def export_clip(
+    data_dir: Path, wanted: Clip, out: Path, *, by: str, incident: str, purpose: str
+) -> ClipFacts:
+    """Write a clip to `out`, in a process of its own. Raises `CommandError`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "agent.local.cli.main",
+        *("clip", "export", "--json", "--data-dir", str(data_dir)),
+        *("--camera", wanted.camera_id, "--out", str(out)),
+        *("--from", wanted.start_at.isoformat(), "--to", wanted.end_at.isoformat()),
+        *(f"--by={by}", f"--incident={incident}", f"--purpose={purpose}"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(EXPORT_TIMEOUT_S):
+            answer, _ = await process.communicate()
+    except TimeoutError as error:
+        raise CommandError(
+            "clip.too_slow",
+            "The clip was not ready in time.",
+            hint="Ask for a shorter one; the disk may be failing.",
+            retryable=True,
+        ) from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode == 0:
+        return msgspec.json.decode(answer, type=ClipFacts)
+    raise _failure(answer)
 
 
 def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:

@@ -242,7 +242,9 @@ class Commands(Service):
     async def _finish(self, command: Command, reply: Reply) -> None:
         def write(connection: sqlite3.Connection) -> None:
             journal.finish(connection, reply)
-            self._audit.append_in(connection, _entry(command, reply.state.value, reply.code))
+            sha256 = str((reply.result or {}).get("sha256", ""))
+            entry = _entry(command, reply.state.value, reply.code, sha256)
+            self._audit.append_in(connection, entry)
 
         await self._db.run(write)
         self._progress.pop(command.id, None)
@@ -265,7 +267,7 @@ def _reply(command_id: str, state: ReplyState, error: PolesideError) -> Reply:
     )
 
 
-def _entry(command: Command, outcome: str, code: str) -> AuditEntry:
+def _entry(command: Command, outcome: str, code: str, sha256: str = "") -> AuditEntry:
     by = command.by
     return AuditEntry(
         command_id=command.id,
@@ -275,4 +277,5 @@ def _entry(command: Command, outcome: str, code: str) -> AuditEntry:
         case=by.case,
         outcome=outcome,
         code=code,
+        sha256=sha256,
     )

@@ -13,7 +13,10 @@ CHAIN_START = "0" * 64
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step of one command. `hash` covers `prev` and every other field."""
+    """One step of one command. `hash` covers `prev` and every other field.
+
+    `sha256` is that of the file which the command made.
+    """
 
     command_id: str
     op: str
@@ -22,6 +25,9 @@ class AuditEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     case: str = ""
     outcome: str
     code: str = ""
+    at: UtcTime | None = None  # when it was done, for what was done while nobody could chain it
+    detail: str = ""
+    sha256: str = ""
     prev: str = CHAIN_START
     hash: str = ""
 

@@ -62,6 +62,15 @@ class OutboxSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     resent_total: int = 0
 
 
+class UploadSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Files that wait to be sent by HTTP. `held`: what they wait for, "window" or "budget"."""
+
+    waiting: int
+    waiting_bytes: int
+    held: str = ""
+    sent_bytes_total: int = 0
+
+
 class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the board says of itself. What it can't tell is None."""
 
@@ -103,6 +112,7 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cameras: tuple[CameraSample, ...] = ()
     link: LinkSample | None = None
     outbox: OutboxSample | None = None
+    uploads: UploadSample | None = None
     board: BoardSample | None = None
     processes: tuple[ProcessSample, ...] = ()
     detector_ms: float | None = None

@@ -1,9 +1,10 @@
 """How a box and its center agree on a file: what the box asks for, and the addresses it gets.
 
 Files never travel over MQTT. The box has a file (a clip, a snapshot), bound by `sha256` to the
-order in whose reply it is named. It asks for addresses with a reply (`need`, code `need.upload`);
-the center answers with the order `upload.urls`. Up to `SINGLE_BYTES` it is one presigned PUT, above
-it presigned parts of `PART_BYTES` (S3 multipart), which the center puts together and checks.
+order in whose reply it is named, or to the incident whose event names it under `files`. It asks for
+addresses with a reply (`need`, code `need.upload`); the center answers with the order
+`upload.urls`. Up to `SINGLE_BYTES` it is one presigned PUT, above it presigned parts of
+`PART_BYTES` (S3 multipart), which the center puts together and checks.
 """
 
 from typing import Annotated
@@ -27,7 +28,7 @@ class SentPart(Struct, frozen=True, kw_only=True):
 
 
 class NeedUpload(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a box asks of its center for the file of one order.
+    """What a box asks of its center for the file of one order, or of the incident `event`.
 
     `parts` are the numbers that it has no address for (the first few). None left: the center puts
     the file together from `sent`, checks `sha256`, and answers `complete`.
@@ -39,6 +40,7 @@ class NeedUpload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts_total: PartNumber
     parts: tuple[PartNumber, ...] = ()
     sent: tuple[SentPart, ...] = ()
+    event: str = ""
 
     @property
     def is_multipart(self) -> bool:

@@ -20,6 +20,7 @@ from agent.contract.events import (
     CapUrgency,
     Event,
     EventData,
+    EventFile,
     EventKind,
     Phase,
     Picture,
@@ -176,6 +177,23 @@ class Incidents:
             if row["subject"] not in known:
                 self._close(connection, row, now, now_s, "removed", self._clock.quality())
 
+    def attach(self, connection: sqlite3.Connection, event_id: str, file: EventFile) -> None:
+        """Bind a file to an incident, open or ended, and tell of it by an update."""
+        row = connection.execute(
+            "SELECT * FROM incidents WHERE event_id = ?", (event_id,)
+        ).fetchone()
+        if row is None:  # ended and forgotten meanwhile
+            return
+        data = msgspec.json.decode(row["data"], type=EventData)
+        data = msgspec.structs.replace(data, files=(*data.files, file))
+        connection.execute(
+            "UPDATE incidents SET data = ? WHERE event_id = ?",
+            (msgspec.json.encode(data), event_id),
+        )
+        now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
+        what = _word_on(row, data, now, now_s, self._clock.quality())
+        self._tell(connection, event_id, what, Phase.UPDATE, data)
+
     def any_open(self, connection: sqlite3.Connection) -> bool:
         """Say whether an incident is open, of whatever kind."""
         found = connection.execute(
@@ -268,15 +286,7 @@ class Incidents:
             "UPDATE incidents SET ended_utc_us = ?, data = ? WHERE event_id = ?",
             (round(ended_at.timestamp() * 1e6), msgspec.json.encode(data), row["event_id"]),
         )
-        what = Happening(
-            key=row["key"],
-            subject=row["subject"],
-            kind=data.kind,
-            at=at,
-            mono_s=mono_s,
-            tq=tq,
-            stream=stream_of(data.kind),
-        )
+        what = _word_on(row, data, at, mono_s, tq)
         self._tell(connection, row["event_id"], what, Phase.END, data)
 
     def _tell(
@@ -322,6 +332,21 @@ class Incidents:
                 raise
             without = msgspec.structs.replace(data, picture=None)
             self._tell(connection, event_id, replace(what, picture=None), phase, without)
+
+
+def _word_on(
+    row: sqlite3.Row, data: EventData, at: datetime, mono_s: float, tq: TimeQuality
+) -> Happening:
+    """Return the envelope of one more word on a known incident."""
+    return Happening(
+        key=row["key"],
+        subject=row["subject"],
+        kind=data.kind,
+        at=at,
+        mono_s=mono_s,
+        tq=tq,
+        stream=stream_of(data.kind),
+    )
 
 
 def stream_of(kind: EventKind) -> StreamName:

@@ -55,10 +55,12 @@ class _Tries:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits, for the health checks. `held` names why: "budget", "window" or ""."""
+    """What waits, for checks and telemetry. `held` names why: "budget", "window" or ""."""
 
     waiting: int = 0
     held: str = ""
+    waiting_bytes: int = 0
+    sent_bytes_total: int = 0
 
 
 class Uploads(Service):
@@ -107,8 +109,13 @@ class Uploads(Service):
         """Return what is known of the file of an order."""
         return await self._db.run(lambda connection: queue.find(connection, job_id))
 
-    async def add(self, file: NewFile, url: str = "") -> None:
-        """Queue a file that lies in `folder`. Raises `CommandError` when the queue is full."""
+    async def add(
+        self, file: NewFile, url: str = "", also: Callable[[Connection], None] | None = None
+    ) -> None:
+        """Queue a file that lies in `folder`. Raises `CommandError` when the queue is full.
+
+        `also` writes in the same transaction what must be known of it.
+        """
         now = self._clock.utc_now()
         deadline = now + timedelta(days=self.settings.keep_days)
 
@@ -116,6 +123,8 @@ class Uploads(Service):
             if queue.queued_bytes(connection) + file.size_bytes > self.settings.max_bytes:
                 return False
             queue.add(connection, file, now, deadline, url)
+            if also is not None:
+                also(connection)
             return True
 
         if not await self._db.run(write):
@@ -206,7 +215,8 @@ class Uploads(Service):
             self._tell_change()
         kinds = set(holds.values())
         held = "budget" if "budget" in kinds else "window" if kinds else ""
-        self.backlog = Backlog(len(jobs), held)
+        size = sum(job.file.size_bytes for job in jobs)
+        self.backlog = Backlog(len(jobs), held, size, self.sent_bytes_total)
         return 0.0 if due_s == 0 else wait_s
 
     async def _advance(self, job: Job, holds: dict[str, str]) -> float:
@@ -250,6 +260,7 @@ class Uploads(Service):
             parts_total=len(job.parts),
             parts=tuple(part.number for part in job.missing[:MOST_PARTS_ASKED]),
             sent=() if job.missing else job.sent,
+            event=str(job.file.result.get("event", "")),
         )
         wait_s = min(_ASK_CAP_S, _ASK_FIRST_S * 2.0**tries.asked)
         tries.asked += 1  # before it is said: the answer may be here before the PUBACK

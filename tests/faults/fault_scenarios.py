@@ -136,6 +136,7 @@ async def center_away_and_node_killed(trial):
         await trial.broker.nodes[0].kill()
         async with trial.center():
             await box.all_acknowledged()
+            trial.seen = f"with one node of three dead, {trial.came_again()} came twice"
 
 
 async def voice_killed(trial, *, settings, boot=1, aged_s=0.0, events):
@@ -161,7 +162,9 @@ async def box_is_killed_again_and_again(trial):
         for _ in range(5):
             await voice_killed(trial, settings=trial.settings(), events=trial.count // 5)
         async with trial.box() as box:
+            waiting = (await box.outbox.sample()).waiting
             await box.all_acknowledged()
+            trial.seen = f"5 kills, {waiting} waited on the disk"
 
 
 async def fifteen_days_offline_with_twenty_kills(trial):

@@ -21,6 +21,8 @@ _COMMANDS = {
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
     "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
+    "uploads": ("agent.local.cli.uploads", "uploads", "Files on their way to the center."),
+    "evaluate": ("agent.local.cli.evaluate", "evaluate", "The exam: footage against its truth."),
     "simulate": ("agent.local.cli.simulate", "simulate", "Simulated cameras for trials."),
 }
 

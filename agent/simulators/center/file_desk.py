@@ -49,17 +49,27 @@ class FileDesk(Service):
 
     async def _answer(self, address: BoxAddress, command_id: str, need: NeedUpload) -> None:
         try:
-            await self._order(address, await self._urls(address, command_id, need))
+            urls = await self._urls(address, command_id, need)
+            if urls is not None:
+                await self._order(address, urls)
         finally:
             self._answering.discard(command_id)
         again = self._asked_again.pop(command_id, None)
         if again is not None:
             self.needed(address, command_id, again)
 
-    async def _urls(self, address: BoxAddress, command_id: str, need: NeedUpload) -> UploadUrls:
+    async def _urls(
+        self, address: BoxAddress, command_id: str, need: NeedUpload
+    ) -> UploadUrls | None:
+        """Return the answer; None for a file whose event has not come yet: the box asks again."""
         expected = await self._db.run(
             partial(store.is_expected, command_id=command_id, address=address)
         )
+        if not expected and need.event:
+            known = partial(store.is_in_event, address=address, need=need)
+            expected = await self._db.run(known)
+            if not expected:
+                return None
         if not expected:
             _log.warning("a file that nobody ordered", box=address.box, command_id=command_id)
             return UploadUrls(upload=command_id, refused="This file was not ordered.")

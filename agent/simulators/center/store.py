@@ -13,6 +13,7 @@ from agent.contract.acks import Ack, Acks
 from agent.contract.events import StreamName
 from agent.contract.records import RecordHead
 from agent.contract.topics import BoxAddress
+from agent.contract.uploads import NeedUpload
 from agent.core.db import Part
 from agent.simulators.center.view import StreamCount, Upload
 
@@ -164,6 +165,15 @@ def is_expected(connection: sqlite3.Connection, command_id: str, address: BoxAdd
         (command_id, *_key(address)),
     ).fetchone()
     return row is not None
+
+
+def is_in_event(connection: sqlite3.Connection, address: BoxAddress, need: NeedUpload) -> bool:
+    """Say whether an event of this box names this file."""
+    rows = connection.execute(
+        "SELECT body FROM records WHERE site = ? AND box = ? AND id = ? AND type LIKE ?",
+        (*_key(address), need.event, "edge.event.%"),
+    )
+    return any(need.sha256.encode() in row["body"] for row in rows)
 
 
 def add_upload(connection: sqlite3.Connection, upload: Upload) -> None:
