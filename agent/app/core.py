@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.app.alarm_files import AlarmFiles
 from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
@@ -217,6 +218,7 @@ class Core:
             self._sender,
             LinkReporter(clock, self._link, self._sender, run_dir(settings)),
             self._uploads,
+            AlarmFiles(clock, db, data_dir, self._hub, self._uploads, incidents),
             self._commands,
             Counter(clock, self._commands, settings.box, run_dir(settings)),
             self._watch,
