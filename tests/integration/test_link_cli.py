@@ -95,7 +95,8 @@ async def test_the_way_to_the_center_is_tried_in_plain_words(tmp_path):
     config = tmp_path / "box.toml"
 
     def write(**changes):
-        told = msgspec.to_builtins(broker.settings("box-1")) | changes
+        known = msgspec.to_builtins(broker.settings("box-1")) | changes
+        told = {key: value for key, value in known.items() if value is not None}
         config.write_text(toml({"data_dir": str(tmp_path), "broker": told}))
 
     try:
