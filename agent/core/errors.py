@@ -48,3 +48,7 @@ class DetectorError(PolesideError):
 
 class EnrolError(PolesideError):
     """The box has no identity from the center, or can't get or renew one."""
+
+
+class ExamError(PolesideError):
+    """Footage or its ground truth can't be used for the exam."""
