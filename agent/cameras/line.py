@@ -78,6 +78,7 @@ class OnvifLine:
         operation_s: float = OPERATION_S,
         tls: CameraTls | None = None,
     ) -> None:
+        self.tls = tls
         self.link = SoapLink(device_url, login, clock, call_s=call_s, tls=tls)
         self._clock, self.operation_s = clock, operation_s
         self._connecting = threading.Lock()

@@ -1,0 +1,217 @@
+"""A thread that keeps one camera's events flowing, whatever the camera does meanwhile.
+
+A cut connection is an empty pull: the subscription is resumed, not doubled. What faults is closed
+and opened anew, with a back-off. One that a crash left behind is closed first. Core process.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from agent.cameras.line import OnvifLine, Service
+from agent.cameras.notifications import Notification
+from agent.cameras.port import (
+    CameraBadResponse,
+    CameraFailure,
+    CameraNotSupported,
+    CameraUnreachable,
+    CameraWrongPassword,
+)
+from agent.cameras.pull_point import PullPoint, Reference
+from agent.core.clock import Clock, wait_s
+from agent.core.errors import CameraError
+from agent.core.log import get
+from agent.core.retry import Backoff
+
+PULL_S = 10.0
+SYNCHRONISE_S = 300.0
+_FIRST_S, _LAST_S = 0.5, 10.0  # with the spread at most 13 s: events again within 15 s
+_SELDOM_S = 300.0
+_BUSY_PAUSE_S = 0.2
+_CUTS = 2  # so many in a row, and the camera counts as away
+
+
+class Point(Protocol):
+    """A subscription as the feed needs it; see `agent.cameras.pull_point`."""
+
+    reference: Reference
+
+    def pull(self, wait_s: float) -> tuple[Notification, ...]:
+        """Wait for news."""
+        ...
+
+    def keep(self) -> None:
+        """Renew if due."""
+        ...
+
+    def synchronise(self) -> None:
+        """Have all states told again."""
+        ...
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """How the events of one camera flow. `code` says why not; None while they do."""
+
+    is_live: bool = False
+    code: str | None = "camera.events_starting"
+    since: datetime | None = None
+    opened_total: int = 0
+    pulls_total: int = 0
+    messages_total: int = 0
+
+
+class EventFeed:
+    """Runs until `stop`; hands on messages with the moment they came.
+
+    `remember` keeps the reference (None: there is none) where the next process finds it as `left`.
+    """
+
+    def __init__(
+        self,
+        line: OnvifLine,
+        clock: Clock,
+        deliver: Callable[[tuple[Notification, ...]], None],
+        *,
+        remember: Callable[[Reference | None], None] = lambda _: None,
+        left: Reference | None = None,
+        topics: tuple[str, ...] = (),
+        pull_s: float = PULL_S,
+        open_point: Callable[[], Point] | None = None,
+    ) -> None:
+        self._line, self._clock, self._deliver = line, clock, deliver
+        self._remember, self._left, self._pull_s = remember, left, pull_s
+        self._open = open_point or (lambda: PullPoint.open(line, clock, topics=topics))
+        self._backoff = Backoff(_FIRST_S, _LAST_S)
+        self._point: Point | None = None
+        self._cuts = self._busy = 0
+        self._synchronised_mono_s = 0.0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._log = get("cameras.events")
+        self.status = FeedStatus()
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="camera-events", daemon=True)
+        self._thread.start()
+
+    def stop(self, wait: float = 0.0) -> None:
+        """End; the subscription is given back. Waits up to `wait` seconds for that."""
+        self._stop.set()
+        if self._thread is not None and wait:
+            self._thread.join(wait)
+
+    def _run(self) -> None:
+        self._close_left()
+        while not self._stop.is_set():
+            pause_s = self._step()
+            if pause_s:
+                wait_s(self._stop, pause_s)
+        self._close_point()
+        self._line.close()
+
+    def _step(self) -> float:
+        """Open, pull or heal; return how long to pause."""
+        try:
+            if self._point is None:
+                self._subscribe()
+            return self._pull()
+        except CameraUnreachable as error:
+            return self._was_cut(error)
+        except CameraNotSupported as error:
+            self._close_point()
+            self._tell(error)
+            return _SELDOM_S
+        except CameraWrongPassword as error:
+            self._tell(error)
+            return _SELDOM_S / 5
+        except CameraFailure as error:
+            if not self._cuts:  # after an absence its id may be somebody else's: not ours to close
+                self._close_point()
+            self._forget_point()
+            self._tell(error)
+            return self._backoff.next_s()
+
+    def _subscribe(self) -> None:
+        if not self._line.has(Service.EVENTS):
+            raise CameraNotSupported("the camera tells no events")
+        self._point = self._open()
+        self._remember(self._point.reference)
+        self._synchronised_mono_s = self._clock.monotonic_s()
+        self.status = replace(self.status, opened_total=self.status.opened_total + 1)
+
+    def _pull(self) -> float:
+        point = self._point
+        if point is None:
+            return 0.0
+        asked_mono_s = self._clock.monotonic_s()
+        messages = point.pull(self._pull_s)
+        self._cuts = 0
+        self._backoff.reset()
+        now = self.status
+        self.status = replace(
+            now,
+            is_live=True,
+            code=None,
+            since=now.since if now.is_live else self._clock.utc_now(),
+            pulls_total=now.pulls_total + 1,
+            messages_total=now.messages_total + len(messages),
+        )
+        if messages:
+            self._deliver(messages)
+        self._keep(point)
+        took_s = self._clock.monotonic_s() - asked_mono_s
+        self._busy = self._busy + 1 if took_s < _BUSY_PAUSE_S else 0
+        # The first of a row is taken at once; a storm, or a camera that does not wait, is gathered.
+        return 0.0 if self._busy < 2 else _BUSY_PAUSE_S
+
+    def _keep(self, point: Point) -> None:
+        with contextlib.suppress(CameraNotSupported, CameraBadResponse):  # pulling keeps it too
+            point.keep()
+        now_s = self._clock.monotonic_s()
+        if now_s - self._synchronised_mono_s >= SYNCHRONISE_S:
+            self._synchronised_mono_s = now_s
+            with contextlib.suppress(CameraNotSupported, CameraBadResponse):
+                point.synchronise()
+
+    def _was_cut(self, error: CameraUnreachable) -> float:
+        self._cuts += 1
+        if self._cuts < _CUTS and self._point is not None:
+            return _BUSY_PAUSE_S  # some cut every idle connection: an empty pull, no more
+        self._tell(error)
+        return self._backoff.next_s()
+
+    def _tell(self, error: CameraError) -> None:
+        if self.status.is_live or self.status.code != error.code:
+            self._log.warning("no events", code=error.code, why=error.message)
+            self.status = replace(
+                self.status, is_live=False, code=error.code, since=self._clock.utc_now()
+            )
+
+    def _close_left(self) -> None:
+        """Close what an earlier process opened and could not close."""
+        left = self._left
+        if left is None or (left.until is not None and left.until < self._clock.utc_now()):
+            return
+        with contextlib.suppress(CameraError):
+            PullPoint(self._line, left, self._clock).close()
+        self._remember(None)
+
+    def _close_point(self) -> None:
+        if self._point is not None:
+            with contextlib.suppress(CameraError):
+                self._point.close()
+            self._forget_point()
+
+    def _forget_point(self) -> None:
+        if self._point is not None:
+            self._point = None
+            self._remember(None)

@@ -1,0 +1,136 @@
+"""What a relay may do: only those on the list, never longer than allowed, safe when we go.
+
+A relay may be a siren, a lamp or a door. Whoever switches one on gives an end, which is kept by a
+timer of ours even where the camera has none, and at our start and stop each is put into its
+declared safe state. Threads of the core process.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.cameras.port import CameraUnreachable
+from agent.core.clock import Clock, wait_s
+from agent.core.errors import CameraError, CommandError
+from agent.core.log import get
+
+_AGAIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRule:
+    """One relay we may switch. `safe_active`: the state it is left in when nobody wants it."""
+
+    token: str
+    max_on_s: float
+    safe_active: bool = False
+
+
+class RelayGuard:
+    """The relays of one camera. `switch` sends to the camera and raises `CameraError`."""
+
+    def __init__(
+        self,
+        rules: tuple[RelayRule, ...],
+        switch: Callable[[str, bool], None],
+        clock: Clock,
+    ) -> None:
+        self._rules = {rule.token: rule for rule in rules}
+        self._switch, self._clock = switch, clock
+        self._due: dict[str, float] = {}
+        self._changed = threading.Condition()
+        self._is_closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._log = get("cameras.relay")
+
+    @property
+    def on_for_s(self) -> dict[str, float]:
+        """Return the relays we hold away from their safe state, and for how much longer."""
+        now_s = self._clock.monotonic_s()
+        return {token: max(0.0, due - now_s) for token, due in self._due.items()}
+
+    def pulse(self, token: str, seconds: float) -> float:
+        """Switch a relay out of its safe state for `seconds`, cut to what is allowed; return it."""
+        rule = self._rule(token)
+        if not 0 < seconds <= rule.max_on_s:
+            raise CommandError(
+                "relay.too_long",
+                f"Relay {token} may be on for at most {rule.max_on_s:g} s.",
+                hint="Ask for a shorter time, or raise `max_on_s` in the settings of the camera.",
+            )
+        # The end is set first: should the answer get lost, it is switched back all the same.
+        with self._changed:
+            self._due[token] = self._clock.monotonic_s() + seconds
+            self._wake()
+        self._switch(token, not rule.safe_active)
+        return seconds
+
+    def release(self, token: str) -> None:
+        """Put a relay back into its safe state now."""
+        rule = self._rule(token)
+        with self._changed:
+            self._due[token] = self._clock.monotonic_s()  # tried again should this fail
+        self._switch(token, rule.safe_active)
+        self._settled(token)
+
+    def make_safe(self) -> None:
+        """Put all into their safe state: at the start, and before the agent ends."""
+        for rule in self._rules.values():
+            try:
+                self._switch(rule.token, rule.safe_active)
+            except CameraError as error:
+                self._log.warning("relay not made safe", token=rule.token, code=error.code)
+            else:
+                self._settled(rule.token)
+
+    def close(self) -> None:
+        """Make what we switched safe, and end the timer."""
+        self._is_closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._due:
+            self.make_safe()
+
+    def _rule(self, token: str) -> RelayRule:
+        if token not in self._rules:
+            raise CommandError(
+                "relay.not_allowed",
+                f"Relay {token} is not on the list of this camera.",
+                hint="List it under `relays` of the camera in the settings file at the box.",
+            )
+        return self._rules[token]
+
+    def _settled(self, token: str) -> None:
+        with self._changed:
+            self._due.pop(token, None)
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="relay-guard", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        while not self._is_closing.is_set():
+            with self._changed:
+                now_s = self._clock.monotonic_s()
+                over = [token for token, due in self._due.items() if due <= now_s]
+                if not over:
+                    next_s = min(self._due.values(), default=None)
+                    self._changed.wait(None if next_s is None else next_s - now_s)
+                    continue
+            for token in over:
+                self._end(token)
+
+    def _end(self, token: str) -> None:
+        began = self._due.get(token)
+        try:
+            self._switch(token, self._rules[token].safe_active)
+        except CameraError as error:
+            level = self._log.info if isinstance(error, CameraUnreachable) else self._log.warning
+            level("relay not switched back", token=token, code=error.code)
+            wait_s(self._is_closing, _AGAIN_S)
+            return
+        with self._changed:
+            if self._due.get(token) == began:  # not wanted longer meanwhile
+                self._due.pop(token, None)
