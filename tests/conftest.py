@@ -31,6 +31,7 @@ ALONE = {
     "test_evidence_of_box",
     "test_fault_matrix",
     "test_fleet",
+    "test_handover",
     "test_supervisor",
     "test_wrong_disk",
 }

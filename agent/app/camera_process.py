@@ -9,28 +9,29 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from agent.app import memory
-from agent.app.child import SupervisorLink, name_thread, orphaned
+from agent.app.child import SupervisorLink, guarded_thread
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
 from agent.app.keeping import Keeping, find_folder
+from agent.app.main_sink import MainSink
 from agent.app.picture_watch import PictureWatch
+from agent.app.replacing import Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.still_keeper import StillKeeper
+from agent.app.streams import Streams, main_session
+from agent.app.succession import Succession
 from agent.buffer import ledger
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
 from agent.buffer.recorder import Recorder
-from agent.buffer.recovery import KILLED, recover
+from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, boot_id, wait_s
@@ -41,10 +42,10 @@ from agent.detect.manifest import load_manifest
 from agent.evidence import schema as evidence
 from agent.evidence.gop_chain import GopChain, open_chain
 from agent.ingest.jpeg import encode_jpeg
-from agent.ingest.session import IngestSession, StreamAddress
-from agent.ingest.source import StreamFacts, TlsTrust
+from agent.ingest.session import IngestSession
 from agent.messages import worker
 from agent.messages.locking import LockSpan, Unlock
+from agent.messages.supervision import KeyFrame, SuccessorGone
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import (
     CameraStatus,
@@ -60,24 +61,30 @@ from agent.messages.worker import (
 from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 
-BEAT_S = 1.0
-GATHER_S = 0.2  # of the main stream, nothing is looked at; with a fragment, half a second
-RECYCLED = "recycled"  # the gap's cause when a worker has grown too large
-STREAMS_FILE = "streams.json"
-
 
 def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     """Body of the process; returns its exit code."""
     camera = settings.camera(camera_id)
     assert camera is not None  # noqa: S101 - the process table was made from these settings
     stop = threading.Event()
+    ordered = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGUSR1, lambda *_: ordered.set())  # make room for a successor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the supervisor decides
     clock = SystemClock()
     folder, no_disk = find_folder(settings, camera_id)
     memory.raise_wall(camera.max_rss_bytes)
-    with FileLock(folder / WORKER_LOCK, clock):  # two workers would tear the index
-        return CameraWorker(settings, camera, folder, link, clock, stop, no_disk).run()
+    lock, succession = FileLock(folder / WORKER_LOCK, clock), None
+    if link.is_successor:
+        succession = Succession(camera, folder, link, clock, stop)
+        if not succession.wait(lock):
+            return 0
+    else:
+        lock.acquire()  # two workers would tear the index
+    with lock:
+        return CameraWorker(
+            settings, camera, folder, link, clock, stop, ordered, no_disk, succession
+        ).run()
 
 
 class CameraWorker:
@@ -91,7 +98,9 @@ class CameraWorker:
         link: SupervisorLink,
         clock: Clock,
         stop: threading.Event,
+        replace_ordered: threading.Event,
         no_disk: StorageError | None = None,
+        succession: Succession | None = None,
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
@@ -99,7 +108,10 @@ class CameraWorker:
         chain = () if no_disk else _evidence(settings, camera.camera_id, folder, clock)
         observers: tuple[RecordingObserver, ...] = (ledger.Ledger(), *chain)
         this_boot = boot_id()
-        if cause := recover(folder, self._index, this_boot, observers):
+        self._succession = succession
+        self._seam = self._index.seam(this_boot) if succession else None
+        goes_on = self._seam is not None
+        if cause := recover(folder, self._index, this_boot, observers, goes_on=goes_on):
             self._log.warning("the last run did not end cleanly", cause=cause)
         retention = Retention(
             folder, self._index, settings.buffer, clock, cameras=len(settings.cameras)
@@ -118,13 +130,13 @@ class CameraWorker:
             no_disk,
             observers,
         )
-        known_streams = _read_streams(folder)
+        self._streams = succession.streams if succession else Streams(camera, folder)
         self._picture_watch = PictureWatch(
             camera,
             folder,
             lambda finding: self._line.put(finding),  # noqa: PLW0108 - made below
             clock,
-            fixed=known_streams is None or not known_streams.has_ptz,
+            fixed=self._streams.fixed,
         )
         self._eyes = Eyes(
             camera,
@@ -134,18 +146,21 @@ class CameraWorker:
             clock,
             [StillKeeper(folder, settings.timelapse, clock).offer, self._picture_watch.look],
         )
-        self._streams = _Streams(camera, known_streams)
-        self._main_sink = _MainSink(
+        self._main_sink = MainSink(
             self._recorder if camera.record and no_disk is None else None, os.getppid()
         )
-        self._main = IngestSession(
-            "main",
-            self._streams.main,
+        self._main = (
+            succession.session
+            if succession
+            else main_session(camera, self._streams, self._main_sink, clock, stop)
+        )
+        self._replacing = Replacing(
+            camera.max_rss_bytes,
+            link,
             self._main_sink,
+            replace_ordered,
             clock,
-            stop,
-            stall_s=camera.stall_s,
-            gather_s=GATHER_S,
+            lambda: bool(self._eyes.view.objects),
         )
         self._sub = IngestSession(
             "sub", self._streams.sub, self._eyes, clock, stop, stall_s=camera.stall_s
@@ -162,20 +177,22 @@ class CameraWorker:
 
     def run(self) -> int:
         """Run until stopped or a thread dies."""
+        if self._succession:
+            self._succession.held.pass_on(self._main_sink, self._seam)
         streams = [
-            self._thread("main", self._main.run),
-            *([self._thread("sub", self._sub.run)] if self._camera.look else []),
-            self._thread("sync", lambda: self._recorder.keep_synced(self._stop)),
-            self._thread("upkeep", lambda: self._keeping.run(self._stop)),
+            self._succession.thread if self._succession else guarded_thread("main", self._main.run),
+            *([guarded_thread("sub", self._sub.run)] if self._camera.look else []),
+            guarded_thread("sync", lambda: self._recorder.keep_synced(self._stop)),
+            guarded_thread("upkeep", lambda: self._keeping.run(self._stop)),
         ]
-        line = self._thread("line", lambda: self._line.run(self._line_stop))
+        line = guarded_thread("line", lambda: self._line.run(self._line_stop))
         code = 0
-        while not wait_s(self._stop, BEAT_S):
+        while not wait_s(self._stop, self._replacing.beat_s):
             is_whole = all(thread.is_alive() for thread in [*streams, line])
             if self._supervisor_is_gone() or not is_whole or self._keeping.must_restart():
                 code = 1
                 self._stop.set()
-            elif self._has_grown():
+            elif self._replacing.must_end():
                 code = memory.RECYCLED
                 self._stop.set()
             self._link.beat(self._ages_s())
@@ -190,33 +207,16 @@ class CameraWorker:
         self._index.close()
         return code
 
-    def _thread(self, name: str, body: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            name_thread(name)
-            try:
-                body()
-            except Exception as error:  # noqa: BLE001 - the edge of a thread: say why, then end
-                self._log.error("thread failed", thread=name, exc_info=error)
-
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
-        thread.start()
-        return thread
-
     def _supervisor_is_gone(self) -> bool:
         try:
-            while self._link.receive() is not None:
-                pass
+            while (message := self._link.receive()) is not None:
+                if isinstance(message, KeyFrame):
+                    self._main_sink.successor_holds(message)
+                elif isinstance(message, SuccessorGone):
+                    self._replacing.is_successor_gone = True
         except EOFError:
             return True
         return False
-
-    def _has_grown(self) -> bool:
-        size_bytes = memory.rss_bytes()
-        if size_bytes <= self._camera.max_rss_bytes:
-            return False
-        self._log.warning("worker has grown, starts anew", rss_bytes=size_bytes)
-        self._main_sink.stop_cause = RECYCLED
-        return True
 
     def _ages_s(self) -> dict[str, float]:
         now_s = self._clock.monotonic_s()
@@ -262,7 +262,6 @@ class CameraWorker:
             case UseStreams():
                 self._picture_watch.fixed = not message.has_ptz
                 if self._streams.use(message):
-                    _write_streams(self._folder, message)
                     self._main.restart()
                     self._sub.restart()
 
@@ -293,74 +292,5 @@ def _evidence(
         return ()
 
 
-class _MainSink:
-    """Joins the main stream's session and the recorder, which know nothing of each other."""
-
-    def __init__(self, recorder: Recorder | None, parent_pid: int) -> None:
-        self._recorder, self._parent_pid = recorder, parent_pid
-        self.stop_cause = "stopped"
-
-    def run_started(self, stream: VideoStream, facts: StreamFacts) -> None:
-        if self._recorder is not None:
-            self._recorder.run_started(stream, facts.codec, (facts.width_px, facts.height_px))
-
-    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
-        if self._recorder is not None:
-            self._recorder.packet(packet, arrived_mono_s)
-
-    def run_ended(self, cause: str) -> None:
-        if self._recorder is None:
-            return
-        if cause == "stopped":
-            # an orphan was not asked to stop: the supervisor died, and we with it
-            cause = KILLED if orphaned(self._parent_pid) else self.stop_cause
-        self._recorder.run_ended(cause)
-
-
-class _Streams:
-    """Where the streams are: from the settings, else as ONVIF told, now or at an earlier start."""
-
-    def __init__(self, camera: CameraSettings, known: UseStreams | None) -> None:
-        self._camera, self._known = camera, known
-
-    def use(self, told: UseStreams) -> bool:
-        """Take ONVIF's addresses; return whether they are news."""
-        is_news = self._known != told
-        self._known = told
-        return is_news
-
-    def main(self) -> StreamAddress | None:
-        return self._address(self._camera.main_url or (self._known.main_url if self._known else ""))
-
-    def sub(self) -> StreamAddress | None:
-        """Return the sub stream; a camera that has only one is looked at through that."""
-        if self._camera.sub_url:
-            return self._address(self._camera.sub_url)
-        if self._known and self._known.sub_url:
-            return self._address(self._known.sub_url)
-        return self.main()
-
-    def _address(self, url: str) -> StreamAddress | None:
-        if not url:
-            return None
-        camera = self._camera
-        trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
-        return StreamAddress(url, camera.username, camera.password, trust)
-
-
 def _model_folder(settings: Settings) -> Path | None:
     return Path(settings.detector.model) if settings.detector.model else None
-
-
-def _read_streams(folder: Path) -> UseStreams | None:
-    try:
-        return msgspec.json.decode((folder / STREAMS_FILE).read_bytes(), type=UseStreams)
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def _write_streams(folder: Path, told: UseStreams) -> None:
-    scratch = folder / f"{STREAMS_FILE}.tmp"
-    with suppress(OSError):
-        scratch.write_bytes(msgspec.json.encode(told))
-        scratch.replace(folder / STREAMS_FILE)

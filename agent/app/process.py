@@ -131,6 +131,11 @@ class ManagedProcess:
         if self.pid is not None:
             _signal(self.pid, signal.SIGTERM)
 
+    def takes_place_of(self, ended: "ManagedProcess") -> None:
+        """It stood ready beside `ended`, and has its row from now on."""
+        self._restarts, self._past_cpu_s = ended._restarts, ended._past_cpu_s  # noqa: SLF001
+        self.last_exit, self._changed = ended.last_exit, True
+
     def report(self) -> ProcessReport:
         """Return the row as the core and the page see it."""
         return ProcessReport(

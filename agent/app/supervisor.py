@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from agent.app.child import SupervisorLink, die_with_parent, orphaned
+from agent.app.child import SupervisorLink, die_with_parent, name_thread, orphaned
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
 from agent.app.run_dir import PROCESSES_FILE, run_dir
@@ -32,6 +32,9 @@ from agent.messages.supervision import (
     Processes,
     ProcessReport,
     Reload,
+    SuccessorGone,
+    ToChild,
+    WantSuccessor,
 )
 from agent.settings import load
 from agent.settings.diff import diff
@@ -59,6 +62,7 @@ class Supervisor:
         self._log = log.get("supervisor")
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, ManagedProcess] = {}
+        self._successors: dict[str, ManagedProcess] = {}  # beside a child that still has the place
         self._stopping_since: float | None = None
         self._only_needed_left = False
         self._reported_at_s = 0.0
@@ -72,7 +76,7 @@ class Supervisor:
         for spec in self._rows(self._settings):
             self._add(spec)
         self._log.info("started", processes=list(self._children), pid=os.getpid())
-        while self._children:
+        while self._children or self._successors:
             for key, _ in self._selector.select(TICK_S):
                 if key.fileobj is wakeup:
                     wakeup.recv(4096)
@@ -117,7 +121,7 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             if child.spec.body is not None:
-                pid = self._fork(child.spec, ours, theirs)
+                pid = self._fork(child, ours, theirs)
             else:
                 pid = _spawn(child.spec.module, theirs)
         except OSError as error:
@@ -134,7 +138,8 @@ class Supervisor:
             self._send(child, self._configure())
         self._log.info("process started", name=child.spec.name, pid=pid)
 
-    def _fork(self, spec: ProcessSpec, ours: socket.socket, theirs: socket.socket) -> int:
+    def _fork(self, child: ManagedProcess, ours: socket.socket, theirs: socket.socket) -> int:
+        spec, is_successor = child.spec, child in self._successors.values()
         assert spec.body is not None  # noqa: S101 - checked by the caller
         parent = os.getpid()
         pid = os.fork()
@@ -145,9 +150,11 @@ class Supervisor:
             ours.close()
             self._let_go()
             die_with_parent()
+            name_thread(spec.name)
             log.configure(spec.name, self._settings.log_level, self._clock)
             if not orphaned(parent):
-                code = spec.body(self._settings, SupervisorLink(theirs))
+                link = SupervisorLink(theirs, is_successor=is_successor)
+                code = spec.body(self._settings, link)
         except BaseException as error:  # noqa: BLE001 - the edge of the process
             log.get(spec.name).error("process failed", exc_info=error)
         finally:
@@ -158,10 +165,13 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        for child in self._children.values():
+        for child in self._all():
             if child.socket is not None:
                 child.socket.close()
         self._selector.close()
+
+    def _all(self) -> list[ManagedProcess]:
+        return [*self._children.values(), *self._successors.values()]
 
     # Hearing and tending
 
@@ -186,6 +196,10 @@ class Supervisor:
             child.heard(message)
         elif isinstance(message, Reload):
             self._reload()
+        elif isinstance(message, WantSuccessor):
+            self._begin_succession(child)
+        elif (first := self._children.get(child.spec.name)) is not None:
+            self._send(first, message)
 
     def _hang_up(self, child: ManagedProcess) -> None:
         if child.socket is not None:
@@ -201,7 +215,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            for child in self._children.values():
+            for child in self._all():
                 if child.pid == pid:
                     self._hang_up(child)
                     child.exited(status, usage.ru_utime + usage.ru_stime)
@@ -209,6 +223,29 @@ class Supervisor:
                         "process ended", name=child.spec.name, pid=pid, how=child.last_exit
                     )
                     self._reported_at_s = 0.0
+                    self._succeed(child)
+
+    def _begin_succession(self, child: ManagedProcess) -> None:
+        """Start a second process for a place; it has it as soon as the first is gone."""
+        name = child.spec.name
+        if self._stopping_since is not None or child.is_leaving or child.spec.body is None:
+            return
+        if self._children.get(name) is child and name not in self._successors:
+            self._successors[name] = ManagedProcess(child.spec, self._clock)
+            self._start(self._successors[name])
+
+    def _succeed(self, ended: ManagedProcess) -> None:
+        name = ended.spec.name
+        successor = self._successors.get(name)
+        if successor is None or (successor is not ended and successor.pid is None):
+            return
+        if successor is ended:
+            del self._successors[name]
+            if (first := self._children.get(name)) is not None:
+                self._send(first, SuccessorGone())
+        elif self._children.get(name) is ended and not successor.is_leaving:
+            successor.takes_place_of(ended)
+            self._children[name] = self._successors.pop(name)
 
     def _tend(self) -> None:
         if self._stopping_since is not None:
@@ -226,12 +263,20 @@ class Supervisor:
                 child.kill()
             elif child.is_due():
                 self._start(child)
+        self._tend_successors()
         self._feed_watchdog()
+
+    def _tend_successors(self) -> None:
+        for name, successor in list(self._successors.items()):
+            if successor.is_leaving or successor.is_silent():
+                successor.kill()
+            if successor.pid is None:
+                del self._successors[name]
 
     def _tend_stopping(self, since_s: float) -> None:
         self._notifier.stopping()
         # Cameras first: the core stays until the last rule hit is in its outbox.
-        going = [c for c in self._children.values() if not c.spec.needed]
+        going = [c for c in self._all() if not c.spec.needed]
         patience_s = STOP_PATIENCE_S
         if not going:
             going, patience_s = list(self._children.values()), LAST_PATIENCE_S
@@ -242,8 +287,9 @@ class Supervisor:
             child.stop()
             if self._clock.monotonic_s() - since_s > patience_s:
                 child.kill()
-        for name in [n for n, c in self._children.items() if c.pid is None]:
-            del self._children[name]
+        for table in (self._children, self._successors):
+            for name in [n for n, c in table.items() if c.pid is None]:
+                del table[name]
 
     def _feed_watchdog(self) -> None:
         needed = [c for c in self._children.values() if c.spec.needed]
@@ -267,6 +313,8 @@ class Supervisor:
         wanted = {spec.name: spec for spec in self._rows(new)}
         for name, child in self._children.items():
             child.is_leaving = name not in wanted
+            if name in self._successors:  # it was made for the old settings
+                self._successors[name].is_leaving = True
             if child.is_leaving:
                 continue
             child.spec, sections = wanted[name], child.spec.sections
@@ -307,7 +355,7 @@ class Supervisor:
                 self._send(child, Processes(processes=reports))
         _write_file(run_dir(self._settings) / PROCESSES_FILE, msgspec.json.encode(reports))
 
-    def _send(self, child: ManagedProcess, message: Configure | Processes) -> None:
+    def _send(self, child: ManagedProcess, message: ToChild) -> None:
         if child.socket is None:
             return
         try:

@@ -18,6 +18,7 @@ from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
+HANDED_OVER = "handed-over"  # how a run ends that the next one goes on from without a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,20 @@ class SegmentEnd:
     duration_us: int
     frames: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """Where one worker left a stream to the next: behind the GOP of the key frame `key`.
+
+    `key_mono_us` is when that key frame came, `mono_us` the time of the next: the first one that
+    is not stored yet.
+    """
+
+    run_id: int
+    key: bytes
+    key_mono_us: int
+    mono_us: int
 
 
 def micros(at: datetime) -> int:
@@ -148,6 +163,28 @@ class Index:
             db.execute("UPDATE runs SET ended_cause=? WHERE run_id=?", (cause, run_id))
             _open_gap(db, gap_from.utc_us, cause, gap_from.boot_id, gap_from.mono_us)
 
+    def leave_run(self, seam: Seam, end: SegmentEnd | None, also: Also = _nothing) -> None:
+        """Close the run's last segment and leave the run to a successor: no gap begins yet."""
+        with self.transaction() as db:
+            if end is not None:
+                _close_segment(db, end)
+                also(db)
+            db.execute(
+                "UPDATE runs SET seam_key=?, seam_key_mono_us=?, seam_mono_us=? WHERE run_id=?",
+                (seam.key, seam.key_mono_us, seam.mono_us, seam.run_id),
+            )
+
+    def seam(self, boot_id: str) -> Seam | None:
+        """Return where a predecessor of this boot left its run; None when it just ended."""
+        with self.reading() as db:
+            row = db.execute(
+                "SELECT run_id, seam_key, seam_key_mono_us, seam_mono_us FROM runs"
+                " WHERE ended_cause IS NULL AND boot_id=? AND seam_key IS NOT NULL"
+                " AND run_id = (SELECT max(run_id) FROM runs)",
+                (boot_id,),
+            ).fetchone()
+        return None if row is None else Seam(*row)
+
     def next_segment(
         self,
         run_id: int,
@@ -156,11 +193,18 @@ class Index:
         previous: SegmentEnd | None,
         also: Also = _nothing,
     ) -> int:
-        """Close `previous` and open its successor in one transaction; also ends an open gap."""
+        """Close `previous` and open its successor in one transaction.
+
+        It also ends an open gap, and the run of a worker that left the stream to this one.
+        """
         with self.transaction() as db:
             if previous is not None:
                 _close_segment(db, previous)
                 also(db)
+            db.execute(
+                "UPDATE runs SET ended_cause=? WHERE ended_cause IS NULL AND run_id <> ?",
+                (HANDED_OVER, run_id),
+            )
             db.execute(
                 "UPDATE gaps SET to_utc_us=?, to_boot_id=?, to_mono_us=? WHERE to_utc_us IS NULL",
                 (start.utc_us, start.boot_id, start.mono_us),

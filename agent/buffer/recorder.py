@@ -19,11 +19,21 @@ from sqlite3 import Connection
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.buffer.index import Index, Moment, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.index import (
+    HANDED_OVER,
+    Index,
+    Moment,
+    RunStart,
+    Seam,
+    SegmentEnd,
+    from_micros,
+)
 from agent.buffer.medium import SameDisk
 from agent.buffer.observer import RecordingObserver
+from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
+from agent.buffer.run import Run
 from agent.buffer.segment_file import (
     OPEN_SUFFIX,
     SegmentFile,
@@ -32,8 +42,6 @@ from agent.buffer.segment_file import (
     hour_folder,
     probe,
 )
-from agent.buffer.stream_clock import StreamClock
-from agent.buffer.timekeeper import Timekeeper
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import StorageError
@@ -42,8 +50,6 @@ from agent.settings.model import BufferSettings
 
 DISK_RETRY_S = 5.0
 DISK_FULL, DISK_ERROR = "disk-full", "disk-error"
-LOOK_AT_CLOCK_EVERY_S = 5.0
-LEAST_CORRECTION_S = 0.05
 FRESH_S = 10.0  # "recording" is said only while frames really reach the disk
 
 
@@ -81,12 +87,12 @@ class Recorder:
         self._segment_id = 0
         self._segment_start_mono_s = 0.0
         self._observers = tuple(observers)
-        self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id))
-        self._look_due_s = 0.0
+        self._time = RecordingClock(index, clock, boot_id)
         self._stored_mono_s = float("-inf")
         self._unnoted: SegmentEnd | None = None  # finished, but the index does not know yet
         self._owed: list[_RunEnd] = []
-        self._run: _Run | None = None
+        self._run: Run | None = None
+        self._seam: Seam | None = None  # a predecessor's run that this one goes on from
         self._template: VideoStream | None = None
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
@@ -102,14 +108,15 @@ class Recorder:
     def run_started(self, stream: VideoStream, codec: str, size_px: tuple[int, int]) -> None:
         """A new timeline begins; its first packet is a key frame."""
         self._template = stream
-        self._run = _Run(
+        self._run = Run(
             RunStart(
                 stream="main",
                 codec=codec,
                 width_px=size_px[0],
                 height_px=size_px[1],
                 at=self.moment(self._clock.monotonic_s()),
-            )
+            ),
+            self._seam.mono_us / 1e6 if self._seam else None,
         )
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
@@ -120,12 +127,12 @@ class Recorder:
             if packet.is_keyframe and self._run.is_astray:
                 self._begin_another_timeline(self._run)
             self._run.place(packet, arrived_mono_s)
-            self._look_at_clock()
+            self._time.look()
             self._heed_sync_error()
             if self._needs_new_segment(packet):
                 self._rotate()
             if self._file is not None:
-                self._tell_stored(packet, self._keeper.utc(self._run.now_mono_s))
+                self._tell_stored(packet, self._time.utc(self._run.now_mono_s))
                 self._file.mux(packet)
                 self._stored_mono_s = self._clock.monotonic_s()
         except (OSError, StorageError) as error:
@@ -140,6 +147,40 @@ class Recorder:
         except (OSError, StorageError) as error:
             self._refused(error)
         self._run = None
+
+    def leave(
+        self, packet: Packet[VideoStream], arrived_mono_s: float, key: bytes, key_mono_s: float
+    ) -> bool:
+        """Stop before this key frame, which a successor stores, and leave the run to it.
+
+        `key` and `key_mono_s` name the key frame before. False: nothing is being stored, go on.
+        """
+        run = self._run
+        if run is None or run.run_id is None or self._file is None:
+            return False
+        try:
+            run.place(packet, arrived_mono_s)
+            self._finish_segment()
+            for observer in self._observers:
+                observer.run_ended(HANDED_OVER)
+            next_us = round(run.now_mono_s * 1e6)
+            self._index.leave_run(
+                Seam(run.run_id, key, round(key_mono_s * 1e6), next_us),
+                self._unnoted,
+                self._also(self._unnoted),
+            )
+        except (OSError, StorageError) as error:
+            self._refused(error)
+            return False
+        self._run = self._unnoted = None
+        return True
+
+    def resume(self, seam: Seam) -> None:
+        """The run to come begins with the key frame that a predecessor left off at.
+
+        When it doesn't, `run_ended` opens the gap there.
+        """
+        self._seam = seam
 
     # Status and helper thread
 
@@ -178,12 +219,7 @@ class Recorder:
 
     def moment(self, mono_s: float) -> Moment:
         """Return the time that recordings give to a recent `monotonic_s`."""
-        return Moment(
-            utc_us=micros(self._keeper.utc(mono_s)),
-            mono_us=round(mono_s * 1e6),
-            boot_id=self._boot_id,
-            quality=self._keeper.quality,
-        )
+        return self._time.moment(mono_s)
 
     # Inside
 
@@ -200,7 +236,7 @@ class Recorder:
         if error is not None:
             raise error
 
-    def _begin_another_timeline(self, run: _Run) -> None:
+    def _begin_another_timeline(self, run: Run) -> None:
         """Media time and our clock have gone apart: what follows is another run."""
         self._finish_segment()
         self._owe_run_end("timeline-drift")
@@ -236,7 +272,7 @@ class Recorder:
         with self._lock:
             self._file, self._segment_id = file, segment_id
             self._segment_start_mono_s = self._run.now_mono_s
-            self._unnoted = None
+            self._unnoted = self._seam = None
         for observer in self._observers:
             observer.segment_opened(segment_id, from_micros(start.utc_us))
         self._fault, self._refused_until_mono_s = None, 0.0
@@ -287,6 +323,11 @@ class Recorder:
 
     def _owe_run_end(self, cause: str) -> None:
         """The run is over, with the segment that was finished last; `_settle` tells the index."""
+        if (seam := self._seam) is not None:  # what it left off at never came
+            at = self.moment(seam.mono_us / 1e6)
+            self._owed.append(_RunEnd(seam.run_id, cause, None, at))
+            self._seam = None
+            self._gaps += 1
         run, end, self._unnoted = self._run, self._unnoted, None
         if run is None or run.run_id is None:
             return
@@ -320,18 +361,6 @@ class Recorder:
         for observer in self._observers:
             observer.packet_stored(packet, at)
 
-    def _look_at_clock(self) -> None:
-        """Follow the wall clock; what was recorded before it was proven is re-dated."""
-        now_s = self._clock.monotonic_s()
-        if now_s < self._look_due_s:
-            return
-        self._look_due_s = now_s + LOOK_AT_CLOCK_EVERY_S
-        correction = self._keeper.look()
-        if correction is None or abs(correction.shift_s) < LEAST_CORRECTION_S:
-            return
-        self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
-        self._index.correct(self._boot_id, correction, self._keeper.utc(now_s))
-
     def _new_path(self, run_id: int, at: datetime) -> Path:
         folder = self._folder / "video" / hour_folder(at)
         return folder / f"main-{run_id:06d}-{at:%H%M%S}{at.microsecond // 1000:03d}{OPEN_SUFFIX}"
@@ -355,36 +384,6 @@ class Recorder:
             self._settle()
         except (OSError, StorageError) as second:
             self._log.error("could not free space", detail=str(second))
-
-
-class _Run:
-    """One unbroken timeline: its frames' places on the box's monotonic clock."""
-
-    def __init__(self, start: RunStart) -> None:
-        self.start = start
-        self.run_id: int | None = None
-        self.now_mono_s = start.at.mono_us / 1e6
-        self._first_dts: int | None = None
-        self._tick_s = 0.0
-        self._clock = StreamClock()
-
-    def place(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
-        """Set `now_mono_s` to when this packet's frame was taken."""
-        assert packet.dts is not None  # noqa: S101 - the session drops packets without
-        if self._first_dts is None:
-            assert packet.time_base is not None  # noqa: S101 - set by the demuxer
-            self._first_dts, self._tick_s = packet.dts, float(packet.time_base)
-        media_s = (packet.dts - self._first_dts) * self._tick_s  # no Fraction for each packet
-        self.now_mono_s = self._clock.place(media_s, arrived_mono_s)
-
-    @property
-    def is_astray(self) -> bool:
-        """Whether the camera's time and ours have gone apart: another timeline must begin."""
-        return self._clock.is_lost
-
-    def restart_timeline(self) -> None:
-        """Begin another timeline with the next frame."""
-        self._first_dts, self._clock = None, StreamClock()
 
 
 def _disk_code(error: OSError | StorageError) -> tuple[str, str]:

@@ -14,11 +14,17 @@ KILLED, POWER_CUT = "agent-killed", "box-restarted"
 
 
 def recover(
-    folder: Path, index: Index, boot_id: str, observers: Sequence[RecordingObserver] = ()
+    folder: Path,
+    index: Index,
+    boot_id: str,
+    observers: Sequence[RecordingObserver] = (),
+    *,
+    goes_on: bool = False,
 ) -> str | None:
     """Close every segment a crash left open and note the gap; return its cause, if there is one.
 
-    What the disk refuses to show stays open, for the next time.
+    What the disk refuses to show stays open, for the next time. `goes_on`: a predecessor left its
+    run to this process, which ends it without a gap or with one.
     """
     the_log = log.get("buffer.recovery")
     refused: set[Path] = set()
@@ -41,7 +47,7 @@ def recover(
         index.recover_segment(end, tell)
         the_log.warning("segment recovered", path=end.path, frames=end.frames)
     _remove_strays(folder, refused, the_log)
-    return index.recover_gap(boot_id, KILLED, POWER_CUT)
+    return None if goes_on else index.recover_gap(boot_id, KILLED, POWER_CUT)
 
 
 def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:

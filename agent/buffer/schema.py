@@ -120,4 +120,9 @@ MIGRATIONS = (
         UPDATE usage SET segments = segments - 1, bytes = bytes - OLD.bytes;
     END
     """,
+    """
+    ALTER TABLE runs ADD COLUMN seam_key BLOB;
+    ALTER TABLE runs ADD COLUMN seam_key_mono_us INTEGER;
+    ALTER TABLE runs ADD COLUMN seam_mono_us INTEGER
+    """,
 )

@@ -16,8 +16,9 @@ LOST_S = 2.0  # so far apart is no crystal: the camera's clock runs wrong or sto
 class StreamClock:
     """Maps media time to monotonic time for one run. All times in seconds."""
 
-    def __init__(self) -> None:
-        self._offset_s: float | None = None
+    def __init__(self, first_s: float | None = None) -> None:
+        """`first_s`: when the frame of media time 0 was taken, if somebody knows."""
+        self._offset_s = first_s
         self._last_media_s = 0.0
         self._buckets: deque[float] = deque(maxlen=BUCKETS)
         self._bucket_end_s = 0.0
@@ -40,7 +41,7 @@ class StreamClock:
     @property
     def is_lost(self) -> bool:
         """Whether media time and our clock have gone apart: the run should end."""
-        if self._offset_s is None:
+        if self._offset_s is None or not self._buckets:
             return False
         return abs(self._smallest_lead_s() - self._offset_s) > LOST_S
 

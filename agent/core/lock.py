@@ -20,8 +20,15 @@ class FileLock:
         self._handle = -1
 
     def __enter__(self) -> None:
+        self.acquire()
+
+    def acquire(self, patience_s: float | None = None) -> None:
+        """Take the lock, unless this object has it already; its process's end frees it."""
+        if self._handle >= 0:
+            return
+        patience_s = self._patience_s if patience_s is None else patience_s
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        until_s = self._clock.monotonic_s() + self._patience_s
+        until_s = self._clock.monotonic_s() + patience_s
         nobody = threading.Event()
         while True:
             try:
@@ -29,6 +36,7 @@ class FileLock:
             except BlockingIOError as error:
                 if self._clock.monotonic_s() > until_s:
                     os.close(self._handle)
+                    self._handle = -1
                     raise StorageError(
                         "storage.in_use",
                         f"Another process holds {self._path.name}.",
@@ -46,3 +54,4 @@ class FileLock:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._handle)
+        self._handle = -1

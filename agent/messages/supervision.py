@@ -39,6 +39,21 @@ class Reload(Struct, frozen=True, kw_only=True, tag="reload"):
     """The desired settings on disk have changed: compare and restart what the change touches."""
 
 
+class WantSuccessor(Struct, frozen=True, kw_only=True, tag="want-successor"):
+    """A child that has to end wants another to stand ready beside it first."""
+
+
+class KeyFrame(Struct, frozen=True, kw_only=True, tag="key-frame"):
+    """A key frame that a successor holds; the supervisor hands it to the one it will follow."""
+
+    digest: bytes
+    arrived_mono_s: float
+
+
+class SuccessorGone(Struct, frozen=True, kw_only=True, tag="successor-gone"):
+    """The process that stood ready has died before it could follow."""
+
+
 class Processes(Struct, frozen=True, kw_only=True, tag="processes"):
     processes: tuple[ProcessReport, ...]
 
@@ -50,8 +65,8 @@ class Configure(Struct, frozen=True, kw_only=True, tag="configure"):
     table_json: bytes
 
 
-FromChild = Beat | Reload
-ToChild = Processes | Configure
+FromChild = Beat | Reload | WantSuccessor | KeyFrame
+ToChild = Processes | Configure | KeyFrame | SuccessorGone
 
 encode = msgpack.Encoder().encode
 decode_from_child = msgpack.Decoder(FromChild).decode

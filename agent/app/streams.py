@@ -1,0 +1,81 @@
+"""Where a camera's streams are: from the settings, else as ONVIF told, now or at an earlier start.
+
+Worker processes only.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from agent.core.clock import Clock
+from agent.ingest.session import IngestSession, PacketSink, StreamAddress
+from agent.ingest.source import TlsTrust
+from agent.messages.worker import UseStreams
+from agent.settings.model import CameraSettings
+
+STREAMS_FILE = "streams.json"
+GATHER_S = 0.2  # of the main stream, nothing is looked at; with a fragment, half a second
+
+
+class Streams:
+    """One camera's addresses; ONVIF's are kept in `folder` for the next start."""
+
+    def __init__(self, camera: CameraSettings, folder: Path) -> None:
+        self._camera, self._folder = camera, folder
+        self._known = _read(folder)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the camera can't turn, as far as is known."""
+        return self._known is None or not self._known.has_ptz
+
+    def use(self, told: UseStreams) -> bool:
+        """Take ONVIF's addresses; return whether they are news."""
+        is_news = self._known != told
+        self._known = told
+        if is_news:
+            _write(self._folder, told)
+        return is_news
+
+    def main(self) -> StreamAddress | None:
+        return self._address(self._camera.main_url or (self._known.main_url if self._known else ""))
+
+    def sub(self) -> StreamAddress | None:
+        """Return the sub stream; a camera that has only one is looked at through that."""
+        if self._camera.sub_url:
+            return self._address(self._camera.sub_url)
+        if self._known and self._known.sub_url:
+            return self._address(self._known.sub_url)
+        return self.main()
+
+    def _address(self, url: str) -> StreamAddress | None:
+        if not url:
+            return None
+        camera = self._camera
+        trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
+        return StreamAddress(url, camera.username, camera.password, trust)
+
+
+def main_session(
+    camera: CameraSettings, streams: Streams, sink: PacketSink, clock: Clock, stop: Event
+) -> IngestSession:
+    """Return the session of the stream that is recorded."""
+    return IngestSession(
+        "main", streams.main, sink, clock, stop, stall_s=camera.stall_s, gather_s=GATHER_S
+    )
+
+
+def _read(folder: Path) -> UseStreams | None:
+    try:
+        return msgspec.json.decode((folder / STREAMS_FILE).read_bytes(), type=UseStreams)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(folder: Path, told: UseStreams) -> None:
+    scratch = folder / f"{STREAMS_FILE}.tmp"
+    with suppress(OSError):
+        scratch.write_bytes(msgspec.json.encode(told))
+        scratch.replace(folder / STREAMS_FILE)

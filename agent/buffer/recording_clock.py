@@ -1,0 +1,51 @@
+"""The time a recorder gives to what it stores, kept right with the wall clock and in the index."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from agent.buffer.index import Index, Moment, micros
+from agent.buffer.timekeeper import Timekeeper
+from agent.core import log
+from agent.core.clock import Clock
+
+LOOK_EVERY_S = 5.0
+LEAST_CORRECTION_S = 0.05
+
+
+class RecordingClock:
+    """One a recorder; the recorder's thread calls `look`, any thread may ask for times."""
+
+    def __init__(self, index: Index, clock: Clock, boot_id: str) -> None:
+        self._index, self._clock, self._boot_id = index, clock, boot_id
+        self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id))
+        self._look_due_s = 0.0
+        self._log = log.get("buffer.recorder")
+
+    def utc(self, mono_s: float) -> datetime:
+        """Return the UTC that recordings carry for a monotonic time of this boot."""
+        return self._keeper.utc(mono_s)
+
+    def moment(self, mono_s: float) -> Moment:
+        """Return all that is known of a recent `monotonic_s`."""
+        return Moment(
+            utc_us=micros(self._keeper.utc(mono_s)),
+            mono_us=round(mono_s * 1e6),
+            boot_id=self._boot_id,
+            quality=self._keeper.quality,
+        )
+
+    def look(self) -> None:
+        """Follow the wall clock; what was recorded before it was proven is re-dated.
+
+        Raises `StorageError`.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s < self._look_due_s:
+            return
+        self._look_due_s = now_s + LOOK_EVERY_S
+        correction = self._keeper.look()
+        if correction is None or abs(correction.shift_s) < LEAST_CORRECTION_S:
+            return
+        self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
+        self._index.correct(self._boot_id, correction, self._keeper.utc(now_s))
