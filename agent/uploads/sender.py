@@ -5,6 +5,7 @@ Commands hand files in (`add`) and follow them (`follow`); the center's `upload.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -94,7 +95,8 @@ class Uploads(Service):
         if not self._is_swept:
             horizon = self._clock.utc_now() - _REMEMBER
             needed = await self._db.run(partial(queue.forget_before, horizon=horizon))
-            await asyncio.to_thread(_sweep, self.folder, frozenset(needed))
+            names = frozenset(Path(path).name for path in needed)
+            await asyncio.to_thread(_sweep, self.folder, names)
             self._is_swept = True
 
     async def run(self) -> None:
@@ -118,6 +120,7 @@ class Uploads(Service):
         """
         now = self._clock.utc_now()
         deadline = now + timedelta(days=self.settings.keep_days)
+        await asyncio.to_thread(_on_the_disk, file.path)
 
         def write(connection: Connection) -> bool:
             if queue.queued_bytes(connection) + file.size_bytes > self.settings.max_bytes:
@@ -393,8 +396,18 @@ def _late_reply(job: Job) -> Reply:
     return Reply(id=job.id, state=ReplyState.DONE, result={**job.file.result, "uploaded": True})
 
 
+def _on_the_disk(path: Path) -> None:
+    """See that a file outlives a power cut before anything is promised of it."""
+    for one in (path, path.parent):
+        handle = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _sweep(folder: Path, needed: frozenset[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for path in folder.iterdir():
-        if str(path) not in needed:
+        if path.name not in needed:
             path.unlink(missing_ok=True)

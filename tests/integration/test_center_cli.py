@@ -47,6 +47,11 @@ async def test_order_and_watch(broker, tmp_path):
         move = '{"op": "ptz.stop", "camera_id": "cam-1"}'
         code, lines = await poleside("center", "send", *to_broker, "box-1", move)
         assert (code, json.loads(lines[-1])["code"]) == (1, "command.unsupported")
+        clip = '{"op": "clip", "camera_id": "cam-1", "start_at": "2026-11-21T14:00:00Z",'
+        clip += ' "end_at": "2026-11-21T14:00:10Z"}'
+        code, lines = await poleside("center", "send", *to_broker, "box-1", clip)
+        assert code == 1
+        assert "[order.no_address]" in lines[-1]
         code, lines = await poleside(
             "center", "watch", "--data-dir", str(tmp_path), "--once", "--json"
         )

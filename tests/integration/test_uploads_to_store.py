@@ -1,15 +1,18 @@
 """Files reach an S3-type store: in one PUT or in parts, past expired addresses and broken lines."""
 
 import asyncio
+import json
 import os
 import sqlite3
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 
 from agent.contract.commands import ReplyState, UploadAddress, UploadUrls
 from agent.contract.uploads import SINGLE_BYTES
 from agent.core.errors import CommandError
+from agent.local.cli.uploads import uploads
 from agent.uploads import sender as sending
 from agent.uploads.queue import State
 from tests.camera_certificates import Authority
@@ -197,6 +200,18 @@ async def test_a_spent_budget_leaves_the_file_waiting_until_the_next_day(tmp_pat
             await clock.advance(60)
     assert clock.utc_now().day == 23
     assert desk.body(OTHER) == SMALL
+
+
+async def test_what_waits_is_listed_beside_the_agent(tmp_path):
+    box = Box(tmp_path)
+    async with box.running():
+        file = await box.queue_file(bytes(9 * 1024 * 1024))
+        said = await asyncio.to_thread(
+            CliRunner().invoke, uploads, ["status", "--data-dir", str(tmp_path), "--json"]
+        )
+    (listed,) = json.loads(said.output)["files"]
+    assert (listed["id"], listed["sha256"], listed["state"]) == (file.id, file.sha256, "waiting")
+    assert (listed["parts_total"], listed["parts_sent"]) == (2, 0)
 
 
 async def test_what_cannot_be_queued_or_sent_in_time_says_so(tmp_path, desk):

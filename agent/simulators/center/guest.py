@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from agent.contract.commands import Actor, Args, Reply
+from agent.contract.commands import Actor, Args, Clip, Reply
 from agent.contract.presence import State
 from agent.contract.topics import BoxAddress, Channel, parse
 from agent.core.clock import Clock
 from agent.core.component import Components
-from agent.core.errors import LinkError
+from agent.core.errors import CommandError, LinkError
 from agent.settings.model import BrokerSettings
 from agent.simulators.center.commander import Commander, load_key
 from agent.uplink.link import Incoming, Link, Outgoing
@@ -57,8 +57,15 @@ class Guest:
     ) -> Reply:
         """Give the order, hand each reply to `on_reply`, return the final one.
 
-        Raises `LinkError` when the broker can't be reached.
+        Raises `LinkError` when the broker can't be reached, `CommandError` for a clip without an
+        address: the running center takes files of its own orders only.
         """
+        if isinstance(args, Clip) and not args.upload_url:
+            raise CommandError(
+                "order.no_address",
+                "A clip needs an address to be sent to.",
+                hint="Order it on the center's page, or put a presigned `upload_url` in the order.",
+            )
         key = await asyncio.to_thread(load_key, self._data_dir)
         name = self._address.site
         self._commander = commander = Commander(self._clock, key, self._link.publish, name)

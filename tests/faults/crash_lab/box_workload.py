@@ -9,6 +9,7 @@ Variants: `full` is the product, `normal` (SQLite's `synchronous=NORMAL`) and `n
 
 import asyncio
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -22,22 +23,32 @@ import av
 import msgspec
 
 from agent.contract.acks import Ack
+from agent.contract.commands import Reply
 from agent.contract.events import StreamName
 from agent.core.clock import SystemClock
 from agent.core.db import Database
+from agent.core.errors import LinkError
 from agent.messages import worker
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import HitReport
 from agent.outbox import store
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
+from agent.settings.model import UploadSettings
+from agent.uploads import queue
+from agent.uploads.queue import NewFile
+from agent.uploads.sender import Uploads
 from tests.faults.crash_lab.block_log import length_of
 from tests.recording import Tape, packets_of
 
 CAMERA, DATABASE = "cameras/cam-1", "box.db"  # as in the data folder of a box
 SEGMENT_S = 6.0
-ROW_EVERY_FRAMES, HIT_EVERY_FRAMES, CENTER_EVERY_ROWS = 4, 7, 25
+ROW_EVERY_FRAMES, HIT_EVERY_FRAMES, CENTER_EVERY_ROWS, FILE_EVERY_FRAMES = 4, 7, 25, 30
 Note = Callable[..., None]
+
+
+async def _no_center(_reply: Reply) -> None:
+    raise LinkError("link.offline", "There is no center in the laboratory.")
 
 
 class MediaSleep(threading.Event):
@@ -75,12 +86,14 @@ class OutboxUser:
 
     def __init__(self, path: Path) -> None:
         clock = SystemClock()
-        self.db = Database(path, [store.PART])
+        self.db = Database(path, [store.PART, queue.PART])
         self.outbox = Outbox(self.db, Store(clock, 1, max_bytes=64 << 20), clock)
+        self.uploads = Uploads(clock, self.db, path.parent, _no_center, UploadSettings())
 
     async def start(self) -> None:
         await self.db.start()
         await self.outbox.start()
+        await self.uploads.start()
 
     async def append(self, name: str) -> int:
         """Queue one record that carries `name`; return its number once it is stored."""
@@ -89,6 +102,18 @@ class OutboxUser:
 
     async def acknowledge(self, upto: int) -> None:
         await self.outbox.acknowledge({StreamName.ALARM: Ack(upto=upto, epoch=self.outbox.epoch)})
+
+    async def queue_file(self, name: str) -> str:
+        """Queue a file; return its SHA-256 once it is stored."""
+        path, body = self.uploads.folder / f"{name}.mp4", name.encode() * 3000
+        await asyncio.to_thread(path.write_bytes, body)
+        sha256 = hashlib.sha256(body).hexdigest()
+        await self.uploads.add(NewFile(name, path, "video/mp4", len(body), sha256, {}))
+        return sha256
+
+    async def part_sent(self, name: str) -> None:
+        """Write down, as the sender does, that the store has the file's part."""
+        await self.db.run(lambda connection: queue.part_sent(connection, name, 1, f"etag-{name}"))
 
     def names(self) -> dict[int, str]:
         """Return what is stored, by number."""
@@ -137,6 +162,11 @@ async def _queue(tape: Tape, user: OutboxUser, number: int, note: Note) -> None:
         body = worker.encode(HitReport(hit=_rule_hit(hit_id, tape)))
         tape.index.keep_hit(hit_id, now.utc_now(), now.monotonic_s(), "began", body)
         note("hit", hit_id=hit_id)
+    if number % FILE_EVERY_FRAMES == 0:
+        name = f"file-{number}"
+        note("file", name=name, sha256=await user.queue_file(name))
+        await user.part_sent(name)
+        note("part", name=name)
     if number % ROW_EVERY_FRAMES == 0:
         seq = await user.append(f"row-{number}")
         note("row", seq=seq, name=f"row-{number}")

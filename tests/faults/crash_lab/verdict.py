@@ -1,6 +1,7 @@
 """What a power cut left: a mounted copy of the disk against the notes of what was promised."""
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 from bisect import bisect_right
@@ -28,6 +29,8 @@ class Promises:
     watermark: int
     hits: set[str]
     closed: dict[str, int]
+    files: dict[str, str]
+    parts: set[str]
     handed_frames: int
 
 
@@ -50,6 +53,8 @@ class Notes:
             watermark=max((n["upto"] for n in told if n["kind"] == "watermark"), default=0),
             hits={n["hit_id"] for n in told if n["kind"] == "hit"},
             closed={n["path"]: n["frames"] for n in told if n["kind"] == "closed"},
+            files={n["name"]: n["sha256"] for n in told if n["kind"] == "file"},
+            parts={n["name"] for n in told if n["kind"] == "part"},
             handed_frames=max((n["frames"] for n in told if n["kind"] == "handed"), default=0),
         )
 
@@ -149,10 +154,27 @@ async def _outbox(path: Path, promised: Promises, verdict: Verdict) -> None:
         marks = await user.outbox.watermarks()
         if max(marks.values()) < promised.watermark:
             verdict.lost("watermark", f"{marks} for {promised.watermark}")
+        for name, sha256 in promised.files.items():
+            await _upload(user, name, sha256, name in promised.parts, verdict)
         if await user.append("after") <= max(stored, default=0):
             verdict.lost("start", "the outbox gave a number twice")
     finally:
         await user.db.stop()
+
+
+async def _upload(
+    user: OutboxUser, name: str, sha256: str, is_sent: bool, verdict: Verdict
+) -> None:
+    """A queued file is whole, and what the store has of it is not sent again."""
+    job = await user.uploads.find(name)
+    if job is None:
+        verdict.lost("upload", name)
+        return
+    path = user.uploads.folder / job.file.path.name
+    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        verdict.lost("upload", f"{name} is not whole")
+    if is_sent and job.missing:
+        verdict.lost("upload", f"{name} forgot that it is sent")
 
 
 def _shown(path: Path) -> int:
