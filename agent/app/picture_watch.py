@@ -22,6 +22,7 @@ from agent.core.ids import new_ulid
 from agent.detect.motion import luma_of
 from agent.detect.picture_health import PictureHealth
 from agent.detect.picture_health_baseline import load, save
+from agent.detect.picture_health_features import WIDTH_PX
 from agent.detect.picture_health_persistence import PictureChange
 from agent.ingest.jpeg import encode_jpeg
 from agent.messages.picture import PictureFinding, PictureKind, PictureTrouble
@@ -81,7 +82,8 @@ class PictureWatch:
         health = self._health
         health.fixed = self.fixed
         was_learning = health.is_learning
-        for change in health.look(luma_of(frame), mono_s, is_grey=is_grey(frame)):
+        luma = luma_of(frame, WIDTH_PX)
+        for change in health.look(luma, mono_s, is_grey=is_grey(frame)):
             self._tell(change, frame, mono_s)
         if mono_s - self._confirmed_s >= CONFIRM_EVERY_S:
             self._confirmed_s = mono_s

@@ -1,7 +1,7 @@
 """What one look at the picture measures: light, detail per cell, edges, noise, standing still.
 
-First step of picture health (camera worker). Only the small luma picture of the motion gate is
-read, some times a minute; 0.5 ms or so.
+First step of picture health (camera worker). Reads a luma picture `WIDTH_PX` wide or so, some
+times a minute; 0.5 ms or so.
 """
 
 import math
@@ -18,6 +18,7 @@ Edges = NDArray[np.float32]
 
 ROWS, COLUMNS = 12, 16
 """The picture is compared in this many cells."""
+WIDTH_PX = 320
 LEAST_HEIGHT_PX, LEAST_WIDTH_PX = 48, 64
 
 BLACK = 16.0  # luma of black in video range

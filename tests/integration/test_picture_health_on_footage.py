@@ -11,6 +11,7 @@ import pytest
 
 from agent.detect.motion import luma_of
 from agent.detect.picture_health import LOOK_EVERY_S
+from agent.detect.picture_health_features import WIDTH_PX
 from agent.messages.picture import PictureKind
 from tests.picture_faults import FAULTS, LEARNED_S, WITHIN_S, Watched
 
@@ -45,7 +46,7 @@ def looks_of(name, begin_s=0.0, end_s=1e9):
     with av.open(str(folder / f"{name}.mp4")) as container:
         for frame in container.decode(video=0):
             if due_s <= frame.time < end_s:
-                looks.append(luma_of(frame))
+                looks.append(luma_of(frame, WIDTH_PX))
                 due_s += LOOK_EVERY_S
     return looks
 

@@ -7,14 +7,14 @@ import pytest
 from agent.detect.motion import MotionGate, luma_of
 
 RANDOM = np.random.default_rng(7)
-SCENE = RANDOM.integers(40, 200, (23, 40)).repeat(8, axis=0).repeat(8, axis=1)[:180].astype(int)
+SCENE = RANDOM.integers(40, 200, (23, 40)).repeat(4, axis=0).repeat(4, axis=1)[:90].astype(int)
 
 
 def seen(brightness=0, gain=1.0, noise=2.0, thing=None):
     picture = SCENE * gain + brightness + RANDOM.normal(0, noise, SCENE.shape)
     if thing is not None:
         x, y = thing
-        picture[y : y + 40, x : x + 20] += np.where(SCENE[y : y + 40, x : x + 20] > 120, -60, 60)
+        picture[y : y + 20, x : x + 10] += np.where(SCENE[y : y + 20, x : x + 10] > 120, -60, 60)
     return picture.clip(0, 255).astype(np.uint8)
 
 
@@ -34,7 +34,7 @@ def test_a_still_noisy_scene_is_not_active(gate):
 
 
 def test_something_walking_in_is_active_in_every_frame(gate):
-    results = [gate.update(seen(thing=(20 + 12 * n, 80))) for n in range(20)]
+    results = [gate.update(seen(thing=(10 + 6 * n, 40))) for n in range(20)]
     assert all(result.active for result in results)
     assert all(0 < result.share < 0.2 for result in results)
 
@@ -45,11 +45,11 @@ def test_a_cloud_is_no_motion(gate, change):
 
 
 def test_a_passing_thing_is_seen_under_changing_light(gate):
-    assert gate.update(seen(brightness=30, thing=(100, 80))).active
+    assert gate.update(seen(brightness=30, thing=(50, 40))).active
 
 
 def test_what_has_come_to_stay_becomes_background(gate):
-    results = [gate.update(seen(thing=(100, 80))) for _ in range(100)]
+    results = [gate.update(seen(thing=(50, 40))) for _ in range(100)]
     assert results[0].active
     assert not results[-1].active
 
@@ -61,15 +61,15 @@ def test_a_turned_camera_is_one_active_frame_then_a_new_background(gate):
 
 
 def test_another_picture_size_starts_afresh(gate):
-    assert gate.update(seen()[:100]).active
-    assert not gate.update(seen()[:100]).active
+    assert gate.update(seen()[:50]).active
+    assert not gate.update(seen()[:50]).active
 
 
 def test_luma_is_taken_thinly_from_the_y_plane_whatever_its_stride():
     grey = np.tile(np.linspace(16, 235, 642).astype(np.uint8), (362, 1))
     frame = av.VideoFrame.from_ndarray(np.dstack([grey] * 3), format="rgb24")
     luma = luma_of(frame.reformat(format="yuv420p"))
-    assert luma.shape == (181, 321)
+    assert luma.shape == (91, 161)
     assert luma.flags.c_contiguous
     assert (np.diff(luma[0].astype(int)) >= 0).all()
     assert luma[0, -1] > luma[0, 0] + 150
