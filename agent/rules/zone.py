@@ -1,7 +1,10 @@
-"""Is a point in a zone? Polygons of frame fractions, as they are drawn on the camera picture."""
+"""Points, zones and lines on the picture, in fractions of the frame."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+
+from agent.contract.events import Region
 
 Point = tuple[float, float]
 
@@ -18,3 +21,9 @@ def contains(zone: Sequence[Point], point: Point) -> bool:
         if (ay > y) != (by > y) and x < ax + (y - ay) / (by - ay) * (bx - ax):
             inside = not inside
     return inside
+
+
+def is_solid(region: Region) -> bool:
+    """Say whether a region is a real rectangle: all its numbers finite, its area above nothing."""
+    numbers = (region.x, region.y, region.width, region.height)
+    return all(map(math.isfinite, numbers)) and region.width > 0 and region.height > 0

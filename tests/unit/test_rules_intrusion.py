@@ -4,7 +4,7 @@ import pytest
 
 from agent.contract.events import Region
 from agent.messages.vision import HitState, TrackedObject
-from agent.rules.intrusion import CONTINUES_EVERY_S, UNWATCHED
+from agent.rules.alarm import CONTINUES_EVERY_S, UNWATCHED
 from agent.rules.rule import build
 from agent.settings.rules import IntrusionRule
 
