@@ -1,0 +1,1 @@
+"""What hangs on the pole besides cameras: bell, cabinet contacts, relays."""
