@@ -163,7 +163,13 @@ class CameraWorker:
             lambda: bool(self._eyes.view.objects),
         )
         self._sub = IngestSession(
-            "sub", self._streams.sub, self._eyes, clock, stop, stall_s=camera.stall_s
+            "sub",
+            self._streams.sub,
+            self._eyes,
+            clock,
+            stop,
+            stall_s=camera.stall_s,
+            gather_s=self._eyes.gather_s,
         )
         self._line_stop = threading.Event()
         self._line = CoreLine(

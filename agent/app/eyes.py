@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Protocol
 
 import av
@@ -17,7 +18,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.contract.events import MAX_THUMBNAIL_BYTES
+from agent.app.hit_pictures import HitPictures
 from agent.core import log
 from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
@@ -26,16 +27,18 @@ from agent.detect.manifest import Manifest
 from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
 from agent.detect.wire import DetectReply
-from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.source import StreamFacts
-from agent.messages.vision import HitState, RuleChange, RuleHit, TrackedObject
+from agent.messages.picture import PictureTrouble
+from agent.messages.vision import RuleChange, RuleHit, TrackedObject
 from agent.messages.worker import DetectionStatus
-from agent.rules.rule import Rule, build
+from agent.rules.rule import Place, Rule, WatchedRule, build
+from agent.rules.scene import Scene
 from agent.settings.model import CameraSettings
 
 LINGER_S = 2.0  # keep looking at full rate so long after the last motion
 STILL_LOOK_EVERY_S = 1.0  # somebody stands still: look this often
 IDLE_LOOK_EVERY_S = 10.0  # nothing moves, nobody known: look all the same, now and then
+GATHER_S = 0.5  # frames that nobody waits for may gather so long, and are looked at together
 MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
 
 HitSink = Callable[[RuleHit], None]
@@ -78,8 +81,14 @@ class Eyes:
         on_hit: HitSink,
         clock: Clock,
         watchers: Sequence[FrameWatcher] = (),
+        troubles: Callable[[], tuple[PictureTrouble, ...]] = tuple,
+        folder: Path | None = None,
+        time_zone: tzinfo = UTC,
     ) -> None:
-        """`watchers` are shown every frame after the rules have had it; they must be quick."""
+        """`watchers` are shown every frame after the rules have had it; they must be quick.
+
+        `troubles` tells what is wrong with the picture; `folder` and `time_zone` are for rules.
+        """
         self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
         self._watchers = tuple(watchers)
         self._manifest = manifest
@@ -90,7 +99,9 @@ class Eyes:
         self._since = clock.utc_now()
         self._state = "off"
         self._next_camera: CameraSettings | None = None
-        self._rules = build(camera.rules)
+        self._troubles, self._folder, self._time_zone = troubles, folder, time_zone
+        self._rules = self._build(camera)
+        self._pictures = HitPictures()
         self._bad_frames = 0
         self._model: str | None = None
         self._forget()
@@ -112,6 +123,8 @@ class Eyes:
         if not context.is_open:  # a jump of time begins a new run on the same, open decoder
             context.thread_count = 1
             context.thread_type = "NONE"
+            if not self._camera.detect:  # smoothed block edges matter to the detector alone
+                context.options = {"skip_loop_filter": "all"}
         self._forget()
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
@@ -130,6 +143,12 @@ class Eyes:
     def run_ended(self, _cause: str) -> None:
         self._tracks = ()
 
+    def gather_s(self) -> float:
+        """Return how long frames may wait: not at all while something moves or is known."""
+        since_moved_s = self.view.mono_s - self._moved_s
+        is_awaited = since_moved_s <= LINGER_S or self._tracker.remembers_any
+        return 0.0 if self._camera.detect and is_awaited else GATHER_S
+
     @property
     def status(self) -> DetectionStatus:
         """Return what was looked at, asked and shed so far."""
@@ -146,6 +165,11 @@ class Eyes:
             answered_total=count.answered,
             shed_total=count.shed,
             objects_total=count.objects,
+            counters={
+                f"{rule.rule_id}.{name}": value
+                for rule in self._rules
+                for name, value in rule.counters.items()
+            },
         )
 
     def _state_now(self) -> str:
@@ -159,7 +183,8 @@ class Eyes:
         """Take one decoded frame in, seen at `mono_s`; the exam calls it at media time."""
         self._take_over_settings()
         self._count.frames += 1
-        moves = self._gate.update(luma_of(frame)).active
+        luma = luma_of(frame)
+        moves = self._gate.update(luma).active
         if moves:
             self._count.motion += 1
             self._moved_s = mono_s
@@ -168,6 +193,9 @@ class Eyes:
             self._ask(frame, mono_s)
         elif not self._tracker.remembers_any and mono_s - self._moved_s > LINGER_S:
             self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
+        scene = Scene(luma, self._troubles())
+        for rule in self._rules:
+            self._tell(rule, rule.see(scene, mono_s), frame, mono_s)
         at = utc_at(self._clock, mono_s)
         self.view = View(frame, at, mono_s, self._tracks)
         for watch in self._watchers:
@@ -196,14 +224,16 @@ class Eyes:
 
     def _judge(self, frame: av.VideoFrame, mono_s: float) -> None:
         for rule in self._rules:
-            for change in rule.update(self._tracks, mono_s):
-                self._on_hit(self._hit(rule, change, frame, mono_s))
+            self._tell(rule, rule.update(self._tracks, mono_s), frame, mono_s)
+
+    def _tell(
+        self, rule: Rule, changes: Sequence[RuleChange], frame: av.VideoFrame, mono_s: float
+    ) -> None:
+        for change in changes:
+            self._on_hit(self._hit(rule, change, frame, mono_s))
 
     def _hit(self, rule: Rule, change: RuleChange, frame: av.VideoFrame, mono_s: float) -> RuleHit:
         at = utc_at(self._clock, mono_s)
-        jpeg, width_px, height_px = None, 0, 0
-        if change.state is HitState.BEGAN:
-            jpeg, width_px, height_px = encode_jpeg(frame, 480, MAX_THUMBNAIL_BYTES)
         return RuleHit(
             hit_id=new_ulid(at),
             camera_id=self._camera.camera_id,
@@ -214,18 +244,23 @@ class Eyes:
             mono_s=mono_s,
             tq=self._clock.quality(),
             objects=change.objects,
-            picture_jpeg=jpeg,
-            picture_width_px=width_px,
-            picture_height_px=height_px,
             reason=change.reason,
             model=self._model,
+            measures=change.measures,
+            **self._pictures.of(change, frame),
         )
 
     def _take_over_settings(self) -> None:
         camera, self._next_camera = self._next_camera, None
         if camera is None:
             return
-        if camera.rules != self._camera.rules:
-            self._rules = build(camera.rules)
+        if (camera.rules, camera.calibration) != (self._camera.rules, self._camera.calibration):
+            self._rules = self._build(camera)
         self._camera = camera
         self._log.info("settings taken over", rules=[rule.rule_id for rule in camera.rules])
+
+    def _build(self, camera: CameraSettings) -> list[WatchedRule]:
+        def local_time(mono_s: float) -> datetime:
+            return utc_at(self._clock, mono_s).astimezone(self._time_zone)
+
+        return build(camera.rules, Place(camera.calibration, local_time, self._folder))

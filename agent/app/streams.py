@@ -63,7 +63,7 @@ def main_session(
 ) -> IngestSession:
     """Return the session of the stream that is recorded."""
     return IngestSession(
-        "main", streams.main, sink, clock, stop, stall_s=camera.stall_s, gather_s=GATHER_S
+        "main", streams.main, sink, clock, stop, stall_s=camera.stall_s, gather_s=lambda: GATHER_S
     )
 
 

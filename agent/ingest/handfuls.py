@@ -1,10 +1,11 @@
-"""Reads a stream that only needs storing in handfuls: few wake-ups, each with warm caches.
+"""Reads a stream in handfuls while nobody waits for it: few wake-ups, each with warm caches.
 
 A frame that comes alone costs the box nearly twice what it costs in a handful: the code that
 receives and stores it has left the processor's caches in between.
 """
 
 import threading
+from collections.abc import Callable
 
 from agent.core.clock import Clock, wait_s
 
@@ -14,9 +15,9 @@ _ROOM_BYTES = 64 * 1024  # what a socket holds before the camera has to wait wit
 
 
 class Handfuls:
-    """Lets one connection's packets gather in the socket for up to `longest_s` (0: never)."""
+    """Lets one connection's packets gather in the socket for up to `longest_s()` (0: not now)."""
 
-    def __init__(self, clock: Clock, stop: threading.Event, longest_s: float) -> None:
+    def __init__(self, clock: Clock, stop: threading.Event, longest_s: Callable[[], float]) -> None:
         self._clock, self._stop, self._longest_s = clock, stop, longest_s
         self.begin()
 
@@ -28,13 +29,11 @@ class Handfuls:
 
     def took(self, size_bytes: int) -> None:
         """Count a packet; wait when what had gathered is read."""
-        if not self._longest_s:
-            return
         self._bytes += size_bytes
         now_s = self._clock.monotonic_s()
-        if now_s < self._due_s:
+        if now_s < self._due_s or not (longest_s := self._longest_s()):
             return
         fills_in_s = _ROOM_BYTES / max(1, self._bytes) * (now_s - self._since_s)
         self._since_s, self._bytes = now_s, 0
-        wait_s(self._stop, min(self._longest_s, fills_in_s))
+        wait_s(self._stop, min(longest_s, fills_in_s))
         self._due_s = self._clock.monotonic_s() + _DRAIN_S

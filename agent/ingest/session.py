@@ -49,7 +49,7 @@ class IngestSession:
         stop: threading.Event,
         *,
         stall_s: float,
-        gather_s: float = 0.0,
+        gather_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`gather_s`: how long what comes may wait before it is read; see `Handfuls`."""
         self._name, self._address, self._sink, self._clock = name, address, sink, clock

@@ -35,7 +35,7 @@ def _waits_s(bytes_per_s: int, *, longest_s: float, seconds: float = 5.0) -> lis
     """Return the waits while a camera of 20 frames a second sends at this rate."""
     clock = _SteppedClock()
     naps = _Naps(clock)
-    handfuls = Handfuls(clock, naps, longest_s)
+    handfuls = Handfuls(clock, naps, lambda: longest_s)
     for number in range(int(seconds * 20)):
         clock.now_s = max(clock.now_s, number / 20)
         handfuls.took(bytes_per_s // 20)
@@ -55,14 +55,14 @@ def test_a_fat_stream_never_gathers_more_than_a_socket_holds():
     assert max(waits_s) * bytes_per_s <= 64 * 1024 * 1.3  # the rate is that of the last handful
 
 
-def test_a_stream_that_is_looked_at_never_waits():
+def test_a_stream_that_somebody_waits_for_never_waits():
     assert _waits_s(200_000, longest_s=0.0) == []
 
 
 def test_a_worker_that_stops_does_not_wait():
     stop = threading.Event()
     clock = _SteppedClock()
-    handfuls = Handfuls(clock, stop, 60.0)
+    handfuls = Handfuls(clock, stop, lambda: 60.0)
     clock.now_s = 10.0
     stop.set()
     began_s = time.monotonic()
