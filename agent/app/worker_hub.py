@@ -82,14 +82,18 @@ class WorkerHub(Service):
         return [s for camera_id in self._statuses if (s := self.status(camera_id)) is not None]
 
     async def picture(
-        self, camera_id: str, max_width_px: int = 1280, max_bytes: int = 512 * 1024
+        self,
+        camera_id: str,
+        max_width_px: int = 1280,
+        max_bytes: int = 512 * 1024,
+        within_s: float = PICTURE_TIMEOUT_S,
     ) -> PictureReply:
         """Ask a worker for its newest picture. Raises `CameraError` camera.no_picture."""
         request_id = next(self._ids)
         future: asyncio.Future[PictureReply] = asyncio.get_running_loop().create_future()
         self._pictures[request_id] = future
         try:
-            async with asyncio.timeout(PICTURE_TIMEOUT_S):
+            async with asyncio.timeout(within_s):
                 await self._send(
                     camera_id,
                     TakePicture(

@@ -15,6 +15,7 @@ UtcTime = Annotated[datetime, Meta(tz=True)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0, description="share of frame width or height")]
 
 MAX_THUMBNAIL_BYTES = 16 * 1024
+MAX_CROP_BYTES = 4 * 1024
 
 
 class EventKind(StrEnum):
@@ -34,6 +35,8 @@ class EventKind(StrEnum):
     CAMERA_ANALYTICS = "camera-analytics"
     CAMERA_LOST = "camera-lost"
     CAMERA_BACK = "camera-back"
+    EMERGENCY_BELL = "emergency-bell"
+    CABINET = "cabinet"
     BOX_FAULT = "box-fault"
     NOT_RECORDED = "not-recorded"
     PICTURE_FAULT = "picture-fault"
@@ -148,7 +151,8 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What happened, in the words of the rule or component that saw it.
 
     One incident may be seen by several rules and cameras; `rules` names them all as
-    `camera/rule`. `measures` are the rule's figures, such as persons per square metre.
+    `camera/rule`. `picture_held`: why pictures were left out (a `DataSample.mode`); the box has
+    them. `measures` are the rule's figures, such as persons per square metre.
     """
 
     kind: EventKind
@@ -159,6 +163,7 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     objects: tuple[SeenObject, ...] = ()
     zone: tuple[tuple[Fraction, Fraction], ...] = ()
     picture: Picture | None = None
+    picture_held: str | None = None
     files: tuple[EventFile, ...] = ()
     detail: str | None = None
     code: str | None = None

@@ -19,9 +19,10 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
-from agent.events import picture_faults
+from agent.events import picture_faults, pole_signals
 from agent.events.incidents import Happening, Incidents, stream_of
 from agent.messages.picture import PictureFinding
+from agent.messages.pole import ContactState, PoleSignal
 from agent.messages.vision import HitState, RuleHit, TrackedObject
 from agent.messages.worker import CameraState, CameraStatus
 
@@ -68,6 +69,15 @@ class Assembler(Service):
 
         self._may_be_open = True
         await self._db.run(commit)
+
+    async def take_contact(self, signal: PoleSignal, picture: Picture | None) -> None:
+        """Commit what a contact of the pole means. Raises `StorageError`."""
+        what = pole_signals.happening(signal, picture if self._thumbnails else None)
+        if signal.state is ContactState.ACTIVE:
+            event_id = await self._db.run(lambda c: self._incidents.begin(c, what))
+            self._log.info("incident", event_id=event_id, contact=signal.input_id)
+        else:
+            await self._db.run(lambda c: self._incidents.end(c, what))
 
     def expect(self, camera_id: str) -> None:
         """Take note that a camera should be there: silence about it becomes an event."""

@@ -351,7 +351,7 @@ def _word_on(
 
 def stream_of(kind: EventKind) -> StreamName:
     """Return the stream incidents of `kind` go by: alarms before everything else."""
-    is_alarm = kind in {EventKind.INTRUSION, EventKind.NOT_RECORDED}
+    is_alarm = kind in {EventKind.INTRUSION, EventKind.NOT_RECORDED, EventKind.EMERGENCY_BELL}
     return StreamName.ALARM if is_alarm else StreamName.EVENT
 
 

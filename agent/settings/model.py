@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 
 from agent.contract.events import CapStatus, Slug
 from agent.settings.labels import check_labels
+from agent.settings.pole import PoleSettings
 from agent.settings.rules import Calibration, CrowdRule, Rule
 from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414 - kept for readers
 from agent.settings.schedule import zone_named
@@ -240,6 +241,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     uploads: UploadSettings = field(default_factory=UploadSettings)
     page: PageSettings = field(default_factory=PageSettings)
     board: BoardSettings = field(default_factory=BoardSettings)
+    pole: PoleSettings = field(default_factory=PoleSettings)
 
     def __post_init__(self) -> None:
         ids = [camera.camera_id for camera in self.cameras]
@@ -249,6 +251,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not self.detector.model:
             for camera in self.cameras:
                 _check_labels(camera)
+        for contact in self.pole.inputs:
+            if contact.camera_id and contact.camera_id not in ids:
+                raise ValueError(
+                    f"input `{contact.input_id}` names a camera `{contact.camera_id}` there is not"
+                )
         grouped = [camera_id for group in self.alarms.overlaps for camera_id in group]
         for camera_id in grouped:
             if camera_id not in ids:

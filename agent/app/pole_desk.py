@@ -1,0 +1,94 @@
+"""The pole's bell, cabinet and outputs in the core: a press is an alarm with its camera's picture.
+
+line -> `agent.pole` -> here -> incident -> outbox; the camera's last minute is kept for it.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from agent.app.worker_hub import WorkerHub
+from agent.contract.events import MAX_THUMBNAIL_BYTES, Picture
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Component
+from agent.core.errors import PolesideError
+from agent.events.pole_signals import BELL
+from agent.messages.locking import LockSpan
+from agent.messages.pole import ContactState, PoleSignal
+from agent.pole.bell_test import BellTest, BellVerdict
+from agent.pole.inputs import Inputs
+from agent.pole.outputs import Outputs
+from agent.settings.pole import InputSettings, PoleSettings
+from hardware.interface import Board
+
+PICTURE_WIDTH_PX, WITHIN_S = 480, 0.25
+BEFORE_S, AFTER_S = 60.0, 120.0
+KEPT = timedelta(days=30)
+
+TakeSignal = Callable[[PoleSignal, Picture | None], Awaitable[None]]
+
+
+class PoleDesk:
+    """Owns what hangs on the pole; `components` are to be run by the core."""
+
+    def __init__(
+        self,
+        settings: PoleSettings,
+        board: Board,
+        hub: WorkerHub,
+        take: TakeSignal,
+        clock: Clock,
+    ) -> None:
+        self._hub, self._take, self._clock = hub, take, clock
+        self._log = log.get("pole")
+        self.inputs = Inputs(clock, board.lines, settings.inputs, self._signal)
+        self.outputs = Outputs(clock, board.lines, settings.outputs)
+        self.bell_test = BellTest(clock, self.inputs, self.outputs, self._tested)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """What the core keeps alive."""
+        return self.inputs, self.outputs, self.bell_test
+
+    async def _signal(self, signal: PoleSignal) -> None:
+        is_press = signal.meaning == BELL and signal.state is ContactState.ACTIVE
+        picture = await self._picture(signal) if is_press and signal.camera_id else None
+        await self._take(signal, picture)
+        if is_press and signal.camera_id:
+            await self._keep(signal)
+
+    async def _picture(self, signal: PoleSignal) -> Picture | None:
+        """Return the camera's newest picture; the worker has it at hand, so this takes no time."""
+        try:
+            reply = await self._hub.picture(
+                signal.camera_id, PICTURE_WIDTH_PX, MAX_THUMBNAIL_BYTES, within_s=WITHIN_S
+            )
+        except PolesideError:
+            return None  # the call does not wait for a camera that is away
+        if reply.jpeg is None or reply.taken_at is None:
+            return None
+        return Picture(
+            taken_at=reply.taken_at,
+            width_px=reply.width_px,
+            height_px=reply.height_px,
+            jpeg=reply.jpeg,
+        )
+
+    async def _keep(self, signal: PoleSignal) -> None:
+        order = LockSpan(
+            request_id=signal.press_id,
+            lock_id=signal.press_id,
+            since=signal.at - timedelta(seconds=BEFORE_S),
+            until=signal.at + timedelta(seconds=AFTER_S),
+            incident_id=signal.press_id,
+            approver="bell",
+            expires_at=signal.at + KEPT,
+            kind="event",
+        )
+        with suppress(PolesideError):  # a camera that is away has nothing to keep
+            await self._hub.order_lock(signal.camera_id, order)
+
+    async def _tested(self, bell: InputSettings, verdict: BellVerdict) -> None:
+        if verdict is not BellVerdict.WELL:
+            self._log.error("bell failed its test", bell=bell.input_id, verdict=verdict.value)
