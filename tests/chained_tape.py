@@ -10,8 +10,8 @@ import av
 from agent.buffer.index import Index
 from agent.buffer.recorder import Recorder
 from agent.buffer.retention import Retention
-from agent.evidence.box_key import open_box_key
 from agent.evidence.gop_chain import open_chain
+from agent.evidence.key_store import open_box_key
 from agent.evidence.mp4_samples import read_media, seal_box
 from agent.evidence.schema import PART
 from agent.settings.model import BufferSettings

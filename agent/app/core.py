@@ -11,6 +11,7 @@ from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
 from agent.app.child import SupervisorLink
 from agent.app.coverage import CoverageReporter
+from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
@@ -35,7 +36,7 @@ from agent.enrol.renewal import CertificateRenewal
 from agent.events.assembler import Assembler
 from agent.events.box_faults import BoxFaults
 from agent.events.incidents import Incidents, Origin
-from agent.evidence.box_key import open_box_key
+from agent.evidence.key_store import KeyRing
 from agent.health.vitals import VitalsReader
 from agent.messages.worker import CameraState
 from agent.outbox.audit import Audit
@@ -224,14 +225,17 @@ class Core:
             self._watch,
             BoxFaults(db, incidents, lambda: troubles(self._watch, self._hub), clock),
             telemetry,
-            CoverageReporter(
-                clock,
-                db,
-                self.outbox,
-                lambda: open_box_key(data_dir),
-                address.source,
-                data_dir,
-                lambda: [camera.camera_id for camera in self._settings.cameras],
+            *(
+                reporter(
+                    clock,
+                    db,
+                    self.outbox,
+                    KeyRing(data_dir).key,
+                    address.source,
+                    data_dir,
+                    lambda: [camera.camera_id for camera in self._settings.cameras],
+                )
+                for reporter in (CoverageReporter, EvidenceReporter)
             ),
         ):
             self._components.add(component)

@@ -12,7 +12,7 @@ import sys
 
 import msgspec
 
-from agent.app import alarm_files, boots, coverage
+from agent.app import alarm_files, boots, coverage, evidence_report
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
 from agent.app.core import Core
 from agent.app.run_dir import run_dir
@@ -61,6 +61,7 @@ async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> N
             alarm_files.PART,
             desired.PART,
             coverage.PART,
+            evidence_report.PART,
         ],
     )
     await db.start()

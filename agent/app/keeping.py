@@ -26,7 +26,7 @@ from agent.buffer.upkeep import Upkeep
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
-from agent.evidence.box_key import open_box_key
+from agent.evidence.key_store import KeyRing
 from agent.messages.locking import LockOrder, LockReply
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import RecordingStatus
@@ -143,9 +143,15 @@ class Keeping:
 
 def _signer(data_dir: Path) -> Signer | None:
     """Return what signs for this box; a box without a usable key purges unsigned."""
+    ring = KeyRing(data_dir)
     try:
-        key = open_box_key(data_dir)
+        ring.key()
     except StorageError as error:
         log.get("keeping").error("deletions are not signed", detail=str(error))
         return None
-    return lambda body: (key.public.fingerprint, key.sign(body))
+
+    def sign(body: bytes) -> tuple[str, bytes]:
+        key = ring.key()
+        return key.public.fingerprint, key.sign(body)
+
+    return sign

@@ -142,6 +142,29 @@ def sign_deletions(index: Index, camera: str, signer: Signer, at: datetime) -> P
     return purge
 
 
+@dataclass(frozen=True, slots=True)
+class SignedPurge:
+    """A purge record as it was signed: its exact text, the key's id and the signature."""
+
+    number: int
+    body: str
+    key_id: str
+    signature: bytes
+
+
+def purges_after(db: Connection, number: int, limit: int) -> list[SignedPurge]:
+    """Return the purge records behind `number`, oldest first."""
+    rows = db.execute(
+        "SELECT purge_id, body, key_id, signature FROM purges WHERE purge_id > ?"
+        " ORDER BY purge_id LIMIT ?",
+        (number, limit),
+    )
+    return [
+        SignedPurge(row["purge_id"], row["body"].decode(), row["key_id"], row["signature"])
+        for row in rows
+    ]
+
+
 def verify_purges(db: Connection, verifies: Verifier) -> Iterator[str]:
     """Yield what is wrong with the purge records: signature, link, number, or rows that differ."""
     previous, number, after = FIRST, 0, 0

@@ -18,6 +18,12 @@ from agent.contract.commands import Command, Reply
 from agent.contract.config import ConfigReport, Desired
 from agent.contract.coverage import CoverageRecord
 from agent.contract.events import Event, Gap
+from agent.contract.evidence import (
+    AuditHeadRecord,
+    BoxKeyRecord,
+    PurgeRecord,
+    VideoHeadsRecord,
+)
 from agent.contract.info import Info
 from agent.contract.presence import CenterState, State
 from agent.contract.ptz import PtzStep
@@ -56,7 +62,12 @@ _LINES = (
         "What became of the desired configuration. A bad key is left out alone, with its path.",
     ),
     _Line(Channel.REPLY, (Reply,), "Answers to commands; the same id is the same command."),
-    _Line(Channel.AUDIT, (AuditRecord, Gap), "Hash-chained audit. Stream `u`.", is_array=True),
+    _Line(
+        Channel.AUDIT,
+        (AuditRecord, VideoHeadsRecord, AuditHeadRecord, PurgeRecord, BoxKeyRecord, Gap),
+        "Hash-chained audit, and what anchors the box's evidence at the center. Stream `u`.",
+        is_array=True,
+    ),
     _Line(
         Channel.COMMAND,
         (Command, PtzStep),

@@ -1,16 +1,13 @@
 """The box's own key: P-256, made on the box at first use, never leaves it.
 
-A key held by a TPM or secure element takes the place of `FileKey` by offering the same `BoxKey`.
+Kept in a file here, in a TPM by `tpm_key`; `key_store` knows which it is.
 Signatures are 64 bytes r || s as in JWS ES256 (RFC 7518 section 3.4), so any JOSE tool checks them.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
@@ -69,6 +66,11 @@ class BoxKey(Protocol):
     @property
     def public(self) -> PublicKey: ...
 
+    @property
+    def kind(self) -> str:
+        """Where the private half lies: `file`, or `tpm2`, which it can't leave."""
+        ...
+
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte ES256 signature of `message`."""
         ...
@@ -77,40 +79,35 @@ class BoxKey(Protocol):
 class FileKey:
     """A key in `{data_dir}/keys/`, readable by the agent alone."""
 
+    kind = "file"
+
     def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
         self._private = private
-        self.public = _public(private.public_key())
+        self.public = public_of(private.public_key())
+
+    @classmethod
+    def make(cls) -> FileKey:
+        """Return a new key that lies nowhere yet."""
+        return cls(ec.generate_private_key(ec.SECP256R1()))
+
+    @classmethod
+    def read(cls, path: Path) -> FileKey:
+        """Return the key in a PEM file. Raises `OSError`, `ValueError` or `TypeError`."""
+        loaded = serialization.load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.curve.name != "secp256r1":
+            raise ValueError("not a P-256 key")
+        return cls(loaded)
+
+    def pem(self) -> bytes:
+        """Return the private key as PEM, for its file."""
+        return self._private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
 
     def sign(self, message: bytes) -> bytes:
-        r, s = decode_dss_signature(self._private.sign(message, _ES256))
-        return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
-
-
-def open_box_key(data_dir: Path) -> FileKey:
-    """Return the box's key, made now when there is none. Raises `StorageError` evidence.key.
-
-    Several processes may come here at once at the first start: the first one's key stays.
-    """
-    path = data_dir / "keys" / KEY_FILE
-    try:
-        if not path.exists():
-            _make(path)
-        key = _read(path)
-        public = path.with_name(PUBLIC_FILE)
-        if not public.exists():
-            _write_new(public, msgspec.json.encode(key.public) + b"\n", 0o644)
-    except (OSError, ValueError, TypeError) as error:
-        raise _bad_key(path, error) from error
-    return key
-
-
-def load_box_key(data_dir: Path) -> FileKey:
-    """Return the key the agent made; never makes one. Raises `StorageError` evidence.key."""
-    path = data_dir / "keys" / KEY_FILE
-    try:
-        return _read(path)
-    except (OSError, ValueError, TypeError) as error:
-        raise _bad_key(path, error) from error
+        return plain_signature(self._private.sign(message, _ES256))
 
 
 def load_public_key(path: Path) -> PublicKey:
@@ -123,7 +120,7 @@ def load_public_key(path: Path) -> PublicKey:
             return key
         loaded = serialization.load_pem_public_key(text)
         if isinstance(loaded, ec.EllipticCurvePublicKey) and loaded.curve.name == "secp256r1":
-            return _public(loaded)
+            return public_of(loaded)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise _bad_key_file(path, str(error)) from error
     raise _bad_key_file(path, "not P-256")
@@ -139,50 +136,17 @@ def unb64(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
-def _public(key: ec.EllipticCurvePublicKey) -> PublicKey:
+def public_of(key: ec.EllipticCurvePublicKey) -> PublicKey:
+    """Return a key as JWK."""
     numbers = key.public_numbers()
     x, y = (b64(value.to_bytes(_COORDINATE_BYTES, "big")) for value in (numbers.x, numbers.y))
     return PublicKey(x=x, y=y)
 
 
-def _make(path: Path) -> None:
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_new(path, pem, 0o600)
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    """Write a file that is whole or not there; one that exists already stays."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink()
-
-
-def _read(path: Path) -> FileKey:
-    loaded = serialization.load_pem_private_key(path.read_bytes(), None)
-    if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.curve.name != "secp256r1":
-        raise ValueError("not a P-256 key")
-    return FileKey(loaded)
-
-
-def _bad_key(path: Path, error: Exception) -> StorageError:
-    return StorageError(
-        "evidence.key",
-        f"The box's key {path} can't be used: {error}.",
-        hint="Run as the agent's user (it makes the key at its first start), or restore the file.",
-    )
+def plain_signature(der: bytes) -> bytes:
+    """Return r || s of a signature in DER. Raises `ValueError`."""
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
 
 
 def _bad_key_file(path: Path, why: str) -> StorageError:

@@ -6,14 +6,17 @@ trace in the chain either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from sqlite3 import Connection, Row
 
 import msgspec
 
+from agent.contract.evidence import HeadMark
+from agent.core import log
 from agent.core.clock import Clock
-from agent.evidence.box_key import BoxKey
+from agent.core.errors import StorageError
+from agent.evidence.box_key import BoxKey, b64
 from agent.evidence.gop import FIRST_LINK, Gop, Origin, RunHeader, link, pack, unpack
 from agent.evidence.signer import HeadStatement, SignedHead, sign_head
 
@@ -47,8 +50,9 @@ class ChainHead:
 class ChainWriter:
     """Appends to one camera's chain and signs its head."""
 
-    def __init__(self, box: str, camera: str, key: BoxKey, clock: Clock) -> None:
+    def __init__(self, box: str, camera: str, key: Callable[[], BoxKey], clock: Clock) -> None:
         self._box, self._camera, self._key, self._clock = box, camera, key, clock
+        self._log = log.get("evidence.chain")
 
     def append(
         self,
@@ -117,19 +121,21 @@ class ChainWriter:
         return ChainHead(run.run_id, link=header.link(), signed_media_us=run.started_us)
 
     def _sign(self, connection: Connection, head: ChainHead) -> None:
-        signed = sign_head(
-            self._key,
-            HeadStatement(
-                box=self._box,
-                camera=self._camera,
-                run=head.run_id,
-                seq=head.seq,
-                link=head.link,
-                media_us=head.media_us,
-                signed_us=round(self._clock.utc_now().timestamp() * 1_000_000),
-                clock_quality=str(self._clock.quality()),
-            ),
+        statement = HeadStatement(
+            box=self._box,
+            camera=self._camera,
+            run=head.run_id,
+            seq=head.seq,
+            link=head.link,
+            media_us=head.media_us,
+            signed_us=round(self._clock.utc_now().timestamp() * 1_000_000),
+            clock_quality=str(self._clock.quality()),
         )
+        try:
+            signed = sign_head(self._key(), statement)
+        except StorageError as error:  # the next segment tries again: recording never waits for it
+            self._log.error("head not signed", code=error.code, detail=error.message)
+            return
         connection.execute(
             "INSERT OR REPLACE INTO signed_heads VALUES (?,?,?,?,?,?)",
             (
@@ -242,6 +248,34 @@ def signatures(connection: Connection, run_id: int, from_seq: int) -> list[Store
         (run_id, from_seq),
     )
     return [StoredSignature(*row) for row in rows]
+
+
+def heads_since(connection: Connection, run_id: int, seq: int, limit: int) -> list[HeadMark]:
+    """Return the heads signed behind GOP `seq` of `run_id`, oldest first, for the center."""
+    rows = connection.execute(
+        "SELECT run_id, seq FROM signed_heads WHERE (run_id, seq) > (?, ?)"
+        " ORDER BY run_id, seq LIMIT ?",
+        (run_id, seq, limit),
+    ).fetchall()
+    marks = (_mark(connection, *row) for row in rows)
+    return [mark for mark in marks if mark is not None]
+
+
+def _mark(connection: Connection, run_id: int, seq: int) -> HeadMark | None:
+    row = connection.execute(
+        "SELECT * FROM segment_gops WHERE run_id = ? AND first_seq <= ?"
+        " ORDER BY first_seq DESC LIMIT 1",
+        (run_id, seq),
+    ).fetchone()
+    if row is None:  # deleted meanwhile
+        return None
+    segment = _segment(row)
+    at = segment.link_before
+    for gop in segment.gops:
+        at = link(at, run_id, gop)
+        if gop.seq == seq:
+            return HeadMark(run_id, seq, gop.start_us, b64(at))
+    return None
 
 
 def _segment(row: Row) -> ChainedSegment:

@@ -24,6 +24,7 @@ class FindingKind(StrEnum):
     WRONG_KEY = "wrong-key"
     CHAIN_BROKEN = "chain-broken"
     FORGED_HEAD = "forged-head"
+    REWRITTEN = "rewritten"
     CHANGED = "changed"
     SPLICED = "spliced"
     INSERTED = "inserted"

@@ -17,7 +17,6 @@ from av.video.stream import VideoStream
 
 from agent.core import log
 from agent.core.clock import Clock
-from agent.evidence.box_key import open_box_key
 from agent.evidence.chain_index import (
     ChainWriter,
     RunFacts,
@@ -27,6 +26,7 @@ from agent.evidence.chain_index import (
 )
 from agent.evidence.frames import GopHash, length_bytes, parameter_digest, units_or_all
 from agent.evidence.gop import Gop, Origin
+from agent.evidence.key_store import KeyRing
 from agent.evidence.segment_gops import gops_of_file, parameters_of_file, tails_of_file
 
 _MOST_PENDING = 64  # while the index refuses, a run may end every few seconds
@@ -210,7 +210,9 @@ def open_chain(data_dir: Path, folder: Path, box: str, camera: str, clock: Clock
 
     Raises `StorageError` evidence.key: recording then goes on without evidence.
     """
-    return GopChain(folder, ChainWriter(box, camera, open_box_key(data_dir), clock))
+    ring = KeyRing(data_dir)
+    ring.key()
+    return GopChain(folder, ChainWriter(box, camera, ring.key, clock))
 
 
 def _micros(at: datetime) -> int:

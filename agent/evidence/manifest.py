@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from agent.core.errors import StorageError
-from agent.evidence.box_key import BoxKey, PublicKey, b64, unb64
+from agent.evidence import jws
+from agent.evidence.box_key import BoxKey, PublicKey
 from agent.evidence.gop import Gop, RunHeader
 from agent.evidence.signer import SignedHead
 
@@ -72,13 +73,7 @@ class ClipManifest(Struct, frozen=True, kw_only=True):
     media_bytes: int
     media_sha256: bytes
     stretches: tuple[Stretch, ...]
-
-
-class _Header(Struct, frozen=True, kw_only=True):
-    alg: Literal["ES256"] = "ES256"
-    typ: str = "poleside-clip+json"
-    kid: str
-    jwk: PublicKey
+    handovers: tuple[str, ...] = ()  # of the box's keys, each signed by the old one
 
 
 class SignedManifest(Struct, frozen=True, kw_only=True):
@@ -91,23 +86,18 @@ class SignedManifest(Struct, frozen=True, kw_only=True):
 
 def sign_manifest(manifest: ClipManifest, key: BoxKey) -> bytes:
     """Return the compact JWS."""
-    header = _Header(kid=key.public.fingerprint, jwk=key.public)
-    text = f"{b64(msgspec.json.encode(header))}.{b64(msgspec.json.encode(manifest))}"
-    return f"{text}.{b64(key.sign(text.encode()))}".encode()
+    return jws.sign("poleside-clip+json", msgspec.json.encode(manifest), key)
 
 
 def open_manifest(token: bytes) -> SignedManifest:
     """Read a compact JWS. Raises `StorageError` clip.bad_manifest when it can't be read at all."""
     try:
-        text, _, signature = token.decode("ascii").rpartition(".")
-        head, _, body = text.partition(".")
-        header = msgspec.json.decode(unb64(head), type=_Header)
-        manifest = msgspec.json.decode(unb64(body), type=ClipManifest)
-        is_signed = header.jwk.verifies(unb64(signature), text.encode())
+        opened = jws.open_token(token)
+        manifest = msgspec.json.decode(opened.payload, type=ClipManifest)
     except (ValueError, msgspec.MsgspecError) as error:
         raise StorageError(
             "clip.bad_manifest",
             f"The clip's manifest can't be read: {error}.",
             hint="Ask the box's owner for the clip anew.",
         ) from error
-    return SignedManifest(manifest=manifest, key=header.jwk, is_signed=is_signed)
+    return SignedManifest(manifest=manifest, key=opened.key, is_signed=opened.is_signed)

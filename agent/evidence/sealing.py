@@ -72,9 +72,16 @@ class _Found:
 
 
 def seal_clip(
-    clip: ClipFacts, index_file: Path, request: ClipRequest, key: BoxKey, clock: Clock
+    clip: ClipFacts,
+    index_file: Path,
+    request: ClipRequest,
+    key: BoxKey,
+    clock: Clock,
+    handovers: Sequence[str] = (),
 ) -> Seal:
     """Append the signed manifest to the clip's file and make it durable.
+
+    `handovers` are those of the box's keys: heads of an older key are checked through them.
 
     Raises `StorageError` clip.not_sealed when the file or the index does not allow it.
     """
@@ -96,6 +103,7 @@ def seal_clip(
             media_bytes=media.media_bytes,
             media_sha256=media_digest(clip.path, media.media_bytes),
             stretches=stretches,
+            handovers=tuple(handovers),
         )
         token = sign_manifest(manifest, key)
         with clip.path.open("ab") as file:

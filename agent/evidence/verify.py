@@ -7,20 +7,26 @@ the box signed while it recorded; the file is byte for byte what the box gave ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from agent.contract.events import TimeQuality
 from agent.core.errors import StorageError
+from agent.evidence.anchors import Anchors, check_anchors
 from agent.evidence.box_key import PublicKey
 from agent.evidence.clip_gops import gops_of_clip
 from agent.evidence.findings import ExpectedGop, Finding, FindingKind, compare
 from agent.evidence.frames import parameter_digest
 from agent.evidence.gop import Origin, link
+from agent.evidence.handover import Trusted, predecessors
 from agent.evidence.manifest import ClipManifest, SignedManifest, Stretch, open_manifest
 from agent.evidence.mp4_samples import ClipMedia, media_digest, read_media
+from agent.evidence.signer import SignedHead
 
 _REDATED_S = 1.0
+_HANDOVER_TAKES = timedelta(minutes=10)  # until every process of the box uses the new key
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,14 @@ def verify_clip(
     *,
     token: bytes | None = None,
     may_be_repackaged: bool = False,
+    anchors: Anchors | None = None,
+    handovers: Sequence[str] = (),
 ) -> Verdict:
     """Return what can be said of the clip at `path`. Never raises for what is in the file.
 
     `token` is a manifest kept beside the file, for a copy that lost its own. With
     `may_be_repackaged` a file in another wrapping passes when its pictures are whole and in order.
+    `anchors` are what a center kept; `handovers` those of the box's keys known beside the clip's.
     """
     try:
         media = read_media(path)
@@ -67,26 +76,38 @@ def verify_clip(
         signed = open_manifest(token)
     except StorageError as error:
         return Verdict((Finding(FindingKind.MANIFEST_CHANGED, error.message),))
-    return _judge(media, signed, box_keys, may_be_repackaged=may_be_repackaged)
+    known = [*signed.manifest.handovers, *handovers, *(anchors.handovers if anchors else ())]
+    verdict = _judge(media, signed, box_keys, known, may_be_repackaged=may_be_repackaged)
+    if anchors is None:
+        return verdict
+    rewritten, notes = check_anchors(signed.manifest, anchors)
+    return replace(
+        verdict,
+        findings=(*verdict.findings, *rewritten),
+        notes=(*verdict.notes, *notes),
+    )
 
 
 def _judge(
     media: ClipMedia,
     signed: SignedManifest,
     box_keys: Sequence[PublicKey],
+    handovers: Sequence[str],
     *,
     may_be_repackaged: bool,
 ) -> Verdict:
     manifest = signed.manifest
-    findings = _check_key(signed, box_keys)
+    keys = predecessors(signed.key, handovers)
+    is_pinned = _is_known(signed.key, box_keys, handovers)
+    findings = _check_key(signed, box_keys, is_pinned=is_pinned)
     covered = 0
     for stretch in manifest.stretches:
-        broken, signed_gops = _check_chain(stretch, manifest, signed.key)
+        broken, signed_gops = _check_chain(stretch, manifest, keys)
         findings += broken
         covered += signed_gops
     findings += _check_pictures(media, manifest)
     repackaged = _check_container(media, manifest)
-    notes = _notes(manifest, covered)
+    notes = [*_notes(manifest, covered), *_key_notes(keys)]
     if may_be_repackaged:
         notes += [one.message for one in repackaged]
     else:
@@ -96,18 +117,29 @@ def _judge(
         notes=tuple(notes),
         manifest=manifest,
         key_id=signed.key.fingerprint,
-        is_pinned=signed.key in box_keys,
+        is_pinned=is_pinned,
         gops=sum(len(one.gops) for one in manifest.stretches),
         signed_when_recorded=covered,
     )
 
 
-def _check_key(signed: SignedManifest, box_keys: Sequence[PublicKey]) -> list[Finding]:
+def _is_known(key: PublicKey, box_keys: Sequence[PublicKey], handovers: Sequence[str]) -> bool:
+    """Say whether a key that was given is this one, or hand-overs join the two."""
+    return any(
+        key.fingerprint in predecessors(known, handovers)
+        or known.fingerprint in predecessors(key, handovers)
+        for known in box_keys
+    )
+
+
+def _check_key(
+    signed: SignedManifest, box_keys: Sequence[PublicKey], *, is_pinned: bool
+) -> list[Finding]:
     findings = []
     if not signed.is_signed:
         why = "The manifest was changed: its signature is not true to it."
         findings.append(Finding(FindingKind.MANIFEST_CHANGED, why))
-    if box_keys and signed.key not in box_keys:
+    if box_keys and not is_pinned:
         why = (
             f"The clip is signed by key {signed.key.fingerprint}, the box's key is"
             f" {' or '.join(key.fingerprint for key in box_keys)}."
@@ -117,7 +149,7 @@ def _check_key(signed: SignedManifest, box_keys: Sequence[PublicKey]) -> list[Fi
 
 
 def _check_chain(
-    stretch: Stretch, manifest: ClipManifest, key: PublicKey
+    stretch: Stretch, manifest: ClipManifest, keys: dict[str, Trusted]
 ) -> tuple[list[Finding], int]:
     """Follow one stretch's links to its signed heads; return also how many GOPs those cover."""
     header = stretch.header
@@ -145,7 +177,7 @@ def _check_chain(
             continue
         told = signed.head
         is_ours = (told.box, told.camera, told.run) == (header.box, header.camera, header.run)
-        if is_ours and told.link == at and signed.is_signed_by(key):
+        if is_ours and told.link == at and _is_trusted(signed, keys):
             covered_to = seq
         else:
             why = f"The head signed at number {seq} of {name} is not that of this chain and key."
@@ -154,6 +186,25 @@ def _check_chain(
         why = f"The head signed at number {seq} of {name} lies outside the clip's chain."
         findings.append(Finding(FindingKind.FORGED_HEAD, why))
     return findings, sum(gop.seq <= covered_to for gop in stretch.gops)
+
+
+def _is_trusted(signed: SignedHead, keys: dict[str, Trusted]) -> bool:
+    """Say whether a key of the box signed this head, and while it was the box's."""
+    trusted = keys.get(signed.key_id)
+    if trusted is None or not signed.is_signed_by(trusted.key):
+        return False
+    if trusted.until is None or signed.head.clock_quality == TimeQuality.UNSYNCED:
+        return True
+    return signed.head.signed_us <= (trusted.until + _HANDOVER_TAKES).timestamp() * 1_000_000
+
+
+def _key_notes(keys: dict[str, Trusted]) -> list[str]:
+    return [
+        f"The box changed its key {one.until:%Y-%m-%d %H:%M:%S} UTC; the old one,"
+        f" {one.key.fingerprint}, signed for its successor."
+        for one in keys.values()
+        if one.until is not None
+    ]
 
 
 def _check_pictures(media: ClipMedia, manifest: ClipManifest) -> list[Finding]:

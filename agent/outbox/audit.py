@@ -22,8 +22,7 @@ class Audit:
 
     def append_in(self, connection: sqlite3.Connection, entry: AuditEntry) -> AuditEntry:
         """Chain and queue `entry`; return it as sealed."""
-        row = connection.execute("SELECT hash FROM audit_head").fetchone()
-        sealed = entry.sealed(CHAIN_START if row is None else row["hash"])
+        sealed = entry.sealed(audit_head(connection))
         now = self._clock.utc_now()
         record_id = new_ulid(now)
 
@@ -42,3 +41,9 @@ class Audit:
         connection.execute("DELETE FROM audit_head")
         connection.execute("INSERT INTO audit_head VALUES (?)", (sealed.hash,))
         return sealed
+
+
+def audit_head(connection: sqlite3.Connection) -> str:
+    """Return the hash of the chain's last entry."""
+    row = connection.execute("SELECT hash FROM audit_head").fetchone()
+    return CHAIN_START if row is None else row["hash"]

@@ -25,7 +25,7 @@ from agent.contract.telemetry import OutboxSample, Telemetry
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from agent.core.ids import new_ulid
-from agent.simulators.center.view import BoxView, StoredEvent, StreamCount, Upload
+from agent.simulators.center.view import BoxView, Doubt, StoredEvent, StreamCount, Upload
 from tests.browser.shown_box import HEIGHT_PX, WIDTH_PX, jpeg_of
 
 ADDRESS = BoxAddress("tb-001", "bx-0417")
@@ -59,6 +59,9 @@ class ShownCenter:
 
     async def events(self, limit: int = 50, after: int = 0) -> list[StoredEvent]:
         return [stored for stored in reversed(self._stored) if stored.number > after][:limit]
+
+    async def doubts(self, limit: int = 20) -> list[Doubt]:
+        return []
 
     async def boxes(self) -> list[BoxView]:
         now = self.clock.utc_now()

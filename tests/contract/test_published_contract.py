@@ -13,6 +13,12 @@ from agent.contract.commands import Command, Reply
 from agent.contract.config import ConfigReport, Desired
 from agent.contract.coverage import CoverageRecord
 from agent.contract.events import Event, Gap
+from agent.contract.evidence import (
+    AuditHeadRecord,
+    BoxKeyRecord,
+    PurgeRecord,
+    VideoHeadsRecord,
+)
 from agent.contract.info import Info
 from agent.contract.presence import CenterState, State
 from agent.contract.ptz import PtzStep
@@ -24,7 +30,9 @@ ASYNCAPI = Path(__file__).parent / "asyncapi-3.0.0.json"
 TYPES = {
     kind.__name__: kind
     for kind in (
+        AuditHeadRecord,
         AuditRecord,
+        BoxKeyRecord,
         CenterState,
         Command,
         ConfigReport,
@@ -34,9 +42,11 @@ TYPES = {
         Gap,
         Info,
         PtzStep,
+        PurgeRecord,
         Reply,
         State,
         Telemetry,
+        VideoHeadsRecord,
     )
 } | {"Acks": Acks}
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from agent.evidence.box_key import load_box_key, load_public_key, open_box_key
+from agent.evidence.box_key import load_public_key
 from agent.evidence.findings import FindingKind
+from agent.evidence.key_store import load_box_key, open_box_key
 from agent.evidence.manifest import open_manifest, sign_manifest
 from agent.evidence.mp4_samples import read_media, seal_box
 from agent.evidence.verify import verify_clip

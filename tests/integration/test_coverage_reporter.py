@@ -12,7 +12,7 @@ from agent.buffer.ledger import PART, Ledger
 from agent.contract.coverage import CoverageRecord
 from agent.contract.events import StreamName
 from agent.core.db import Database
-from agent.evidence.box_key import open_box_key
+from agent.evidence.key_store import open_box_key
 from agent.outbox import store
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox

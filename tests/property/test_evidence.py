@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.evidence.box_key import open_box_key
+from agent.evidence.key_store import open_box_key
 from agent.evidence.clip_gops import ClipGop
 from agent.evidence.findings import ExpectedGop, compare
 from agent.evidence.frames import GopHash, nal_units, tail_digest

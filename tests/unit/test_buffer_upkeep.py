@@ -19,7 +19,7 @@ from agent.buffer.tiers import KEY_FRAMES, Thinner
 from agent.buffer.upkeep import Upkeep
 from agent.contract.events import TimeQuality
 from agent.core.sqlite import open_reader
-from agent.evidence.box_key import open_box_key
+from agent.evidence.key_store import open_box_key
 from tests.fake_clock import FakeClock
 from tests.footage_maker import make_clip
 from tests.recording import Tape, frames_in, packets_of

@@ -13,7 +13,7 @@ from agent.buffer.segment_file import probe
 from agent.buffer.tiers import Thinner
 from agent.contract.events import TimeQuality
 from agent.core.errors import StorageError
-from agent.evidence.box_key import load_box_key, load_public_key, open_box_key
+from agent.evidence.box_key import load_public_key
 from agent.evidence.chain_index import (
     chained_segment,
     following,
@@ -22,6 +22,7 @@ from agent.evidence.chain_index import (
     signatures,
 )
 from agent.evidence.gop import FIRST_LINK, Origin, link
+from agent.evidence.key_store import load_box_key, open_box_key
 from agent.evidence.mp4_samples import read_media
 from agent.evidence.verify import verify_clip
 from tests.chained_tape import ChainedTape, as_camera_sends, poleside

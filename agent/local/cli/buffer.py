@@ -284,16 +284,23 @@ def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
     from agent.buffer.index import INDEX_FILE
     from agent.buffer.journal import verify_purges
     from agent.core.sqlite import open_reader
-    from agent.evidence.box_key import PUBLIC_FILE, load_public_key
+    from agent.evidence.box_key import load_public_key
+    from agent.evidence.handover import predecessors, read_handovers
+    from agent.evidence.key_store import PUBLIC_FILE
 
     key_file = data_dir / "keys" / PUBLIC_FILE
     key = load_public_key(key_file) if key_file.exists() else None
+    keys = predecessors(key, read_handovers(data_dir)).values() if key else ()
+
+    def verifies(signature: bytes, body: bytes) -> bool:
+        return any(one.key.verifies(signature, body) for one in keys)
+
     answer: dict[str, Any] = {}
     is_clean = True
     for folder in report.cameras_in(data_dir, camera_id):
         with closing(open_reader(folder / INDEX_FILE)) as db:
             findings = compare(db, folder)
-            purges = list(verify_purges(db, key.verifies)) if key else []
+            purges = list(verify_purges(db, verifies)) if key else []
         is_clean = is_clean and findings.is_clean and not purges
         answer[folder.name] = {"findings": findings, "purges": purges}
         if not as_json:

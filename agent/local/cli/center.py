@@ -101,15 +101,21 @@ def ingest(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--once", is_flag=True, help="Print what is there and end.")
 def watch(data_dir: Path, *, as_json: bool, once: bool) -> None:
-    """Print the events a center has stored, and new ones as they come."""
+    """Print the events a center has stored, and new ones as they come.
+
+    A line with DOUBT says that a box's audit chain or evidence does not fit.
+    """
     from agent.core.clock import SystemClock
-    from agent.simulators.center.watching import lines
+    from agent.simulators.center.watching import doubt_lines, lines
 
     async def follow() -> None:
-        clock, known = SystemClock(), 0
+        clock, known, doubts = SystemClock(), 0, 0
         while True:
             for number, line in lines(data_dir, known, as_json=as_json):
                 known = number
+                click.echo(line)
+            for number, line in doubt_lines(data_dir, doubts, as_json=as_json):
+                doubts = number
                 click.echo(line)
             if once:
                 return
@@ -117,6 +123,30 @@ def watch(data_dir: Path, *, as_json: bool, once: bool) -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(follow())
+
+
+@center.command()
+@click.argument("box")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("center-data"))
+def anchors(box: str, out: Path, data_dir: Path) -> None:
+    """Write what the center kept of BOX's video chains, to check its clips against.
+
+    poleside center anchors bx-0417 --out bx-0417.anchors
+    """
+    from agent.core.sqlite import open_reader
+    from agent.simulators.center import evidence
+
+    with contextlib.closing(open_reader(data_dir / "center.db")) as db:
+        records = list(evidence.anchors(db, box))
+    if not records:
+        raise SettingsError(
+            "center.no_anchors",
+            f"This center was told no heads by box {box}.",
+            hint="A box tells them once an hour; check the box's name and --data-dir.",
+        )
+    out.write_bytes(b"\n".join(records) + b"\n")
+    click.echo(f"{out}: {len(records)} records")
 
 
 @center.command()

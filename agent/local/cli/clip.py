@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from agent.core.errors import PolesideError, StorageError
-from agent.local.cli.clip_verify import key, verify
+from agent.local.cli.clip_key import key, rotate_key
+from agent.local.cli.clip_verify import verify
 from agent.local.cli.clip_views import preview, stream, timelapse
 from agent.local.cli.time_range import time_range
 
@@ -31,6 +32,7 @@ def clip() -> None:
 
 clip.add_command(verify)
 clip.add_command(key)
+clip.add_command(rotate_key)
 clip.add_command(stream)
 clip.add_command(preview)
 clip.add_command(timelapse)
@@ -106,7 +108,8 @@ def _seal(
     from agent.buffer.index import INDEX_FILE
     from agent.buffer.reading import camera_folder
     from agent.core.clock import SystemClock
-    from agent.evidence.box_key import load_box_key
+    from agent.evidence.handover import read_handovers
+    from agent.evidence.key_store import load_box_key
     from agent.evidence.manifest import ClipRequest
     from agent.evidence.sealing import ClipFacts, GopPlace, seal_clip
     from agent.evidence.verify import verify_clip
@@ -117,7 +120,9 @@ def _seal(
     index_file = camera_folder(data_dir, camera) / INDEX_FILE
     try:
         box_key = load_box_key(data_dir)
-        seal = seal_clip(facts, index_file, request, box_key, SystemClock())
+        seal = seal_clip(
+            facts, index_file, request, box_key, SystemClock(), read_handovers(data_dir)
+        )
     except StorageError as error:
         return {"sealed": False, "seal_code": error.code, "seal_problem": error.message}
     if sidecar:

@@ -1,4 +1,4 @@
-"""`poleside clip verify` and `clip key`: whether a clip is what the box recorded.
+"""`poleside clip verify`: whether a clip is what the box recorded.
 
 Needs the file and the box's public key, neither a box nor a network.
 """
@@ -32,12 +32,19 @@ _MOST_FINDINGS = 20
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A manifest kept beside the clip (.jws), for a copy that lost its own.",
 )
+@click.option(
+    "--anchor",
+    "anchor_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="What the center kept of the box (`poleside center anchors`): finds a rewritten past.",
+)
 @click.option("--repackaged", is_flag=True, help="Accept another wrapping of the same pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
 def verify(
     path: Path,
     key_files: tuple[Path, ...],
     manifest: Path | None,
+    anchor_file: Path | None,
     *,
     repackaged: bool,
     as_json: bool,
@@ -46,8 +53,11 @@ def verify(
 
     \b
     poleside clip verify gate.mp4 --box-key box-1.jwk.json
+    poleside clip verify gate.mp4 --box-key box-1.jwk.json --anchor box-1.anchors
     """
+    from agent.evidence.anchors import load_anchors
     from agent.evidence.box_key import load_public_key
+    from agent.evidence.handover import handovers_in
     from agent.evidence.verify import verify_clip
 
     verdict = verify_clip(
@@ -55,23 +65,14 @@ def verify(
         [load_public_key(file) for file in key_files],
         token=manifest.read_bytes().strip() if manifest else None,
         may_be_repackaged=repackaged,
+        anchors=load_anchors(anchor_file) if anchor_file else None,
+        handovers=[token for file in key_files for token in handovers_in(file)],
     )
     if as_json:
         click.echo(json.dumps(_facts(verdict)))
     else:
         _tell(verdict)
     sys.exit(0 if verdict.is_whole else 1)
-
-
-@click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
-def key(data_dir: Path) -> None:
-    """Print the box's public key (JWK) for those who check its clips."""
-    from agent.evidence.box_key import load_box_key
-
-    public = load_box_key(data_dir).public
-    jwk = {"kty": public.kty, "crv": public.crv, "x": public.x, "y": public.y}
-    click.echo(json.dumps(jwk | {"alg": "ES256", "use": "sig", "kid": public.fingerprint}))
 
 
 def _facts(verdict: Verdict) -> dict[str, object]:

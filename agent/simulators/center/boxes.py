@@ -12,6 +12,7 @@ from agent.contract.info import Info
 from agent.contract.presence import State
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import BoxAddress
+from agent.simulators.center import evidence
 from agent.simulators.center.view import BoxView, Session, StreamCount
 
 T = TypeVar("T")
@@ -168,6 +169,7 @@ def views(
     nobody is called silent.
     """
     found = []
+    audits = evidence.audit_states(connection)
     for row in connection.execute("SELECT * FROM boxes ORDER BY site, box"):
         address = BoxAddress(row["site"], row["box"])
         found.append(
@@ -181,6 +183,7 @@ def views(
                 telemetry_at=_time(row["telemetry_at"]),
                 streams=tuple(streams.get(address, ())),
                 config=_decoded(row["config"], ConfigReport),
+                audit=audits.get(address),
                 has_twin=_has_twin(row, now),
             )
         )

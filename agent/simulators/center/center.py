@@ -20,13 +20,13 @@ from agent.core.clock import Clock, utc_at
 from agent.core.component import Components
 from agent.core.db import Database
 from agent.settings.model import BrokerSettings
-from agent.simulators.center import boxes, store
+from agent.simulators.center import boxes, evidence, store
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.commander import Commander, load_key
 from agent.simulators.center.file_desk import FileDesk
 from agent.simulators.center.ingest import Acker, Ingest
 from agent.simulators.center.uploads import Uploads
-from agent.simulators.center.view import BoxView, Session, StoredEvent, Upload
+from agent.simulators.center.view import BoxView, Doubt, Session, StoredEvent, Upload
 from agent.uplink.link import Backoff, Link, Outgoing
 
 _EVENT_TYPE = "edge.event."
@@ -70,7 +70,7 @@ class Center:
 
     def __init__(self, config: CenterConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
-        self._db = Database(config.data_dir / "center.db", [store.PART])
+        self._db = Database(config.data_dir / "center.db", [store.PART, evidence.PART])
         self._acker = Acker(clock)
         self._changes, self._changed = 0, asyncio.Event()
         self._uploads = Uploads(
@@ -122,6 +122,9 @@ class Center:
             partial(store.newest, type_prefix=_EVENT_TYPE, limit=limit, after=after)
         )
         return [event for row in rows if (event := _stored_event(row)) is not None]
+
+    async def doubts(self, limit: int = 20) -> list[Doubt]:
+        return await self._db.run(partial(evidence.doubts, limit=limit))
 
     async def boxes(self) -> list[BoxView]:
         now, listening_since = self._clock.utc_now(), self._listening_since()

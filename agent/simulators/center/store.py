@@ -15,6 +15,7 @@ from agent.contract.records import RecordHead
 from agent.contract.topics import BoxAddress
 from agent.contract.uploads import NeedUpload
 from agent.core.db import Part
+from agent.simulators.center import evidence
 from agent.simulators.center.view import StreamCount, Upload
 
 PART = Part(
@@ -98,10 +99,14 @@ def ingest(
             _insert_gap(connection, address, head)
             mark.missing += head.last_seq - mark.upto
             mark.upto = head.last_seq
+            if head.stream is StreamName.AUDIT:
+                evidence.saw_gap(connection, address, head, now)
         else:
             _insert(connection, address, head, body, now)
             mark.stored += 1
             mark.upto = head.seq
+            if head.stream is StreamName.AUDIT:
+                evidence.saw_record(connection, address, head, body, now)
     for (stream, epoch), mark in marks.items():
         connection.execute(
             "UPDATE streams SET upto = ?, stored = stored + ?, redelivered = redelivered + ?,"

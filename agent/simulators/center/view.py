@@ -47,11 +47,32 @@ class StreamCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something in a box's stream `u` that does not fit, at its record `seq`."""
+
+    number: int
+    address: BoxAddress
+    seq: int
+    at: datetime
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditState:
+    """A box's audit chain: how many entries were checked, and how many doubts there are."""
+
+    entries: int
+    doubts: int
+
+
+@dataclass(frozen=True, slots=True)
 class BoxView:
     """One box as the center sees it. `since` is when it last came or went.
 
     `online`: connected, or gone for so short a time that it does not count, and heard as often as
-    it promised. `has_twin`: two boxes use this id. `config` is what it made of its settings.
+    it promised. `has_twin`: two boxes use this id. `config` is what it made of its settings,
+    `audit` how its audit chain stands, None before its first entry.
     """
 
     address: BoxAddress
@@ -63,6 +84,7 @@ class BoxView:
     telemetry_at: datetime | None
     streams: tuple[StreamCount, ...]
     config: ConfigReport | None = None
+    audit: AuditState | None = None
     has_twin: bool = False
 
 
@@ -98,6 +120,10 @@ class CenterView(Protocol):
 
     async def boxes(self) -> list[BoxView]:
         """Return all boxes ever heard of, by address."""
+        ...
+
+    async def doubts(self, limit: int = 20) -> list[Doubt]:
+        """Return the newest of what does not fit in the boxes' audit chains and evidence."""
         ...
 
     def link(self) -> str:

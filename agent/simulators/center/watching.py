@@ -8,6 +8,9 @@ import msgspec
 
 from agent.contract.events import Event
 from agent.core.sqlite import open_reader
+from agent.simulators.center import evidence
+
+MOST_DOUBTS = 1000
 
 
 def lines(data_dir: Path, after: int, *, as_json: bool) -> Iterator[tuple[int, str]]:
@@ -20,6 +23,23 @@ def lines(data_dir: Path, after: int, *, as_json: bool) -> Iterator[tuple[int, s
         ).fetchall()
     for row in rows:
         yield row["number"], _line(row["received_at"], row["body"], as_json=as_json)
+
+
+def doubt_lines(data_dir: Path, after: int, *, as_json: bool) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of each doubt about a box's audit chain or evidence after `after`."""
+    with closing(open_reader(data_dir / "center.db")) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'doubts'").fetchone():
+            return  # a center of an earlier version made it
+        found = list(reversed(evidence.doubts(db, MOST_DOUBTS, after)))
+    for doubt in found:
+        text = (
+            msgspec.json.encode(doubt).decode()
+            if as_json
+            else (
+                f"{doubt.at.isoformat()}  {doubt.address.source}  DOUBT {doubt.code}: {doubt.detail}"
+            )
+        )
+        yield doubt.number, text
 
 
 def _line(received_at: str, body: bytes, *, as_json: bool) -> str:

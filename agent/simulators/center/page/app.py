@@ -85,6 +85,7 @@ class _Routes:
                 "utc_now": self._clock.utc_now(),
                 "link": self._center.link(),
                 "boxes": await self._center.boxes(),
+                "doubts": await self._center.doubts(),
                 "incidents": await self._incidents.newest(),
                 "orders": self._desk.entries(),
             }

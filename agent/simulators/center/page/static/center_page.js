@@ -40,11 +40,16 @@ function showCenter(state) {
   center = state;
   document.querySelector(".center").classList.remove("lost");
   if (state.link) centerLight.render("red", say("broker-lost"), [{ sentence: state.link, hint: "", light: "red" }]);
+  else if (state.doubts.length) centerLight.render("red", say("doubts", { count: state.doubts.length }), state.doubts.map(doubtItem));
   else centerLight.clear();
   part("tiles").replaceChildren(...centerTiles(state));
   rebuild("events", [state.incidents, [...cameraNames()]],
     () => incidentItems(state.incidents, cameraNames(), askClip));
   rebuild("log", state.orders, () => logItems(state.orders));
+}
+
+function doubtItem(doubt) {
+  return { sentence: `${doubt.address.box}: ${sayCode("doubt", doubt.code)}`, hint: `${timeOfDay(doubt.at)} ${doubt.detail}`, light: "red" };
 }
 
 function rebuild(id, value, items) {
@@ -75,6 +80,8 @@ function centerTiles(state) {
       tile("tile.redelivered", String(sum("redelivered")), say("redelivered-note")),
       tile("tile.waiting", orUnknown(box.telemetry?.outbox?.waiting), orUnknown(box.telemetry?.outbox?.waiting_bytes, amount)),
       tile("tile.acked", orUnknown(box.telemetry?.outbox?.acked_total), say("acked-note")),
+      tile("tile.audit", orUnknown(box.audit?.entries), box.audit?.doubts > 0
+        ? say("audit-doubts", { count: box.audit.doubts }) : say("audit-whole"), box.audit?.doubts > 0 ? "bad" : "good"),
       tile("tile.delay", orUnknown(last?.delay_ms, millis), say("delay-note")),
     ];
   });

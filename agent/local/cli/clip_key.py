@@ -1,0 +1,56 @@
+"""`poleside clip key` and `clip rotate-key`: the key a box signs its evidence with."""
+
+from __future__ import annotations
+
+import json
+from getpass import getuser
+from pathlib import Path
+
+import click
+
+_data_dir = click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
+
+
+@click.command()
+@_data_dir
+def key(data_dir: Path) -> None:
+    """Print the box's public key (JWK) for those who check its clips.
+
+    `handovers` are its earlier keys' words for it; `kind` says where the private half lies.
+    """
+    from agent.evidence.handover import read_handovers
+    from agent.evidence.key_store import load_box_key
+
+    made = load_box_key(data_dir)
+    public = made.public
+    jwk = {"kty": public.kty, "crv": public.crv, "x": public.x, "y": public.y}
+    about = {"kid": public.fingerprint, "kind": made.kind, "handovers": read_handovers(data_dir)}
+    click.echo(json.dumps(jwk | {"alg": "ES256", "use": "sig"} | about))
+
+
+@click.command("rotate-key")
+@_data_dir
+@click.option("--to", "kind", type=click.Choice(["file", "tpm2"]), help="Else where it lies now.")
+@click.option("--by", default="", help="Who orders it; else the name you are logged in with.")
+@click.option("--reason", required=True, help="Why; it is signed and audited.")
+def rotate_key(data_dir: Path, kind: str | None, by: str, reason: str) -> None:
+    """Give the box a new key, signed for by the old one; the agent may be running.
+
+    \b
+    poleside clip rotate-key --reason "yearly change"
+    poleside clip rotate-key --to tpm2 --reason "the board got a TPM"
+    """
+    from agent.core.clock import SystemClock
+    from agent.evidence import key_store
+
+    by = by or f"local:{getuser()}"
+    kept = key_store.load_box_key(data_dir).kind
+    rotation = key_store.rotate_key(
+        data_dir,
+        SystemClock().utc_now(),
+        "tpm2" if (kind or kept) == "tpm2" else "file",
+        by,
+        reason,
+    )
+    click.echo(f"old key {rotation.old.public.fingerprint}, signed for its successor")
+    click.echo(f"new key {rotation.new.public.fingerprint} ({rotation.new.kind})")

@@ -1,0 +1,272 @@
+"""A box's past is anchored at the center: what is rewritten, left out or altered there is found."""
+
+import json
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from agent.app import evidence_report
+from agent.app.evidence_report import EvidenceReporter
+from agent.contract.audit import AuditEntry
+from agent.contract.events import Gap, StreamName
+from agent.contract.records import encode_gap, split
+from agent.contract.topics import BoxAddress
+from agent.core.db import Database
+from agent.evidence.box_key import load_public_key
+from agent.evidence.key_store import load_box_key, rotate_key
+from agent.outbox import audit, store
+from agent.outbox.audit import Audit
+from agent.outbox.store import Store
+from agent.outbox.writer import Outbox
+from agent.simulators.center import evidence as center_evidence
+from agent.simulators.center import store as center_store
+from tests.chained_tape import ChainedTape, poleside
+from tests.fake_clock import FakeClock
+from tests.footage_maker import make_clip
+
+ADDRESS = BoxAddress("site-1", "box-1")
+
+
+class Told:
+    """A box's outbox and reporter, and the center that takes in what they queue."""
+
+    def __init__(self, folder, clock):
+        self.clock, self.data_dir, self.center_dir = clock, folder / "box", folder / "center"
+        self.data_dir.mkdir(exist_ok=True)
+        self.center_dir.mkdir(exist_ok=True)
+        self.db = Database(self.data_dir / "box.db", [store.PART, audit.PART, evidence_report.PART])
+        parts = [center_store.PART, center_evidence.PART]
+        self.center = Database(self.center_dir / "center.db", parts)
+        self.outbox = Outbox(self.db, Store(clock, 1, max_bytes=5_000_000), clock)
+        self.audit = Audit(self.outbox, clock, ADDRESS.source)
+        self.sent = 0
+
+    async def __aenter__(self):
+        await self.db.start()
+        await self.center.start()
+        await self.outbox.start()
+        self.reporter = EvidenceReporter(
+            self.clock,
+            self.db,
+            self.outbox,
+            lambda: load_box_key(self.data_dir),
+            ADDRESS.source,
+            self.data_dir,
+            lambda: ["gate"],
+        )
+        return self
+
+    async def __aexit__(self, *_):
+        await self.db.stop()
+        await self.center.stop()
+
+    async def order(self, op, actor="operator"):
+        entry = AuditEntry(command_id="", op=op, actor=actor, outcome="done")
+        await self.db.run(lambda connection: self.audit.append_in(connection, entry))
+
+    async def deliver(self, change=lambda bodies: bodies):
+        records = await self.outbox.read(StreamName.AUDIT, self.sent, 1000, 5_000_000)
+        self.sent = records[-1].last_seq if records else self.sent
+        parts = split(b"[" + b",".join(change([record.body for record in records])) + b"]")
+        now = self.clock.utc_now()
+        await self.center.run(lambda c: center_store.ingest(c, ADDRESS, parts, now))
+
+    async def doubts(self):
+        return [doubt.code for doubt in await self.center.run(center_evidence.doubts)]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return make_clip(path, fps=10, seconds=150, size_px=(64, 48))
+
+
+@pytest.fixture
+async def told(tmp_path):
+    async with Told(tmp_path, FakeClock()) as told:
+        yield told
+
+
+def recorded(told, clip):
+    tape = ChainedTape(told.data_dir, clock=told.clock)
+    began = told.clock.utc_now()
+    tape.record(clip)
+    tape.index.close()
+    return tape, began
+
+
+def anchors(told, tmp_path):
+    out = tmp_path / "box-1.anchors"
+    done = poleside("center", "anchors", "box-1", "--data-dir", told.center_dir, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def verified(path, *extra):
+    done = poleside("clip", "verify", path, "--json", *extra)
+    return done.returncode, json.loads(done.stdout)
+
+
+async def test_a_rewritten_chain_is_found_by_what_the_center_kept(told, clip, tmp_path):
+    tape, began = recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    assert await told.doubts() == []
+    anchor = anchors(told, tmp_path)
+    span = (began + timedelta(seconds=70), began + timedelta(seconds=90))
+    honest = tape.export(*span, tmp_path / "honest.mp4")
+    code, verdict = verified(honest, "--anchor", anchor)
+    assert code == 0
+    assert any("the center was told then" in note for note in verdict["notes"])
+
+    # The owner has the key and the box: he makes the whole past anew.
+    (tape.folder / "index.db").unlink()
+    other = make_clip(tmp_path / "other.mp4", fps=10, seconds=150, size_px=(64, 48), ground=90)
+    again = ChainedTape(told.data_dir, clock=FakeClock(began))
+    again.record(other)
+    again.index.close()
+    forged = again.export(*span, tmp_path / "forged.mp4")
+    assert verified(forged)[0] == 0  # by itself it can't be told
+    code, verdict = verified(forged, "--anchor", anchor)
+    assert code == 1
+    assert {finding["kind"] for finding in verdict["findings"]} == {"rewritten"}
+
+
+async def test_heads_go_once_an_hour_and_none_is_left_out(told, clip):
+    recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    assert len(await heads(told)) == 1
+    told.clock.pass_s(3600)
+    await told.reporter.tell_what_is_due()
+    first, second = await heads(told)
+    assert [mark[0] for mark in first] == [1] * len(first)
+    assert [mark[0] for mark in second] == [2] * len(second)
+    assert len(first) == len(second) >= 2
+
+
+async def heads(told):
+    records = await told.outbox.read(StreamName.AUDIT, 0, 1000, 5_000_000)
+    bodies = [json.loads(record.body) for record in records]
+    return [body["data"]["heads"] for body in bodies if "heads" in body["type"]]
+
+
+async def test_a_clip_over_a_change_of_keys_verifies_against_either_key(told, clip, tmp_path):
+    tape = ChainedTape(told.data_dir, clock=told.clock)
+    began = told.clock.utc_now()
+    tape.record(clip, cause=None, frames=750)
+    old_key = tmp_path / "old.jwk.json"
+    old_key.write_text(poleside("clip", "key", "--data-dir", told.data_dir).stdout)
+    await told.reporter.tell_what_is_due()
+    rotation = rotate_key(told.data_dir, told.clock.utc_now(), "file", "Lee", "yearly")
+    assert rotation.old.public == load_public_key(old_key)
+    told.clock.pass_s(1)
+    tape.recorder.run_ended("lost")
+    tape.record(clip)
+    tape.index.close()
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    assert await told.doubts() == []
+
+    out = tape.export(began + timedelta(seconds=10), told.clock.utc_now(), tmp_path / "c.mp4")
+    new_key = tmp_path / "new.jwk.json"
+    new_key.write_text(poleside("clip", "key", "--data-dir", told.data_dir).stdout)
+    for key in (old_key, new_key):
+        code, verdict = verified(out, "--box-key", key)
+        assert (code, verdict["key_given"]) == (0, True), verdict
+        assert any("changed its key" in note for note in verdict["notes"])
+    assert load_public_key(new_key) != load_public_key(old_key)
+
+
+async def test_a_key_nobody_handed_over_is_a_doubt(told, clip):
+    recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    (told.data_dir / "keys" / "box-p256.pem").unlink()
+    ChainedTape(told.data_dir, clock=told.clock).index.close()  # makes another one
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    assert "key.not_handed_over" in await told.doubts()
+
+
+async def test_an_honest_audit_chain_leaves_no_doubt(told, clip):
+    recorded(told, clip)
+    for number in range(30):
+        await told.order(f"op-{number}")
+        if number % 10 == 0:
+            await told.deliver()
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    assert await told.doubts() == []
+    states = await told.center.run(center_evidence.audit_states)
+    assert (states[ADDRESS].entries, states[ADDRESS].doubts) == (30, 0)
+
+
+def altered(bodies):
+    return [body.replace(b'"op-1"', b'"op-7"') for body in bodies]
+
+
+def resealed(bodies):
+    """One entry is changed and sealed anew, as a forger with the program would."""
+    record = json.loads(bodies[1])
+    entry = msgspec.convert(record["data"] | {"op": "ping"}, AuditEntry)
+    record["data"] = msgspec.to_builtins(entry.sealed(entry.prev))
+    return [bodies[0], json.dumps(record).encode(), *bodies[2:]]
+
+
+def left_out(bodies):
+    """The second entry is dropped, and the others get its number."""
+    kept = [json.loads(body) for body in (bodies[0], *bodies[2:])]
+    return [json.dumps(body | {"seq": seq}).encode() for seq, body in enumerate(kept, start=1)]
+
+
+def given_up(bodies):
+    epoch = json.loads(bodies[1])["epoch"]
+    gap = Gap(stream=StreamName.AUDIT, epoch=epoch, seq=2, until_seq=2, why="quota")
+    return [bodies[0], encode_gap(gap), *bodies[2:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (altered, "audit.altered"),
+        (resealed, "audit.broken"),
+        (left_out, "audit.broken"),
+        (given_up, "audit.missing"),
+    ],
+)
+async def test_what_does_not_fit_is_named_and_shown(told, change, code):
+    for number in range(4):
+        await told.order(f"op-{number}")
+    await told.deliver(change)
+    assert code in await told.doubts()
+    shown = poleside("center", "watch", "--once", "--data-dir", told.center_dir)
+    assert f"DOUBT {code}" in shown.stdout, shown.stderr
+
+
+async def test_an_end_that_is_kept_back_is_found_by_the_signed_head(told, clip):
+    recorded(told, clip)
+    await told.order("op-0")
+    await told.deliver()
+    await told.order("op-1")
+    await told.reporter.tell_what_is_due()
+
+    def without_the_last_entry(bodies):
+        kept = [json.loads(body) for body in bodies[1:]]
+        return [json.dumps(body | {"seq": seq}).encode() for seq, body in enumerate(kept, start=2)]
+
+    await told.deliver(without_the_last_entry)
+    assert await told.doubts() == ["audit.missing"]
+
+
+async def test_a_replayed_entry_is_no_doubt(told):
+    await told.order("op-0")
+    await told.order("op-1")
+
+    def twice(bodies):
+        again = json.loads(bodies[0]) | {"seq": 3}
+        return [*bodies, json.dumps(again).encode()]
+
+    await told.deliver(twice)
+    assert await told.doubts() == []
