@@ -109,10 +109,12 @@ class CoreBoxView:
             zones=tuple(
                 view.LiveZone(
                     rule_id=rule.rule_id,
-                    polygon=rule.zone,
+                    polygon=rule.outline,
                     is_active=rule.rule_id in open_rules,
+                    grade=rule.grade.value,
                 )
                 for rule in camera.rules
+                if rule.is_on and rule.outline
             ),
         )
 

@@ -60,6 +60,7 @@ from agent.messages.worker import (
 )
 from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
+from agent.settings.schedule import zone_named
 
 
 def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
@@ -145,6 +146,9 @@ class CameraWorker:
             self._on_hit,
             clock,
             [StillKeeper(folder, settings.timelapse, clock).offer, self._picture_watch.look],
+            troubles=lambda: self._picture_watch.troubles,
+            folder=folder,
+            time_zone=zone_named(settings.time_zone),
         )
         self._main_sink = MainSink(
             self._recorder if camera.record and no_disk is None else None, os.getppid()

@@ -32,7 +32,7 @@ from agent.messages.picture import PictureTrouble
 from agent.messages.vision import RuleChange, RuleHit, TrackedObject
 from agent.messages.worker import DetectionStatus
 from agent.rules.rule import Place, Rule, WatchedRule, build
-from agent.rules.scene import Scene
+from agent.rules.scene import SCENE_WIDTH_PX, Scene
 from agent.settings.model import CameraSettings
 
 LINGER_S = 2.0  # keep looking at full rate so long after the last motion
@@ -183,8 +183,7 @@ class Eyes:
         """Take one decoded frame in, seen at `mono_s`; the exam calls it at media time."""
         self._take_over_settings()
         self._count.frames += 1
-        luma = luma_of(frame)
-        moves = self._gate.update(luma).active
+        moves = self._gate.update(luma_of(frame)).active
         if moves:
             self._count.motion += 1
             self._moved_s = mono_s
@@ -193,13 +192,19 @@ class Eyes:
             self._ask(frame, mono_s)
         elif not self._tracker.remembers_any and mono_s - self._moved_s > LINGER_S:
             self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
-        scene = Scene(luma, self._troubles())
-        for rule in self._rules:
-            self._tell(rule, rule.see(scene, mono_s), frame, mono_s)
+        self._show(frame, mono_s)
         at = utc_at(self._clock, mono_s)
         self.view = View(frame, at, mono_s, self._tracks)
         for watch in self._watchers:
             watch(frame, at, mono_s)
+
+    def _show(self, frame: av.VideoFrame, mono_s: float) -> None:
+        """Let the rules that look at the picture itself have it."""
+        watching = [rule for rule in self._rules if rule.watches]
+        if watching:
+            scene = Scene(luma_of(frame, SCENE_WIDTH_PX), self._troubles())
+            for rule in watching:
+                self._tell(rule, rule.see(scene, mono_s), frame, mono_s)
 
     def _is_due(self, mono_s: float) -> bool:
         if mono_s - self._moved_s <= LINGER_S:
@@ -234,7 +239,7 @@ class Eyes:
 
     def _hit(self, rule: Rule, change: RuleChange, frame: av.VideoFrame, mono_s: float) -> RuleHit:
         at = utc_at(self._clock, mono_s)
-        return RuleHit(
+        hit = RuleHit(
             hit_id=new_ulid(at),
             camera_id=self._camera.camera_id,
             rule_id=change.rule_id,
@@ -247,8 +252,8 @@ class Eyes:
             reason=change.reason,
             model=self._model,
             measures=change.measures,
-            **self._pictures.of(change, frame),
         )
+        return self._pictures.onto(hit, frame)
 
     def _take_over_settings(self) -> None:
         camera, self._next_camera = self._next_camera, None

@@ -40,7 +40,10 @@ class StreamStatus(Struct, frozen=True, kw_only=True):
 
 
 class DetectionStatus(Struct, frozen=True, kw_only=True):
-    """Whether the camera is being looked at: `ready`, `motion-only` or `off`, and since when."""
+    """Whether the camera is being looked at: `ready`, `motion-only` or `off`, and since when.
+
+    `counters` are what its rules have counted since the worker began, as `rule.name`.
+    """
 
     state: str
     since: datetime
@@ -50,6 +53,7 @@ class DetectionStatus(Struct, frozen=True, kw_only=True):
     answered_total: int = 0
     shed_total: int = 0
     objects_total: int = 0
+    counters: dict[str, int] = {}
 
 
 class RecordingStatus(Struct, frozen=True, kw_only=True):

@@ -83,6 +83,11 @@ class WatchedRule:
         self._is_active = False
 
     @property
+    def watches(self) -> bool:
+        """Whether it looks at the picture itself."""
+        return self._eyes is not None
+
+    @property
     def counters(self) -> dict[str, int]:
         """What it has counted since it began, by name."""
         return self._rule.counters if isinstance(self._rule, LineCrossing) else {}

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from agent.messages.picture import PictureTrouble
 
 Luma = NDArray[np.uint8]
+SCENE_WIDTH_PX = 320
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A small picture of the frame's brightness (rows, columns), and its open faults."""
+    """The frame's brightness (rows, columns; some `SCENE_WIDTH_PX` wide), and its open faults."""
 
     luma: Luma
     troubles: tuple[PictureTrouble, ...] = ()

@@ -61,6 +61,14 @@ class RuleBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         return GRADES[self.kind]
 
     @property
+    def outline(self) -> tuple[Point, ...]:
+        """Return its corners as they are drawn on the picture: a zone, a line, or nothing."""
+        for name in ("zone", "line", "gauge"):
+            if points := getattr(self, name, ()):
+                return tuple(points)
+        return ()
+
+    @property
     def is_on(self) -> bool:
         """Whether it is to run."""
         return self.grade is not Grade.EXPERIMENTAL if self.enabled is None else self.enabled

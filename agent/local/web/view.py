@@ -145,11 +145,12 @@ class LiveObject(Struct, frozen=True, kw_only=True):
 
 
 class LiveZone(Struct, frozen=True, kw_only=True):
-    """A rule's zone, fractions of the frame; `is_active` while its rule holds."""
+    """A rule's zone or line, fractions of the frame; `is_active` while its rule holds."""
 
     rule_id: str
     polygon: tuple[tuple[float, float], ...]
     is_active: bool = False
+    grade: str = ""
 
 
 class LivePicture(Struct, frozen=True, kw_only=True):
