@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from agent.cameras.port import Login
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
-from agent.simulators.camera.onvif_device import OnvifDevice, OnvifDeviceConfig
+from agent.simulators.camera.onvif_device import OnvifDevice
+from agent.simulators.camera.onvif_settings import OnvifDeviceConfig
 from agent.simulators.camera.ptz_motor import PtzMotor
 
 USERNAME, PASSWORD = "admin", 'pa:ss <word> & "more"'

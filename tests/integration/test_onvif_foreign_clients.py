@@ -24,6 +24,11 @@ _DEVICE = ("devicemgmt.wsdl", f"{{{_VER10}/device/wsdl}}DeviceBinding", "device_
 _MEDIA = ("media.wsdl", f"{{{_VER10}/media/wsdl}}MediaBinding", "media_service")
 _PTZ = ("ptz.wsdl", "{http://www.onvif.org/ver20/ptz/wsdl}PTZBinding", "ptz_service")
 _EVENTS = ("events.wsdl", f"{{{_VER10}/events/wsdl}}EventBinding", "event_service")
+_DEVICE_IO = (
+    "deviceio.wsdl",
+    f"{{{_VER10}/deviceIO/wsdl}}DeviceIOBinding",
+    "deviceio_service",
+)
 _POINT = "PullPointSubscriptionBinding"
 
 
@@ -67,8 +72,18 @@ async def test_strict_zeep_reads_every_answer(camera, login):
         assert device.GetSystemDateAndTime().UTCDateTime.Date.Year >= 2026
         assert device.GetDeviceInformation().Model == 'Pole <7> & "co"'
         assert device.GetCapabilities(Category=["All"]).PTZ.XAddr.endswith("/ptz_service")
-        assert len(device.GetServices(IncludeCapability=False)) == 4
-        assert len(device.GetScopes()) == 3
+        assert len(device.GetServices(IncludeCapability=False)) == 5
+        assert len(device.GetScopes()) == 5
+        assert device.GetNetworkInterfaces()[0].Info.HwAddress == "02:00:5e:00:00:01"
+        assert f"urn:uuid:{device.GetEndpointReference()['GUID']}" == camera.epr
+        assert device.GetUsers()[0].UserLevel == "Administrator"
+        assert device.GetNTP().NTPManual[0].IPv4Address == "192.0.2.1"
+        assert device.GetHostname().Name == "camera"
+        assert device.GetRelayOutputs()[0].Properties.Mode == "Bistable"
+        device.SetRelayOutputState(RelayOutputToken="relay-1", LogicalState="active")
+        board = foreign.service(_DEVICE_IO)
+        assert board.GetDigitalInputs()[1].token == "input-2"
+        board.SetRelayOutputState(RelayOutputToken="relay-1", LogicalState="inactive")
         profile = next(p for p in media.GetProfiles() if p.token == "main")
         assert profile.VideoEncoderConfiguration.H264.GovLength == 30
         assert media.GetVideoSources()[0].Resolution.Width == 1920
@@ -83,7 +98,18 @@ async def test_strict_zeep_reads_every_answer(camera, login):
         ptz.Stop(ProfileToken="main")
         assert ptz.GetStatus(ProfileToken="main").Position.PanTilt.x > 0
         with pytest.raises(zeep.exceptions.Fault):
-            ptz.GetPresets(ProfileToken="main")
+            ptz.GotoHomePosition(ProfileToken="main")
+        assert len(ptz.GetPresets(ProfileToken="main")) == 2
+        assert media.GetOSDs()[0].TextString.PlainText == "Camera 1"
+        osd = media.GetOSDs()[0]
+        osd.TextString.PlainText = "Pole 7"
+        media.SetOSD(OSD=osd)
+        assert media.GetOSDs()[0].TextString.PlainText == "Pole 7"
+        encoder = media.GetVideoEncoderConfiguration(ConfigurationToken="encoder-sub")
+        encoder.H264.GovLength = 12
+        media.SetVideoEncoderConfiguration(Configuration=encoder, ForcePersistence=True)
+        again = media.GetVideoEncoderConfigurations()
+        assert {e.token: e.H264.GovLength for e in again} == {"encoder-main": 30, "encoder-sub": 12}
         foreign.session.close()
 
     await asyncio.to_thread(visit)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 DEVICE = "http://www.onvif.org/ver10/device/wsdl"
 MEDIA = "http://www.onvif.org/ver10/media/wsdl"
+MEDIA2 = "http://www.onvif.org/ver20/media/wsdl"
+DEVICE_IO = "http://www.onvif.org/ver10/deviceIO/wsdl"
 PTZ = "http://www.onvif.org/ver20/ptz/wsdl"
 EVENTS = "http://www.onvif.org/ver10/events/wsdl"
 BASE_NOTIFICATION = "http://docs.oasis-open.org/wsn/b-2"
@@ -20,6 +23,7 @@ _ENVELOPE = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
     'xmlns:tt="http://www.onvif.org/ver10/schema" '
     f'xmlns:tds="{DEVICE}" xmlns:trt="{MEDIA}" xmlns:tptz="{PTZ}" xmlns:tev="{EVENTS}" '
+    f'xmlns:tr2="{MEDIA2}" xmlns:tmd="{DEVICE_IO}" '
     f'xmlns:wsnt="{BASE_NOTIFICATION}" xmlns:wsa="http://www.w3.org/2005/08/addressing" '
     'xmlns:ter="http://www.onvif.org/ver10/error" '
     'xmlns:tns1="http://www.onvif.org/ver10/topics"><s:Header>%s</s:Header>'
@@ -34,7 +38,7 @@ def envelope(body: str, header: str = "") -> bytes:
 
 def relates_to(message_id: str, action: str) -> str:
     """Return WS-Addressing headers that answer `message_id`."""
-    return _fill(
+    return filled(
         "<wsa:Action>{action}</wsa:Action><wsa:RelatesTo>{id}</wsa:RelatesTo>",
         action=action,
         id=message_id,
@@ -42,7 +46,7 @@ def relates_to(message_id: str, action: str) -> str:
 
 
 def fault(side: str, subcode: str, reason: str) -> str:
-    return _fill(
+    return filled(
         "<s:Fault><s:Code><s:Value>s:{side}</s:Value><s:Subcode><s:Value>ter:{subcode}</s:Value>"
         '</s:Subcode></s:Code><s:Reason><s:Text xml:lang="en">{reason}</s:Text></s:Reason>'
         "</s:Fault>",
@@ -52,15 +56,17 @@ def fault(side: str, subcode: str, reason: str) -> str:
     )
 
 
-def date_and_time(now: datetime) -> str:
-    return _fill(
+def date_and_time(now: datetime, kind: str, zone: str) -> str:
+    return filled(
         "<tds:GetSystemDateAndTimeResponse><tds:SystemDateAndTime>"
-        "<tt:DateTimeType>NTP</tt:DateTimeType><tt:DaylightSavings>false</tt:DaylightSavings>"
-        "<tt:TimeZone><tt:TZ>UTC0</tt:TZ></tt:TimeZone><tt:UTCDateTime>"
+        "<tt:DateTimeType>{kind}</tt:DateTimeType><tt:DaylightSavings>false</tt:DaylightSavings>"
+        "<tt:TimeZone><tt:TZ>{zone}</tt:TZ></tt:TimeZone><tt:UTCDateTime>"
         "<tt:Time><tt:Hour>{h}</tt:Hour><tt:Minute>{m}</tt:Minute><tt:Second>{s}</tt:Second>"
         "</tt:Time><tt:Date><tt:Year>{year}</tt:Year><tt:Month>{month}</tt:Month>"
         "<tt:Day>{day}</tt:Day></tt:Date></tt:UTCDateTime></tds:SystemDateAndTime>"
         "</tds:GetSystemDateAndTimeResponse>",
+        kind=kind,
+        zone=zone,
         h=now.hour,
         m=now.minute,
         s=now.second,
@@ -70,12 +76,13 @@ def date_and_time(now: datetime) -> str:
     )
 
 
-def device_information(model: str, serial: str) -> str:
-    return _fill(
-        "<tds:GetDeviceInformationResponse><tds:Manufacturer>Poleside</tds:Manufacturer>"
+def device_information(maker: str, model: str, serial: str) -> str:
+    return filled(
+        "<tds:GetDeviceInformationResponse><tds:Manufacturer>{maker}</tds:Manufacturer>"
         "<tds:Model>{model}</tds:Model><tds:FirmwareVersion>1.0</tds:FirmwareVersion>"
         "<tds:SerialNumber>{serial}</tds:SerialNumber><tds:HardwareId>simulated</tds:HardwareId>"
         "</tds:GetDeviceInformationResponse>",
+        maker=maker,
         model=model,
         serial=serial,
     )
@@ -83,7 +90,7 @@ def device_information(model: str, serial: str) -> str:
 
 def services(urls: Mapping[str, str]) -> str:
     entries = "".join(
-        _fill(
+        filled(
             "<tds:Service><tds:Namespace>{namespace}</tds:Namespace><tds:XAddr>{url}</tds:XAddr>"
             "<tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor></tds:Version>"
             "</tds:Service>",
@@ -97,8 +104,8 @@ def services(urls: Mapping[str, str]) -> str:
 
 def capabilities(urls: Mapping[str, str]) -> str:
     parts = [
-        _fill("<tt:Device><tt:XAddr>{url}</tt:XAddr></tt:Device>", url=urls[DEVICE]),
-        _fill(
+        filled("<tt:Device><tt:XAddr>{url}</tt:XAddr></tt:Device>", url=urls[DEVICE]),
+        filled(
             "<tt:Events><tt:XAddr>{url}</tt:XAddr>"
             "<tt:WSSubscriptionPolicySupport>false</tt:WSSubscriptionPolicySupport>"
             "<tt:WSPullPointSupport>true</tt:WSPullPointSupport>"
@@ -106,7 +113,7 @@ def capabilities(urls: Mapping[str, str]) -> str:
             "</tt:WSPausableSubscriptionManagerInterfaceSupport></tt:Events>",
             url=urls[EVENTS],
         ),
-        _fill(
+        filled(
             "<tt:Media><tt:XAddr>{url}</tt:XAddr><tt:StreamingCapabilities>"
             "<tt:RTPMulticast>false</tt:RTPMulticast><tt:RTP_TCP>false</tt:RTP_TCP>"
             "<tt:RTP_RTSP_TCP>true</tt:RTP_RTSP_TCP></tt:StreamingCapabilities></tt:Media>",
@@ -114,73 +121,107 @@ def capabilities(urls: Mapping[str, str]) -> str:
         ),
     ]
     if PTZ in urls:
-        parts.append(_fill("<tt:PTZ><tt:XAddr>{url}</tt:XAddr></tt:PTZ>", url=urls[PTZ]))
+        parts.append(filled("<tt:PTZ><tt:XAddr>{url}</tt:XAddr></tt:PTZ>", url=urls[PTZ]))
+    parts.append(
+        filled(
+            "<tt:Extension><tt:DeviceIO><tt:XAddr>{url}</tt:XAddr>"
+            "<tt:VideoSources>1</tt:VideoSources><tt:VideoOutputs>0</tt:VideoOutputs>"
+            "<tt:AudioSources>0</tt:AudioSources><tt:AudioOutputs>0</tt:AudioOutputs>"
+            "<tt:RelayOutputs>2</tt:RelayOutputs></tt:DeviceIO></tt:Extension>",
+            url=urls[DEVICE_IO],
+        )
+    )
     return (
         "<tds:GetCapabilitiesResponse><tds:Capabilities>"
         f"{''.join(parts)}</tds:Capabilities></tds:GetCapabilitiesResponse>"
     )
 
 
-def scopes(name: str) -> str:
+def scope_names(name: str, mac: str) -> tuple[str, ...]:
+    """Return the scopes as the device and its discovery tell them."""
+    items = (
+        "Profile/Streaming",
+        "type/Network_Video_Transmitter",
+        f"name/{quote(name)}",
+        f"hardware/{quote(name)}",
+        f"MAC/{mac}",
+    )
+    return tuple(f"onvif://www.onvif.org/{item}" for item in items)
+
+
+def scopes(name: str, mac: str) -> str:
     entries = "".join(
-        _fill(
+        filled(
             "<tds:Scopes><tt:ScopeDef>Fixed</tt:ScopeDef>"
-            "<tt:ScopeItem>onvif://www.onvif.org/{item}</tt:ScopeItem></tds:Scopes>",
+            "<tt:ScopeItem>{item}</tt:ScopeItem></tds:Scopes>",
             item=item,
         )
-        for item in ("Profile/Streaming", "type/Network_Video_Transmitter", f"name/{name}")
+        for item in scope_names(name, mac)
     )
     return f"<tds:GetScopesResponse>{entries}</tds:GetScopesResponse>"
 
 
-def profile(token: str, size: tuple[int, int], fps: int, *, has_ptz: bool) -> str:
-    """Return one media profile, H.264, with a GOP of two seconds."""
-    text = _fill(
-        '<trt:Profiles token="{token}" fixed="true"><tt:Name>{token}</tt:Name>'
-        '<tt:VideoSourceConfiguration token="source"><tt:Name>source</tt:Name>'
-        "<tt:UseCount>2</tt:UseCount><tt:SourceToken>sensor</tt:SourceToken>"
-        '<tt:Bounds x="0" y="0" width="{width}" height="{height}"/></tt:VideoSourceConfiguration>'
-        '<tt:VideoEncoderConfiguration token="encoder-{token}"><tt:Name>{token}</tt:Name>'
-        "<tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding><tt:Resolution>"
-        "<tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height></tt:Resolution>"
-        "<tt:Quality>5</tt:Quality><tt:RateControl><tt:FrameRateLimit>{fps}</tt:FrameRateLimit>"
-        "<tt:EncodingInterval>1</tt:EncodingInterval><tt:BitrateLimit>2048</tt:BitrateLimit>"
-        "</tt:RateControl><tt:H264><tt:GovLength>{gop}</tt:GovLength>"
-        "<tt:H264Profile>Main</tt:H264Profile></tt:H264><tt:Multicast><tt:Address>"
-        "<tt:Type>IPv4</tt:Type><tt:IPv4Address>0.0.0.0</tt:IPv4Address></tt:Address>"
-        "<tt:Port>0</tt:Port><tt:TTL>1</tt:TTL><tt:AutoStart>false</tt:AutoStart></tt:Multicast>"
-        "<tt:SessionTimeout>PT60S</tt:SessionTimeout></tt:VideoEncoderConfiguration>",
-        token=token,
-        width=size[0],
-        height=size[1],
-        fps=fps,
-        gop=fps * 2,
-    )
-    configuration = ptz_configuration("tt:PTZConfiguration") if has_ptz else ""
-    return f"{text}{configuration}</trt:Profiles>"
-
-
-def video_sources(size: tuple[int, int], fps: int) -> str:
-    return _fill(
-        '<trt:GetVideoSourcesResponse><trt:VideoSources token="sensor">'
-        "<tt:Framerate>{fps}</tt:Framerate><tt:Resolution><tt:Width>{width}</tt:Width>"
-        "<tt:Height>{height}</tt:Height></tt:Resolution></trt:VideoSources>"
-        "</trt:GetVideoSourcesResponse>",
-        fps=fps,
-        width=size[0],
-        height=size[1],
+def network_interfaces(mac: str) -> str:
+    return filled(
+        '<tds:GetNetworkInterfacesResponse><tds:NetworkInterfaces token="eth0">'
+        "<tt:Enabled>true</tt:Enabled><tt:Info><tt:Name>eth0</tt:Name>"
+        "<tt:HwAddress>{mac}</tt:HwAddress><tt:MTU>1500</tt:MTU></tt:Info>"
+        "</tds:NetworkInterfaces></tds:GetNetworkInterfacesResponse>",
+        mac=mac,
     )
 
 
-def media_uri(operation: str, url: str) -> str:
-    return _fill(
-        "<trt:{operation}Response><trt:MediaUri><tt:Uri>{url}</tt:Uri>"
-        "<tt:InvalidAfterConnect>false</tt:InvalidAfterConnect>"
-        "<tt:InvalidAfterReboot>false</tt:InvalidAfterReboot><tt:Timeout>PT0S</tt:Timeout>"
-        "</trt:MediaUri></trt:{operation}Response>",
-        operation=operation,
-        url=url,
+def endpoint(guid: str) -> str:
+    return filled(
+        "<tds:GetEndpointReferenceResponse><tds:GUID>{guid}</tds:GUID>"
+        "</tds:GetEndpointReferenceResponse>",
+        guid=guid,
     )
+
+
+def hostname(name: str) -> str:
+    return filled(
+        "<tds:GetHostnameResponse><tds:HostnameInformation><tt:FromDHCP>false</tt:FromDHCP>"
+        "<tt:Name>{name}</tt:Name></tds:HostnameInformation></tds:GetHostnameResponse>",
+        name=name,
+    )
+
+
+def ntp() -> str:
+    return (
+        "<tds:GetNTPResponse><tds:NTPInformation><tt:FromDHCP>false</tt:FromDHCP>"
+        "<tt:NTPManual><tt:Type>IPv4</tt:Type><tt:IPv4Address>192.0.2.1</tt:IPv4Address>"
+        "</tt:NTPManual></tds:NTPInformation></tds:GetNTPResponse>"
+    )
+
+
+def users(name: str) -> str:
+    return filled(
+        "<tds:GetUsersResponse><tds:User><tt:Username>{name}</tt:Username>"
+        "<tt:UserLevel>Administrator</tt:UserLevel></tds:User></tds:GetUsersResponse>",
+        name=name,
+    )
+
+
+def relays(tokens: Iterable[str]) -> str:
+    inner = "".join(
+        filled(
+            '<tds:RelayOutputs token="{token}"><tt:Properties><tt:Mode>Bistable</tt:Mode>'
+            "<tt:DelayTime>PT0S</tt:DelayTime><tt:IdleState>open</tt:IdleState>"
+            "</tt:Properties></tds:RelayOutputs>",
+            token=token,
+        )
+        for token in tokens
+    )
+    return f"<tds:GetRelayOutputsResponse>{inner}</tds:GetRelayOutputsResponse>"
+
+
+def digital_inputs(tokens: Iterable[str]) -> str:
+    inner = "".join(
+        filled('<tmd:DigitalInputs token="{token}" IdleState="open"/>', token=token)
+        for token in tokens
+    )
+    return f"<tmd:GetDigitalInputsResponse>{inner}</tmd:GetDigitalInputsResponse>"
 
 
 def ptz_configuration(tag: str) -> str:
@@ -194,8 +235,9 @@ def ptz_configuration(tag: str) -> str:
     )
 
 
-def ptz_nodes() -> str:
-    both = "<tt:{a}Range><tt:Min>-1</tt:Min><tt:Max>1</tt:Max></tt:{a}Range>"
+def ptz_nodes(*, has_width: bool = True) -> str:
+    lowest = "-1" if has_width else "1"
+    both = f"<tt:{{a}}Range><tt:Min>{lowest}</tt:Min><tt:Max>1</tt:Max></tt:{{a}}Range>"
     pan_tilt = both.format(a="X") + both.format(a="Y")
     return (
         '<tptz:GetNodesResponse><tptz:PTZNode token="ptz-node"><tt:Name>ptz</tt:Name>'
@@ -203,9 +245,17 @@ def ptz_nodes() -> str:
         f"<tt:URI>{_PAN_TILT_VELOCITY}</tt:URI>{pan_tilt}</tt:ContinuousPanTiltVelocitySpace>"
         f"<tt:ContinuousZoomVelocitySpace><tt:URI>{_ZOOM_VELOCITY}</tt:URI>{both.format(a='X')}"
         "</tt:ContinuousZoomVelocitySpace></tt:SupportedPTZSpaces>"
-        "<tt:MaximumNumberOfPresets>0</tt:MaximumNumberOfPresets>"
+        "<tt:MaximumNumberOfPresets>300</tt:MaximumNumberOfPresets>"
         "<tt:HomeSupported>false</tt:HomeSupported></tptz:PTZNode></tptz:GetNodesResponse>"
     )
+
+
+def ptz_presets(count: int) -> str:
+    inner = "".join(
+        f'<tptz:Preset token="{n}"><tt:Name>Preset {n}</tt:Name></tptz:Preset>'
+        for n in range(1, count + 1)
+    )
+    return f"<tptz:GetPresetsResponse>{inner}</tptz:GetPresetsResponse>"
 
 
 def ptz_status(
@@ -230,8 +280,25 @@ def ptz_status(
     )
 
 
+def event_properties() -> str:
+    dialect = "http://www.onvif.org/ver10/tev"
+    return (
+        "<tev:GetEventPropertiesResponse><tev:TopicNamespaceLocation>"
+        "http://www.onvif.org/onvif/ver10/topics/topicns.xml</tev:TopicNamespaceLocation>"
+        "<wsnt:FixedTopicSet>true</wsnt:FixedTopicSet>"
+        '<wstop:TopicSet xmlns:wstop="http://docs.oasis-open.org/wsn/t-1">'
+        '<tns1:Device><Trigger><DigitalInput wstop:topic="true"/></Trigger></tns1:Device>'
+        "</wstop:TopicSet><wsnt:TopicExpressionDialect>"
+        f"{dialect}/topicExpression/ConcreteSet</wsnt:TopicExpressionDialect>"
+        "<tev:MessageContentFilterDialect>"
+        f"{dialect}/messageContentFilter/ItemFilter</tev:MessageContentFilterDialect>"
+        "<tev:MessageContentSchemaLocation>http://www.onvif.org/ver10/schema/onvif.xsd"
+        "</tev:MessageContentSchemaLocation></tev:GetEventPropertiesResponse>"
+    )
+
+
 def subscription(url: str, now: datetime, until: datetime) -> str:
-    return _fill(
+    return filled(
         "<tev:CreatePullPointSubscriptionResponse><tev:SubscriptionReference>"
         "<wsa:Address>{url}</wsa:Address></tev:SubscriptionReference>"
         "<wsnt:CurrentTime>{now}</wsnt:CurrentTime>"
@@ -263,7 +330,7 @@ def notification(
 ) -> str:
     """Return one event (ONVIF Core, "Notification message")."""
     dialect = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
-    return _fill(
+    return filled(
         '<wsnt:NotificationMessage><wsnt:Topic Dialect="{dialect}">{topic}</wsnt:Topic>'
         '<wsnt:Message><tt:Message UtcTime="{at}" PropertyOperation="{operation}">',
         dialect=dialect,
@@ -280,6 +347,23 @@ def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def notify(messages: Iterable[str]) -> str:
+    """Return what a camera pushes to a consumer (WS-BaseNotification)."""
+    return f"<wsnt:Notify>{''.join(messages)}</wsnt:Notify>"
+
+
+def pushed(url: str, now: datetime, until: datetime) -> str:
+    """Return the answer to a Subscribe."""
+    return filled(
+        "<wsnt:SubscribeResponse><wsnt:SubscriptionReference><wsa:Address>{url}</wsa:Address>"
+        "</wsnt:SubscriptionReference><wsnt:CurrentTime>{now}</wsnt:CurrentTime>"
+        "<wsnt:TerminationTime>{until}</wsnt:TerminationTime></wsnt:SubscribeResponse>",
+        url=url,
+        now=stamp(now),
+        until=stamp(until),
+    )
+
+
 def _items(items: Mapping[str, str]) -> str:
     return "".join(
         f"<tt:SimpleItem Name={quoteattr(name)} Value={quoteattr(value)}/>"
@@ -287,6 +371,6 @@ def _items(items: Mapping[str, str]) -> str:
     )
 
 
-def _fill(template: str, **values: object) -> str:
+def filled(template: str, **values: object) -> str:
     quotes = {'"': "&quot;"}
     return template.format(**{name: escape(str(value), quotes) for name, value in values.items()})

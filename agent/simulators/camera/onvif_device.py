@@ -1,25 +1,34 @@
 """A simulated ONVIF camera: the SOAP side of what `rtsp_server` shows, with faults to switch on.
 
-It answers Device, Media 1, PTZ and Events as ONVIF writes them (checked by foreign clients), and
-lies like real cameras when told to by `OnvifFaults`. Runs in the simulator's process.
+It answers Device, DeviceIO, Media 1 and 2, PTZ and Events as ONVIF writes them (checked by foreign
+clients), and lies like real cameras when told to by `OnvifFaults`. Runs in the simulator's process.
 """
 
+import asyncio
+import base64
 import re
-from collections.abc import Awaitable, Callable, Mapping
+import ssl
+import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 from lxml import etree
-from msgspec import Struct
 
 from agent.core import log
 from agent.core.clock import Clock
 from agent.simulators.camera import onvif_answers as answers
-from agent.simulators.camera.onvif_answers import BASE_NOTIFICATION, DEVICE, EVENTS, MEDIA, PTZ
-from agent.simulators.camera.onvif_events import EventSource, PullPoint
+from agent.simulators.camera.onvif_answers import DEVICE, DEVICE_IO, EVENTS, MEDIA, MEDIA2, PTZ
+from agent.simulators.camera.onvif_discovery import DiscoveryResponder
+from agent.simulators.camera.onvif_events import MOTION, EventSource, in_dialect
 from agent.simulators.camera.onvif_http import HttpReply, HttpRequest, HttpServer
 from agent.simulators.camera.onvif_login import LoginCheck, Verdict
+from agent.simulators.camera.onvif_media import SNAPSHOT_PATH, MediaService
+from agent.simulators.camera.onvif_ptz import PtzService
+from agent.simulators.camera.onvif_service import Operations, SoapRefusal
+from agent.simulators.camera.onvif_settings import OnvifDeviceConfig, OnvifFaults
+from agent.simulators.camera.onvif_subscriptions import SubscriptionService
+from agent.simulators.camera.onvif_system import SystemService
 from agent.simulators.camera.ptz_motor import PtzMotor
 
 _PRE_AUTH = {
@@ -28,137 +37,201 @@ _PRE_AUTH = {
     "GetCapabilities",
     "GetServiceCapabilities",
     "GetHostname",
+    "GetEndpointReference",
 }
-_MEDIA_NAMES = ("GetVideoSources", "GetProfiles", "GetStreamUri", "GetSnapshotUri")
 _PATHS = {
     DEVICE: "/onvif/device_service",
+    MEDIA2: "/onvif/media2_service",
     MEDIA: "/onvif/media_service",
     PTZ: "/onvif/ptz_service",
     EVENTS: "/onvif/event_service",
+    DEVICE_IO: "/onvif/deviceio_service",
 }
-_POINT_PATH = "/onvif/subscription/"
 _ADDRESSING = "{http://www.w3.org/2005/08/addressing}"
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 _SCHEMA_PREFIX = re.compile(rb'xmlns:tt="[^"]*"')
-_LIFETIME_S = 60.0
+_OPTIONAL = re.compile(
+    rb"<tt:(RateControl|H264|Info|Position|MoveStatus|Bounds)\b[^>]*>.*?</tt:\1>", re.DOTALL
+)
 _HUGE_BYTES = 8 * 1024 * 1024
 _FOR_EVER_S = 3600.0
 _DRIP_S = 0.1
-
-_Handler = Callable[[Any, HttpRequest], Awaitable[str]]
-
-
-class OnvifDeviceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One simulated camera. Port 0: any free one. An empty user name lets everyone in."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    name: str = "Simulated camera"
-    serial: str = "SIM-0001"
-    username: str = "admin"
-    password: str = ""
-    rtsp_main_url: str = "rtsp://127.0.0.1:8554/main"
-    rtsp_sub_url: str = "rtsp://127.0.0.1:8554/sub"
-    main_size_px: tuple[int, int] = (1920, 1080)
-    sub_size_px: tuple[int, int] = (640, 360)
-    fps: int = 15
-    ptz: bool = True
-
-
-class OnvifFaults(Struct, kw_only=True):
-    """How the camera misbehaves just now; all may be switched while it runs."""
-
-    silent: bool = False  # takes the connection and says nothing
-    drips: bool = False
-    huge_body: bool = False
-    html_401: bool = False
-    empty_200: bool = False
-    foreign_xaddr: str = ""  # "http://10.9.9.9:81": reports itself there
-    clock_offset_s: float = 0.0
-    hides_clock: bool = False  # no time without a login, and no HTTP `Date`
-    ignores_move_timeout: bool = False
-    knows_no_stop: bool = False
-    tells_no_position: bool = False
-    undeclared_prefix: bool = False  # uses `tt:` without saying what it stands for
-    locks_after: int = 0  # so many refused logins, then none is taken any more
-    slow_s: dict[str, float] = {}  # operation: pause before its answer
-
-
-class SoapRefusal(Exception):  # noqa: N818 - a SOAP fault is the protocol's word for it
-    """Becomes a SOAP fault."""
-
-    def __init__(self, subcode: str, reason: str, side: str = "Sender") -> None:
-        super().__init__(reason)
-        self.subcode, self.reason, self.side = subcode, reason, side
+_STORM_LOOK_S = 0.5
+_PICTURE = base64.b64decode(  # one grey pixel, JPEG
+    "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////"
+    "////////////////////////////wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA="
+)
 
 
 class OnvifDevice:
     """One camera; `serve` until cancelled, wait for `ready`, then it is at `url`."""
 
     def __init__(self, config: OnvifDeviceConfig, motor: PtzMotor, clock: Clock) -> None:
-        self.config, self.motor, self._clock = config, motor, clock
+        self.config, self.motor, self.clock = config, motor, clock
         self.faults = OnvifFaults()
         self.login = LoginCheck(config.username, config.password)
-        self.events = EventSource(clock)
+        self.events = EventSource(clock, config.max_pull_points)
         self.calls: list[str] = []  # names of operations answered, for tests
-        self._http = HttpServer(config.host, config.port, self._answer, clock)
+        self.epr = f"urn:uuid:{uuid.uuid4()}"
+        self._tls = _tls(config)
+        self._http = HttpServer(config.host, config.port, self._answer, clock, self._tls)
+        self._beside = HttpServer(config.host, 0, self._answer, clock, self._tls)
         self.ready = self._http.ready
+        self._rebooting: tuple[float, str] | None = None
+        self._reboot_asked = asyncio.Event()
+        self.media = MediaService(self)
+        self.system = SystemService(
+            self, self.login, self._urls, lambda: self.epr, self.reboot, self._tell_relay
+        )
+        self._subscriptions = SubscriptionService(self, self.events, lambda: self._beside.port)
         self._operations = self._table()
+        scopes = answers.scope_names(config.name, config.mac)
+        self._discovery = DiscoveryResponder(config.host, config.discovery_port, scopes)
 
     @property
     def url(self) -> str:
         """The address of the device service."""
-        return f"http://{self.config.host}:{self._http.port}{_PATHS[DEVICE]}"
+        return f"{self._own_base()}{_PATHS[DEVICE]}"
 
     async def serve(self) -> None:
-        await self._http.serve()
+        """Be there; after `reboot` be away for a while and come back as told."""
+        while True:
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(work)
+                    for work in (
+                        self._http.serve(),
+                        self._beside.serve(),
+                        self._subscriptions.push(self.clock),
+                        self._storm(),
+                        self._be_found(),
+                    )
+                ]
+                await self._reboot_asked.wait()
+                for task in running:
+                    task.cancel()
+            await self._be_away()
+
+    def reboot(self, away_s: float = 1.0, *, host: str = "", new_epr: bool = False) -> None:
+        """Go away, forget subscriptions, come back: at another address, with another id."""
+        self._rebooting = (away_s, host)
+        if new_epr:
+            self.epr = f"urn:uuid:{uuid.uuid4()}"
+        self._reboot_asked.set()
+
+    def change_certificate(self, certificate: str, key: str) -> None:
+        """Show another certificate from the next connection on."""
+        if self._tls is not None:
+            self._tls.load_cert_chain(certificate, key)
 
     def fire(self, topic: str, source: Mapping[str, str], data: Mapping[str, str]) -> None:
         """Send an event to all subscribers, such as the bell's digital input."""
-        self.events.fire(topic, source, data, self._now())
+        if self.faults.never_ends and topic == MOTION and "false" in data.values():
+            return
+        told = in_dialect(self.faults.dialect, topic, source, data)
+        self.events.fire(*told, self.now())
 
-    def _table(self) -> dict[tuple[str, str], _Handler]:
-        media, ptz, events = self._answer_media, self._answer_ptz, self._answer_subscription
-        table: dict[tuple[str, str], _Handler] = {
-            (EVENTS, "CreatePullPointSubscription"): self._create_pull_point,
-            (EVENTS, "PullMessages"): self._pull_messages,
-            (EVENTS, "SetSynchronizationPoint"): events,
-            (BASE_NOTIFICATION, "Renew"): events,
-            (BASE_NOTIFICATION, "Unsubscribe"): events,
-        }
-        for name in (
-            "GetSystemDateAndTime",
-            "GetDeviceInformation",
-            "GetCapabilities",
-            "GetServices",
-            "GetScopes",
-        ):
-            table[DEVICE, name] = self._answer_device
-        table |= {(MEDIA, name): media for name in _MEDIA_NAMES}
+    def now(self) -> datetime:
+        now = self.clock.utc_now().astimezone(UTC)
+        return now + timedelta(seconds=self.faults.clock_offset_s)
+
+    def base(self) -> str:
+        return self.faults.foreign_xaddr or self._own_base()
+
+    def _own_base(self) -> str:
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{self._http.host}:{self._http.port}"
+
+    def _urls(self) -> dict[str, str]:
+        left_out = {PTZ} - ({PTZ} if self.config.ptz else set())
+        left_out |= set() if self.config.media2 else {MEDIA2}
+        base = self.base()
+        return {name: base + path for name, path in _PATHS.items() if name not in left_out}
+
+    def _table(self) -> Operations:
+        table = self.system.operations()
+        for service in (self.media, self._subscriptions):
+            table |= service.operations()
         if self.config.ptz:
-            names = ("GetNodes", "GetConfigurations", "ContinuousMove", "Stop", "GetStatus")
-            table |= {(PTZ, name): ptz for name in names}
+            table |= PtzService(self, self.motor).operations()
         return table
+
+    async def _be_away(self) -> None:
+        away_s, host = self._rebooting or (0.0, "")
+        self._reboot_asked.clear()
+        self.events.forget_all()
+        await self.clock.sleep_s(away_s)
+        if host:
+            self._http.host = self._beside.host = host
+        self._rebooting = None
+
+    async def _be_found(self) -> None:
+        if not self.config.discovery_port:
+            return
+        await self.ready.wait()
+        self._discovery.epr, self._discovery.url = self.epr, f"{self.base()}{_PATHS[DEVICE]}"
+        await self._discovery.open()
+        self._discovery.hello()
+        try:
+            await self.clock.sleep_s(_FOR_EVER_S)
+        finally:
+            self._discovery.close()
+
+    async def _storm(self) -> None:
+        number = 0
+        while True:
+            per_s = self.faults.storm_per_s
+            if per_s > 0:
+                number += 1
+                on = "true" if number % 2 else "false"
+                self.fire(MOTION, {"VideoSourceConfigurationToken": "source"}, {"IsMotion": on})
+            await self.clock.sleep_s(1.0 / per_s if per_s > 0 else _STORM_LOOK_S)
+
+    def _tell_relay(self, token: str, active: bool) -> None:
+        state = "active" if active else "inactive"
+        self.fire("tns1:Device/Trigger/Relay", {"RelayToken": token}, {"LogicalState": state})
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
         faults = self.faults
         if faults.silent:
-            await self._clock.sleep_s(_FOR_EVER_S)
+            await self.clock.sleep_s(_FOR_EVER_S)
         if faults.html_401:
             return HttpReply(401, b"<html><body>Unauthorized</body></html>", "text/html")
         if faults.huge_body:
             return HttpReply(200, answers.envelope("<x>" + "y" * _HUGE_BYTES + "</x>"))
         if faults.empty_200:
             return HttpReply(200)
+        if faults.fault_status:
+            return _refuse(faults.fault_status, "Action", "this camera has a bad day", "Receiver")
+        if request.method == "GET":
+            return self._answer_file(request)
         reply = await self._answer_soap(request)
-        body = _SCHEMA_PREFIX.sub(b"", reply.body) if faults.undeclared_prefix else reply.body
-        date = () if faults.hides_clock else (("Date", format_datetime(self._now(), usegmt=True)),)
+        date = () if faults.hides_clock else (("Date", format_datetime(self.now(), usegmt=True)),)
         return HttpReply(
             reply.status,
-            body,
+            self._damaged(reply.body),
             headers=(*date, *reply.headers),
             drip_s=_DRIP_S if faults.drips else 0.0,
         )
+
+    def _damaged(self, body: bytes) -> bytes:
+        if self.faults.undeclared_prefix:
+            body = _SCHEMA_PREFIX.sub(b"", body)
+        if self.faults.omits_optional:
+            body = _OPTIONAL.sub(b"", body)
+        if self.faults.unquoted_attribute:
+            body = re.sub(rb'token="([^"]*)"', rb"token=\1", body)
+        return body
+
+    def _answer_file(self, request: HttpRequest) -> HttpReply:
+        if request.path != SNAPSHOT_PATH:
+            return HttpReply(404)
+        if not self.login.opens_file(request, self.faults.snapshot_login):
+            is_basic = self.faults.snapshot_login == "basic"
+            basic = (("WWW-Authenticate", 'Basic realm="simulated-camera"'),)
+            return HttpReply(401, headers=basic if is_basic else self.login.challenges())
+        if self.faults.snapshot_is_html:
+            return HttpReply(200, b"<html>no picture</html>", "image/jpeg")
+        return HttpReply(200, _PICTURE, "image/jpeg")
 
     async def _answer_soap(self, request: HttpRequest) -> HttpReply:
         try:
@@ -173,7 +246,7 @@ class OnvifDevice:
             return refusal
         handler = self._operations.get((name.namespace, name.localname), self._answer_unknown)
         self.calls.append(name.localname)
-        await self._clock.sleep_s(self.faults.slow_s.get(name.localname, 0.0))
+        await self.clock.sleep_s(self.faults.slow_s.get(name.localname, 0.0))
         try:
             body = await handler(operation, request)
         except SoapRefusal as error:
@@ -192,7 +265,8 @@ class OnvifDevice:
             self.faults.hides_clock and operation == "GetSystemDateAndTime"
         ):
             return None
-        verdict = self.login.judge(request, envelope, self._now())
+        self.login.nonce_once = self.faults.nonce_once
+        verdict = self.login.judge(request, envelope, self.now())
         if self.faults.locks_after and self.login.refused_total >= self.faults.locks_after:
             return _refuse(400, "NotAuthorized", "This account is locked for 30 minutes")
         if verdict is Verdict.GOOD:
@@ -208,139 +282,14 @@ class OnvifDevice:
         name = etree.QName(operation).localname
         raise SoapRefusal("ActionNotSupported", f"no {name} here", "Receiver")
 
-    async def _answer_device(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
-        match etree.QName(operation).localname:
-            case "GetSystemDateAndTime":
-                return answers.date_and_time(self._now())
-            case "GetDeviceInformation":
-                return answers.device_information(self.config.name, self.config.serial)
-            case "GetCapabilities":
-                return answers.capabilities(self._urls())
-            case "GetServices":
-                return answers.services(self._urls())
-            case _:
-                return answers.scopes(self.config.name)
-
-    async def _answer_media(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
-        name = etree.QName(operation).localname
-        config = self.config
-        if name == "GetVideoSources":
-            return answers.video_sources(config.main_size_px, config.fps)
-        if name == "GetProfiles":  # the small one first: order must mean nothing to clients
-            sub = answers.profile("sub", config.sub_size_px, config.fps, has_ptz=config.ptz)
-            main = answers.profile("main", config.main_size_px, config.fps, has_ptz=config.ptz)
-            return f"<trt:GetProfilesResponse>{sub}{main}</trt:GetProfilesResponse>"
-        urls = {"main": config.rtsp_main_url, "sub": config.rtsp_sub_url}
-        token = operation.findtext(f"{{{MEDIA}}}ProfileToken", "")
-        if token not in urls:
-            raise SoapRefusal("NoProfile", "no such profile")
-        is_snapshot = name == "GetSnapshotUri"
-        return answers.media_uri(
-            name, f"{self._base()}/snapshot.jpg" if is_snapshot else urls[token]
-        )
-
-    async def _answer_ptz(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
-        match etree.QName(operation).localname:
-            case "GetNodes":
-                return answers.ptz_nodes()
-            case "GetConfigurations":
-                configuration = answers.ptz_configuration("tptz:PTZConfiguration")
-                return (
-                    "<tptz:GetConfigurationsResponse>"
-                    f"{configuration}</tptz:GetConfigurationsResponse>"
-                )
-            case "ContinuousMove":
-                self._move(operation)
-                return "<tptz:ContinuousMoveResponse/>"
-            case "Stop":
-                if self.faults.knows_no_stop:
-                    raise SoapRefusal("ActionNotSupported", "no Stop here", "Receiver")
-                self.motor.stop()
-                return "<tptz:StopResponse/>"
-            case _:
-                return self._status()
-
-    def _move(self, operation: etree._Element) -> None:
-        pan_tilt = operation.find(".//{*}Velocity/{*}PanTilt")
-        zoom = operation.find(".//{*}Velocity/{*}Zoom")
-        timeout_s = _seconds(operation.findtext(f"{{{PTZ}}}Timeout", "PT10S"))
-        self.motor.move(
-            None if pan_tilt is None else float(pan_tilt.get("x")),
-            None if pan_tilt is None else float(pan_tilt.get("y")),
-            None if zoom is None else float(zoom.get("x")),
-            None if self.faults.ignores_move_timeout else timeout_s,
-        )
-
-    def _status(self) -> str:
-        if self.faults.tells_no_position:
-            return answers.ptz_status(None, None, self._now())
-        at = self.motor.position()
-        moving = "MOVING" if self.motor.is_moving else "IDLE"
-        return answers.ptz_status((at.pan, at.tilt, at.zoom), moving, self._now())
-
-    async def _create_pull_point(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
-        now = self._now()
-        text = operation.findtext(f"{{{EVENTS}}}InitialTerminationTime", "")
-        lifetime_s = _seconds(text) if text.startswith("P") else _LIFETIME_S
-        point_id = self.events.subscribe(now, lifetime_s)
-        if point_id is None:
-            raise SoapRefusal("MaxPullPoints", "no pull point is free", "Receiver")
-        url = f"{self._base()}{_POINT_PATH}{point_id}"
-        return answers.subscription(url, now, self.events.points[point_id].until)
-
-    async def _pull_messages(self, operation: etree._Element, request: HttpRequest) -> str:
-        _, point = self._point(request)
-        timeout_s = min(_seconds(operation.findtext(f"{{{EVENTS}}}Timeout", "PT1S")), _LIFETIME_S)
-        limit = int(operation.findtext(f"{{{EVENTS}}}MessageLimit", "10"))
-        messages = await self.events.pull(point, timeout_s, limit)
-        now = self._now()
-        point.until = max(point.until, now + timedelta(seconds=_LIFETIME_S))
-        return answers.pulled(messages, now, point.until)
-
-    async def _answer_subscription(self, operation: etree._Element, request: HttpRequest) -> str:
-        point_id, point = self._point(request)
-        match etree.QName(operation).localname:
-            case "Renew":
-                text = operation.findtext(f"{{{BASE_NOTIFICATION}}}TerminationTime", "PT60S")
-                point.until = self._now() + timedelta(seconds=_seconds(text))
-                return answers.renewed(self._now(), point.until)
-            case "Unsubscribe":
-                del self.events.points[point_id]
-                return "<wsnt:UnsubscribeResponse/>"
-            case _:
-                self.events.synchronise(point_id, self._now())
-                return "<tev:SetSynchronizationPointResponse/>"
-
-    def _point(self, request: HttpRequest) -> tuple[str, PullPoint]:
-        point_id = request.path.rpartition("/")[2]
-        point = self.events.points.get(point_id)
-        if point is None or point.until < self._now():
-            raise SoapRefusal("InvalidArgVal", "no such subscription")
-        return point_id, point
-
-    def _urls(self) -> dict[str, str]:
-        base = self._base()
-        return {
-            namespace: base + path
-            for namespace, path in _PATHS.items()
-            if namespace != PTZ or self.config.ptz
-        }
-
-    def _base(self) -> str:
-        return self.faults.foreign_xaddr or f"http://{self.config.host}:{self._http.port}"
-
-    def _now(self) -> datetime:
-        return self._clock.utc_now().astimezone(UTC) + timedelta(seconds=self.faults.clock_offset_s)
-
 
 def _refuse(status: int, subcode: str, reason: str, side: str = "Sender") -> HttpReply:
     return HttpReply(status, answers.envelope(answers.fault(side, subcode, reason)))
 
 
-def _seconds(text: str) -> float:
-    """Read an xs:duration without months, such as "PT1M0.5S"."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
-        raise SoapRefusal("InvalidArgVal", f"{text!r} is no duration")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+def _tls(config: OnvifDeviceConfig) -> ssl.SSLContext | None:
+    if config.tls_files is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*config.tls_files)
+    return context

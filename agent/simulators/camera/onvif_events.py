@@ -24,8 +24,12 @@ class PullPoint:
     until: datetime
     queue: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_QUEUED))
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    is_mute: bool = False
+    push_to: str = ""
 
     def put(self, message: str) -> None:
+        if self.is_mute:
+            return
         self.queue.append(message)
         self.news.set()
 
@@ -44,21 +48,31 @@ class EventSource:
         self._numbers = itertools.count(1)
         self._states: dict[tuple[str, _Items], _Items] = {}
         self.points: dict[str, PullPoint] = {}
+        self.opened_total = 0
 
     def fire(
         self, topic: str, source: Mapping[str, str], data: Mapping[str, str], at: datetime
     ) -> None:
         """Tell all subscribers that a property changed, and remember its state."""
         self._states[topic, tuple(source.items())] = tuple(data.items())
-        for point in self._live(at).values():
+        for point in self.live(at).values():
             point.put(notification(topic, source, data, "Changed", at))
 
-    def subscribe(self, now: datetime, lifetime_s: float) -> str | None:
-        """Make a pull point and return its id, or None when all slots are taken."""
-        if len(self._live(now)) >= self._max_points:
+    def subscribe(self, now: datetime, lifetime_s: float, when_full: str = "fault") -> str | None:
+        """Make a pull point and return its id, or None when all slots are taken.
+
+        `when_full`: "evict" ends the oldest one for it, "silent" gives one that never tells.
+        """
+        live = self.live(now)
+        is_full = len(live) >= self._max_points
+        if is_full and when_full == "fault":
             return None
+        if is_full and when_full == "evict":
+            del self.points[next(iter(live))]
         point_id = str(next(self._numbers))
-        self.points[point_id] = PullPoint(now + timedelta(seconds=lifetime_s))
+        self.opened_total += 1
+        is_mute = is_full and when_full == "silent"
+        self.points[point_id] = PullPoint(now + timedelta(seconds=lifetime_s), is_mute=is_mute)
         self.synchronise(point_id, now)
         return point_id
 
@@ -67,6 +81,11 @@ class EventSource:
         for (topic, source), data in self._states.items():
             message = notification(topic, dict(source), dict(data), "Initialized", now)
             self.points[point_id].put(message)
+
+    def forget_all(self) -> None:
+        """The camera starts anew: subscriptions are gone, and their numbers begin again."""
+        self.points = {}
+        self._numbers = itertools.count(1)
 
     async def pull(self, point: PullPoint, timeout_s: float, limit: int) -> list[str]:
         """Wait up to `timeout_s` for news; an empty list is a normal answer."""
@@ -77,6 +96,29 @@ class EventSource:
             return []
         return point.take(limit)
 
-    def _live(self, now: datetime) -> dict[str, PullPoint]:
-        self.points = {key: point for key, point in self.points.items() if point.until > now}
+    def live(self, at: datetime) -> dict[str, PullPoint]:
+        """Return the pull points whose time is not over."""
+        self.points = {key: point for key, point in self.points.items() if point.until > at}
         return self.points
+
+
+def in_dialect(
+    dialect: str, topic: str, source: Mapping[str, str], data: Mapping[str, str]
+) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+    """Return a motion event as cameras of a maker write it; others are told as they are."""
+    if topic != MOTION:
+        return topic, source, data
+    told = next(iter(data.values()), "false")
+    match dialect:
+        case "tp-link":
+            return f"{topic}/", source, {"IsMotion": told}
+        case "reolink":
+            return "tns1:RuleEngine/tns1:MyRuleDetector/tns1:PeopleDetect", source, {"State": told}
+        case "axis":
+            number = "1" if told == "true" else "0"
+            return "tns1:VideoSource/tnsaxis:MotionAlarm.", {"Source": "0"}, {"State": number}
+        case "hikvision":
+            rule = {"VideoSourceToken": "0", "Rule": "MyMotion"}
+            return "tns1:RuleEngine/hik:CellMotionDetector/Motion", rule, {"IsMotion": told}
+        case _:
+            return topic, source, data

@@ -1,6 +1,7 @@
 """As much of an HTTP server as a camera has: one request after the other, kept connections."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -39,8 +40,16 @@ Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
 class HttpServer:
     """Listens on `host:port` (0: any free port) and hands requests to `handler`."""
 
-    def __init__(self, host: str, port: int, handler: Handler, clock: Clock) -> None:
-        self._host, self._wanted_port, self._handler, self._clock = host, port, handler, clock
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handler: Handler,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.host, self._wanted_port, self._handler, self._clock = host, port, handler, clock
+        self._tls = tls
         self._connections: set[asyncio.Task[None]] = set()
         self.ready = asyncio.Event()
         self.port = port
@@ -48,13 +57,18 @@ class HttpServer:
     async def serve(self) -> None:
         """Serve until cancelled; then cut all connections."""
         server = await asyncio.start_server(
-            self._serve_connection, self._host, self._wanted_port, limit=_MAX_HEAD_BYTES
+            self._serve_connection,
+            self.host,
+            self._wanted_port,
+            limit=_MAX_HEAD_BYTES,
+            ssl=self._tls,
         )
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = self._wanted_port = server.sockets[0].getsockname()[1]
         self.ready.set()
         try:
             await server.serve_forever()
         finally:
+            self.ready.clear()
             server.close()
             open_ones = tuple(self._connections)
             for connection in open_ones:

@@ -42,6 +42,7 @@ class LoginCheck:
     password: str
     takes: tuple[str, ...] = ("digest", "token")
     refused_total: int = 0
+    nonce_once: bool = False
     _nonces: dict[str, int] = field(default_factory=dict)
     _seen_tokens: set[str] = field(default_factory=set)
 
@@ -60,6 +61,17 @@ class LoginCheck:
         if verdict in (Verdict.BAD_DIGEST, Verdict.BAD_TOKEN):
             self.refused_total += 1
         return verdict
+
+    def opens_file(self, request: HttpRequest, way: str) -> bool:
+        """Check a GET, by "digest", "basic" or "none"."""
+        if way == "none" or not self.username:
+            return True
+        authorization = request.headers.get("authorization", "")
+        if way == "basic":
+            secret = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+            return secrets.compare_digest(authorization, f"Basic {secret}")
+        is_digest = authorization.lower().startswith("digest ")
+        return is_digest and self._is_good_digest(authorization, request.method)
 
     def challenges(self) -> tuple[tuple[str, str], ...]:
         """Return `WWW-Authenticate` headers with a new nonce, or none for token-only cameras."""
@@ -83,7 +95,7 @@ class LoginCheck:
         nonce, count = given.get("nonce", ""), given.get("nc", "0")
         if make_hash is None or nonce not in self._nonces or int(count, 16) <= self._nonces[nonce]:
             return False
-        self._nonces[nonce] = int(count, 16)
+        self._nonces[nonce] = 0xFFFFFFFF if self.nonce_once else int(count, 16)
 
         def hashed(text: str) -> str:
             return make_hash(text.encode()).hexdigest()

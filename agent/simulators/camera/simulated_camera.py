@@ -18,7 +18,8 @@ from agent.simulators.camera.digest import Credentials
 from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream
 from agent.simulators.camera.media import Media, load_media
-from agent.simulators.camera.onvif_device import OnvifDevice, OnvifDeviceConfig, OnvifFaults
+from agent.simulators.camera.onvif_device import OnvifDevice
+from agent.simulators.camera.onvif_settings import OnvifDeviceConfig, OnvifFaults
 from agent.simulators.camera.ptz_motor import PtzMotor
 from agent.simulators.camera.rtsp_server import RtspServer
 

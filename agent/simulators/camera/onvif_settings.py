@@ -1,0 +1,78 @@
+"""What a simulated ONVIF camera is, and how it may misbehave."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Maker = Literal["onvif", "tp-link", "reolink", "axis", "hikvision"]
+
+
+class OnvifDeviceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One simulated camera. Port 0: any free one. An empty user name lets everyone in.
+
+    `tls_files`: certificate and key (PEM) to be an https:// camera. `discovery_port` 0: it does
+    not answer WS-Discovery; 3702 is the real one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    name: str = "Simulated camera"
+    maker: str = "Poleside"
+    serial: str = "SIM-0001"
+    mac: str = "02:00:5e:00:00:01"
+    username: str = "admin"
+    password: str = ""
+    rtsp_main_url: str = "rtsp://127.0.0.1:8554/main"
+    rtsp_sub_url: str = "rtsp://127.0.0.1:8554/sub"
+    main_size_px: tuple[int, int] = (1920, 1080)
+    sub_size_px: tuple[int, int] = (640, 360)
+    fps: int = 15
+    ptz: bool = True
+    media2: bool = False
+    max_pull_points: int = 4
+    tls_files: tuple[str, str] | None = None
+    discovery_port: int = 0
+
+
+class OnvifFaults(Struct, kw_only=True):
+    """How the camera misbehaves just now; all may be switched while it runs.
+
+    Of answers in general, of its login and clock, of settings, of moves, of events.
+    """
+
+    silent: bool = False  # takes the connection and says nothing
+    drips: bool = False
+    huge_body: bool = False
+    html_401: bool = False
+    empty_200: bool = False
+    fault_status: int = 0  # a SOAP fault for everything, with this HTTP status
+    undeclared_prefix: bool = False  # uses `tt:` without saying what it stands for
+    unquoted_attribute: bool = False
+    omits_optional: bool = False  # leaves out what the schema lets it leave out
+    foreign_xaddr: str = ""  # "http://10.9.9.9:81": reports itself there
+    slow_s: dict[str, float] = {}  # operation: pause before its answer
+
+    clock_offset_s: float = 0.0
+    hides_clock: bool = False  # no time without a login, and no HTTP `Date`
+    locks_after: int = 0  # so many refused logins, then none is taken any more
+    nonce_once: bool = False  # a digest nonce serves for one request only
+    snapshot_login: Literal["digest", "basic", "none"] = "digest"
+    snapshot_is_html: bool = False
+
+    ignores_writes: bool = False  # takes every Set…, and leaves all as it was
+    half_takes_password: bool = False  # a new password works for nothing, and the old one does
+
+    ignores_move_timeout: bool = False
+    knows_no_stop: bool = False
+    tells_no_position: bool = False
+    presets: int = 2
+    min_is_max: bool = False  # ranges without width
+    relays_only_by: Literal["", "device", "device-io"] = ""
+
+    slot_limit: Literal["fault", "evict", "silent"] = "fault"
+    other_port: bool = False  # each subscription is at a port of its own
+    expires_at_once: bool = False
+    fails_renew: bool = False
+    never_ends: bool = False  # motion begins and no end is told
+    dialect: Maker = "onvif"  # how topics are written
+    storm_per_s: float = 0.0
