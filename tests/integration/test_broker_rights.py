@@ -84,7 +84,8 @@ async def heard(ears, doing, last):
     return ears.heard
 
 
-async def test_a_box_writes_only_below_its_own_up(broker):
+async def the_center_hears(broker):
+    """Return what reaches the center of what box 2 writes, its own word last."""
     foreign = [
         "edge/1/site-1/box-1/up/evt",
         "edge/1/site-1/box-1/up/state",
@@ -92,21 +93,34 @@ async def test_a_box_writes_only_below_its_own_up(broker):
         "edge/1/site-1/box-2/dn/ack",
         "edge/1/site-1/center/state",
     ]
-    own = "edge/1/site-1/box-2/up/evt"
     center = Ears(broker, CENTER, "edge/1/site-1/+/up/+")
-    assert await heard(center, say(broker, TWO.box, *foreign, own), own) == [(own, b"box-2")]
+    return await heard(center, say(broker, TWO.box, *foreign, EVENT), EVENT)
 
 
-async def test_what_a_box_writes_where_it_may_not_reaches_no_other_box(broker):
-    async def speak():
-        await say(broker, TWO.box, "edge/1/site-1/box-1/dn/cmd", "edge/1/site-1/box-1/dn/ack")
-        await say(broker, CENTER, "edge/1/site-1/box-1/dn/cmd")
-
+async def box_1_hears(broker):
+    """Return what reaches box 1 of what box 2 writes, the center's order last."""
     command = "edge/1/site-1/box-1/dn/cmd"
-    box = Ears(broker, ONE.box, ONE.down_filter)
-    assert await heard(box, speak(), command) == [(command, b"center")]
+
+    async def speak():
+        await say(broker, TWO.box, command, "edge/1/site-1/box-1/dn/ack")
+        await say(broker, CENTER, command)
+
+    return await heard(Ears(broker, ONE.box, ONE.down_filter), speak(), command)
 
 
+async def box_2_hears(broker, foreign):
+    """Return what reaches box 2 when it asks for `foreign` as well, its own order last."""
+
+    async def speak():
+        await say(broker, CENTER, "edge/1/site-1/box-1/dn/cmd")
+        await say(broker, ONE.box, "edge/1/site-1/box-1/up/evt")
+        await say(broker, CENTER, ORDER)
+
+    await say(broker, CENTER, "edge/1/site-1/box-1/dn/ack", retain=True)
+    return await heard(Ears(broker, TWO.box, TWO.down_filter, foreign), speak(), ORDER)
+
+
+EVENT, ORDER = "edge/1/site-1/box-2/up/evt", "edge/1/site-1/box-2/dn/cmd"
 PRYING = [
     "edge/1/site-1/box-1/dn/+",
     "edge/1/site-1/box-1/up/+",
@@ -117,14 +131,81 @@ PRYING = [
 ]
 
 
-async def test_a_box_hears_only_its_own_dn(broker):
-    async def speak():
-        await say(broker, CENTER, "edge/1/site-1/box-1/dn/cmd")
-        await say(broker, ONE.box, "edge/1/site-1/box-1/up/evt")
-        await say(broker, CENTER, own)
+async def test_a_box_writes_only_below_its_own_up(broker):
+    assert await the_center_hears(broker) == [(EVENT, b"box-2")]
 
-    own = "edge/1/site-1/box-2/dn/cmd"
-    await say(broker, CENTER, "edge/1/site-1/box-1/dn/ack", retain=True)
+
+async def test_what_a_box_writes_where_it_may_not_reaches_no_other_box(broker):
+    assert await box_1_hears(broker) == [("edge/1/site-1/box-1/dn/cmd", b"center")]
+
+
+async def test_a_box_hears_only_its_own_dn(broker):
     for foreign in PRYING:
-        box = Ears(broker, TWO.box, TWO.down_filter, foreign)
-        assert await heard(box, speak(), own) == [(own, b"center")], foreign
+        assert await box_2_hears(broker, foreign) == [(ORDER, b"center")], foreign
+
+
+LOOSER = {
+    "mosquitto": {
+        "pattern write edge/1/+/%u/up/+": "pattern write edge/1/#",
+        "pattern read edge/1/+/%u/dn/+": "pattern read edge/1/#",
+    },
+    "nats-cluster": {
+        '["edge.1.site-1.box-2.up.*"]': '["edge.1.>"]',
+        '"edge.1.site-1.box-2.dn.*"': '"edge.1.>"',
+    },
+    "rabbitmq": {
+        r"^edge\\.1\\.site-1\\.box-2\\.up": r"^edge\\.1\\.site-1\\.box-[0-9]\\.(up|dn)",
+        r"(box-2\\.dn": r"([a-z0-9-]+\\.dn",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "nats-cluster", rabbitmq])
+async def test_rights_that_were_loosened_are_noticed(kind, tmp_path):
+    """The control: with any one right too many, the tests above would fail."""
+    for number, (old, new) in enumerate(LOOSER[kind].items()):
+        broker = make_broker(kind, tmp_path / f"broker-{number}", [ONE, TWO])
+        broker.looser = {old: new}
+        await broker.start()
+        try:
+            if number == 0:
+                assert ("edge/1/site-1/box-1/up/evt", b"box-2") in await the_center_hears(broker)
+                assert ("edge/1/site-1/box-1/dn/cmd", b"box-2") in await box_1_hears(broker)
+            else:
+                spied = await box_2_hears(broker, "edge/1/site-1/box-1/dn/+")
+                assert ("edge/1/site-1/box-1/dn/cmd", b"center") in spied
+        finally:
+            await broker.stop()
+
+
+async def stay_connected(broker, when_there=lambda: None):
+    """Be box 2 until the broker ends it."""
+    async with client(broker, TWO.box) as mine:
+        await mine.subscribe(TWO.down_filter, 1)
+        when_there()
+        async for _ in mine.messages:
+            pass
+
+
+def drop_box_2(broker):
+    broker.write_users([ONE])
+    broker.reload()
+
+
+async def test_a_box_taken_off_the_nats_users_is_cut_off_at_the_reload(tmp_path):
+    """NATS reads no list of revoked certificates: who must go is taken off its users."""
+    broker = make_broker("nats-cluster", tmp_path / "broker", [ONE, TWO])
+    await broker.start()
+    try:
+        async with client(broker, ONE.box) as stays:
+            await stays.subscribe(ONE.down_filter, 1)
+            with pytest.raises(aiomqtt.MqttError):
+                await stay_connected(broker, when_there=lambda: drop_box_2(broker))
+            with pytest.raises(aiomqtt.MqttError):
+                await stay_connected(broker)
+            await say(broker, CENTER, "edge/1/site-1/box-1/dn/cmd")
+            async with asyncio.timeout(20.0):
+                message = await anext(aiter(stays.messages))
+        assert message.payload == b"center"
+    finally:
+        await broker.stop()

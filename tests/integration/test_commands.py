@@ -60,6 +60,7 @@ async def test_ping_goes_there_and_back(broker, tmp_path):
     assert replies[-1].result["version"]
 
 
+@pytest.mark.parametrize("broker", ["mosquitto", "nats", "nats-cluster"], indirect=True)
 async def test_the_same_order_again_is_answered_but_not_done(broker, tmp_path):
     done = []
 
