@@ -46,6 +46,7 @@ class SegmentFile:
         try:
             self._container = av.open(self, "w", format="mp4", options=_MUX_OPTIONS)
             self._stream = self._container.add_stream_from_template(template)
+            _describe(self._stream, template)
         except BaseException:
             os.close(self._fd)
             raise
@@ -104,6 +105,14 @@ class SegmentFile:
         with contextlib.suppress(FFmpegError, OSError):  # the very fault that made us give up
             self._container.close()
         os.close(self._fd)
+
+
+def _describe(stream: VideoStream, template: VideoStream) -> None:
+    """Take over what was learnt of the video after its stream was opened: PyAV copies no more."""
+    now, told = stream.codec_context, template.codec_context
+    if now.extradata != told.extradata:
+        now.extradata = told.extradata
+        now.width, now.height = told.width, told.height
 
 
 def cut_torn_end(path: Path) -> None:
