@@ -1,0 +1,65 @@
+"""How much looking the box can afford at its temperature: bands with hysteresis, as data.
+
+Detection gives way before anything else; recording never does. Degrees are counted down from the
+sensor's own critical point, where the board would stop itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hardware.interface import Temperature
+
+ASSUMED_CRITICAL_C = 90.0
+COOLER_BY_C = 5.0  # a band is left only when it is this much cooler than where it began
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """From `below_critical_c` under the critical point on: what is left of detection.
+
+    `rate` multiplies every camera's questions a second; `cameras` is the share that still asks, the
+    first of the settings first.
+    """
+
+    name: str
+    below_critical_c: float
+    rate: float
+    cameras: float
+
+
+BANDS = (
+    Band("normal", float("inf"), 1.0, 1.0),
+    Band("warm", 15.0, 0.5, 1.0),
+    Band("hot", 10.0, 0.25, 1.0),
+    Band("very-hot", 7.0, 0.25, 0.5),
+    Band("critical", 4.0, 0.0, 0.0),
+)
+
+
+class HeatJudge:
+    """Remembers the band it is in; a sensor that falls silent keeps it where it was."""
+
+    def __init__(self, bands: Sequence[Band] = BANDS) -> None:
+        self._bands, self._at = bands, 0
+
+    @property
+    def band(self) -> Band:
+        """The band the box is in."""
+        return self._bands[self._at]
+
+    def judge(self, readings: Sequence[Temperature]) -> Band:
+        """Take the latest readings; return the band, by the sensor nearest to its limit."""
+        margins = [
+            (ASSUMED_CRITICAL_C if reading.critical_c is None else reading.critical_c)
+            - reading.celsius
+            for reading in readings
+            if reading.celsius is not None
+        ]
+        if not margins:
+            return self.band
+        margin_c = min(margins)
+        hotter = max(i for i, band in enumerate(self._bands) if margin_c <= band.below_critical_c)
+        while self._at > hotter and margin_c > self.band.below_critical_c + COOLER_BY_C:
+            self._at -= 1
+        self._at = max(self._at, hotter)
+        return self.band
