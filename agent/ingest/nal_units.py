@@ -11,6 +11,7 @@ _START = b"\x00\x00\x01"
 _HEAD_BYTES = 4096  # parameter sets stand before the first slice
 
 _SETS = {"h264": frozenset({7}), "hevc": frozenset({32, 33})}
+_ALL_SETS = {"h264": frozenset({7, 8}), "hevc": frozenset({32, 33, 34})}
 _SLICES = {"h264": frozenset(range(1, 6)), "hevc": frozenset(range(32))}
 # Slices of pictures, parameter sets, SEI, delimiters: what a camera's encoder makes. The rest is
 # reserved, or scalable and three-dimensional video that no decoder here knows.
@@ -45,17 +46,28 @@ def sequence_sets(packet: memoryview, codec: str) -> bytes:
 
     They tell size, profile and depth: when they change, the rest is another video.
     """
-    found = []
-    for nal in split_head(bytes(packet[:_HEAD_BYTES])):
+    return b"".join(nal for _, nal in _before_slices(packet, codec, _SETS[codec]))
+
+
+def parameter_sets(packet: memoryview, codec: str) -> list[bytes]:
+    """Return all parameter sets before the first slice; none where a kind is missing."""
+    found = list(_before_slices(packet, codec, _ALL_SETS[codec]))
+    is_whole = {kind for kind, _ in found} == _ALL_SETS[codec]
+    return [nal for _, nal in found] if is_whole else []
+
+
+def _before_slices(
+    packet: memoryview, codec: str, kinds: frozenset[int]
+) -> Iterator[tuple[int, bytes]]:
+    for nal in split(bytes(packet[:_HEAD_BYTES])):
         kind = kind_of(nal, codec)
-        if kind in _SETS[codec]:
-            found.append(nal.rstrip(b"\x00"))
+        if kind in kinds:
+            yield kind, nal.rstrip(b"\x00")
         elif kind in _SLICES[codec]:
-            break
-    return b"".join(found)
+            return
 
 
-def split_head(head: bytes) -> Iterator[bytes]:
+def split(head: bytes) -> Iterator[bytes]:
     """Yield the NAL units of Annex B bytes; nothing where MP4's length prefixes are used."""
     if not head.startswith((_START, b"\x00" + _START)):
         return

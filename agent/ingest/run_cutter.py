@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
+from agent.ingest import in_band
 from agent.ingest.format_watch import FormatWatch
 from agent.ingest.source import Source, StreamFacts
 from agent.ingest.timeline import Timeline
@@ -74,7 +75,7 @@ class RunCutter:
         if not self._in_run:
             if not packet.is_keyframe:
                 return
-            self._begin()
+            self._begin(packet)
         self._timeline.advance(packet, now_s)
         self._on_packet(packet.size, now_s)
         self._sink.packet(packet, now_s)
@@ -98,9 +99,10 @@ class RunCutter:
             self._in_run = False
             self._sink.run_ended(cause)
 
-    def _begin(self) -> None:
+    def _begin(self, key_frame: Packet[VideoStream]) -> None:
         self._on_run()
-        self._sink.run_started(self._source.template, self._source.facts)
+        stream = self._source.template
+        self._sink.run_started(stream, in_band.describe(stream, self._source.facts, key_frame))
         self._timeline.restart()
         self._format.restart()
         self._in_run = True
