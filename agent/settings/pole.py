@@ -82,7 +82,7 @@ class PoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     outputs: tuple[OutputSettings, ...] = ()
 
     def __post_init__(self) -> None:
-        taken = [entry.line for entry in (*self.inputs, *self.outputs)]
+        taken = [entry.line for entry in self.inputs] + [entry.line for entry in self.outputs]
         taken += [entry.closed_line for entry in self.inputs if entry.closed_line]
         if twice := next((line for line in taken if taken.count(line) > 1), None):
             raise ValueError(f"line `{twice}` is used twice")
