@@ -151,6 +151,17 @@ class UploadUrls(
     refused: str = ""
 
 
+class Output(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="output"):
+    """Switch an output of the pole (siren, light, …) for a time, then it is safe again by itself.
+
+    Without `for_s` it stays as long as the box's settings allow; longer than that is refused.
+    """
+
+    output_id: Slug
+    on: bool
+    for_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+
+
 class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
     """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
 
@@ -169,6 +180,7 @@ Args = (
     | PtzRelease
     | Replay
     | UploadUrls
+    | Output
     | Config
 )
 
