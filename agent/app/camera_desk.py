@@ -13,12 +13,13 @@ from agent.cameras.gate import CameraGate
 from agent.cameras.port import CameraControl, DeviceFacts, Login
 from agent.cameras.streams import CameraStreams
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError
 from agent.core.retry import Backoff
 from agent.settings.model import CameraSettings
 
+LOOK_EVERY_S = 1.0
 FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
 
 
@@ -80,7 +81,7 @@ class CameraDesk(Service):
                 if desk.facts.device is None and self._clock.monotonic_s() >= desk.due_mono_s:
                     await self._ask(camera_id, desk)
                 await self._tell(camera_id, desk)
-            await self._clock.sleep_s(0.5)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def stop(self) -> None:
         for desk in self._desks.values():

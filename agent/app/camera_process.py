@@ -34,7 +34,7 @@ from agent.buffer.recorder import Recorder
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
 from agent.core import log
-from agent.core.clock import Clock, SystemClock, boot_id, wait_s
+from agent.core.clock import Clock, SystemClock, boot_id, to_tick_s, wait_s
 from agent.core.errors import StorageError
 from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
@@ -61,6 +61,8 @@ from agent.messages.worker import (
 from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 from agent.settings.schedule import zone_named
+
+FIGURES_EVERY_S = 3.0
 
 
 def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
@@ -184,6 +186,8 @@ class CameraWorker:
             clock,
         )
         self._hits_total = 0
+        self._told: object = None
+        self._tell_again_s = 0.0
 
     def run(self) -> int:
         """Run until stopped or a thread dies."""
@@ -197,7 +201,7 @@ class CameraWorker:
         ]
         line = guarded_thread("line", lambda: self._line.run(self._line_stop))
         code = 0
-        while not wait_s(self._stop, self._replacing.beat_s):
+        while not wait_s(self._stop, to_tick_s(self._clock, self._replacing.beat_s)):
             is_whole = all(thread.is_alive() for thread in [*streams, line])
             if self._supervisor_is_gone() or not is_whole or self._keeping.must_restart():
                 code = 1
@@ -206,7 +210,7 @@ class CameraWorker:
                 code = memory.RECYCLED
                 self._stop.set()
             self._link.beat(self._ages_s())
-            self._line.put(self._status())
+            self._tell_core()
         for thread in streams:
             thread.join()
         self._picture_watch.close()
@@ -216,6 +220,15 @@ class CameraWorker:
         line.join(timeout=3.0)
         self._index.close()
         return code
+
+    def _tell_core(self) -> None:
+        """Say how the camera does: what changed at once, figures every few seconds."""
+        status = self._status()
+        state = status.state()
+        now_s = self._clock.monotonic_s()
+        if state != self._told or now_s >= self._tell_again_s:
+            self._told, self._tell_again_s = state, now_s + FIGURES_EVERY_S
+            self._line.put(status)
 
     def _supervisor_is_gone(self) -> bool:
         try:

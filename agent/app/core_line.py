@@ -22,7 +22,7 @@ from agent.messages.worker import Hello, ToCore, ToWorker
 
 STEADY_S = 5.0  # a line that held so long was a good one: the next wait is short again
 OUT_LIMIT = 200  # messages; when full the oldest is dropped and counted (hits are in index.db)
-LOOK_UP_S = 1.0  # with nothing to send, look this often whether the line or the worker has ended
+LOOK_UP_S = 5.0  # with nothing to send, look this often whether the line or the worker has ended
 _WAKE = b""  # not a message: look up now
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections import deque
 from datetime import datetime
+from math import inf
 
 from agent.app.memory import RECYCLED
 from agent.app.process_table import ProcessSpec
@@ -98,6 +99,11 @@ class ManagedProcess:
     def is_due(self) -> bool:
         """Return whether it is down and its wait is over."""
         return self.pid is None and self._clock.monotonic_s() >= self._due_s
+
+    @property
+    def due_in_s(self) -> float:
+        """How long until it may be started; endless while it lives."""
+        return inf if self.pid is not None else self._due_s - self._clock.monotonic_s()
 
     def is_silent(self) -> bool:
         """Return whether it lives but gives no sign, or one of its parts makes no progress."""

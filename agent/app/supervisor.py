@@ -20,9 +20,9 @@ import msgspec
 from agent.app.child import SupervisorLink, die_with_parent, name_thread, orphaned
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
-from agent.app.run_dir import PROCESSES_FILE, run_dir
+from agent.app.run_dir import PROCESSES_FILE, forget_run_dir, run_dir
 from agent.core import log, notify
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.errors import SettingsError
 from agent.messages import supervision
 from agent.messages.supervision import (
@@ -40,7 +40,7 @@ from agent.settings import load
 from agent.settings.diff import diff
 from agent.settings.model import Settings
 
-TICK_S = 0.5
+TICK_S, CLOSE_TICK_S = 1.0, 0.1  # usually; while stopping, and at the shortest
 REPORT_EVERY_S = 5.0
 STOP_PATIENCE_S, LAST_PATIENCE_S = 10.0, 6.0  # together less than the unit's TimeoutStopSec
 
@@ -77,7 +77,7 @@ class Supervisor:
             self._add(spec)
         self._log.info("started", processes=list(self._children), pid=os.getpid())
         while self._children or self._successors:
-            for key, _ in self._selector.select(TICK_S):
+            for key, _ in self._selector.select(self._tick_s()):
                 if key.fileobj is wakeup:
                     wakeup.recv(4096)
                 else:
@@ -85,8 +85,16 @@ class Supervisor:
             self._reap()
             self._tend()
             self._report()
+        forget_run_dir(self._settings)
         self._log.info("stopped")
         return 0
+
+    def _tick_s(self) -> float:
+        """Return how long to wait for news: to the next tick, or until a child is to be started."""
+        if self._stopping_since is not None:
+            return CLOSE_TICK_S
+        due_in_s = min((child.due_in_s for child in self._children.values()), default=TICK_S)
+        return min(to_tick_s(self._clock, TICK_S), max(CLOSE_TICK_S, due_in_s))
 
     # Signals and forking
 

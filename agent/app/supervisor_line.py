@@ -4,7 +4,7 @@ import asyncio
 
 from agent.app.child import SupervisorLink
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Components, Service
 from agent.messages.supervision import Configure, Processes, ProcessReport
 
@@ -31,7 +31,7 @@ class SupervisorLine(Service):
             while True:
                 self.progressed()
                 self._link.beat(self._ages_s())
-                await self._clock.sleep_s(BEAT_S)
+                await self._clock.sleep_s(to_tick_s(self._clock, BEAT_S))
         finally:
             loop.remove_reader(self._link.socket)
 

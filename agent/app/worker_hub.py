@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from agent.core import framing, log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError, PolesideError
 from agent.messages import worker
@@ -64,7 +64,7 @@ class WorkerHub(Service):
         try:
             while True:
                 self.progressed()
-                await self._clock.sleep_s(1.0)
+                await self._clock.sleep_s(to_tick_s(self._clock, 1.0))
         finally:
             server.close()
             for writer in self._writers.values():

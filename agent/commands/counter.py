@@ -13,13 +13,13 @@ from msgspec import Struct
 from agent.commands.registry import Commands
 from agent.contract.commands import Actor, Replay, Reply
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CommandError
 from agent.core.ids import new_ulid
 
 FOLDER = "orders"
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 1.0
 _PATIENCE_S = 60.0
 _MOST_BYTES = 4096
 
@@ -50,7 +50,7 @@ class Counter(Service):
             self.progressed()
             for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.order"))):
                 await self._serve(path)
-            await self._clock.sleep_s(_LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
 
     async def _serve(self, path: Path) -> None:
         try:

@@ -64,6 +64,14 @@ def wait_s(event: threading.Event, seconds: float) -> bool:
     return event.wait(max(0.0, seconds))
 
 
+def to_tick_s(clock: Clock, every_s: float) -> float:
+    """Return how long it is to the next tick; a tick comes every `every_s` on the whole box.
+
+    Loops that sleep from tick to tick wake together: one wake-up with warm caches for them all.
+    """
+    return every_s - clock.monotonic_s() % every_s
+
+
 def utc_at(clock: Clock, mono_s: float) -> datetime:
     """Return the UTC time that `mono_s` (a recent `monotonic_s`) stands for just now."""
     return clock.utc_now() - timedelta(seconds=clock.monotonic_s() - mono_s)

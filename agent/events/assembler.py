@@ -16,7 +16,7 @@ from agent.contract.events import (
     StreamName,
 )
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
 from agent.events import picture_faults, pole_signals
@@ -41,7 +41,7 @@ class Assembler(Service):
         self, db: Database, incidents: Incidents, clock: Clock, *, thumbnails: bool
     ) -> None:
         super().__init__(clock)
-        self._db, self._incidents, self._thumbnails = db, incidents, thumbnails
+        self._db, self.incidents, self._thumbnails = db, incidents, thumbnails
         self._log = log.get(self.name)
         self._watch: dict[str, _CameraWatch] = {}
         self._may_be_open = False
@@ -50,12 +50,12 @@ class Assembler(Service):
         """Commit what a hit means; returns when it is on the disk. Raises `StorageError`."""
         what, self._may_be_open = self._happening(hit), True
         if hit.state is HitState.BEGAN:
-            event_id = await self._db.run(lambda c: self._incidents.begin(c, what))
+            event_id = await self._db.run(lambda c: self.incidents.begin(c, what))
             self._log.info("incident", event_id=event_id, camera=hit.camera_id, rule=hit.rule_id)
         elif hit.state is HitState.CONTINUES:
-            await self._db.run(lambda c: self._incidents.go_on(c, what))
+            await self._db.run(lambda c: self.incidents.go_on(c, what))
         else:
-            await self._db.run(lambda c: self._incidents.end(c, what))
+            await self._db.run(lambda c: self.incidents.end(c, what))
 
     async def take_finding(self, finding: PictureFinding) -> None:
         """Commit what a finding about a camera's picture means. Raises `StorageError`."""
@@ -63,9 +63,9 @@ class Assembler(Service):
 
         def commit(connection: sqlite3.Connection) -> None:
             if finding.state is HitState.ENDED:
-                self._incidents.end(connection, what)
-            elif not self._incidents.go_on(connection, what):
-                self._incidents.begin(connection, what)
+                self.incidents.end(connection, what)
+            elif not self.incidents.go_on(connection, what):
+                self.incidents.begin(connection, what)
 
         self._may_be_open = True
         await self._db.run(commit)
@@ -74,10 +74,10 @@ class Assembler(Service):
         """Commit what a contact of the pole means. Raises `StorageError`."""
         what = pole_signals.happening(signal, picture if self._thumbnails else None)
         if signal.state is ContactState.ACTIVE:
-            event_id = await self._db.run(lambda c: self._incidents.begin(c, what))
+            event_id = await self._db.run(lambda c: self.incidents.begin(c, what))
             self._log.info("incident", event_id=event_id, contact=signal.input_id)
         else:
-            await self._db.run(lambda c: self._incidents.end(c, what))
+            await self._db.run(lambda c: self.incidents.end(c, what))
 
     def expect(self, camera_id: str) -> None:
         """Take note that a camera should be there: silence about it becomes an event."""
@@ -101,7 +101,7 @@ class Assembler(Service):
                 await self._check(camera_id, watch)
             if self._may_be_open:
                 await self._sweep()
-            await self._clock.sleep_s(SWEEP_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, SWEEP_S))
 
     async def _sweep(self) -> None:
         known, self._may_be_open = frozenset(self._watch), False
@@ -109,11 +109,11 @@ class Assembler(Service):
         self._may_be_open = self._may_be_open or still_open  # what came meanwhile set it anew
 
     def _sweep_in(self, connection: sqlite3.Connection, known: frozenset[str]) -> bool:
-        self._incidents.end_forgotten(connection, CONFIRM_S, "rule/")
-        self._incidents.end_forgotten(connection, picture_faults.CONFIRM_S, picture_faults.KEY)
-        self._incidents.end_unknown(connection, "camera/", known)
-        self._incidents.end_unknown(connection, picture_faults.KEY, known)
-        return self._incidents.any_open(connection)
+        self.incidents.end_forgotten(connection, CONFIRM_S, "rule/")
+        self.incidents.end_forgotten(connection, picture_faults.CONFIRM_S, picture_faults.KEY)
+        self.incidents.end_unknown(connection, "camera/", known)
+        self.incidents.end_unknown(connection, picture_faults.KEY, known)
+        return self.incidents.any_open(connection)
 
     async def _check(self, camera_id: str, watch: "_CameraWatch") -> None:
         now_s = self._clock.monotonic_s()
@@ -121,11 +121,11 @@ class Assembler(Service):
         if lost is not None:
             if watch.is_told != lost:
                 what, self._may_be_open = self._camera_happening(camera_id, *lost), True
-                await self._db.run(lambda c: self._incidents.begin(c, what))
+                await self._db.run(lambda c: self.incidents.begin(c, what))
                 watch.is_told = lost
         elif watch.is_online and watch.is_told is not False:
             what = self._camera_happening(camera_id, "", "", reason="camera-back")
-            await self._db.run(lambda c: self._incidents.end(c, what))
+            await self._db.run(lambda c: self.incidents.end(c, what))
             watch.is_told = False
 
     def _happening(self, hit: RuleHit) -> Happening:

@@ -15,6 +15,8 @@ from agent.contract.telemetry import BoardSample, ProcessSample
 from agent.core.clock import Clock
 from hardware.interface import Board, PowerState, StorageState, Temperature
 
+PSS_EVERY_S = 60.0  # the kernel walks all pages of a process for it: a ms or more
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessUse:
@@ -80,15 +82,18 @@ class VitalsReader:
         self._board, self._data_dir, self._clock = board, data_dir, clock
         self._last_cpu: dict[int, tuple[float, float]] = {}  # pid -> (monotonic s, CPU s)
         self._last_machine: tuple[float, float] | None = None  # (busy s, all s) over all cores
+        self._known: dict[int, psutil.Process] = {}
+        self._pss: dict[int, tuple[float, int | None]] = {}  # pid -> (monotonic s, bytes)
 
     def read(self, pids: Mapping[str, int]) -> Vitals:
         """Look once at the machine and at the processes `pids` (name -> pid)."""
         memory = psutil.virtual_memory()
         disk = self._disk()
         processes = tuple(self._process(name, pid) for name, pid in pids.items())
-        self._last_cpu = {
-            pid: seen for pid, seen in self._last_cpu.items() if pid in set(pids.values())
-        }
+        for gone in self._known.keys() - set(pids.values()):
+            del self._known[gone]
+            self._last_cpu.pop(gone, None)
+            self._pss.pop(gone, None)
         return Vitals(
             mono_s=self._clock.monotonic_s(),
             load_1m=psutil.getloadavg()[0],
@@ -115,12 +120,21 @@ class VitalsReader:
 
     def _process(self, name: str, pid: int) -> ProcessUse:
         try:
-            process = psutil.Process(pid)
+            process = self._known.get(pid) or psutil.Process(pid)
             times = process.cpu_times()
         except psutil.Error:
             return ProcessUse(name, pid)
+        self._known[pid] = process
         cpu_s: float = times.user + times.system
-        return ProcessUse(name, pid, _pss_bytes(process), cpu_s, self._share_pct(pid, cpu_s))
+        return ProcessUse(name, pid, self._pss_of(process), cpu_s, self._share_pct(pid, cpu_s))
+
+    def _pss_of(self, process: psutil.Process) -> int | None:
+        now_s = self._clock.monotonic_s()
+        measured_s, pss = self._pss.get(process.pid, (float("-inf"), None))
+        if now_s - measured_s >= PSS_EVERY_S:
+            pss = _pss_bytes(process)
+            self._pss[process.pid] = now_s, pss
+        return pss
 
     def _share_pct(self, pid: int, cpu_s: float) -> float | None:
         now_s = self._clock.monotonic_s()

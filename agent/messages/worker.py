@@ -84,6 +84,16 @@ class CameraStatus(Struct, frozen=True, kw_only=True, tag="status"):
     hits_waiting: int = 0
     picture: tuple[PictureTrouble, ...] = ()
 
+    def state(self) -> object:
+        """Return what is told at once when it changes: all but figures that only grow."""
+        main, sub, recording = self.main, self.sub, self.recording
+        return (
+            (main.state, main.code, main.codec, main.connects_total),
+            (sub.state, sub.code, sub.codec, sub.connects_total) if sub else None,
+            (recording.recording, recording.fault_code, recording.faults, recording.gaps_total),
+            (self.detection.state, self.hits_total, self.picture),
+        )
+
 
 class HitReport(Struct, frozen=True, kw_only=True, tag="hit"):
     hit: RuleHit
