@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.app.alarm_files import AlarmFiles
+from agent.app.audit_desk import AuditDesk
 from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
@@ -92,10 +93,9 @@ class Core:
         origin = Origin(
             settings.site, settings.box, boot, lambda: self.outbox.epoch, settings.status
         )
-        incidents = Incidents(self.outbox.append_in, origin, clock)
         self._assembler = Assembler(
             db,
-            incidents,
+            Incidents(self.outbox.append_in, origin, clock),
             clock,
             thumbnails=settings.center.thumbnails,
         )
@@ -139,11 +139,14 @@ class Core:
         self._leases = Leases(clock, gate, lambda: self._link.status.connected)
         answer = Replies(clock, self._link, address).answer
         self._uploads = Uploads(clock, db, data_dir, answer, settings.uploads)
+        self.audit_desk = AuditDesk(
+            clock, db, Audit(self.outbox, clock, address.source), data_dir, settings
+        )
         self._commands = Commands(
             clock,
             db,
             signatures,
-            Audit(self.outbox, clock, address.source),
+            self.audit_desk.chain,
             answer,
             lambda: self._presence.state.nonce,
             step=self._leases.step,
@@ -211,6 +214,7 @@ class Core:
             self._line,
             self._hub,
             self._assembler,
+            self.audit_desk,
             self._desk,
             self._desired,
             renewal,
@@ -219,11 +223,13 @@ class Core:
             self._sender,
             LinkReporter(clock, self._link, self._sender, run_dir(settings)),
             self._uploads,
-            AlarmFiles(clock, db, data_dir, self._hub, self._uploads, incidents),
+            AlarmFiles(clock, db, data_dir, self._hub, self._uploads, self._assembler.incidents),
             self._commands,
             Counter(clock, self._commands, settings.box, run_dir(settings)),
             self._watch,
-            BoxFaults(db, incidents, lambda: troubles(self._watch, self._hub), clock),
+            BoxFaults(
+                db, self._assembler.incidents, lambda: troubles(self._watch, self._hub), clock
+            ),
             telemetry,
             *(
                 reporter(
@@ -290,6 +296,11 @@ class Core:
         return frozenset(cameras | ({"link"} if self._link.status.connected else set()))
 
     async def _tell_config(self, report: ConfigReport) -> None:
+        code = report.errors[0].code if report.errors else ""
+        detail = f"version {report.version}, hash {report.hash}"
+        await self.audit_desk.note(
+            "config.desired", "center", report.status.value, code=code, detail=detail
+        )
         with suppress(LinkError):  # it is told at each connection
             await self._link.publish(self._presence.config_report(report))
 

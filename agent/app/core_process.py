@@ -12,7 +12,7 @@ import sys
 
 import msgspec
 
-from agent.app import alarm_files, boots, coverage, evidence_report
+from agent.app import alarm_files, audit_desk, boots, coverage, evidence_report
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
 from agent.app.core import Core
 from agent.app.run_dir import run_dir
@@ -55,6 +55,7 @@ async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> N
             boots.PART,
             store.PART,
             audit.PART,
+            audit_desk.PART,
             incidents.PART,
             journal.PART,
             uploads.PART,

@@ -79,6 +79,7 @@ class ClipHandler:
                 by=by,
                 incident=command.by.case,
                 purpose=f"command {command.id}",
+                command_id=command.id,
             )
             await progress(f"sending {facts.bytes} bytes")
             await self._uploads.add(
@@ -99,7 +100,14 @@ class ClipHandler:
 
 
 async def export_clip(
-    data_dir: Path, wanted: Clip, out: Path, *, by: str, incident: str, purpose: str
+    data_dir: Path,
+    wanted: Clip,
+    out: Path,
+    *,
+    by: str,
+    incident: str,
+    purpose: str,
+    command_id: str = "",
 ) -> ClipFacts:
     """Write a clip to `out`, in a process of its own. Raises `CommandError`."""
     process = await asyncio.create_subprocess_exec(
@@ -110,6 +118,7 @@ async def export_clip(
         *("--camera", wanted.camera_id, "--out", str(out)),
         *("--from", wanted.start_at.isoformat(), "--to", wanted.end_at.isoformat()),
         *(f"--by={by}", f"--incident={incident}", f"--purpose={purpose}"),
+        *(("--order", command_id) if command_id else ()),
         stdout=asyncio.subprocess.PIPE,
     )
     try:

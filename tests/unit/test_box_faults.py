@@ -19,7 +19,7 @@ class Faults:
     """Looks every 5 s at what the test says is wrong."""
 
     def __init__(self, box):
-        self.box, self.made = box, BoxFaults(box.db, box.assembler._incidents, list, box.clock)
+        self.box, self.made = box, BoxFaults(box.db, box.assembler.incidents, list, box.clock)
 
     async def hold(self, seconds, *troubles):
         for _ in range(int(seconds // 5)):

@@ -13,6 +13,7 @@ import msgspec
 
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError, SettingsError
+from agent.local.cli.audited import note
 from agent.settings.model import Settings
 
 _data_dir = click.option(
@@ -213,6 +214,8 @@ def add(
         expires_at=clock.utc_now() + timedelta(days=days),
     )
     orders.give(folder, order, _settings(config).buffer, clock)
+    span = f"{camera_id} {order.since.isoformat()} to {order.until.isoformat()}, lock {lock_id}"
+    note(data_dir, "lock.add", by=approver, case=incident, detail=span)
     _tell(as_json, {"lock_id": lock_id, "expires_at": order.expires_at}, f"locked: {lock_id}")
 
 
@@ -233,6 +236,7 @@ def remove(data_dir: Path, camera_id: str, lock_id: str, by: str, *, as_json: bo
     clock = SystemClock()
     order = Unlock(request_id=new_ulid(clock.utc_now()), lock_id=lock_id, by=by)
     orders.give(folder, order, Settings().buffer, clock)
+    note(data_dir, "lock.remove", by=by, detail=f"{camera_id}, lock {lock_id}")
     _tell(as_json, {"lock_id": lock_id}, f"removed: {lock_id}")
 
 

@@ -9,13 +9,14 @@ import hashlib
 import json
 import sys
 from datetime import datetime, timedelta
-from getpass import getuser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from agent.core.errors import PolesideError, StorageError
+from agent.local.cli.audited import local_user, note
 from agent.local.cli.clip_key import key, rotate_key
 from agent.local.cli.clip_verify import verify
 from agent.local.cli.clip_views import preview, stream, timelapse
@@ -47,6 +48,7 @@ clip.add_command(timelapse)
 @click.option("--by", default="", help="Who asks; else the name you are logged in with.")
 @click.option("--incident", default="", help="The incident or case it belongs to.")
 @click.option("--purpose", default="", help="What it is for.")
+@click.option("--order", "command_id", default="", hidden=True)
 @click.option("--sidecar", is_flag=True, help="Write the manifest beside the clip as well.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
@@ -59,6 +61,7 @@ def export(
     by: str,
     incident: str,
     purpose: str,
+    command_id: str,
     data_dir: Path,
     *,
     sidecar: bool,
@@ -71,13 +74,21 @@ def export(
     poleside clip export --camera gate --from 2026-11-22T02:00:00Z --to 2026-11-22T02:01:00Z \\
         --out gate.mp4
     """
+    asked = {"by": by or local_user(), "incident": incident, "purpose": purpose}
+    audited = partial(
+        note, data_dir, "clip.export", by=asked["by"], case=incident, command_id=command_id
+    )
     try:
         begin, end = time_range(since, until, last_s)
         made = _export(camera, begin, end, out, data_dir)
-        asked = {"by": by or f"local:{getuser()}", "incident": incident, "purpose": purpose}
         seal = _seal(made, camera, begin, end, asked, data_dir, sidecar=sidecar)
-        _tell(made, seal, as_json=as_json)
+        sha256 = _sha256(made.path)
+        span = f"{camera} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
+        is_whole = bool(seal.get("whole"))
+        audited(code="" if is_whole else "clip.not_whole", detail=f"{span}, sha256 {sha256}")
+        _tell(made, sha256, seal, as_json=as_json)
     except PolesideError as error:
+        audited(outcome="failed", code=error.code, detail=camera)
         if not as_json:
             raise
         failure = {"code": error.code, "message": error.message, "hint": error.hint}
@@ -136,9 +147,12 @@ def _seal(
     }
 
 
-def _tell(made: Clip, seal: dict[str, object], *, as_json: bool) -> None:
-    with made.path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tell(made: Clip, sha256: str, seal: dict[str, object], *, as_json: bool) -> None:
     size_bytes = made.path.stat().st_size
     facts = {
         "path": str(made.path),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from getpass import getuser
 from pathlib import Path
 
 import click
+
+from agent.local.cli.audited import local_user, note
 
 _data_dir = click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
 
@@ -43,7 +44,7 @@ def rotate_key(data_dir: Path, kind: str | None, by: str, reason: str) -> None:
     from agent.core.clock import SystemClock
     from agent.evidence import key_store
 
-    by = by or f"local:{getuser()}"
+    by = by or local_user()
     kept = key_store.load_box_key(data_dir).kind
     rotation = key_store.rotate_key(
         data_dir,
@@ -52,5 +53,10 @@ def rotate_key(data_dir: Path, kind: str | None, by: str, reason: str) -> None:
         by,
         reason,
     )
+    detail = (
+        f"{rotation.old.public.fingerprint} to {rotation.new.public.fingerprint}"
+        f" ({rotation.new.kind}): {reason}"
+    )
+    note(data_dir, "key.rotate", by=by, detail=detail)
     click.echo(f"old key {rotation.old.public.fingerprint}, signed for its successor")
     click.echo(f"new key {rotation.new.public.fingerprint} ({rotation.new.kind})")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.local.cli import audited
+
 if TYPE_CHECKING:
     from agent.evidence.verify import Verdict
 
@@ -38,6 +40,11 @@ _MOST_FINDINGS = 20
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="What the center kept of the box (`poleside center anchors`): finds a rewritten past.",
 )
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="On a box: its data folder, so that a failed check goes into the audit chain.",
+)
 @click.option("--repackaged", is_flag=True, help="Accept another wrapping of the same pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
 def verify(
@@ -45,6 +52,7 @@ def verify(
     key_files: tuple[Path, ...],
     manifest: Path | None,
     anchor_file: Path | None,
+    data_dir: Path | None,
     *,
     repackaged: bool,
     as_json: bool,
@@ -72,6 +80,9 @@ def verify(
         click.echo(json.dumps(_facts(verdict)))
     else:
         _tell(verdict)
+    if data_dir is not None and not verdict.is_whole:
+        kinds = ", ".join(sorted({str(one.kind) for one in verdict.findings}))
+        audited.note(data_dir, "clip.verify", outcome="failed", detail=f"{path.name}: {kinds}")
     sys.exit(0 if verdict.is_whole else 1)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.core.errors import SettingsError
+from agent.local.cli.audited import note
 from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def stream(
             hint="Pipe it into a player or a file.",
         )
     begin, end = time_range(since, until, last_s)
+    note(data_dir, "clip.stream", detail=_span(camera, begin, end))
     stream_clip(_sources(data_dir, camera, begin, end), begin, end, sys.stdout.buffer)
 
 
@@ -65,6 +67,7 @@ def preview(
     from agent.clips.preview import make_preview
 
     begin, end = time_range(since, until, last_s)
+    note(data_dir, "clip.preview", detail=_span(camera, begin, end))
     made = make_preview(_sources(data_dir, camera, begin, end), begin, end, out)
     click.echo(f"{made.path}: {made.frames} pictures, {made.start_at:%Y-%m-%d %H:%M:%S} UTC on")
 
@@ -85,8 +88,13 @@ def timelapse(
     from agent.clips.timelapse import make_film, stills
 
     begin, end = time_range(since, until, last_s)
+    note(data_dir, "clip.timelapse", detail=_span(camera, begin, end))
     frames = make_film(list(stills(camera_folder(data_dir, camera), begin, end)), out)
     click.echo(f"{out}: {frames} pictures")
+
+
+def _span(camera: str, begin: datetime, end: datetime) -> str:
+    return f"{camera} {begin.isoformat()} to {end.isoformat()}"
 
 
 def _sources(data_dir: Path, camera: str, since: datetime, until: datetime) -> list[ClipSource]:

@@ -1,0 +1,121 @@
+"""What people do at the box itself, on its way into the audit chain. Runs in the core.
+
+Commands audit themselves; here come the command line's notes (through the spool, agent running or
+not), logins and views at the page (`note`), and settings that differ from those of the last start.
+"""
+
+import asyncio
+import hashlib
+import sqlite3
+from pathlib import Path
+
+import msgspec
+
+from agent.contract.audit import AuditEntry
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.db import Database, Part
+from agent.outbox.audit import Audit
+from agent.outbox.spool import Spooled, read_spool, remove_spool
+from agent.settings.model import Settings
+
+LOOK_EVERY_S = 2.0
+
+PART = Part(
+    "audit_desk",
+    [
+        """
+CREATE TABLE audit_spooled (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE audit_settings (hash TEXT NOT NULL);
+"""
+    ],
+)
+
+
+class AuditDesk(Service):
+    """`settings` are those the core was started with."""
+
+    name = "audit-desk"
+
+    def __init__(
+        self, clock: Clock, db: Database, chain: Audit, data_dir: Path, settings: Settings
+    ) -> None:
+        super().__init__(clock)
+        self._db, self.chain, self._data_dir = db, chain, data_dir
+        self._settings = settings
+        self._log = log.get(self.name)
+
+    async def note(
+        self, op: str, actor: str, outcome: str = "done", *, code: str = "", detail: str = ""
+    ) -> None:
+        """Chain what someone did just now, such as `page.login`; on the disk when this returns."""
+        entry = AuditEntry(
+            command_id="",
+            op=op,
+            actor=actor,
+            outcome=outcome,
+            code=code,
+            at=self._clock.utc_now(),
+            detail=detail,
+        )
+        await self._db.run(lambda connection: self.chain.append_in(connection, entry))
+
+    async def run(self) -> None:
+        await self._db.run(self.note_settings)
+        while True:
+            try:
+                await self.take_spool()
+            except OSError as error:
+                self._log.error("spool can't be read", detail=str(error))
+            self.progressed()
+            await self._clock.sleep_s(LOOK_EVERY_S)
+
+    async def take_spool(self) -> None:
+        """Chain each spooled entry once, whatever is killed meanwhile. Raises `OSError`."""
+        spooled = await asyncio.to_thread(read_spool, self._data_dir)
+        if not spooled.entries and spooled.is_whole:
+            return
+        await self._db.run(lambda connection: self._chain(connection, spooled))
+        if await asyncio.to_thread(remove_spool, self._data_dir, spooled):
+            await self._db.run(lambda connection: connection.execute("DELETE FROM audit_spooled"))
+
+    def _chain(self, connection: sqlite3.Connection, spooled: Spooled) -> None:
+        for line in spooled.entries:
+            if _is_new(connection, line.id):
+                self.chain.append_in(connection, line.entry)
+        if not spooled.is_whole and _is_new(connection, "damaged"):
+            text = "Notes of what was done at the box were changed or lost before they were taken."
+            damaged = AuditEntry(
+                command_id="",
+                op="audit.spool",
+                actor="box",
+                outcome="failed",
+                code="audit.spool_damaged",
+                at=self._clock.utc_now(),
+                detail=text,
+            )
+            self.chain.append_in(connection, damaged)
+
+    def note_settings(self, connection: sqlite3.Connection) -> None:
+        """Chain that the settings are not those of the last start."""
+        digest = hashlib.sha256(msgspec.json.encode(self._settings, order="sorted")).hexdigest()
+        row = connection.execute("SELECT hash FROM audit_settings").fetchone()
+        if row is not None and row["hash"] == digest:
+            return
+        connection.execute("DELETE FROM audit_settings")
+        connection.execute("INSERT INTO audit_settings VALUES (?)", (digest,))
+        entry = AuditEntry(
+            command_id="",
+            op="settings.start",
+            actor="box",
+            outcome="done",
+            at=self._clock.utc_now(),
+            detail=f"settings sha256 {digest}, before {row['hash'] if row else 'none'}",
+        )
+        self.chain.append_in(connection, entry)
+
+
+def _is_new(connection: sqlite3.Connection, line_id: str) -> bool:
+    inserted = connection.execute("INSERT OR IGNORE INTO audit_spooled VALUES (?)", (line_id,))
+    return inserted.rowcount == 1
