@@ -4,7 +4,7 @@ Recording is never touched. A worker that starts anew comes with its full settin
 back is said again now and then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -14,6 +14,8 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import CameraError
+from agent.health.catalogue import fault_of
+from agent.health.fault import Fault
 from agent.health.heat import Band, HeatJudge
 from agent.settings.model import CameraSettings
 from hardware.interface import Temperature
@@ -47,8 +49,7 @@ class HeatGuard(Service):
         """Look, and tell the workers when something changed."""
         while True:
             before, band = self.band, self._judge.judge(self._temperatures())
-            is_normal = band.rate >= 1.0 and band.cameras >= 1.0
-            is_due = not is_normal and self._clock.monotonic_s() - self._told_s >= SAY_AGAIN_S
+            is_due = self._is_holding and self._clock.monotonic_s() - self._told_s >= SAY_AGAIN_S
             if band is not before:
                 self._log.warning("heat band", band=band.name, before=before.name)
             if band is not before or is_due:
@@ -65,6 +66,15 @@ class HeatGuard(Service):
         if not may_ask:
             return replace(camera, detect=False)
         return replace(camera, detect_fps=camera.detect_fps * band.rate)
+
+    def faults(self) -> Iterator[Fault]:
+        """That detection is held back, when it is."""
+        if self._is_holding:
+            yield fault_of("board.sheds_for_heat", "detector", band=self.band.name)
+
+    @property
+    def _is_holding(self) -> bool:
+        return self.band.rate < 1.0 or self.band.cameras < 1.0
 
     async def _tell(self) -> None:
         self._told_s = self._clock.monotonic_s()

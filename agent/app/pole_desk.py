@@ -3,7 +3,7 @@
 line -> `agent.pole` -> here -> incident -> outbox; the camera's last minute is kept for it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -14,6 +14,8 @@ from agent.core.clock import Clock
 from agent.core.component import Component
 from agent.core.errors import PolesideError
 from agent.events.pole_signals import BELL
+from agent.health import pole
+from agent.health.fault import Fault
 from agent.messages.locking import LockSpan
 from agent.messages.pole import ContactState, PoleSignal
 from agent.pole.bell_test import BellTest, BellVerdict
@@ -50,6 +52,14 @@ class PoleDesk:
     def components(self) -> tuple[Component, ...]:
         """What the core keeps alive."""
         return self.inputs, self.outputs, self.bell_test
+
+    def faults(self) -> Iterator[Fault]:
+        """What of it can't be relied on now."""
+        yield from pole.contact_faults(self.inputs.signals)
+        yield from pole.bell_test_faults(self.bell_test.verdicts)
+        yield from pole.output_faults(
+            {s.output_id: s.fault for s in self.outputs.states if s.fault}
+        )
 
     async def _signal(self, signal: PoleSignal) -> None:
         is_press = signal.meaning == BELL and signal.state is ContactState.ACTIVE

@@ -13,7 +13,15 @@ import psutil
 
 from agent.contract.telemetry import BoardSample, ProcessSample
 from agent.core.clock import Clock
-from hardware.interface import Board, PowerState, StorageState, Temperature
+from hardware.interface import (
+    Board,
+    FanState,
+    PowerState,
+    StorageState,
+    Supply,
+    Temperature,
+    WatchdogState,
+)
 
 PSS_EVERY_S = 60.0  # the kernel walks all pages of a process for it: a ms or more
 
@@ -47,6 +55,9 @@ class Vitals:
     storage: StorageState
     has_clock_chip: bool
     is_simulated: bool
+    fans: tuple[FanState, ...] = ()
+    supplies: tuple[Supply, ...] = ()
+    watchdogs: tuple[WatchdogState, ...] = ()
 
     def board_sample(self) -> BoardSample:
         """Return what the center is told of the board."""
@@ -107,6 +118,9 @@ class VitalsReader:
             temperatures=self._board.thermometers.read(),
             power=self._board.power.read(),
             storage=self._board.storage.read(self._data_dir.resolve()),
+            fans=self._board.fans.read(),
+            supplies=self._board.supplies.read(),
+            watchdogs=self._board.watchdogs.read(),
             has_clock_chip=self._board.clock_chip.read().is_present,
             is_simulated=self._board.identity.is_simulated,
         )

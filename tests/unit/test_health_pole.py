@@ -1,10 +1,13 @@
 """A bell nobody can rely on is red; what the board tells of fan, battery and disk is a sentence."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from agent.contract.events import TimeQuality
+from agent.health.catalogue import fault_of
+from agent.health.catalogue.pole import POLE
 from agent.health.fault import Severity
 from agent.health.pole import (
     bell_test_faults,
@@ -98,3 +101,26 @@ def test_a_disk_near_its_end_says_so_and_an_unknown_one_nothing():
     assert codes(wear_faults(StorageState(wear=Wear.URGENT))) == ["disk.spares_gone"]
     assert codes(wear_faults(StorageState(wear=Wear.NORMAL))) == []
     assert codes(wear_faults(StorageState())) == []
+
+
+def test_the_catalogue_of_the_pole_holds_what_its_checks_can_say_and_no_more():
+    states = [state for state in ContactState if state.is_fault]
+    said = [
+        *contact_faults(
+            [signal(state, meaning) for state in states for meaning in ("bell", "door")]
+        ),
+        *bell_test_faults({"a": (NOW, "silent"), "b": (NOW, "hangs")}),
+        *output_faults({"siren": "gone"}),
+        *fan_faults([FanState("fan", 0, 100)]),
+        *supply_faults([Supply("ups", SupplyKind.UPS, is_discharging=True)]),
+        *watchdog_faults([WatchdogState("w", caused_last_reset=True)]),
+        *wear_faults(StorageState(is_failing=True)),
+        *wear_faults(StorageState(wear=Wear.URGENT)),
+        fault_of("board.sheds_for_heat", "detector", band="hot"),
+    ]
+    assert {fault.code for fault in said} == set(POLE)
+    for fault in said:
+        for text in (fault.sentence_en, fault.sentence_ko):
+            assert "{" not in text
+        assert re.search("[가-힣]", fault.sentence_ko + fault.hint_ko)
+        assert not re.search("[가-힣]", fault.sentence_en + fault.hint_en)
