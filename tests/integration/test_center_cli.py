@@ -59,6 +59,35 @@ async def test_order_and_watch(broker, tmp_path):
         assert center.link() == ""
 
 
+async def test_settings_are_wanted_key_by_key_beside_the_center(broker, tmp_path):
+    """As the shipped rights' `operator`: the running center keeps its connection."""
+    guest = broker.settings(broker.guest)
+    to_box = ["--broker", guest.urls[0], "--username", broker.guest, "--json"]
+    to_box += ["--password", guest.password, "--data-dir", str(tmp_path), "box-1"]
+    box = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
+
+    async def configured(*changes):
+        code, lines = await poleside("center", "configure", *to_box, *changes)
+        return code, json.loads(lines[-1])
+
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center, running(box):
+        await box.link.connected()
+        connects = center._link.status.connects_total
+        code, report = await configured("--set", 'uploads.on_alarm=["clip"]')
+        assert (code, report["version"], report["status"]) == (0, 1, "applied")
+        assert box.desired.settings.uploads.on_alarm == ("clip",)
+        changes = ("--set", "cameras.gate.detect_fps=2", "--set", "buffer.colour=red")
+        code, report = await configured(*changes)
+        assert (code, report["status"]) == (1, "partly")
+        assert [error["path"] for error in report["errors"]] == ["$.buffer.colour"]
+        settings = box.desired.settings
+        assert (settings.uploads.on_alarm, settings.cameras[0].detect_fps) == (("clip",), 2.0)
+        changes = ("--set", "uploads.on_alarm=null", "--set", "buffer=null")
+        assert (await configured(*changes))[0] == 0
+        assert box.desired.settings.uploads.on_alarm == ()
+        assert center._link.status.connects_total == connects
+
+
 async def test_a_wrong_password_is_one_plain_line(broker, tmp_path):
     arguments = ["--broker", broker.settings(CENTER).urls[0], "--username", CENTER]
     arguments += ["--password", "wrong", "--data-dir", str(tmp_path)]

@@ -5,14 +5,14 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.core.errors import SettingsError
-from agent.local.cli import center_enrol
+from agent.local.cli import center_configure, center_enrol
+from agent.local.cli.center_link import broker_options
 
 if TYPE_CHECKING:
     from agent.contract.commands import Args
@@ -29,36 +29,17 @@ def center() -> None:
 
 for _command in center_enrol.COMMANDS:
     center.add_command(_command)
-
-
-def _broker_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--broker", default="mqtt://127.0.0.1:1883", show_default=True),
-        click.option("--username", default="", help="The center's MQTT user."),
-        click.option("--password", default="", envvar="POLESIDE_BROKER_PASSWORD"),
-        click.option("--site", default="site-1", show_default=True),
-        click.option(
-            "--data-dir",
-            type=click.Path(path_type=Path, file_okay=False),
-            default=Path("center-data"),
-            show_default=True,
-            help="The center's store and its signing key.",
-        ),
-    ):
-        command = option(command)
-    return command
+center.add_command(center_configure.configure)
 
 
 @center.command()
-@_broker_options
+@broker_options
 @click.option("--http", "listen", default="127.0.0.1:8480", show_default=True, help="The page.")
 @click.option("--box-page", help="Address of a box's own page, shown beside the center's half.")
 @click.option("--footage-en", default="", hidden=True)
 @click.option("--footage-ko", default="", hidden=True)
 def ingest(
-    broker: str,
-    username: str,
-    password: str,
+    link: "BrokerSettings",
     site: str,
     data_dir: Path,
     listen: str,
@@ -81,7 +62,7 @@ def ingest(
 
     async def run() -> None:
         clock = SystemClock()
-        made = _center(broker, username, password, site, data_dir, f"http://{listen}")
+        made = _center(link, site, data_dir, f"http://{listen}")
         await made.open()
         app = create_app(made, clock, box_page, footage=footage, box_routes=made.routes())
         stop = asyncio.Event()
@@ -150,16 +131,14 @@ def anchors(box: str, out: Path, data_dir: Path) -> None:
 
 
 @center.command()
-@_broker_options
+@broker_options
 @click.argument("box")
 @click.argument("order", metavar="ORDER")
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
 @click.option("--case", default="", help="The case it belongs to; audited.")
 @click.option("--valid-s", default=20.0, show_default=True)
 def send(
-    broker: str,
-    username: str,
-    password: str,
+    link: "BrokerSettings",
     site: str,
     data_dir: Path,
     box: str,
@@ -186,10 +165,9 @@ def send(
 
     log.configure("center", "error")
     args, by = _args(order), Actor(user=user, role="operator", case=case)
-    settings = _broker_settings(broker, username, password)
 
     async def give() -> ReplyState:
-        guest = Guest(SystemClock(), settings, data_dir, BoxAddress(site, box))
+        guest = Guest(SystemClock(), link, data_dir, BoxAddress(site, box))
         last = await guest.order(args, by, valid_s, lambda reply: click.echo(_reply_line(reply)))
         return last.state
 
@@ -218,19 +196,10 @@ def _args(text: str) -> "Args":
     return args
 
 
-def _broker_settings(broker: str, username: str, password: str) -> "BrokerSettings":
-    from agent.settings.model import BrokerSettings
-
-    return BrokerSettings(urls=(broker,), username=username, password=password, keepalive_s=10)
-
-
-def _center(
-    broker: str, username: str, password: str, site: str, data_dir: Path, base_url: str
-) -> "Center":
+def _center(link: "BrokerSettings", site: str, data_dir: Path, base_url: str) -> "Center":
     from agent.core.clock import SystemClock
     from agent.simulators.center.center import Center, CenterConfig
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    settings = _broker_settings(broker, username, password)
-    config = CenterConfig(data_dir=data_dir, broker=settings, site=site, base_url=base_url)
+    config = CenterConfig(data_dir=data_dir, broker=link, site=site, base_url=base_url)
     return Center(config, SystemClock())

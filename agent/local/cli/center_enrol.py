@@ -105,7 +105,22 @@ def enrolment(data_dir: Path, listen: str, hosts: tuple[str, ...], urls: tuple[s
     asyncio.run(run())
 
 
-COMMANDS = (enrol_code, approve, refuse, boxes, enrolment)
+@click.command()
+@_data_dir
+@click.argument("name")
+@click.option("--host", "hosts", multiple=True, help="A server's name or address; may repeat.")
+def certificate(data_dir: Path, name: str, hosts: tuple[str, ...]) -> None:
+    """Make NAME a certificate of the center's authority, and print where it lies.
+
+    With --host for a server (the broker), else for one of the center's own programs (`center` for
+    the ingest, `operator` for `send` and `configure` beside it).
+    """
+    authority = _registrar(data_dir).authority
+    files = authority.server_files(name, hosts) if hosts else authority.client_files(name)
+    click.echo(f"{files.certificate}\n{files.key}\n{files.ca}")
+
+
+COMMANDS = (enrol_code, approve, refuse, boxes, certificate, enrolment)
 
 
 def _registrar(data_dir: Path, urls: tuple[str, ...] = ()) -> "Registrar":

@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from agent.contract.commands import Actor, Args, Clip, Reply
+from agent.contract.config import ConfigReport
 from agent.contract.presence import State
 from agent.contract.topics import BoxAddress, Channel, parse
 from agent.core.clock import Clock
@@ -15,6 +17,7 @@ from agent.core.component import Components
 from agent.core.errors import CommandError, LinkError
 from agent.settings.model import BrokerSettings
 from agent.simulators.center.commander import Commander, load_key
+from agent.simulators.center.wishes import Wishes
 from agent.uplink.link import Incoming, Link, Outgoing
 
 _CONNECT_S = 15.0
@@ -42,13 +45,19 @@ class Guest:
     ) -> None:
         self._clock, self._data_dir, self._address = clock, data_dir, address
         self._nonce, self._state_came = "", asyncio.Event()
+        self._report: ConfigReport | None = None
+        self._report_came = asyncio.Event()
         self._commander: Commander | None = None
         self._link = Link(
             clock,
             broker,
             f"center-{address.site}-{secrets.token_hex(4)}",
             greeter=_Silent(),
-            subscriptions=[(address.topic(Channel.REPLY), 1), (address.topic(Channel.STATE), 0)],
+            subscriptions=[
+                (address.topic(Channel.REPLY), 1),
+                (address.topic(Channel.STATE), 0),
+                (address.topic(Channel.CONFIG_REPORT), 1),
+            ],
             received=self._received,
         )
 
@@ -66,28 +75,63 @@ class Guest:
                 "A clip needs an address to be sent to.",
                 hint="Order it on the center's page, or put a presigned `upload_url` in the order.",
             )
+        last: Reply | None = None
+
+        async def give(commander: Commander) -> None:
+            nonlocal last
+            await self._hear(self._state_came)
+            command = commander.new_command(
+                self._address, args, by, valid_s=valid_s, nonce=self._nonce
+            )
+            async for last in commander.send(self._address, command):
+                on_reply(last)
+
+        await self._connected(give)
+        assert last is not None, "an order always ends with a reply"  # noqa: S101
+        return last
+
+    async def configure(
+        self, change: Callable[[dict[str, Any]], dict[str, Any]], by: Actor, patience_s: float
+    ) -> ConfigReport | None:
+        """Have the box take `change` of what was wanted last; return what it made of it.
+
+        None: it has said nothing within `patience_s`; the wish is retained and waits for it.
+        Raises `LinkError` when the broker can't be reached.
+        """
+        wishes = Wishes(self._data_dir)
+        settings = change(await asyncio.to_thread(wishes.read, self._address))
+        found: ConfigReport | None = None
+
+        async def tell(commander: Commander) -> None:
+            nonlocal found
+            await self._hear(self._report_came)
+            desired = await commander.configure(self._address, settings, by, self._report)
+            await asyncio.to_thread(wishes.write, self._address, settings)
+            until_mono_s = self._clock.monotonic_s() + patience_s
+            while self._clock.monotonic_s() < until_mono_s and found is None:
+                if self._report is not None and self._report.version >= desired.version:
+                    found = self._report
+                await self._clock.sleep_s(0.05)
+
+        await self._connected(tell)
+        return found
+
+    async def _connected(self, job: Callable[[Commander], Awaitable[None]]) -> None:
         key = await asyncio.to_thread(load_key, self._data_dir)
         name = self._address.site
         self._commander = commander = Commander(self._clock, key, self._link.publish, name)
         components = Components(self._clock)
         components.add(self._link)
-        last: Reply | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(components.run())
                 try:
                     await self._get_ready()
-                    command = commander.new_command(
-                        self._address, args, by, valid_s=valid_s, nonce=self._nonce
-                    )
-                    async for last in commander.send(self._address, command):
-                        on_reply(last)
+                    await job(commander)
                 finally:
                     running.cancel()
         except* LinkError as group:
             raise group.exceptions[0] from None
-        assert last is not None, "an order always ends with a reply"  # noqa: S101
-        return last
 
     async def _get_ready(self) -> None:
         until_mono_s = self._clock.monotonic_s() + _CONNECT_S
@@ -98,9 +142,12 @@ class Guest:
             ):
                 raise error
             await self._clock.sleep_s(0.05)
+
+    async def _hear(self, came: asyncio.Event) -> None:
+        """Wait for what is retained: a nonce for boxes without a clock, a report to build on."""
         try:
-            async with asyncio.timeout(_STATE_S):  # retained; only a box without a clock needs it
-                await self._state_came.wait()
+            async with asyncio.timeout(_STATE_S):
+                await came.wait()
         except TimeoutError:
             return
 
@@ -109,5 +156,8 @@ class Guest:
         if channel is Channel.STATE:
             self._nonce = msgspec.json.decode(message.payload, type=State).nonce
             self._state_came.set()
+        elif channel is Channel.CONFIG_REPORT:
+            self._report = msgspec.json.decode(message.payload, type=ConfigReport)
+            self._report_came.set()
         elif channel is Channel.REPLY and self._commander is not None:
             self._commander.replied(msgspec.json.decode(message.payload, type=Reply))
