@@ -27,6 +27,7 @@ from agent.simulators.center.file_desk import FileDesk
 from agent.simulators.center.ingest import Acker, Ingest
 from agent.simulators.center.uploads import Uploads
 from agent.simulators.center.view import BoxView, Doubt, Session, StoredEvent, Upload
+from agent.simulators.center.wishes import Wishes
 from agent.uplink.link import Backoff, Link, Outgoing
 
 _EVENT_TYPE = "edge.event."
@@ -143,7 +144,10 @@ class Center:
         """Order a whole configuration; what came of it is in the box's view, as `config`."""
         assert self._commander is not None, "open() first"  # noqa: S101  a mistake in the program
         known = next((box.config for box in await self.boxes() if box.address == address), None)
-        return await self._commander.configure(address, settings, by, known)
+        desired = await self._commander.configure(address, settings, by, known)
+        wishes = Wishes(self._config.data_dir)
+        await asyncio.to_thread(wishes.write, address, settings)
+        return desired
 
     async def changed(self, known: int) -> int:
         while self._changes == known:
