@@ -65,7 +65,8 @@ class Box:
             received=self.inbound.received,
             backoff=QUICK,
         )
-        self.keeper = PresenceKeeper(self.clock, self.link, self.presence, 0.3)
+        self.keeper = PresenceKeeper(self.clock, self.link, self.presence, 0.3, 0.05)
+        self.inbound.on_call = self.keeper.ask
         self.sender = Sender(self.clock, self.link, self.outbox, address, broker.window_bytes)
         self.telemetry = TelemetrySender(self.clock, self.link, address, 0.5, self._sample)
         signatures = Signatures(keys_file, address.box, self.clock)
@@ -211,7 +212,7 @@ async def running(thing):
 
 
 def make_center(folder: Path, broker) -> Center:
-    patience = Patience(away_s=0.3, silent_s=0.5)
+    patience = Patience(away_s=0.3, silent_s=0.5, answer_s=1.5)
     return Center(CenterConfig(folder, broker, backoff=QUICK, patience=patience), SystemClock())
 
 

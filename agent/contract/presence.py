@@ -42,7 +42,13 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.connection > known.connection or known.t is None or is_later
 
 
-class CenterState(Struct, frozen=True, kw_only=True):
-    """Whether the center's ingest is alive. Boxes stop draining while it is not."""
+class CenterState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the center's ingest is alive. Boxes stop draining while it is not.
+
+    Each time it is said anew, boxes say their own state again within ten seconds. Until
+    `storm_until`, an hour at most, they lengthen telemetry and leave thumbnails out. It is not
+    signed: it can make a box sparing, no more.
+    """
 
     online: bool
+    storm_until: UtcTime | None = None

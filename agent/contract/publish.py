@@ -25,6 +25,7 @@ from agent.contract.evidence import (
     VideoHeadsRecord,
 )
 from agent.contract.info import Info
+from agent.contract.onvif_ej import LEVEL, OnvifMessage
 from agent.contract.presence import CenterState, State
 from agent.contract.ptz import PtzStep
 from agent.contract.telemetry import Telemetry
@@ -96,7 +97,7 @@ def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0.0 document, schemas included."""
     types = list(dict.fromkeys(kind for line in _LINES for kind in line.types))
     _, schemas = msgspec.json.schema_components(
-        [*types, CenterState], ref_template=f"{_SCHEMA}{{name}}"
+        [*types, CenterState, OnvifMessage], ref_template=f"{_SCHEMA}{{name}}"
     )
     schemas["Acks"] = _plain(msgspec.json.schema(Acks))
     return {
@@ -119,6 +120,17 @@ def asyncapi() -> dict[str, Any]:
                 "description": "Whether the center's ingest is there; retained, also its will.",
                 "parameters": {"site": _SITE},
                 "messages": {"CenterState": _message(CenterState, "application/json", "")},
+            },
+            "up_onvif_ej": {
+                "address": f"{ROOT}/{{site}}/{{box}}/{LEVEL}/{{topic}}",
+                "description": "Optional: a camera's event again, in ONVIF's JSON shape. QoS 1, not"
+                " retained, not acknowledged. `topic` is ONVIF's without `tns1:`.",
+                "parameters": {
+                    "site": _SITE,
+                    "box": _BOX,
+                    "topic": {"description": "Several levels, such as VideoSource/SignalLoss."},
+                },
+                "messages": {"OnvifMessage": _message(OnvifMessage, "application/json", "")},
             },
         },
         "operations": {
@@ -198,7 +210,8 @@ def files() -> dict[str, bytes]:
     for line in _LINES:
         for kind in line.types:
             made[f"schemas/{_title(kind)}.json"] = msgspec.json.schema(kind)
-    made["schemas/CenterState.json"] = msgspec.json.schema(CenterState)
+    for kind in (CenterState, OnvifMessage):
+        made[f"schemas/{kind.__name__}.json"] = msgspec.json.schema(kind)
     return {
         name: (json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
         for name, content in made.items()

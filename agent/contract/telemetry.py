@@ -39,6 +39,21 @@ class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gaps_total: int | None = None
 
 
+class DataSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How sparing the box is with its line, and what it has held back this month (UTC).
+
+    `mode`: normal; sparing: events go without thumbnails; storm: alarms, too; spent: the month's
+    `limit_bytes` are used up. `replay` sends a record again, with its thumbnail when there is room.
+    """
+
+    month: str
+    mode: str
+    used_bytes: int = 0
+    limit_bytes: int | None = None
+    pictures_held: int = 0
+    samples_held: int = 0
+
+
 class LinkSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The connection to the broker, told by the box itself."""
 
@@ -48,6 +63,8 @@ class LinkSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     puback_ms: float | None = None
     ack_ms: float | None = None
     last_error: str = ""
+    mqtt: str = ""
+    data: DataSample | None = None
 
 
 class OutboxSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,7 +80,7 @@ class OutboxSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UploadSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Files that wait to be sent by HTTP. `held`: what they wait for, "window" or "budget"."""
+    """Files that wait to be sent by HTTP. `held`: for what, "window", "budget" or "line"."""
 
     waiting: int
     waiting_bytes: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -23,13 +24,18 @@ async def _nothing(_: bytes) -> None:
 
 @dataclass(slots=True)
 class Inbound:
-    """The link's `received`. A handler returns once it may be PUBACKed: handled, or on the disk."""
+    """The link's `received`. A handler returns once it may be PUBACKed: handled, or on the disk.
+
+    `on_call`: the center has just come, and wants to know who is there.
+    """
 
     address: BoxAddress
     on_acks: Callable[[Acks], Awaitable[None]]
     on_center: Callable[[bool], None]
     on_command: Callable[[bytes], Awaitable[None]] = _nothing
     on_config: Callable[[bytes], Awaitable[None]] = _nothing
+    on_call: Callable[[], None] = lambda: None
+    on_storm: Callable[[datetime | None], None] = lambda _: None
 
     @property
     def subscriptions(self) -> tuple[tuple[str, int], ...]:
@@ -46,7 +52,7 @@ class Inbound:
 
     async def _dispatch(self, message: Incoming) -> None:
         if message.topic == self.address.center_state:
-            self.on_center(_center.decode(message.payload).online)
+            self._center_said(_center.decode(message.payload), is_new=not message.retained)
             return
         address, channel = parse(message.topic) or (None, None)
         if address != self.address or channel is None:
@@ -60,3 +66,9 @@ class Inbound:
         elif channel is Channel.COMMAND and not message.retained:
             # A retained command would be obeyed again at every connection.
             await self.on_command(message.payload)
+
+    def _center_said(self, state: CenterState, *, is_new: bool) -> None:
+        self.on_center(state.online)
+        self.on_storm(state.storm_until)
+        if state.online and is_new:
+            self.on_call()

@@ -1,5 +1,7 @@
 """Here I am: the box's retained state, its last will, the birth document, the settings' report."""
 
+import asyncio
+import random
 import secrets
 from collections.abc import Callable, Sequence
 
@@ -14,6 +16,9 @@ from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.uplink.link import Link, Outgoing
+
+_LOOK_S = 1.0
+_SPREAD_S = 10.0  # thousands answer one call: not all at once
 
 
 class Presence:
@@ -34,6 +39,10 @@ class Presence:
     ) -> None:
         self._clock, self._address, self._info, self._config = clock, address, info, config
         self.state = State(online=False, boot=boot, conn=0, beat_s=beat_s)
+
+    def beats(self, beat_s: float) -> None:
+        """Promise from now on to be heard at least so often; the center must be told."""
+        self.state = msgspec.structs.replace(self.state, beat_s=beat_s)
 
     def will(self) -> Outgoing:
         self.state = State(
@@ -75,31 +84,64 @@ class Presence:
 
 
 class PresenceKeeper(Service):
-    """Says "here I am" once more, some time after each connection began.
+    """Says "here I am" once more: some time after each connection began, and when it is asked.
 
     A broker may notice late that the connection before has died, and then puts its will over our
-    retained state. `settle_s` is when that can't happen any more.
+    retained state. `settle_s` is when that can't happen any more. And a center that comes back
+    asks who is there: a broker that died meanwhile has told nobody's will.
     """
 
     name = "uplink.presence"
 
-    def __init__(self, clock: Clock, link: Link, presence: Presence, settle_s: float) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        link: Link,
+        presence: Presence,
+        settle_s: float,
+        spread_s: float = _SPREAD_S,
+    ) -> None:
         super().__init__(clock)
-        self._link, self._presence, self._settle_s = link, presence, settle_s
+        self._link, self._presence = link, presence
+        self._settle_s, self._spread_s = settle_s, spread_s
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have it said soon."""
+        self._asked.set()
 
     async def run(self) -> None:
-        said_in = 0
+        settled_in = 0
         while True:
             connection = await self._link.connected()
-            await self._clock.sleep_s(self._settle_s)
-            if connection == said_in or not self._link.is_up(connection):
-                continue
-            try:
-                await self._link.publish(self._presence.present())
-            except LinkError:  # the next connection says it
-                continue
-            said_in = connection
-            self.progressed()
+            since_s = self._link.status.since_mono_s
+            while self._link.is_up(connection):
+                is_due = connection != settled_in and self._age_s(since_s) >= self._settle_s
+                if await self._is_asked():
+                    await self._clock.sleep_s(random.uniform(0.0, self._spread_s))  # noqa: S311
+                elif not is_due:
+                    continue
+                await self._say()
+                settled_in = connection if is_due else settled_in
+
+    def _age_s(self, since_s: float) -> float:
+        return self._clock.monotonic_s() - since_s
+
+    async def _is_asked(self) -> bool:
+        try:
+            async with asyncio.timeout(min(_LOOK_S, self._settle_s)):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        self._asked.clear()
+        return True
+
+    async def _say(self) -> None:
+        try:
+            await self._link.publish(self._presence.present())
+        except LinkError:  # the next connection says it
+            return
+        self.progressed()
 
 
 def settle_s(keepalive_s: float) -> float:

@@ -6,8 +6,9 @@ messages of at most `window_bytes` together, so a slow link never holds a fresh 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.contract.acks import Acks
@@ -20,6 +21,7 @@ from agent.core.errors import LinkError
 from agent.uplink.link import Link, Outgoing
 
 WINDOW_RECORDS = 2_000
+WINDOW_MESSAGES = 200  # of each stream: a broker may keep no more than 1,000 for an absent center
 _ROUND_MESSAGES = 20
 _RTO_FIRST_S, _RTO_MAX_S = 2.0, 60.0
 _IDLE_S = 1.0
@@ -71,27 +73,50 @@ class _Position:
     nak: int | None = None
     nak_mono_s: float = 0.0
     is_drained: bool = False  # nothing behind `sent`: no need to ask until something comes
+    messages: deque[int] = field(default_factory=deque)  # the last number in each one under way
 
     def room(self) -> int:
+        if len(self.messages) >= WINDOW_MESSAGES:
+            return 0
         return WINDOW_RECORDS - (self.sent - self.acked)
+
+    def reached(self, upto: int) -> None:
+        """The center has all up to `upto`."""
+        self.acked, self.sent = upto, max(self.sent, upto)
+        while self.messages and self.messages[0] <= upto:
+            self.messages.popleft()
 
     def rewind(self) -> int:
         """Go back to the watermark; return how many numbers will be sent again."""
         again, self.sent = self.sent - self.acked, self.acked
         self.since_mono_s = self.due_mono_s = None
         self.is_drained = False
+        self.messages.clear()
         return max(0, again)
 
 
 class Sender(Service):
-    """Runs in the core process, one per box."""
+    """Runs in the core process, one per box.
+
+    `lighten` returns a record as it is sent now. `echo` returns what else is told of a record, once
+    and without an acknowledgement.
+    """
 
     name = "uplink.sender"
 
     def __init__(
-        self, clock: Clock, link: Link, outbox: Source, address: BoxAddress, window_bytes: int
+        self,
+        clock: Clock,
+        link: Link,
+        outbox: Source,
+        address: BoxAddress,
+        window_bytes: int,
+        lighten: Callable[[StreamName, bytes], bytes] = lambda _, body: body,
+        echo: Callable[[bytes], Outgoing | None] = lambda _: None,
     ) -> None:
         super().__init__(clock)
+        self._lighten, self._echo = lighten, echo
+        self._echoed: dict[StreamName, int] = {}
         self._link, self._outbox, self._address = link, outbox, address
         self._window_bytes = window_bytes
         self._positions: dict[StreamName, _Position] = {}
@@ -107,6 +132,7 @@ class Sender(Service):
     async def start(self) -> None:
         marks = await self._outbox.watermarks()
         self._positions = {stream: _Position(marks[stream], marks[stream]) for stream in _ORDER}
+        self._echoed = self._echoed or dict(marks)
 
     async def run(self) -> None:
         while True:
@@ -212,32 +238,41 @@ class Sender(Service):
             # A message for the crumbs of a window costs as much as a full one.
             while left >= least and len(messages) < _ROUND_MESSAGES:
                 message = await self._next(stream, left if messages else self._window_bytes)
-                if message is None:
+                if not message:
                     break
-                messages.append(message)
-                left -= len(message.payload)
+                messages += message
+                left -= sum(len(part.payload) for part in message)
         return messages
 
-    async def _next(self, stream: StreamName, max_bytes: int) -> Outgoing | None:
+    async def _next(self, stream: StreamName, max_bytes: int) -> list[Outgoing]:
+        """Return the next message of a stream and its echoes; empty when there is none."""
         position, channel = self._positions[stream], CHANNEL_OF[stream]
         single = channel is Channel.ALARM
         limit = min(1 if single else MAX_BATCH, position.room())
         if limit <= 0 or position.is_drained:
-            return None
+            return []
         most = min(max_bytes, MAX_BYTES[channel]) - 2  # the brackets
         after = position.sent
         position.is_drained = True  # unless news comes while it is read
         records = await self._outbox.read(stream, after, limit, most)
         if not records:
-            return None
+            return []
         position.is_drained = False
         if position.sent != after:  # an ack or nak moved it meanwhile
-            return None
+            return []
         position.sent = records[-1].last_seq
+        position.messages.append(position.sent)
         if position.since_mono_s is None:
             position.since_mono_s = self._clock.monotonic_s()
-        body = records[0].body if single else join([record.body for record in records])
-        return Outgoing(self._address.topic(channel), body)
+        bodies = [self._lighten(stream, record.body) for record in records]
+        body = bodies[0] if single else join(bodies)
+        return [Outgoing(self._address.topic(channel), body), *self._echoes(stream, records)]
+
+    def _echoes(self, stream: StreamName, records: Sequence[Record]) -> list[Outgoing]:
+        """Return the echoes of records that are sent for the first time since the start."""
+        fresh = [record for record in records if record.seq > self._echoed[stream]]
+        self._echoed[stream] = max(self._echoed[stream], records[-1].last_seq)
+        return [told for record in fresh if (told := self._echo(record.body)) is not None]
 
     def _news(self) -> None:
         for position in self._positions.values():
@@ -247,7 +282,7 @@ class Sender(Service):
     def _advance(self, position: _Position, upto: int, now: float) -> None:
         if position.since_mono_s is not None:
             self.ack_ms = (now - position.since_mono_s) * 1000
-        position.acked, position.sent = upto, max(position.sent, upto)
+        position.reached(upto)
         position.rto_s = _RTO_FIRST_S
         waits = position.sent > position.acked
         position.since_mono_s = now if waits else None
@@ -264,6 +299,8 @@ class Sender(Service):
             return
         self.resent_total += position.sent - nak + 1
         position.nak, position.nak_mono_s, position.sent = nak, now, nak - 1
+        while position.messages and position.messages[-1] >= nak:
+            position.messages.pop()
         position.is_drained = False
 
     def _go_back_when_due(self) -> None:

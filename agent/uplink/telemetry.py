@@ -14,7 +14,10 @@ from agent.uplink.link import Link, Outgoing
 
 
 class TelemetrySender(Service):
-    """Asks `sample` every `period_s` while connected, at once after connecting, and publishes."""
+    """Asks `sample` every `period_s` while connected, at once after connecting, and publishes.
+
+    `stretch` says how many times longer the period is just now; `held` is told what is left out.
+    """
 
     name = "uplink.telemetry"
 
@@ -26,10 +29,13 @@ class TelemetrySender(Service):
         period_s: float,
         sample: Callable[[], Awaitable[Telemetry]],
         pack: Callable[[bytes], bytes] = bytes,
+        stretch: Callable[[], int] = lambda: 1,
+        held: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__(clock)
         self._link, self._address = link, address
         self._period_s, self._sample, self._pack = period_s, sample, pack
+        self._stretch, self._held = stretch, held
         self._log = log.get(self.name)
 
     async def run(self) -> None:
@@ -40,12 +46,22 @@ class TelemetrySender(Service):
                 self._log.warning("telemetry too large, not sent", size_bytes=len(body))
             else:
                 await self._send(body)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Sleep one period after another, as many as are asked for at the end of each."""
+        periods = 1
+        await self._clock.sleep_s(self._period_s)
+        while periods < self._stretch():
+            self._held(1)
+            self.progressed()
             await self._clock.sleep_s(self._period_s)
+            periods += 1
 
     async def _send(self, body: bytes) -> None:
         try:
             topic = self._address.topic(Channel.TELEMETRY)
-            await self._link.publish(Outgoing(topic, body, qos=0))
+            await self._link.publish(Outgoing(topic, body, qos=0, expires_s=self._period_s))
         except LinkError:
             return  # the link says so itself; the next sample follows
         self.progressed()

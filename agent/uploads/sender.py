@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
@@ -56,7 +56,7 @@ class _Tries:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits, for checks and telemetry. `held` names why: "budget", "window" or ""."""
+    """What waits, for checks and telemetry. `held`: "budget", "line", "window" or ""."""
 
     waiting: int = 0
     held: str = ""
@@ -65,7 +65,7 @@ class Backlog:
 
 
 class Uploads(Service):
-    """The box's way for files; one per box."""
+    """The box's way for files; one per box. `spares_line`: only what is urgent may go."""
 
     name = "uploads"
 
@@ -76,9 +76,11 @@ class Uploads(Service):
         data_dir: Path,
         answer: Answer,
         settings: UploadSettings,
+        spares_line: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(clock)
         self.settings = settings
+        self._spares_line = spares_line
         self.folder = data_dir / FOLDER
         self._db, self._answer = db, answer
         self._tries: dict[str, _Tries] = {}
@@ -217,7 +219,7 @@ class Uploads(Service):
             self._holds = holds
             self._tell_change()
         kinds = set(holds.values())
-        held = "budget" if "budget" in kinds else "window" if kinds else ""
+        held = next((kind for kind in ("budget", "line", "window") if kind in kinds), "")
         size = sum(job.file.size_bytes for job in jobs)
         self.backlog = Backlog(len(jobs), held, size, self.sent_bytes_total)
         return 0.0 if due_s == 0 else wait_s
@@ -229,9 +231,10 @@ class Uploads(Service):
         if now >= job.deadline:
             await self._end(job, State.FAILED, "upload.too_late", "It could not be sent in time.")
             return 0.0
-        if not self._may_send(job):
-            holds[job.id] = "window"
-            return min(_LOOK_AGAIN_S, rationing.opens_in_s(self.settings.window, now))
+        if held := self._held_by(job, now):
+            holds[job.id] = held
+            opens_s = rationing.opens_in_s(self.settings.window, now) if held == "window" else None
+            return min(_LOOK_AGAIN_S, opens_s or _LOOK_AGAIN_S)
         if tries.not_before_s > now_s:
             return tries.not_before_s - now_s
         part = next((part for part in job.missing if part.url), None)
@@ -245,12 +248,15 @@ class Uploads(Service):
         await self._send(job, part, tries, day)
         return 0.0
 
-    def _may_send(self, job: Job) -> bool:
+    def _held_by(self, job: Job, now: datetime) -> str:
+        """Say what a file must wait for; "" when it may go."""
         if job.file.priority >= rationing.URGENT_PRIORITY:
-            return True
+            return ""
+        if self._spares_line():
+            return "line"
         if self._clock.quality() is TimeQuality.UNSYNCED:
-            return True
-        return rationing.is_open(self.settings.window, self._clock.utc_now())
+            return ""
+        return "" if rationing.is_open(self.settings.window, now) else "window"
 
     async def _ask(self, job: Job, tries: _Tries, now_s: float) -> float:
         """Ask the center for addresses, or to put the parts together."""

@@ -23,10 +23,15 @@ _TWIN_STEPS = 2  # once may be a box that lost its database
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a box may be away, or silent beyond its promise, before it counts as offline."""
+    """How long a box may be away, or silent beyond its promise, before it counts as offline.
 
-    away_s: float = 30.0
+    `answer_s`: a box that is there says so within this time after the center came. With the
+    box's keepalive of 30 s, of which the broker allows one and a half, nobody is wrong for 60 s.
+    """
+
+    away_s: float = 12.0
     silent_s: float = 10.0
+    answer_s: float = 30.0
 
 
 def saw_state(
@@ -202,7 +207,10 @@ def _is_online(
     if state.beat_s is None or heard is None or listening_since is None:
         return True
     silent_s = (now - max(heard, listening_since)).total_seconds()
-    return silent_s < 1.5 * state.beat_s + patience.silent_s
+    allowed_s = 1.5 * state.beat_s + patience.silent_s
+    if heard < listening_since:  # a will may have died with the broker: who answers is there
+        allowed_s = min(allowed_s, patience.answer_s)
+    return silent_s < allowed_s
 
 
 def _has_twin(row: sqlite3.Row, now: datetime) -> bool:
