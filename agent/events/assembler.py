@@ -12,21 +12,22 @@ from agent.contract.events import (
     CapUrgency,
     EventKind,
     Picture,
-    SeenObject,
     StreamName,
 )
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
-from agent.events import picture_faults, pole_signals
-from agent.events.incidents import Happening, Incidents, stream_of
+from agent.events import picture_faults, pole_signals, rule_hits
+from agent.events.alarms import Alarms
+from agent.events.incidents import Happening, Incidents
+from agent.events.rations import Rations
 from agent.messages.picture import PictureFinding
 from agent.messages.pole import ContactState, PoleSignal
-from agent.messages.vision import HitState, RuleHit, TrackedObject
+from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import CameraState, CameraStatus
+from agent.settings.model import Settings
 
-CONFIRM_S = 20.0  # a rule says every few seconds that it still holds; after this it is over
 LOST_AFTER_S = 5.0  # a camera away for less is a hiccup, not an event
 WORKER_SILENT_S = 15.0
 SWEEP_S = 1.0
@@ -42,20 +43,27 @@ class Assembler(Service):
     ) -> None:
         super().__init__(clock)
         self._db, self.incidents, self._thumbnails = db, incidents, thumbnails
+        self._alarms = Alarms(incidents, clock)
         self._log = log.get(self.name)
         self._watch: dict[str, _CameraWatch] = {}
         self._may_be_open = False
 
+    @property
+    def rations(self) -> Rations:
+        """What of the alarms is limited just now."""
+        return self._alarms.rations
+
+    def use(self, settings: Settings) -> None:
+        """Take over how alarms are merged, limited and tried in the shadow, also while running."""
+        self._alarms.use(settings)
+        self._may_be_open = True
+
     async def take(self, hit: RuleHit) -> None:
         """Commit what a hit means; returns when it is on the disk. Raises `StorageError`."""
-        what, self._may_be_open = self._happening(hit), True
-        if hit.state is HitState.BEGAN:
-            event_id = await self._db.run(lambda c: self.incidents.begin(c, what))
+        what, self._may_be_open = rule_hits.happening(hit, thumbnails=self._thumbnails), True
+        event_id = await self._db.run(lambda c: self._alarms.take(c, hit, what))
+        if event_id is not None:
             self._log.info("incident", event_id=event_id, camera=hit.camera_id, rule=hit.rule_id)
-        elif hit.state is HitState.CONTINUES:
-            await self._db.run(lambda c: self.incidents.go_on(c, what))
-        else:
-            await self._db.run(lambda c: self.incidents.end(c, what))
 
     async def take_finding(self, finding: PictureFinding) -> None:
         """Commit what a finding about a camera's picture means. Raises `StorageError`."""
@@ -109,7 +117,7 @@ class Assembler(Service):
         self._may_be_open = self._may_be_open or still_open  # what came meanwhile set it anew
 
     def _sweep_in(self, connection: sqlite3.Connection, known: frozenset[str]) -> bool:
-        self.incidents.end_forgotten(connection, CONFIRM_S, "rule/")
+        self._alarms.settle(connection)
         self.incidents.end_forgotten(connection, picture_faults.CONFIRM_S, picture_faults.KEY)
         self.incidents.end_unknown(connection, "camera/", known)
         self.incidents.end_unknown(connection, picture_faults.KEY, known)
@@ -127,34 +135,6 @@ class Assembler(Service):
             what = self._camera_happening(camera_id, "", "", reason="camera-back")
             await self._db.run(lambda c: self.incidents.end(c, what))
             watch.is_told = False
-
-    def _happening(self, hit: RuleHit) -> Happening:
-        kind = EventKind(hit.kind)
-        picture = None
-        if hit.picture_jpeg is not None and self._thumbnails:
-            picture = Picture(
-                taken_at=hit.at,
-                width_px=hit.picture_width_px,
-                height_px=hit.picture_height_px,
-                jpeg=hit.picture_jpeg,
-            )
-        return Happening(
-            key=f"rule/{hit.camera_id}/{hit.rule_id}",
-            subject=hit.camera_id,
-            kind=kind,
-            at=hit.at,
-            mono_s=hit.mono_s,
-            tq=hit.tq,
-            stream=stream_of(kind),
-            hit_id=hit.hit_id if hit.state is HitState.BEGAN else None,
-            rule_id=hit.rule_id,
-            objects=tuple(_seen(thing) for thing in hit.objects),
-            picture=picture,
-            reason=hit.reason,
-            model=hit.model,
-            severity=CapSeverity.MODERATE,
-            certainty=CapCertainty.LIKELY,
-        )
 
     def _camera_happening(
         self, camera_id: str, code: str, detail: str, *, reason: str | None = None
@@ -207,12 +187,3 @@ class _CameraWatch:
         if self._away_since_s is not None and now_s - self._away_since_s > LOST_AFTER_S:
             return self._code, self._detail
         return None
-
-
-def _seen(thing: TrackedObject) -> SeenObject:
-    return SeenObject(
-        label=thing.label,
-        score=round(thing.score, 3),
-        track_id=thing.track_id,
-        region=thing.region,
-    )

@@ -7,7 +7,7 @@ crash leaves both or neither. Runs in the core process.
 
 import sqlite3
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -22,21 +22,27 @@ from agent.contract.events import (
     EventData,
     EventFile,
     EventKind,
+    Grade,
     Phase,
     Picture,
     SeenObject,
+    Source,
     StreamName,
     TimeQuality,
     source_of,
     type_of,
 )
+from agent.contract.grades import GRADES
 from agent.core.clock import Clock
 from agent.core.db import Part
 from agent.core.errors import StorageError
 from agent.core.ids import new_ulid
+from agent.events import schema
+from agent.events.weights import worse
 
 KEEP_INCIDENTS = 2_000  # ended ones, for the box's own page
 LATE_S = 60.0  # told so long after it happened, an event is marked historical
+LOWERED = "/lowered"  # ends the key of an incident that is no alarm but a notice
 ANOTHER_BOOT_S = 1.0  # a monotonic time so far ahead of now is of an earlier boot
 
 PART = Part(
@@ -50,7 +56,8 @@ CREATE TABLE incidents (
 CREATE UNIQUE INDEX open_incidents ON incidents (key) WHERE ended_utc_us IS NULL;
 CREATE INDEX incidents_by_time ON incidents (started_utc_us);
 CREATE TABLE incident_hits (hit_id TEXT PRIMARY KEY, event_id TEXT NOT NULL);
-"""
+""",
+        schema.ALARMS,
     ],
 )
 
@@ -103,13 +110,30 @@ class Happening:
     severity: CapSeverity = CapSeverity.UNKNOWN
     urgency: CapUrgency = CapUrgency.IMMEDIATE
     certainty: CapCertainty = CapCertainty.OBSERVED
+    grade: Grade | None = None
+    seen_by: Source = Source.BOX
+    rules: tuple[str, ...] = ()
+    measures: dict[str, float] = field(default_factory=dict)
+    crop: Picture | None = None
 
 
 class Incidents:
-    """The incident tables; every method runs inside the caller's transaction."""
+    """The incident tables; every method runs inside the caller's transaction.
+
+    Between two updates of one incident lie at least `update_s`, unless it gets worse; what was
+    not told then is told with the next confirmation, or at the end.
+    """
 
     def __init__(self, append: AppendIn, origin: Origin, clock: Clock) -> None:
         self._append, self._origin, self._clock = append, origin, clock
+        self.update_s = 0.0
+        self._updated_s: dict[str, float] = {}
+        self._untold: set[str] = set()
+
+    @property
+    def boot(self) -> int:
+        """The number of this boot of the box."""
+        return self._origin.boot
 
     def begin(self, connection: sqlite3.Connection, what: Happening) -> str:
         """Open an incident, or update the open one of this key; return its id.
@@ -130,14 +154,14 @@ class Incidents:
         return event_id
 
     def go_on(self, connection: sqlite3.Connection, what: Happening) -> bool:
-        """The open incident of this key still holds; more objects than ever is an update.
+        """The open incident of this key still holds; more than ever was known is an update.
 
         Return whether there is one.
         """
         row = _open_incident(connection, what.key)
         if row is None:
             return False
-        if len(what.objects) > row["most_objects"]:
+        if self._is_news(row, what):
             self._update(connection, row, what)
         else:
             connection.execute(
@@ -145,6 +169,30 @@ class Incidents:
                 (self._confirmed_s(row, what), self._origin.boot, row["event_id"]),
             )
         return True
+
+    def _is_news(self, row: sqlite3.Row, what: Happening) -> bool:
+        if len(what.objects) > row["most_objects"] or row["event_id"] in self._untold:
+            return True
+        if what.crop is not None:
+            return True
+        data = msgspec.json.decode(row["data"], type=EventData)
+        return what.measures.get("level") != data.measures.get("level")
+
+    def of_hit(self, connection: sqlite3.Connection, hit_id: str) -> str | None:
+        """Return the incident a hit has become or joined, None for a new hit."""
+        return _event_of_hit(connection, hit_id)
+
+    def is_open(self, connection: sqlite3.Connection, key: str) -> bool:
+        """Say whether there is an open incident of this key."""
+        return _open_incident(connection, key) is not None
+
+    def end_key(
+        self, connection: sqlite3.Connection, key: str, at: datetime, mono_s: float, reason: str
+    ) -> None:
+        """End the open incident of this key, if there is one, as of `at`."""
+        row = _open_incident(connection, key)
+        if row is not None:
+            self._close(connection, row, at, mono_s, reason, self._clock.quality())
 
     def end(self, connection: sqlite3.Connection, what: Happening) -> None:
         """End the open incident of this key, if there is one."""
@@ -230,6 +278,11 @@ class Incidents:
             urgency=what.urgency,
             severity=what.severity,
             certainty=what.certainty,
+            grade=what.grade,
+            seen_by=what.seen_by,
+            rules=what.rules,
+            measures=what.measures,
+            crop=what.crop,
         )
         connection.execute(
             "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
@@ -242,7 +295,7 @@ class Incidents:
                 self._origin.boot,
                 self._confirmed_s(None, what),
                 len(what.objects),
-                msgspec.json.encode(msgspec.structs.replace(data, picture=None)),
+                msgspec.json.encode(msgspec.structs.replace(data, picture=None, crop=None)),
                 what.picture.jpeg if what.picture else None,
             ),
         )
@@ -250,12 +303,15 @@ class Incidents:
         _forget_old(connection)
 
     def _update(self, connection: sqlite3.Connection, row: sqlite3.Row, what: Happening) -> None:
-        data = msgspec.json.decode(row["data"], type=EventData)
+        known = msgspec.json.decode(row["data"], type=EventData)
         data = msgspec.structs.replace(
-            data,
-            objects=what.objects or data.objects,
-            detail=what.detail or data.detail,
-            code=what.code or data.code,
+            known,
+            objects=what.objects or known.objects,
+            detail=what.detail or known.detail,
+            code=what.code or known.code,
+            rules=tuple(dict.fromkeys((*known.rules, *what.rules))),
+            measures=what.measures or known.measures,
+            severity=worse(known.severity, what.severity),
         )
         connection.execute(
             "UPDATE incidents SET last_mono_s = ?, boot = ?, data = ?,"
@@ -268,7 +324,16 @@ class Incidents:
                 row["event_id"],
             ),
         )
-        self._tell(connection, row["event_id"], what, Phase.UPDATE, data)
+        event_id, now_s = row["event_id"], self._clock.monotonic_s()
+        is_due = now_s - self._updated_s.get(event_id, float("-inf")) >= self.update_s
+        if not is_due and data.severity is known.severity:
+            self._untold.add(event_id)
+            return
+        self._updated_s[event_id] = now_s
+        self._untold.discard(event_id)
+        data = msgspec.structs.replace(data, crop=what.crop)
+        what = replace(what, kind=data.kind, stream=_stream(row["key"], data.kind))
+        self._tell(connection, event_id, what, Phase.UPDATE, data)
 
     def _close(
         self,
@@ -287,6 +352,8 @@ class Incidents:
             (round(ended_at.timestamp() * 1e6), msgspec.json.encode(data), row["event_id"]),
         )
         what = _word_on(row, data, at, mono_s, tq)
+        self._updated_s.pop(row["event_id"], None)
+        self._untold.discard(row["event_id"])
         self._tell(connection, row["event_id"], what, Phase.END, data)
 
     def _tell(
@@ -328,10 +395,10 @@ class Incidents:
                 true_mono_s=what.mono_s,
             )
         except StorageError as error:
-            if error.code != "outbox.too_large" or data.picture is None:
+            if error.code != "outbox.too_large" or not (data.picture or data.crop):
                 raise
-            without = msgspec.structs.replace(data, picture=None)
-            self._tell(connection, event_id, replace(what, picture=None), phase, without)
+            less = {"crop": None} if data.crop else {"picture": None}
+            self._tell(connection, event_id, what, phase, msgspec.structs.replace(data, **less))
 
 
 def _word_on(
@@ -345,14 +412,19 @@ def _word_on(
         at=at,
         mono_s=mono_s,
         tq=tq,
-        stream=stream_of(data.kind),
+        stream=_stream(row["key"], data.kind),
     )
 
 
 def stream_of(kind: EventKind) -> StreamName:
     """Return the stream incidents of `kind` go by: alarms before everything else."""
-    is_alarm = kind in {EventKind.INTRUSION, EventKind.NOT_RECORDED, EventKind.EMERGENCY_BELL}
+    is_alarm = kind in GRADES or kind in {EventKind.NOT_RECORDED, EventKind.EMERGENCY_BELL}
     return StreamName.ALARM if is_alarm else StreamName.EVENT
+
+
+def _stream(key: str, kind: EventKind) -> StreamName:
+    """Return the stream of an incident: what was lowered is a notice."""
+    return StreamName.EVENT if key.endswith(LOWERED) else stream_of(kind)
 
 
 def open_keys(connection: sqlite3.Connection, prefix: str) -> list[str]:

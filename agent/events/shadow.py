@@ -1,0 +1,120 @@
+"""Rules in their shadow time: what they would have raised is counted and listed, never raised."""
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from agent.messages.vision import HitState, RuleHit
+from agent.settings.model import CameraSettings
+from agent.settings.rules import Rule
+
+KEEP_ALARMS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowAlarm:
+    """What a rule would have raised."""
+
+    hit_id: str
+    camera_id: str
+    rule_id: str
+    kind: str
+    labels: tuple[str, ...]
+    began_at: datetime
+    ended_at: datetime | None
+
+
+def learn(connection: sqlite3.Connection, cameras: Sequence[CameraSettings], now: datetime) -> None:
+    """Begin the shadow time of rules that are new or were changed; forget those that are gone."""
+    known = {row["member"]: row["definition"] for row in connection.execute(_RULES)}
+    wanted = {
+        f"{camera.camera_id}/{rule.rule_id}": _definition(rule)
+        for camera in cameras
+        for rule in camera.rules
+        if rule.shadow_days
+    }
+    for member in known.keys() - wanted.keys():
+        connection.execute("DELETE FROM shadow_rules WHERE member = ?", (member,))
+    for member, definition in wanted.items():
+        if known.get(member) != definition:
+            connection.execute(
+                "INSERT OR REPLACE INTO shadow_rules VALUES (?, ?, ?)",
+                (member, definition, round(now.timestamp() * 1e6)),
+            )
+
+
+def takes(connection: sqlite3.Connection, hit: RuleHit, rule: Rule | None, now: datetime) -> bool:
+    """Note a hit of a rule in its shadow time; return False for one that is to be raised."""
+    member = f"{hit.camera_id}/{hit.rule_id}"
+    if hit.state is not HitState.BEGAN:
+        ended_us = round(hit.at.timestamp() * 1e6) if hit.state is HitState.ENDED else None
+        found = connection.execute(
+            "UPDATE shadow_alarms SET ended_utc_us = ? WHERE member = ? AND ended_utc_us IS NULL",
+            (ended_us, member),
+        )
+        return found.rowcount > 0
+    if rule is None or not _is_shadowed(connection, member, rule, now):
+        return False
+    labels = " ".join(sorted({thing.label for thing in hit.objects}))
+    began_us = round(hit.at.timestamp() * 1e6)
+    connection.execute(  # one that was never ended (its worker died) is over
+        "UPDATE shadow_alarms SET ended_utc_us = ? WHERE member = ? AND ended_utc_us IS NULL",
+        (began_us, member),
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO shadow_alarms VALUES (?, ?, ?, ?, ?, ?, NULL, ?)",
+        (hit.hit_id, member, hit.camera_id, hit.kind, labels, began_us, hit.picture_jpeg),
+    )
+    connection.execute(
+        "DELETE FROM shadow_alarms WHERE rowid <= ("
+        " SELECT rowid FROM shadow_alarms ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+        (KEEP_ALARMS,),
+    )
+    return True
+
+
+def listed(connection: sqlite3.Connection, limit: int) -> list[ShadowAlarm]:
+    """Return what would have been raised, newest first."""
+    rows = connection.execute(
+        "SELECT * FROM shadow_alarms ORDER BY began_utc_us DESC LIMIT ?", (limit,)
+    )
+    return [
+        ShadowAlarm(
+            hit_id=row["hit_id"],
+            camera_id=row["camera_id"],
+            rule_id=row["member"].partition("/")[2],
+            kind=row["kind"],
+            labels=tuple(row["labels"].split()),
+            began_at=_time(row["began_utc_us"]),
+            ended_at=None if row["ended_utc_us"] is None else _time(row["ended_utc_us"]),
+        )
+        for row in rows
+    ]
+
+
+def _is_shadowed(connection: sqlite3.Connection, member: str, rule: Rule, now: datetime) -> bool:
+    if not rule.shadow_days:
+        return False
+    row = connection.execute(f"{_RULES} WHERE member = ?", (member,)).fetchone()
+    if row is None:
+        return True  # the box has only just learned of it
+    return now < _time(row["since_utc_us"]) + timedelta(days=rule.shadow_days)
+
+
+def _definition(rule: Rule) -> str:
+    """Name what a rule does; another zone or dwell time is another rule."""
+    plain = msgspec.to_builtins(rule)
+    for name in ("shadow_days", "enabled"):
+        plain.pop(name, None)
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()[:16]
+
+
+def _time(utc_us: int) -> datetime:
+    return datetime.fromtimestamp(utc_us / 1e6, UTC)
+
+
+_RULES = "SELECT * FROM shadow_rules"
