@@ -19,6 +19,7 @@ _COMMANDS = {
     "clip": ("agent.local.cli.clip", "clip", "Take recorded video out of the buffer."),
     "buffer": ("agent.local.cli.buffer", "buffer", "Look into the ring; lock and check it."),
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
+    "box": ("agent.local.cli.box", "box", "The board: heat, supply, disk, lines; self-test."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
     "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
     "uploads": ("agent.local.cli.uploads", "uploads", "Files on their way to the center."),

@@ -1,0 +1,210 @@
+"""What a board says of itself, as one report and as a list of answers a person can act on.
+
+Four kinds of answer, never mixed up: well, a fault, not there, and unknown.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from agent.health import checks, pole
+from agent.health.fault import Fault
+from hardware.interface import (
+    Accelerator,
+    Board,
+    BoardIdentity,
+    ClockChipState,
+    FanState,
+    PowerState,
+    StorageState,
+    Supply,
+    Temperature,
+    WatchdogState,
+)
+
+
+class Answer(StrEnum):
+    """How one part answered. `absent`: the board has no such part, which is no fault."""
+
+    WELL = "well"
+    FAULT = "fault"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the self-test; `code` and `hint` with faults only."""
+
+    part: str
+    answer: Answer
+    sentence: str
+    code: str = ""
+    hint: str = ""
+
+
+class LineReport(Struct, frozen=True, kw_only=True):
+    """One digital line."""
+
+    chip: str
+    offset: int
+    name: str | None
+    used_by: str | None
+
+
+class BoardReport(Struct, frozen=True, kw_only=True):
+    """Everything the board tells, as read; None is unknown."""
+
+    identity: BoardIdentity
+    temperatures: tuple[Temperature, ...]
+    power: PowerState
+    storage: StorageState
+    clock_chip: ClockChipState
+    fans: tuple[FanState, ...]
+    watchdogs: tuple[WatchdogState, ...]
+    supplies: tuple[Supply, ...]
+    accelerators: tuple[Accelerator, ...]
+    digital_lines: int
+
+
+def report_of(board: Board, folder: Path) -> BoardReport:
+    """Read every part of `board` once; `folder` says which medium."""
+    return BoardReport(
+        identity=board.identity,
+        temperatures=board.thermometers.read(),
+        power=board.power.read(),
+        storage=board.storage.read(folder),
+        clock_chip=board.clock_chip.read(),
+        fans=board.fans.read(),
+        watchdogs=board.watchdogs.read(),
+        supplies=board.supplies.read(),
+        accelerators=board.accelerators.read(),
+        digital_lines=len(board.lines.list()),
+    )
+
+
+def lines_of(board: Board) -> list[LineReport]:
+    """Return the digital lines of `board`."""
+    return [
+        LineReport(chip=line.chip, offset=line.offset, name=line.name, used_by=line.used_by)
+        for line in board.lines.list()
+    ]
+
+
+def selftest_of(report: BoardReport) -> Iterator[Finding]:
+    """Judge a report, part by part."""
+    yield from _identity(report.identity)
+    yield from _heat(report.temperatures)
+    yield from _power(report.power)
+    yield from _medium(report.storage)
+    yield from _clock_chip(report.clock_chip)
+    yield from _parts(report)
+
+
+def _identity(identity: BoardIdentity) -> Iterator[Finding]:
+    kind = identity.kind.value
+    if identity.is_simulated:
+        sentence = "This is a simulated board: nothing below is a real measurement but the disk."
+        yield Finding(part="board", answer=Answer.UNKNOWN, sentence=sentence)
+    elif identity.model is None:
+        yield _unknown("board", f"Its model is unknown; treated as {kind}.")
+    else:
+        yield _well("board", f"{identity.model} ({kind}), serial {identity.serial or 'unknown'}.")
+
+
+def _heat(readings: tuple[Temperature, ...]) -> Iterator[Finding]:
+    known = [reading for reading in readings if reading.celsius is not None]
+    if faults := list(checks.temperature_faults(readings, was_hot=False)):
+        yield from _faulty("temperature", faults)
+    elif not known:
+        what = "No sensor answers" if readings else "The kernel shows no sensor"
+        yield _unknown("temperature", f"{what}: how hot it is, nobody knows.")
+    else:
+        worst = max(known, key=lambda reading: reading.celsius or 0.0)
+        yield _well("temperature", f"{worst.celsius:.0f} °C at {worst.name}, the hottest.")
+
+
+def _power(power: PowerState) -> Iterator[Finding]:
+    if faults := list(checks.power_faults(power)):
+        yield from _faulty("power", faults)
+        return
+    if power.under_voltage is None:
+        yield _unknown("supply", "This board can't tell whether its supply is good.")
+    else:
+        yield _well("supply", "The supply is good.")
+    if power.throttled is None:
+        yield _unknown("throttling", "This board can't tell whether its processor is held back.")
+    else:
+        yield _well("throttling", "The processor is not held back.")
+
+
+def _medium(storage: StorageState) -> Iterator[Finding]:
+    facts = checks.DiskFacts(free_bytes=None, min_free_bytes=0, storage=storage)
+    if faults := [*checks.disk_faults(facts), *pole.wear_faults(storage)]:
+        yield from _faulty("disk", faults)
+    elif storage.filesystem is None:
+        yield _unknown("disk", "Which medium holds the data can't be told.")
+    else:
+        name = storage.model or storage.device or "a medium without a name"
+        yield _well("disk", f"{name}, {storage.filesystem}, writable.")
+    if storage.life_used_pct is None and storage.wear is None and storage.is_failing is None:
+        yield _unknown("disk wear", "The medium does not tell how worn it is.")
+    elif not list(pole.wear_faults(storage)):
+        used = "unknown" if storage.life_used_pct is None else f"{storage.life_used_pct} %"
+        yield _well("disk wear", f"Life used: {used}.")
+
+
+def _clock_chip(chip: ClockChipState) -> Iterator[Finding]:
+    if chip.is_present:
+        yield _well("clock chip", f"{chip.name or 'There is one'}: time goes on without power.")
+    else:
+        sentence = "No clock chip: after a power cut the time is unproven until the network tells."
+        yield Finding(part="clock chip", answer=Answer.ABSENT, sentence=sentence)
+
+
+def _parts(report: BoardReport) -> Iterator[Finding]:
+    turning = [
+        f"{fan.name} {'speed unknown' if fan.rpm is None else f'{fan.rpm} rpm'}"
+        for fan in report.fans
+    ]
+    yield from _part("fan", turning, pole.fan_faults(report.fans))
+    armed = [
+        f"{w.name} {'armed' if w.is_armed else 'state unknown' if w.is_armed is None else 'off'}"
+        for w in report.watchdogs
+    ]
+    yield from _part("watchdog", armed, pole.watchdog_faults(report.watchdogs))
+    supplies = [f"{supply.name} ({supply.kind.value})" for supply in report.supplies]
+    yield from _part("mains and battery", supplies, pole.supply_faults(report.supplies))
+    yield from _part("detector chip", [chip.name for chip in report.accelerators], ())
+    lines = [f"{report.digital_lines} lines"] if report.digital_lines else []
+    yield from _part("digital lines", lines, ())
+
+
+def _part(part: str, words: list[str], faults: Iterable[Fault]) -> Iterator[Finding]:
+    found = list(faults)
+    if found:
+        yield from _faulty(part, found)
+    elif words:
+        yield _well(part, ", ".join(words) + ".")
+    else:
+        yield Finding(part=part, answer=Answer.ABSENT, sentence="The kernel shows none.")
+
+
+def _faulty(part: str, faults: Iterable[Fault]) -> Iterator[Finding]:
+    for fault in faults:
+        yield Finding(
+            part=part,
+            answer=Answer.FAULT,
+            sentence=fault.sentence_en,
+            code=fault.code,
+            hint=fault.hint_en,
+        )
+
+
+def _well(part: str, sentence: str) -> Finding:
+    return Finding(part=part, answer=Answer.WELL, sentence=sentence)
+
+
+def _unknown(part: str, sentence: str) -> Finding:
+    return Finding(part=part, answer=Answer.UNKNOWN, sentence=sentence)

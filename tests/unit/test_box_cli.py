@@ -1,0 +1,89 @@
+"""`poleside box` tells the truth on this machine and on every recorded board."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agent.local.cli.box import box
+from tests.unit.trees.plant import TREES, plant
+
+ALL_TREES = sorted(tree.stem for tree in TREES.glob("*.toml"))
+PARTS = {"board", "temperature", "disk", "disk wear", "clock chip", "fan", "watchdog"}
+
+
+def run(*arguments):
+    return CliRunner().invoke(box, arguments, catch_exceptions=False)
+
+
+def selftest(root, data_dir="/data"):
+    result = run("selftest", "--json", "--root", str(root), "--data-dir", data_dir)
+    findings = json.loads(result.output)
+    assert result.exit_code == (1 if any(f["answer"] == "fault" for f in findings) else 0)
+    return findings
+
+
+@pytest.mark.parametrize("tree", ALL_TREES)
+def test_every_recorded_board_answers_for_every_part(tree, tmp_path):
+    findings = selftest(plant(tree, tmp_path))
+    assert {finding["part"] for finding in findings} >= PARTS
+    for finding in findings:
+        assert finding["sentence"]
+        assert bool(finding.get("code")) == (finding["answer"] == "fault")
+
+
+def answers(findings):
+    return {(finding["part"], finding["answer"]) for finding in findings}
+
+
+def test_a_hot_pi_on_a_bad_supply_says_both(tmp_path):
+    found = selftest(plant("raspberry_pi_4_hot", tmp_path))
+    codes = {finding.get("code") for finding in found}
+    assert codes >= {"board.hot", "board.under_voltage", "board.throttled"}
+    assert ("watchdog", "well") in answers(found)
+    assert ("clock chip", "absent") in answers(found)
+
+
+def test_what_debians_kernel_can_not_tell_of_a_pi_is_unknown_and_no_fault(tmp_path):
+    found = selftest(plant("raspberry_pi_3_debian", tmp_path))
+    assert answers(found) >= {("supply", "unknown"), ("disk wear", "unknown"), ("fan", "absent")}
+    assert {f["part"] for f in found if f["answer"] == "fault"} == {"disk"}  # its tree: in memory
+
+
+def test_a_pc_on_its_ups_after_a_watchdog_reset_with_a_dying_disk_says_so(tmp_path):
+    found = selftest(plant("x86_pc", tmp_path), "/mnt/video disk")
+    codes = {finding.get("code") for finding in found}
+    assert codes >= {
+        "board.on_battery",
+        "board.watchdog_reset",
+        "board.fan_stopped",
+        "disk.failing",
+        "disk.read_only",
+        "disk.worn",
+    }
+    assert ("detector chip", "well") in answers(found)
+
+
+def test_an_empty_machine_is_unknown_in_every_part_and_nothing_is_made_up(tmp_path):
+    found = selftest(tmp_path)
+    assert {finding["answer"] for finding in found} == {"unknown", "absent"}
+
+
+def test_this_machine_answers_in_words_and_in_json():
+    shown = run("status")
+    assert shown.exit_code == 0
+    assert "temperatures" in shown.output
+    report = json.loads(run("status", "--json").output)
+    assert report["identity"]["kind"] in {"generic-linux", "raspberry-pi", "jetson"}
+    assert run("lines").exit_code == 0
+    assert isinstance(json.loads(run("lines", "--json").output), list)
+
+
+@pytest.mark.parametrize("broken", ["sys/class/thermal/thermal_zone0/temp", "proc/self/mountinfo"])
+def test_a_sensor_that_vanishes_or_lies_ends_nothing(broken, tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    (Path(root) / broken).unlink()
+    assert selftest(root)
+    (Path(root) / broken).write_bytes(b"\xff\x00garbage\n" * 50)
+    assert selftest(root)
