@@ -149,8 +149,8 @@ def _split_login(url: str) -> tuple[str, str, str]:
 
 def _check_writable(data_dir: Path) -> None:
     try:
-        (data_dir / "run").mkdir(parents=True, exist_ok=True)
-        probe = data_dir / "run" / ".writable"
+        data_dir.mkdir(parents=True, exist_ok=True)
+        probe = data_dir / ".writable"
         probe.write_bytes(b"")
         with contextlib.suppress(OSError):
             probe.unlink()
