@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from agent.contract.events import UtcTime
 from agent.core.clock import Clock
+from agent.local.web import metrics
 from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found, plain_json
 from agent.local.web.view import BoxView, LivePicture
@@ -37,6 +38,7 @@ def create_app(box: BoxView, clock: Clock, hosts: Iterable[str] = LOOPBACK_HOSTS
         routes=[
             Route("/", routes.page),
             Route("/healthz", routes.healthz),
+            Route("/metrics", routes.metrics),
             Route("/api/state", routes.state),
             Route("/api/cameras/{camera_id}/live", routes.live),
             Route("/api/cameras/{camera_id}/live.jpg", routes.live_jpeg),
@@ -60,6 +62,10 @@ class _Routes:
     async def healthz(self, _request: Request) -> Response:
         await self._box.state()
         return PlainTextResponse("ok\n")
+
+    async def metrics(self, _request: Request) -> Response:
+        text = metrics.exposition(await self._box.state())
+        return PlainTextResponse(text, media_type=metrics.CONTENT_TYPE)
 
     async def state(self, _request: Request) -> Response:
         return json_answer(await self._box.state())
