@@ -5,6 +5,7 @@ from pathlib import Path
 from agent import __version__
 from agent.app.camera_desk import CameraDesk
 from agent.contract.info import SCHEMAS, CameraInfo, DetectorInfo, Info
+from agent.evidence.box_key import BoxKey
 from agent.messages.capacity import DetectorCapacity
 from agent.settings.model import CameraSettings, Settings
 from agent.uplink import coding
@@ -20,6 +21,7 @@ def birth_document(
     epoch: str,
     commands: tuple[str, ...],
     settings_hash: str,
+    key: BoxKey | None,
 ) -> Info:
     """Return what this box is, what runs on it, what stands beside it, what it can do."""
     return Info(
@@ -37,6 +39,8 @@ def birth_document(
         else DetectorInfo(name=capacity.model, sha256=capacity.sha256),
         commands=commands,
         settings_hash=settings_hash,
+        key_id=key.public.fingerprint if key else "",
+        key_kind=key.kind if key else "",
         schemas=(*SCHEMAS, coding.CODING)
         if settings.broker.telemetry_coding == "zstd"
         else SCHEMAS,

@@ -32,12 +32,13 @@ from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from agent.core.component import Components
 from agent.core.db import Database
-from agent.core.errors import CameraError, LinkError
+from agent.core.errors import CameraError, LinkError, StorageError
 from agent.enrol.renewal import CertificateRenewal
 from agent.events.assembler import Assembler
 from agent.events.box_faults import BoxFaults
 from agent.events.incidents import Incidents, Origin
-from agent.evidence.key_store import KeyRing
+from agent.evidence.box_key import BoxKey
+from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.vitals import VitalsReader
 from agent.messages.worker import CameraState
 from agent.outbox.audit import Audit
@@ -313,4 +314,11 @@ class Core:
             epoch=self.outbox.epoch,
             commands=self._commands.operations,
             settings_hash=self._desired.report().hash,
+            key=_box_key(self._settings),
         )
+
+
+def _box_key(settings: Settings) -> BoxKey | None:
+    with suppress(StorageError):
+        return load_box_key(data_dir_of(settings))
+    return None

@@ -41,3 +41,5 @@ class Info(Struct, frozen=True, kw_only=True, omit_defaults=True):
     commands: tuple[str, ...] = ()
     schemas: tuple[str, ...] = SCHEMAS
     settings_hash: str = ""
+    key_id: str = ""  # of the key that signs the box's evidence
+    key_kind: str = ""  # "file", or "tpm2": it can't leave the board

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,10 +52,10 @@ def present_tcti() -> str | None:
 
 def make_blob(tcti: str) -> TpmBlob:
     """Make a key in the TPM. Raises `StorageError` evidence.tpm."""
-    with tempfile.TemporaryDirectory(prefix="poleside-tpm-") as name, _turn(tcti):
+    with tempfile.TemporaryDirectory(prefix="poleside-tpm-") as name, _turn():
         folder = Path(name)
         _primary(tcti, folder)
-        _run(
+        _do(
             tcti,
             folder,
             *("tpm2_create", "-C", "primary.ctx", "-G", "ecc256:ecdsa-sha256", "-g", "sha256"),
@@ -81,14 +82,15 @@ class TpmKey:
 
     def __init__(self, blob: TpmBlob) -> None:
         self.public, self._blob = blob.jwk, blob
-        self._folder = tempfile.TemporaryDirectory(prefix="poleside-tpm-")
+        self._folder = Path(tempfile.mkdtemp(prefix="poleside-tpm-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._is_loaded = False
 
     def sign(self, message: bytes) -> bytes:
         """Return the ES256 signature. Raises `StorageError` evidence.tpm."""
-        folder = Path(self._folder.name)
+        folder = self._folder
         (folder / "message").write_bytes(message)
-        with _turn(self._blob.tcti):
+        with _turn():
             try:
                 if not self._is_loaded:
                     self._load(folder)
@@ -106,7 +108,7 @@ class TpmKey:
         (folder / "key.priv").write_bytes(self._blob.private)
         tcti = self._blob.tcti
         _primary(tcti, folder)
-        _run(
+        _do(
             tcti,
             folder,
             *("tpm2_load", "-C", "primary.ctx", "-u", "key.pub", "-r", "key.priv"),
@@ -115,7 +117,7 @@ class TpmKey:
         self._is_loaded = True
 
     def _sign(self, folder: Path) -> None:
-        _run(
+        _do(
             self._blob.tcti,
             folder,
             *("tpm2_sign", "-c", "key.ctx", "-g", "sha256", "-s", "ecdsa", "-f", "plain"),
@@ -126,19 +128,24 @@ class TpmKey:
 def _primary(tcti: str, folder: Path) -> None:
     """The parent follows from the TPM's own seed, so nothing of it need be kept."""
     (folder / "primary.ctx").unlink(missing_ok=True)
-    _run(tcti, folder, *("tpm2_createprimary", "-C", "o", "-G", "ecc", "-c", "primary.ctx"))
+    _do(tcti, folder, *("tpm2_createprimary", "-C", "o", "-G", "ecc", "-c", "primary.ctx"))
 
 
 @contextmanager
-def _turn(tcti: str) -> Iterator[None]:
+def _turn() -> Iterator[None]:
     """One user at a time: not every TPM has a resource manager before it."""
     with (Path(tempfile.gettempdir()) / f"poleside-tpm-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            if not tcti.startswith(("device:/dev/tpmrm", "tabrmd")):
-                _run(tcti, Path(tempfile.gettempdir()), "tpm2_flushcontext", "-t")
+        yield
+
+
+def _do(tcti: str, folder: Path, *words: str) -> None:
+    """Run a tool. Without a resource manager the TPM's few places are then freed by hand."""
+    try:
+        _run(tcti, folder, *words)
+    finally:
+        if not tcti.startswith(("device:/dev/tpmrm", "tabrmd")):
+            _run(tcti, folder, "tpm2_flushcontext", "-t")
 
 
 def _run(tcti: str, folder: Path, *words: str) -> None:

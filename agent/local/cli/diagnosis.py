@@ -20,8 +20,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from agent.core.clock import Clock
-from agent.core.errors import DetectorError
+from agent.core.errors import DetectorError, StorageError
 from agent.detect.manifest import load_manifest, verified_model_file
+from agent.evidence import tpm_key
+from agent.evidence.key_store import load_box_key
 from agent.health.checks import (
     DiskFacts,
     clock_faults,
@@ -148,6 +150,24 @@ def check_data_dir(settings: Settings) -> Iterator[Finding]:
         yield _ok("data folder", f"{wanted} can be written.")
     else:
         yield _ok("data folder", f"{wanted} is not there yet; it can be made.")
+
+
+def check_key(settings: Settings) -> Iterator[Finding]:
+    """Tell where the key lies that signs the box's evidence; signs once with one in a TPM."""
+    subject = "evidence key"
+    data_dir = Path(settings.data_dir)
+    if not (data_dir / "keys").is_dir():
+        kind = "the TPM" if tpm_key.present_tcti() else "a file"
+        yield _ok(subject, f"It is made at the first start, in {kind}.")
+        return
+    try:
+        key = load_box_key(data_dir)
+        key.sign(b"poleside doctor")
+    except StorageError as error:
+        yield _fail(subject, error.message, error.code, error.hint)
+        return
+    where = {"tpm2": "in the TPM, which it can't leave", "file": "in a file of the data folder"}
+    yield _ok(subject, f"{key.public.fingerprint}, {where.get(key.kind, key.kind)}.")
 
 
 def check_network(settings: Settings, timeout_s: float) -> Iterator[Finding]:

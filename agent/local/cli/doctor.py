@@ -87,6 +87,7 @@ def _examine(config: Path | None, timeout_s: float) -> Iterator[Finding]:
     yield from diagnosis.check_board(board, given, SystemClock())
     if settings is not None:
         yield from diagnosis.check_data_dir(settings)
+        yield from diagnosis.check_key(settings)
         yield from diagnosis.check_network(settings, timeout_s)
 
 
