@@ -60,8 +60,8 @@ class Outputs(Service):
         return output.state
 
     async def run(self) -> None:
-        """Open the lines; let go what is over."""
-        while True:
+        """Open the lines; let go what is over. A box without outputs has nothing to do here."""
+        while self._outputs:
             self.progressed()
             for output in self._outputs.values():
                 output.look()

@@ -1,40 +1,63 @@
 """A camera recorded and looked at by subprocesses, the way many recorders do it; to compare with.
 
-`python -m tests.bench.pipeline MAIN_URL SUB_URL FOLDER`: one ffmpeg copies the main stream into
-10 s segments, another decodes the sub stream and pipes raw frames here, where our own motion step
-runs.
+`python -m tests.bench.pipeline KIND MAIN_URL SUB_URL FOLDER`: one ffmpeg copies the main stream
+into 10 s segments, another decodes the sub stream and pipes raw frames here, where a motion step
+runs. KIND is `lean` (one thread, tuned opening, our own motion step: the least such a pipeline can
+cost) or `usual` (the arguments and the motion step of a widely used recorder, see `contours`).
 """
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from agent.detect.motion import MotionGate
+from agent.detect.motion import Luma, MotionGate
 from tests.bench.clip import SUB
 
-_INPUT = ("ffmpeg", "-nostdin", "-v", "error", "-analyzeduration", "0", "-probesize", "32")
-_INPUT += ("-fpsprobesize", "0", "-threads", "1", "-rtsp_transport", "tcp", "-i")
+WIDTH_PX, HEIGHT_PX = SUB.size_px
+_TCP = ("-rtsp_transport", "tcp")
+_INPUT = {
+    "lean": ("-analyzeduration", "0", "-probesize", "32", "-fpsprobesize", "0", "-threads", "1"),
+    "usual": (
+        *("-threads", "2", "-avoid_negative_ts", "make_zero", "-fflags", "+genpts+discardcorrupt"),
+        *("-timeout", "10000000", "-use_wallclock_as_timestamps", "1"),
+    ),
+}
+_FRAMES = {
+    "lean": ("-vf", f"scale={WIDTH_PX}:{HEIGHT_PX}"),
+    "usual": (
+        *("-r", str(SUB.fps), "-vf", f"fps={SUB.fps},scale={WIDTH_PX}:{HEIGHT_PX}"),
+        *("-threads", "2"),
+    ),
+}
 _SEGMENTS = ("-c", "copy", "-an", "-f", "segment", "-segment_time", "10", "-reset_timestamps", "1")
 
 
-def run(main_url: str, sub_url: str, folder: Path) -> None:
+def run(kind: str, main_url: str, sub_url: str, folder: Path) -> None:
     """Record and look until ended."""
-    width_px, height_px = SUB.size_px
-    frames = ("-an", "-vf", f"scale={width_px}:{height_px}", "-pix_fmt", "yuv420p")
-    frames += ("-f", "rawvideo", "pipe:1")
-    gate = MotionGate()
+    start = ("ffmpeg", "-nostdin", "-hide_banner", "-v", "error", *_INPUT[kind], *_TCP, "-i")
+    frames = ("-an", *_FRAMES[kind], "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
+    look = _step(kind)
     with (
-        subprocess.Popen([*_INPUT, main_url, *_SEGMENTS, str(folder / "%06d.mp4")]),
-        subprocess.Popen([*_INPUT, sub_url, *frames], stdout=subprocess.PIPE) as looking,
+        subprocess.Popen([*start, main_url, *_SEGMENTS, str(folder / "%06d.mp4")]),
+        subprocess.Popen([*start, sub_url, *frames], stdout=subprocess.PIPE) as looking,
     ):
         assert looking.stdout is not None
-        luma_bytes = width_px * height_px
+        luma_bytes = WIDTH_PX * HEIGHT_PX
         while len(frame := looking.stdout.read(luma_bytes * 3 // 2)) == luma_bytes * 3 // 2:
-            luma = np.frombuffer(frame, np.uint8, luma_bytes).reshape(height_px, width_px)
-            gate.update(np.ascontiguousarray(luma[::2, ::2]))
+            look(np.frombuffer(frame, np.uint8, luma_bytes).reshape(HEIGHT_PX, WIDTH_PX))
+
+
+def _step(kind: str) -> Callable[[Luma], object]:
+    if kind == "usual":
+        from tests.bench.contours import ContourMotion  # OpenCV and scipy only where they are used
+
+        return ContourMotion(HEIGHT_PX, WIDTH_PX).update
+    gate = MotionGate()
+    return lambda luma: gate.update(np.ascontiguousarray(luma[::4, ::4]))
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    run(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -14,8 +16,9 @@ from tests.bench.systems import agent, ffmpeg_floor, motion, pipeline
 
 AGENT, BLIND, RECORD = "poleside", "poleside, detector off", "poleside, recording only"
 COPY, FLOOR = "ffmpeg -c copy", "ffmpeg -c copy + decode sub"
-PIPES, MOTION = "ffmpeg pipes + Python motion", "motion (Debian)"
-ORDER = (AGENT, BLIND, RECORD, COPY, FLOOR, PIPES, MOTION)
+PIPES, USUAL = "ffmpeg pipes + Python motion", "ffmpeg pipes + OpenCV motion"
+MOTION = "motion (Debian)"
+ORDER = (AGENT, BLIND, RECORD, COPY, FLOOR, PIPES, USUAL, MOTION)
 
 Starter = Callable[[Sequence[Camera], Path], AbstractContextManager[Tree]]
 
@@ -74,7 +77,9 @@ class Rounds:
         yield BLIND, self._agent(detect=False)
         yield RECORD, self._agent(detect=False, look=False)
         yield FLOOR, ffmpeg_floor
-        yield PIPES, pipeline
+        yield PIPES, partial(pipeline, kind="lean")
+        if find_spec("cv2") and find_spec("scipy"):
+            yield USUAL, partial(pipeline, kind="usual")
         if shutil.which("motion"):
             yield MOTION, motion
 

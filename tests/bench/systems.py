@@ -152,14 +152,14 @@ def ffmpeg_floor(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
 
 
 @contextmanager
-def pipeline(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
-    """Run the usual recorder made of subprocesses: see `tests.bench.pipeline`."""
+def pipeline(cameras: Sequence[Camera], folder: Path, kind: str) -> Iterator[Tree]:
+    """Run a recorder made of subprocesses, `lean` or `usual`: see `tests.bench.pipeline`."""
     roots, files = [], []
     with ExitStack() as running:
         for number, camera in enumerate(cameras):
             segments = folder / f"segments-{number}"
             segments.mkdir()
-            command = [sys.executable, "-m", "tests.bench.pipeline"]
+            command = [sys.executable, "-m", "tests.bench.pipeline", kind]
             command += [camera.main_url, camera.sub_url, str(segments)]
             log = folder / f"pipeline-{number}.log"
             process = running.enter_context(_process(command, log))
