@@ -22,6 +22,7 @@ T = TypeVar("T")
 __all__ = ["Database", "Part"]
 
 _GROUP_LIMIT = 200
+_PAGE_BYTES = 2048  # a commit writes whole pages: 20 events cost 3.5 x their bytes, 4 x with 4096
 _VERSIONS = "CREATE TABLE schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
@@ -75,7 +76,7 @@ class Database:
         self._listeners.append(listener)
 
     def _open(self) -> sqlite3.Connection:
-        connection = open_writer(self._path, [_VERSIONS])
+        connection = open_writer(self._path, [_VERSIONS], page_bytes=_PAGE_BYTES)
         migrate_parts(connection, self._parts)
         return connection
 

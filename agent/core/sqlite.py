@@ -25,11 +25,14 @@ class Part:
     migrations: Sequence[str]
 
 
-def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+def open_writer(
+    path: Path, migrations: Sequence[str], *, page_bytes: int = 4096
+) -> sqlite3.Connection:
     """Open `path` for its only writer and bring its schema up to `len(migrations)`.
 
     Each migration is one SQL script, run in one transaction; they only ever add (an older version
-    must still be able to open the file). Raises `StorageError` when the file is damaged.
+    must still be able to open the file). `page_bytes` counts for a new file only. Raises
+    `StorageError` when the file is damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection: sqlite3.Connection | None = None
@@ -37,6 +40,7 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
+        connection.execute(f"PRAGMA page_size={page_bytes:d}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
