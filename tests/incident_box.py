@@ -27,7 +27,16 @@ from tests.fake_clock import FakeClock
 class IncidentBox:
     """Use as `async with`; it may be opened again on the same folder."""
 
-    def __init__(self, folder: Path, clock=None, *, boot=1, thumbnails=True, max_bytes=50_000_000):
+    def __init__(
+        self,
+        folder: Path,
+        clock=None,
+        *,
+        boot=1,
+        thumbnails=True,
+        max_bytes=50_000_000,
+        settings=None,
+    ):
         self.clock = clock or FakeClock()
         self.db = Database(folder / "box.db", [store.PART, incidents.PART])
         self.outbox = Outbox(self.db, Store(self.clock, boot, max_bytes=max_bytes), self.clock)
@@ -38,6 +47,8 @@ class IncidentBox:
             self.clock,
             thumbnails=thumbnails,
         )
+        if settings is not None:
+            self.assembler.use(settings)
 
     async def __aenter__(self):
         await self.db.start()
