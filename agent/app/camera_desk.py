@@ -5,6 +5,7 @@ asked again with a back-off. Everything runs in threads of the gates: a dead cam
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,17 +21,22 @@ from agent.core.retry import Backoff
 from agent.settings.model import CameraSettings
 
 LOOK_EVERY_S = 1.0
+CLOCK_EVERY_S = 600.0
 FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class OnvifFacts:
-    """What ONVIF said of a camera so far. `code` is the last failure's, None after success."""
+    """What ONVIF said of a camera so far. `code` is the last failure's, None after success.
+
+    `clock_ahead_s`: how far its clock is ahead of the box's, to a second; None while unknown.
+    """
 
     device: DeviceFacts | None = None
     streams: CameraStreams | None = None
     code: str | None = None
     since: datetime | None = None
+    clock_ahead_s: float | None = None
 
 
 class _Desk:
@@ -40,7 +46,7 @@ class _Desk:
         self.gate = gate
         self.facts = OnvifFacts()
         self.backoff = Backoff(FIRST_ASK_S, LAST_ASK_S)
-        self.due_mono_s = 0.0
+        self.due_mono_s = self.clock_due_mono_s = 0.0
         self.told: tuple[str, str] | None = None
 
 
@@ -80,6 +86,8 @@ class CameraDesk(Service):
             for camera_id, desk in list(self._desks.items()):
                 if desk.facts.device is None and self._clock.monotonic_s() >= desk.due_mono_s:
                     await self._ask(camera_id, desk)
+                elif desk.facts.device is not None:
+                    await self._measure_clock(desk)
                 await self._tell(camera_id, desk)
             await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
@@ -100,6 +108,16 @@ class CameraDesk(Service):
             return
         self._log.info("camera known", camera=camera_id, maker=device.manufacturer)
         desk.facts = OnvifFacts(device=device, streams=streams)
+
+    async def _measure_clock(self, desk: _Desk) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < desk.clock_due_mono_s:
+            return
+        desk.clock_due_mono_s = now_s + CLOCK_EVERY_S
+        ahead_s = None
+        with suppress(CameraError):
+            ahead_s = await desk.gate.clock_ahead_s()
+        desk.facts = replace(desk.facts, clock_ahead_s=ahead_s)
 
     async def _tell(self, camera_id: str, desk: _Desk) -> None:
         """Tell each new worker of this camera where its streams are."""

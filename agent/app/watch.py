@@ -122,6 +122,7 @@ class Watch(Service):
         status = self._hub.status(camera_id)
         if status is None:
             return CameraSample(camera_id=camera_id, state=CameraState.UNKNOWN)
+        facts = self._desk.facts(camera_id)
         return CameraSample(
             camera_id=camera_id,
             state=CameraState(status.main.state.value),
@@ -134,6 +135,7 @@ class Watch(Service):
             sub_fps=status.sub.fps if status.sub else None,
             detect_fps=self._detect_fps(status),
             gaps_total=status.recording.gaps_total,
+            clock_ahead_s=_rounded(facts.clock_ahead_s) if facts else None,
         )
 
     def _detect_fps(self, status: CameraStatus) -> float | None:
@@ -168,6 +170,8 @@ class Watch(Service):
             facts = self._desk.facts(camera.camera_id)
             if facts is not None and facts.device is None:
                 yield from checks.onvif_faults(camera.camera_id, facts.code, facts.since)
+            elif facts is not None:
+                yield from checks.camera_clock_faults(camera.camera_id, facts.clock_ahead_s)
 
     def _board_faults(self) -> Iterator[Fault]:
         vitals = self.vitals

@@ -90,6 +90,10 @@ class CameraGate:
         """Choose main and sub by facts and return their addresses, without a login in them."""
         return await self._ask(_find_streams)
 
+    async def clock_ahead_s(self) -> float | None:
+        """Measure how far the camera's clock is ahead of ours; None when it does not tell."""
+        return await self._ask(lambda control: control.clock_ahead_s())
+
     async def position(self) -> PtzPosition:
         """Ask where the camera looks."""
         return await self._ask(lambda control: control.position())

@@ -89,6 +89,10 @@ class CameraControl(Protocol):
         """Ask where the camera looks and whether it moves."""
         ...
 
+    def clock_ahead_s(self) -> float | None:
+        """Measure how far the camera's clock is ahead of ours, good to a second; None: untold."""
+        ...
+
     def change_login(self, login: Login) -> None:
         """Use another user or password from now on; a refusal of the old one is forgotten."""
         ...

@@ -29,6 +29,8 @@ from agent.cameras.tls import CameraTls
 from agent.cameras.wsdl_documents import LENIENT, document
 from agent.core.clock import Clock
 
+_QUICK_S = 1.0  # a time that was so long on its way is none
+
 # What zeep raises on answers that are XML but not the XML it expected.
 _MISREADINGS = (
     zeep.exceptions.Error,
@@ -132,6 +134,11 @@ class ZeepCamera:
             ptz, profile = self._ptz()
             status = _ask(ptz, "GetStatus", ProfileToken=profile.token)
             return _position(status)
+
+    def clock_ahead_s(self) -> float | None:
+        with within_s(self._clock, self._operation_s):
+            reading = self._link.measure_clock()
+            return reading.ahead_s if reading.trip_s <= _QUICK_S else None
 
     def change_login(self, login: Login) -> None:
         self._link.change_login(login)

@@ -37,6 +37,7 @@ class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detect_ms: float | None = None
     recorded_until: UtcTime | None = None
     gaps_total: int | None = None
+    clock_ahead_s: float | None = None  # its own clock against the box's, to a second
 
 
 class DataSample(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.contract.events import TimeQuality
-from agent.health.catalogue import CATALOGUE
+from agent.health.catalogue import CATALOGUE, fault_of
 from agent.health.fault import Fault
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import CameraState, CameraStatus, StreamStatus
@@ -26,6 +26,7 @@ OUTBOX_FULL_PCT = 80
 
 STARTING_S = 30.0  # so long after it came online, a camera must reach the disk
 FRESH_S = 10.0
+CAMERA_CLOCK_OFF_S = 2.0  # a camera tells whole seconds
 
 # Ways of one trouble that need no words of their own.
 _SAME_AS = {
@@ -123,6 +124,21 @@ def onvif_faults(
     """Tell that a camera's ONVIF side does not answer, while its video may well run."""
     if code in {"camera.not_onvif", "camera.wrong_password"}:
         yield _fault(code, f"camera/{camera_id}", since, camera=camera_id)
+
+
+def camera_clock_faults(camera_id: str, ahead_s: float | None) -> Iterator[Fault]:
+    """Tell that a camera's own clock, and so the time in its picture, is off."""
+    if ahead_s is None or abs(ahead_s) <= CAMERA_CLOCK_OFF_S:
+        return
+    side, side_ko = ("ahead of", "빠릅니다") if ahead_s > 0 else ("behind", "느립니다")
+    yield fault_of(
+        "camera.clock_off",
+        f"camera/{camera_id}",
+        camera=camera_id,
+        seconds=round(abs(ahead_s)),
+        side=side,
+        side_ko=side_ko,
+    )
 
 
 def detector_faults(statuses: Iterable[CameraStatus]) -> Iterator[Fault]:

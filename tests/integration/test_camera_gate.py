@@ -31,6 +31,12 @@ async def _until(condition, seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_camera_clock_is_measured_without_changing_it(gate, camera):
+    camera.faults.clock_offset_s = 47.0
+    await gate.facts()
+    assert await gate.clock_ahead_s() == pytest.approx(47.0, abs=3.0)
+
+
 async def test_streams_are_chosen_by_size_and_carry_no_login(gate, camera):
     streams = await gate.streams()
 

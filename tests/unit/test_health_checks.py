@@ -14,6 +14,7 @@ from agent.health.checks import (
     DiskFacts,
     LinkFacts,
     OutboxFacts,
+    camera_clock_faults,
     camera_faults,
     clock_faults,
     detector_faults,
@@ -85,6 +86,7 @@ def hot(celsius, critical_c=None, *, was_hot=False):
 
 LOST, CONNECTING = CameraState.LOST, CameraState.CONNECTING
 CASES = [
+    (lambda: camera_clock_faults("gate", 60.0), ["camera.clock_off"]),
     (lambda: camera_faults(camera(LOST, "camera.unreachable")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(LOST, "camera.timeout")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(CONNECTING, "camera.refused")), ["camera.unreachable"]),
@@ -246,3 +248,13 @@ def test_frames_that_come_and_reach_no_disk_are_told(online_s, frame_age_s, reco
     status = structs.replace(status, main=main, recording=kept)
     codes = [fault.code for fault in unrecorded_faults(status, NOW, 1000.0)]
     assert codes == (["camera.not_recorded"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "words"),
+    [(None, ""), (1.4, ""), (-2.0, ""), (47.2, "47 s ahead of"), (-86400.0, "86400 s behind")],
+)
+def test_a_camera_whose_clock_is_off_is_told_in_seconds(ahead_s, words):
+    told = list(camera_clock_faults("gate", ahead_s))
+    assert bool(told) == bool(words)
+    assert all(fault.code == "camera.clock_off" and words in fault.sentence_en for fault in told)

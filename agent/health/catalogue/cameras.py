@@ -80,6 +80,13 @@ CAMERAS: dict[str, Words] = {
         "Look at the disk: space, read-only, cable. `poleside doctor` checks it.",
         "디스크 공간, 읽기 전용 상태, 케이블을 확인하세요. `poleside doctor`로 점검할 수 있습니다.",
     ),
+    "camera.clock_off": Words(
+        YELLOW,
+        "The clock of camera {camera} is {seconds} s {side} the box's.",
+        "카메라 {camera}: 시계가 장치보다 {seconds}초 {side_ko}.",
+        "Give the camera an NTP server it reaches, such as this box; times burnt in are wrong.",
+        "카메라에 NTP 서버(이 장치도 가능)를 설정하세요. 화면에 찍힌 시각이 틀립니다.",
+    ),
     "picture.covered": Words(
         RED,
         "Camera {camera} is covered: nothing of its scene can be seen.",
