@@ -1,7 +1,7 @@
 """The outbox as the core process uses it: append, read, acknowledge, wake the sender at once."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
@@ -22,8 +22,9 @@ class Outbox:
 
     def __init__(self, db: Database, store: Store, clock: Clock) -> None:
         self._db, self._store, self._clock = db, store, clock
-        self._appended, self._seen = 0, 0
-        self._listeners: list[Callable[[], None]] = []
+        self._appended = dict.fromkeys(StreamName, 0)  # counted by the writer thread alone
+        self._seen = dict(self._appended)
+        self._listeners: list[Callable[[Collection[StreamName]], None]] = []
         db.on_commit(self._wake)
 
     @property
@@ -52,7 +53,7 @@ class Outbox:
         seq = self._store.append(
             connection, stream, build, event_id=event_id, phase=phase, true_mono_s=true_mono_s
         )
-        self._appended += 1
+        self._appended[stream] += 1
         return seq
 
     async def append(
@@ -126,15 +127,17 @@ class Outbox:
     ) -> tuple[Found, int]:
         found = replay.find(connection, wanted, after, _REPLAY_CHUNK)
         count = replay.requeue(connection, self._store, wanted.stream, found.numbers)
-        self._appended += count
+        self._appended[wanted.stream] += count
         return found, count
 
-    def on_news(self, listener: Callable[[], None]) -> None:
-        """Call `listener` in the event loop as soon as something new is committed."""
+    def on_news(self, listener: Callable[[Collection[StreamName]], None]) -> None:
+        """Call `listener` in the event loop with the streams in which something was committed."""
         self._listeners.append(listener)
 
     def _wake(self) -> None:
-        if self._appended != self._seen:
-            self._seen = self._appended
+        counts = dict(self._appended)
+        news = [stream for stream, count in counts.items() if count != self._seen[stream]]
+        self._seen = counts
+        if news:
             for listener in self._listeners:
-                listener()
+                listener(news)

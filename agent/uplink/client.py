@@ -89,19 +89,25 @@ def code_of(reason: Any) -> int:
 
 
 def wire_bytes(client: aiomqtt.Client) -> int:
-    """Return what this connection has carried both ways, TLS and TCP/IP headers included.
+    """Return what this connection has carried both ways, TLS and TCP/IP headers included."""
+    payload_bytes, segments = tcp_counts(client)
+    return payload_bytes + _IP_TCP_BYTES * segments
 
-    The kernel's own count (TCP_INFO), repetitions too; 0 when there is no socket any more.
+
+def tcp_counts(client: aiomqtt.Client) -> tuple[int, int]:
+    """Return the bytes and the segments carried both ways; zeros when there is no socket any more.
+
+    The kernel's own count (TCP_INFO): the bytes are TCP's payload, the segments the repeated, too.
     """
     sock = _socket(client)
     if sock is None:
-        return 0
+        return 0, 0
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         counts = struct.unpack_from("=QQII", info, _COUNTS_AT)
     except (OSError, struct.error):  # it is closed, or the kernel is too old to count
-        return 0
-    return int(counts[0] + counts[1] + _IP_TCP_BYTES * (counts[2] + counts[3]))
+        return 0, 0
+    return int(counts[0] + counts[1]), int(counts[2] + counts[3])
 
 
 def shut(client: aiomqtt.Client) -> None:

@@ -137,6 +137,7 @@ class Link(Service):
         self._broker, self._client_id, self._greeter = broker, client_id, greeter
         self._subscriptions, self._received = tuple(subscriptions), received
         self._clean_session, self._backoff = clean_session, backoff or Backoff()
+        self._urls: list[str] = []  # still to be tried in this round
         self._client: aiomqtt.Client | None = None
         self._up = asyncio.Event()
         self._publishing: set[asyncio.Timeout] = set()
@@ -160,6 +161,12 @@ class Link(Service):
         """What all connections have carried both ways, TLS and TCP/IP headers included."""
         return self._closed_bytes + (0 if self._client is None else wire_bytes(self._client))
 
+    def use(self, broker: BrokerSettings) -> None:
+        """Connect anew, by other settings; the next try takes them."""
+        self._broker, self._urls = broker, []
+        if self._client is not None:
+            shut(self._client)
+
     async def publish(self, message: Outgoing) -> None:
         """Publish and, for QoS 1, wait for the broker's PUBACK. Raises `LinkError`."""
         if self._client is None:
@@ -168,12 +175,11 @@ class Link(Service):
 
     async def run(self) -> None:
         failures = 0
-        urls: list[str] = []
         while True:
-            if not urls:
-                urls = random.sample(self._broker.urls, len(self._broker.urls))
+            if not self._urls:
+                self._urls = random.sample(self._broker.urls, len(self._broker.urls))
             try:
-                await self._connection(Endpoint.parse(urls.pop()))
+                await self._connection(Endpoint.parse(self._urls.pop()))
             except LinkError as error:
                 lived_s = self._clock.monotonic_s() - self.status.since_mono_s
                 was_stable = self.status.connected and lived_s >= self._backoff.stable_s

@@ -7,7 +7,7 @@ messages of at most `window_bytes` together, so a slow link never holds a fresh 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,6 +27,8 @@ _RTO_FIRST_S, _RTO_MAX_S = 2.0, 60.0
 _IDLE_S = 1.0
 _PROBE_S = 60.0
 _CRUMBS = 8
+_LINGER_S = 0.2  # what comes together goes together, and out of the way of the order it is about
+_UNHURRIED = frozenset({StreamName.AUDIT, StreamName.TELEMETRY})
 _ORDER = (StreamName.ALARM, StreamName.AUDIT, StreamName.EVENT, StreamName.TELEMETRY)
 
 
@@ -54,7 +56,7 @@ class Source(Protocol):
 
     async def acknowledge(self, acks: Acks) -> dict[StreamName, int]: ...
 
-    def on_news(self, listener: Callable[[], None]) -> None: ...
+    def on_news(self, listener: Callable[[Collection[StreamName]], None]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class _Position:
     due_mono_s: float | None = None
     nak: int | None = None
     nak_mono_s: float = 0.0
+    not_before_mono_s: float = 0.0
     is_drained: bool = False  # nothing behind `sent`: no need to ask until something comes
     messages: deque[int] = field(default_factory=deque)  # the last number in each one under way
 
@@ -224,7 +227,9 @@ class Sender(Service):
     async def _wait(self) -> None:
         """Wait for news, an ack or the next time-out; a second at most, for the watchdog."""
         now = self._clock.monotonic_s()
-        due = [p.due_mono_s - now for p in self._positions.values() if p.due_mono_s is not None]
+        positions = self._positions.values()
+        due = [p.due_mono_s - now for p in positions if p.due_mono_s is not None]
+        due += [p.not_before_mono_s - now for p in positions if p.not_before_mono_s > now]
         try:
             async with asyncio.timeout(max(0.0, min([_IDLE_S, *due]))):
                 await self._wake.wait()
@@ -251,6 +256,8 @@ class Sender(Service):
         limit = min(1 if single else MAX_BATCH, position.room())
         if limit <= 0 or position.is_drained:
             return []
+        if self._clock.monotonic_s() < position.not_before_mono_s:
+            return []
         most = min(max_bytes, MAX_BYTES[channel]) - 2  # the brackets
         after = position.sent
         position.is_drained = True  # unless news comes while it is read
@@ -274,9 +281,13 @@ class Sender(Service):
         self._echoed[stream] = max(self._echoed[stream], records[-1].last_seq)
         return [told for record in fresh if (told := self._echo(record.body)) is not None]
 
-    def _news(self) -> None:
-        for position in self._positions.values():
-            position.is_drained = False
+    def _news(self, streams: Collection[StreamName]) -> None:
+        now = self._clock.monotonic_s()
+        for stream, position in self._positions.items():
+            if stream in streams:
+                if position.is_drained and stream in _UNHURRIED:
+                    position.not_before_mono_s = now + _LINGER_S
+                position.is_drained = False
         self._wake.set()
 
     def _advance(self, position: _Position, upto: int, now: float) -> None:

@@ -9,7 +9,6 @@ import random
 import resource
 import secrets
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,6 @@ import msgspec
 import psutil
 
 from agent.contract.acks import Ack
-from agent.contract.commands import Actor, Ping
 from agent.contract.events import StreamName
 from agent.contract.records import split
 from agent.contract.topics import Channel, parse
@@ -34,23 +32,18 @@ from agent.outbox import store
 from agent.outbox.store import Store
 from agent.settings.model import BrokerSettings
 from agent.simulators.broker import CENTER
-from agent.simulators.center.commander import public_keys_file
 from agent.uplink import coding
 from agent.uplink.link import Link, Outgoing
 from agent.uplink.train_dictionary import sample
+from tests.bench.figures import say
+from tests.bench.idle import idle
+from tests.bench.orders import box_for_orders, orders
 from tests.brokers import Mosquitto
-from tests.slow_link import SlowLink
-from tests.spine import ADDRESS, QUICK, Box, E, encoded_event, eventually, make_center, running
+from tests.spine import ADDRESS, QUICK, Box, E, encoded_event, running
 
 FOLDER = Path("/var/tmp")  # on a disk, unlike /tmp
 PAD = "x" * 230  # makes an event of some 630 bytes
 ACK_EVERY = 500
-TCP_MESSAGE_BYTES = 22 + 40 + 40  # TLS record, TCP/IP headers, a bare ACK back
-MQTT_PING_BYTES = 2 * (2 + 22 + 40) + 40
-
-
-def say(name: str, value: str, bar: str = "") -> None:
-    click.echo(f"{name:<58}{value:>18}   {bar}")
 
 
 class _QuickCenter:
@@ -154,50 +147,6 @@ def _mosquitto_pub(broker, count):
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-async def orders(folder: Path, count: int) -> None:
-    broker = Mosquitto(folder / "order-broker", [ADDRESS])
-    await broker.start()
-    center = make_center(folder / "center", broker.settings(CENTER))
-    times = []
-    async with running(center):
-        keys = public_keys_file(folder / "center")
-        box = Box(folder / "orders", broker.settings("box-1"), keys_file=keys)
-        async with running(box):
-            await box.link.connected()
-
-            async def is_known():
-                return bool(await center.boxes())
-
-            await eventually(is_known)
-            for _ in range(count):
-                began = time.perf_counter()
-                async for _ in center.command(ADDRESS, Ping(), Actor(user="bench")):
-                    pass
-                times.append(time.perf_counter() - began)
-    ping_s = await asyncio.to_thread(_ping, broker.port, count)
-    await broker.stop()
-    p50 = statistics.median(times)
-    say("order to final reply, journalled and audited, p50", f"{p50 * 1000:.1f} ms", "< 20 ms")
-    say("broker's PINGRESP, p50", f"{ping_s * 1000:.3f} ms")
-    say("order / ping", f"{p50 / ping_s:.0f} x", "<= 100 x")
-
-
-def _ping(port: int, count: int) -> float:
-    with socket.create_connection(("127.0.0.1", port)) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        user = b"\x00\x05box-1" + b"\x00\x0csecret-box-1"
-        body = b"\x00\x04MQTT\x04\xc2\x00\x3c\x00\x05box-1" + user
-        sock.sendall(b"\x10" + bytes([len(body)]) + body)
-        sock.recv(4)
-        times = []
-        for _ in range(count):
-            began = time.perf_counter()
-            sock.sendall(b"\xc0\x00")
-            sock.recv(2)
-            times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
 def queue(folder: Path, count: int) -> None:
     began = time.perf_counter()
     _fill(folder / "full", count, 2000)
@@ -239,32 +188,6 @@ def telemetry() -> None:
     say("telemetry, zstd with dictionary / JSON", f"{ratio:.2f} x", "<= 0.25 x")
 
 
-async def idle(folder: Path, seconds: float) -> None:
-    """Count what an idle box sends and gets; headers are added as a model."""
-    broker = Mosquitto(folder / "idle-broker", [ADDRESS])
-    await broker.start()
-    async with SlowLink(broker.port, 1e12) as line:
-        settings = msgspec.structs.replace(
-            broker.settings("box-1"), urls=(f"mqtt://127.0.0.1:{line.port}",)
-        )
-        box = Box(folder / "idle", settings)
-        box.telemetry._period_s = 600
-        async with running(box):
-            await box.link.connected()
-            await asyncio.sleep(2.0)
-            before = line.carried_bytes
-            await asyncio.sleep(seconds)
-            carried = line.carried_bytes - before
-            said = msgspec.json.encode(await box._sample())
-    await broker.stop()
-    say(f"idle for {seconds:.0f} s, MQTT bytes but telemetry", str(carried))
-    for keepalive_s, period_s in ((60, 30), (60, 300), (240, 300)):
-        day = 86_400 / keepalive_s * MQTT_PING_BYTES
-        day += 86_400 / period_s * (len(said) + 40 + TCP_MESSAGE_BYTES)
-        name = f"a day, keepalive {keepalive_s} s, telemetry {period_s} s (model)"
-        say(name, f"{day / 1e6:.2f} MB", "<= 0.3 MB")
-
-
 async def _acker(settings: str, last: int) -> None:
     center = _QuickCenter(msgspec.json.decode(settings, type=BrokerSettings), last)
     await center.link.run()
@@ -275,8 +198,14 @@ async def _acker(settings: str, last: int) -> None:
 @click.option("--queued", default=1_000_000, show_default=True, help="In the outbox at once.")
 @click.option("--idle-s", default=60.0, show_default=True)
 @click.option("--acker", hidden=True)
-def bench(events: int, queued: int, idle_s: float, acker: str | None) -> None:
+@click.option("--box", nargs=3, hidden=True)
+def bench(
+    events: int, queued: int, idle_s: float, acker: str | None, box: tuple[str, str, str] | None
+) -> None:
     """Measure the voice's costs beside their floors in the same run."""
+    if box:
+        asyncio.run(box_for_orders(*box))
+        return
     if acker:
         asyncio.run(_acker(acker, events))
         return

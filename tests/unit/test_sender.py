@@ -9,8 +9,9 @@ from agent.contract.acks import Ack
 from agent.contract.events import StreamName
 from agent.core.errors import LinkError
 from agent.uplink import sender
+from agent.uplink.link import Outgoing
 from agent.uplink.sender import Sender
-from tests.spine import ADDRESS, A, E
+from tests.spine import ADDRESS, A, E, U
 
 
 @dataclass
@@ -137,7 +138,7 @@ async def test_a_broken_connection_starts_again_behind_the_watermark(monkeypatch
     def breaks():
         stage.link.fail = True
         stage.outbox.rows[A].append(b"3")
-        stage.outbox.listener()
+        stage.outbox.listener(list(StreamName))
 
     def heals():
         stage.link.fail, stage.link.number = False, 2
@@ -151,6 +152,53 @@ async def test_the_window_bounds_what_an_unheard_box_sends(monkeypatch):
     stage = Stage(monkeypatch, e=[b"1"] * 5000)
     await stage.play()
     assert sum(body.count(b"1") for _, body in stage.link.sent) == sender.WINDOW_RECORDS
+
+
+async def test_7_a_stream_never_fills_a_brokers_queue_of_a_thousand_messages(monkeypatch):
+    """mosquitto's default `max_queued_messages`: what is beyond it would be dropped in silence."""
+    streams = {"a": [b"1"] * 5000, "e": [b"2"] * 5000, "u": [b"3"] * 5000, "t": [b"4"] * 5000}
+    stage = Stage(monkeypatch, **streams)
+    under_way = []
+
+    def looks():
+        under_way.extend(channel for channel, _ in stage.link.sent)
+
+    await stage.play(looks, stage.acked(A, 150))
+    assert under_way.count("alm") == sender.WINDOW_MESSAGES
+    assert len(under_way) < 1000
+    channels = [channel for channel, _ in stage.link.sent]
+    assert channels.count("alm") == sender.WINDOW_MESSAGES + 150
+
+
+async def test_what_came_one_by_one_is_bounded_by_messages_too(monkeypatch):
+    stage = Stage(monkeypatch)
+
+    def one_more():
+        stage.outbox.rows[E].append(b"1")
+        stage.outbox.listener([E])
+
+    monkeypatch.setattr(sender, "WINDOW_MESSAGES", 3)
+    await stage.play(*[one_more] * 5, stage.acked(E, 1))
+    assert [body for _, body in stage.link.sent] == [b"[1]"] * 3 + [b"[1,1]"]
+
+
+async def test_audit_entries_that_come_together_go_together(monkeypatch):
+    stage = Stage(monkeypatch)
+
+    def one_more():
+        stage.outbox.rows[U].append(b"1")
+        stage.outbox.listener([U])
+
+    await stage.play(one_more, one_more, stage.passes(0.3))
+    assert stage.link.sent == [("aud", b"[1,1]")]
+
+
+async def test_what_is_echoed_is_echoed_once_and_what_is_lightened_is_sent_light(monkeypatch):
+    stage = Stage(monkeypatch, e=[b"1", b"2"])
+    stage.sender._lighten = lambda stream, body: body + b"0"
+    stage.sender._echo = lambda body: Outgoing("up/echo", body) if body == b"2" else None
+    await stage.play(stage.passes(2.1))
+    assert stage.link.sent == [("evt", b"[10,20]"), ("echo", b"2"), ("evt", b"[10,20]")]
 
 
 @pytest.mark.parametrize("seconds", [1.0, 61.0])
@@ -170,7 +218,7 @@ async def test_an_idle_box_does_not_ask_its_database_again_and_again(monkeypatch
     def hears_news():
         assert stage.outbox.reads == 0
         stage.outbox.rows[E].append(b"2")
-        stage.outbox.listener()
+        stage.outbox.listener(list(StreamName))
 
     await stage.play(stage.acked(A, 1), rests, hears_news)
     assert [body for _, body in stage.link.sent] == [b"1", b"[2]"]

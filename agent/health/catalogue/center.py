@@ -45,6 +45,20 @@ CENTER: dict[str, Words] = {
         "Check that the center's enrolment service can be reached and knows this box.",
         "센터의 등록 서비스에 연결되는지, 이 장치가 등록되어 있는지 확인하세요.",
     ),
+    "link.data_sparing": Words(
+        YELLOW,
+        "{used} % of this month's data is used: thumbnails of events and files are held back.",
+        "이번 달 데이터를 {used} % 사용했습니다. 이벤트 섬네일과 파일 전송을 보류합니다.",
+        "Alarms go as ever. Raise `data.monthly_bytes` if the tariff has room.",
+        "경보는 그대로 전송됩니다. 요금제에 여유가 있으면 `data.monthly_bytes`를 늘리세요.",
+    ),
+    "link.data_spent": Words(
+        RED,
+        "This month's data is used up ({used} %): alarms go without thumbnails, files wait.",
+        "이번 달 데이터를 다 썼습니다({used} %). 경보는 섬네일 없이 전송되고 파일은 대기합니다.",
+        "Raise `data.monthly_bytes`, or find out what used so much on the page of the link.",
+        "`data.monthly_bytes`를 늘리거나 링크 화면에서 무엇이 많이 썼는지 확인하세요.",
+    ),
     "outbox.growing": Words(
         YELLOW,
         "{waiting} messages wait for the center; the oldest is {minutes} minutes old.",
