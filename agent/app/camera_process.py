@@ -18,7 +18,7 @@ from agent.app import memory
 from agent.app.child import SupervisorLink, guarded_thread
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
-from agent.app.keeping import Keeping, find_folder
+from agent.app.keeping import Keeping, find_folder, open_stage
 from agent.app.main_sink import MainSink
 from agent.app.picture_watch import PictureWatch
 from agent.app.replacing import Replacing
@@ -33,6 +33,7 @@ from agent.buffer.rebuild import open_index
 from agent.buffer.recorder import Recorder
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
+from agent.buffer.stage import DISK
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, boot_id, to_tick_s, wait_s
 from agent.core.errors import StorageError
@@ -111,6 +112,7 @@ class CameraWorker:
         chain = () if no_disk else _evidence(settings, camera.camera_id, folder, clock)
         observers: tuple[RecordingObserver, ...] = (ledger.Ledger(), *chain)
         this_boot = boot_id()
+        stage = open_stage(settings, camera.camera_id, folder, self._index, clock)
         self._succession = succession
         self._seam = self._index.seam(this_boot) if succession else None
         goes_on = self._seam is not None
@@ -120,7 +122,14 @@ class CameraWorker:
             folder, self._index, settings.buffer, clock, cameras=len(settings.cameras)
         )
         self._recorder = Recorder(
-            folder, self._index, retention, settings.buffer, clock, this_boot, observers
+            folder,
+            self._index,
+            retention,
+            settings.buffer,
+            clock,
+            this_boot,
+            observers,
+            base=(lambda: stage.base) if stage else (lambda: DISK),
         )
         self._keeping = Keeping(
             settings,
@@ -132,6 +141,7 @@ class CameraWorker:
             clock,
             no_disk,
             observers,
+            stage,
         )
         self._streams = succession.streams if succession else Streams(camera, folder)
         self._picture_watch = PictureWatch(
@@ -213,6 +223,7 @@ class CameraWorker:
             self._tell_core()
         for thread in streams:
             thread.join()
+        self._keeping.close()
         self._picture_watch.close()
         self._line.put(self._status())
         self._line_stop.set()

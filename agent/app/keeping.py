@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from agent.app.run_dir import run_dir
+from agent.app.run_dir import LINK, STAGED, run_dir
 from agent.buffer import orders
 from agent.buffer.index import Index
 from agent.buffer.journal import Signer
@@ -22,6 +22,7 @@ from agent.buffer.observer import RecordingObserver
 from agent.buffer.reading import camera_folder
 from agent.buffer.recorder import Recorder
 from agent.buffer.retention import Retention
+from agent.buffer.stage import Stage
 from agent.buffer.upkeep import Upkeep
 from agent.core import log
 from agent.core.clock import Clock
@@ -53,6 +54,18 @@ def find_folder(settings: Settings, camera_id: str) -> tuple[Path, StorageError 
     return folder, trouble
 
 
+def open_stage(
+    settings: Settings, camera_id: str, folder: Path, index: Index, clock: Clock
+) -> Stage | None:
+    """Return event-only mode's waiting room; None where all goes to the disk, and always did."""
+    buffer, memory = settings.buffer, run_dir(settings) / STAGED / camera_id
+    is_in_memory = run_dir(settings).name != LINK
+    limit_bytes = buffer.stage_bytes if buffer.mode == "events" and is_in_memory else 0
+    if not limit_bytes and not (folder / STAGED).is_symlink():
+        return None
+    return Stage(folder, memory, index, limit_bytes, clock)
+
+
 class Keeping:
     """Locks and upkeep of one camera. `no_disk`: why nothing is recorded for now."""
 
@@ -67,7 +80,9 @@ class Keeping:
         clock: Clock,
         no_disk: StorageError | None = None,
         observers: Sequence[RecordingObserver] = (),
+        stage: Stage | None = None,
     ) -> None:
+        self._stage = stage
         self._settings, self._camera_id, self._clock = settings, camera_id, clock
         self._index, self._recorder, self._no_disk = index, recorder, no_disk
         cameras = max(1, len(settings.cameras))
@@ -89,13 +104,18 @@ class Keeping:
             flushes=lambda: recorder.flushes_total,
             signer=_signer(data_dir_of(settings)),
             observers=observers,
+            stage=stage,
         )
         self._look_due_mono_s = 0.0
 
     @property
     def status(self) -> RecordingStatus:
         """What the recorder tells, and what upkeep and disk add to it."""
-        status = structs.replace(self._recorder.status, faults=self._upkeep.faults)
+        status = structs.replace(
+            self._recorder.status,
+            mode=self._settings.buffer.mode,
+            faults=self._upkeep.faults,
+        )
         if self._no_disk is None:
             return status
         return structs.replace(
@@ -105,6 +125,12 @@ class Keeping:
     def run(self, stop: threading.Event) -> None:
         """Thread body: the upkeep."""
         self._upkeep.run(stop)
+
+    def close(self) -> None:
+        """When nothing is recorded any more: the last of an event goes to the disk."""
+        if self._stage is not None:
+            with suppress(OSError, StorageError):  # it is in memory still, for the next start
+                self._stage.turn()
 
     def must_restart(self) -> bool:
         """Return whether the disk has gone or come: the worker then begins anew."""
@@ -126,6 +152,8 @@ class Keeping:
         moment = self._recorder.moment(hit.mono_s)
         with suppress(StorageError):  # said and journalled; a full disk must not stop the telling
             if hit.state is HitState.BEGAN:
+                if self._stage is not None:
+                    self._stage.event_began()
                 self._locks.hit_began(hit.hit_id, hit.rule_id, moment)
             else:
                 ended = hit.state is HitState.ENDED

@@ -24,6 +24,7 @@ CORE_LOCK = "core.lock"
 DETECT_SOCKET = "detect.sock"
 PROCESSES_FILE = "processes.json"
 LINK = "run"
+STAGED = "staged"
 
 
 def run_dir(settings: Settings) -> Path:
@@ -34,8 +35,8 @@ def run_dir(settings: Settings) -> Path:
 def forget_run_dir(settings: Settings) -> None:
     """Remove what is left in memory of a box that has ended in order, and is not there twice."""
     folder = run_dir(settings)
-    if folder.name == LINK:
-        return
+    if folder.name == LINK or any((folder / STAGED).rglob("*.mp4")):
+        return  # what waits in memory for an event is still there at the next start
     with suppress(StorageError, OSError), FileLock(folder / CORE_LOCK, SystemClock(), patience_s=0):
         shutil.rmtree(folder)
         _made.cache_clear()

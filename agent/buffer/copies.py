@@ -23,7 +23,8 @@ _HELD = (
 )
 _NEXT = (
     "SELECT s.path, s.bytes FROM segments s WHERE s.state = 'closed'"  # noqa: S608
-    f" AND s.path NOT IN (SELECT path FROM copies) AND {_HELD} ORDER BY s.segment_id LIMIT 1"
+    f" AND s.path NOT LIKE 'staged/%' AND s.path NOT IN (SELECT path FROM copies) AND {_HELD}"
+    " ORDER BY s.segment_id LIMIT 1"
 )
 _STALE = (
     "SELECT path FROM copies c WHERE NOT EXISTS"  # noqa: S608

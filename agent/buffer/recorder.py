@@ -79,7 +79,10 @@ class Recorder:
         clock: Clock,
         boot_id: str,
         observers: Sequence[RecordingObserver] = (),
+        base: Callable[[], str] = lambda: "video",
     ) -> None:
+        """`base`: the folder, below the camera's, that the next segment goes to."""
+        self._base = base
         self._folder, self._index, self._retention = folder, index, retention
         self._settings, self._clock, self._boot_id = settings, clock, boot_id
         self._log = log.get("buffer.recorder")
@@ -228,7 +231,9 @@ class Recorder:
             return False
         if self._file is None:
             return self._clock.monotonic_s() >= self._refused_until_mono_s
-        return self._file.duration_us >= self._settings.segment_s * 1e6
+        if self._file.duration_us >= self._settings.segment_s * 1e6:
+            return True
+        return self._file.path.relative_to(self._folder).parts[0] != self._base()
 
     def _heed_sync_error(self) -> None:
         """Raise here, in the session's thread, what the sync thread was told by the disk."""
@@ -362,7 +367,7 @@ class Recorder:
             observer.packet_stored(packet, at)
 
     def _new_path(self, run_id: int, at: datetime) -> Path:
-        folder = self._folder / "video" / hour_folder(at)
+        folder = self._folder / self._base() / hour_folder(at)
         return folder / f"main-{run_id:06d}-{at:%H%M%S}{at.microsecond // 1000:03d}{OPEN_SUFFIX}"
 
     def _refused(self, error: OSError | StorageError) -> None:

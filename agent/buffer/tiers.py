@@ -27,6 +27,7 @@ THIN_MARK = "-k"
 _NEXT = (
     "SELECT s.segment_id, s.path, s.bytes FROM segments s"
     " WHERE s.state = 'closed' AND s.tier = 'full' AND s.start_utc_us < ?"
+    " AND s.path NOT LIKE 'staged/%'"
     " AND NOT EXISTS (SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL"
     " AND l.to_utc_us > s.start_utc_us AND l.from_utc_us < s.start_utc_us + s.duration_us)"
     " ORDER BY s.start_utc_us LIMIT 1"

@@ -18,6 +18,7 @@ from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.retention import Retention
+from agent.buffer.stage import Stage
 from agent.buffer.tiers import Thinner
 from agent.core import log
 from agent.core.clock import Clock, wait_s
@@ -60,6 +61,7 @@ class Upkeep:
         flushes: Callable[[], int] = lambda: 0,
         signer: Signer | None = None,
         observers: Sequence[RecordingObserver] = (),
+        stage: Stage | None = None,
     ) -> None:
         self._folder, self._index, self._clock = folder, index, clock
         self._retention, self._locks, self._signer = retention, locks, signer
@@ -79,6 +81,8 @@ class Upkeep:
             _Chore("check", TURN_S, self._check_a_slice),
             _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
         ]
+        if stage is not None:
+            self._chores.insert(0, _Chore("stage", TURN_S, stage.turn))
         if signer is not None:
             self._chores.append(_Chore("sign", SIGN_EVERY_S, self._sign))
         if settings.thin_after_days is not None:

@@ -57,9 +57,14 @@ class DetectionStatus(Struct, frozen=True, kw_only=True):
 
 
 class RecordingStatus(Struct, frozen=True, kw_only=True):
-    """What really reached the disk. `recording` is true only while frames do."""
+    """What really reached the disk. `recording` is true only while frames do.
+
+    `mode` is `events` where only what lies around events is kept; the rest waits in memory for one
+    or goes soon.
+    """
 
     recording: bool
+    mode: str = "continuous"
     frames_total: int = 0
     recorded_s: float = 0.0
     bytes_total: int = 0

@@ -71,6 +71,7 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     free_again_bytes: PositiveInt | None = None  # high water: it ends; None: a quarter above low
     min_free_inodes: Annotated[int, Meta(ge=0)] = 1000
     mode: Literal["continuous", "events"] = "continuous"  # events: only what lies around hits stays
+    stage_bytes: Annotated[int, Meta(ge=0)] = 32 * 1024 * 1024  # … in memory till then; a camera's
     events_keep_s: Annotated[float, Meta(ge=60, le=86_400)] = 300.0  # … once it is this old
     event_pre_s: Annotated[float, Meta(ge=0, le=300)] = 10.0
     event_post_s: Annotated[float, Meta(ge=0, le=300)] = 20.0
