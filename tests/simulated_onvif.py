@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from agent.cameras.port import Login
@@ -50,3 +50,10 @@ class ShiftedClock(SystemClock):
 
     def monotonic_s(self) -> float:
         return super().monotonic_s() + self.shift_s
+
+
+async def eventually(holds: Callable[[], object], within_s: float = 30.0) -> None:
+    """Wait until something holds, patiently: the machine may be busy."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

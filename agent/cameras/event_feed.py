@@ -112,7 +112,11 @@ class EventFeed:
     def _run(self) -> None:
         self._close_left()
         while not self._stop.is_set():
-            pause_s = self._step()
+            try:
+                pause_s = self._step()
+            except Exception as error:  # noqa: BLE001  one odd message must not end the feed
+                self._log.error("event feed broke", exc_info=error)
+                pause_s = self._backoff.next_s()
             if pause_s:
                 wait_s(self._stop, pause_s)
         self._close_point()

@@ -47,7 +47,7 @@ _CAPABILITY_OF = {
 _ENVELOPE = (
     f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP_NS}" '
     f'xmlns:tds="{Service.DEVICE}" xmlns:trt="{Service.MEDIA}" xmlns:tr2="{Service.MEDIA2}" '
-    f'xmlns:tev="{Service.EVENTS}" xmlns:tmd="{Service.DEVICE_IO}" '
+    f'xmlns:tev="{Service.EVENTS}" xmlns:tmd="{Service.DEVICE_IO}" xmlns:tptz="{Service.PTZ}" '
     'xmlns:tt="http://www.onvif.org/ver10/schema" xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2" '
     'xmlns:tns1="http://www.onvif.org/ver10/topics" '
     f'xmlns:wsa="{_ADDRESSING_NS}"><s:Header>%s</s:Header><s:Body>%s</s:Body></s:Envelope>'

@@ -18,9 +18,13 @@ class Topic(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     topic: str
     meaning: Slug
-    kind: EventKind | str = ""
+    kind: str = ""
     state: str = ""
     hold_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+
+    def __post_init__(self) -> None:
+        if self.kind:
+            EventKind(self.kind)
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):

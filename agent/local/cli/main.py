@@ -16,6 +16,7 @@ _COMMANDS = {
     "enrol": ("agent.local.cli.enrol", "enrol", "Make this box one of a city's, by its code."),
     "demo": ("agent.local.cli.demo", "demo", "Show the whole thing: cameras, box and center."),
     "center": ("agent.local.cli.center", "center", "The small stand-in for a city's center."),
+    "cameras": ("agent.local.cli.cameras", "cameras", "Find ONVIF cameras and speak with them."),
     "clip": ("agent.local.cli.clip", "clip", "Take recorded video out of the buffer."),
     "buffer": ("agent.local.cli.buffer", "buffer", "Look into the ring; lock and check it."),
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),

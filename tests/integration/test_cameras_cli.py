@@ -1,0 +1,170 @@
+"""`poleside cameras` does to a simulated camera what its help says, in words and as JSON."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agent.core.errors import PolesideError
+from agent.local.cli.cameras import cameras
+from tests.simulated_onvif import PASSWORD, USERNAME, eventually, running_camera
+
+
+async def _run(*arguments: str) -> Result:
+    return await asyncio.to_thread(lambda: CliRunner().invoke(cameras, arguments))
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> tuple[str, ...]:
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n", "utf-8")
+    return ("--user", USERNAME, "--password-file", str(file))
+
+
+@pytest.fixture(params=[False, True], ids=["media 1", "media 2"])
+async def camera(request: pytest.FixtureRequest):
+    async with running_camera(media2=request.param, name="Pole 7") as device:
+        yield device
+
+
+async def test_probe_says_who_it_is_and_what_it_can(camera, login):
+    result = await _run("probe", camera.url, *login, "--json")
+
+    told = json.loads(result.stdout)
+    assert told["identity"]["serial"] == "SIM-0001"
+    assert (told["main"], told["sub"], told["can_move"]) == ("main", "sub", True)
+    assert len(told["relays"]) == len(told["inputs"]) == 2
+    assert abs(told["clock_ahead_s"]) < 5
+    in_words = await _run("probe", camera.url, *login)
+    assert "Pole 7" in in_words.stdout
+
+
+async def test_a_password_is_asked_for_and_never_taken_from_the_command_line(camera):
+    prompted = await asyncio.to_thread(
+        lambda: CliRunner().invoke(
+            cameras, ["status", camera.url, "--user", USERNAME, "--json"], input=f"{PASSWORD}\n"
+        )
+    )
+    assert '"ok":true' in prompted.stdout
+    assert PASSWORD not in prompted.stdout
+    refused = await _run("status", camera.url, "--password", PASSWORD)
+    assert refused.exit_code == 2
+
+
+async def test_a_snapshot_is_a_picture_or_an_error(camera, login, tmp_path):
+    file = tmp_path / "still.jpg"
+    for way in ("digest", "basic", "none"):
+        camera.faults.snapshot_login = way
+        assert (await _run("snapshot", camera.url, *login, "-o", str(file))).exit_code == 0
+        assert file.read_bytes().startswith(b"\xff\xd8\xff")
+    camera.faults.snapshot_is_html = True
+    broken = await _run("snapshot", camera.url, *login, "-o", str(file))
+    assert isinstance(broken.exception, PolesideError)
+    assert broken.exception.code == "camera.bad_response"
+
+
+async def test_a_move_is_stopped_and_a_relay_switched_back(camera, login):
+    moved = await _run(
+        "ptz", camera.url, "move", *login, "--pan", "1", "--seconds", "0.2", "--json"
+    )
+    assert json.loads(moved.stdout)["position"]["pan"] > 0
+    assert camera.motor.stops_total >= 1
+
+    pulse = await _run("relay", camera.url, "relay-1", *login, "--seconds", "0.1")
+    assert pulse.exit_code == 0
+    assert camera.system.board.switched == [("relay-1", True), ("relay-1", False)]
+    listed = await _run("relay", camera.url, *login, "--json")
+    assert [r["token"] for r in json.loads(listed.stdout)["relays"]] == ["relay-1", "relay-2"]
+
+
+async def test_events_are_told_with_what_they_mean_and_no_subscription_is_left(camera, login):
+    listening = asyncio.create_task(
+        _run("events", camera.url, *login, "--seconds", "2", "--bell", "input-1", "--json")
+    )
+    await eventually(lambda: "PullMessages" in camera.calls)
+    camera.fire(
+        "tns1:Device/Trigger/DigitalInput", {"InputToken": "input-1"}, {"LogicalState": "true"}
+    )
+    result = await listening
+
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {"rule": "bell-input-1", "kind": "emergency-bell", "turn": "BEGAN"} in [
+        one["means"] for one in told
+    ]
+    assert not camera.events.points
+
+
+async def test_settings_are_read_back_and_the_difference_is_said(camera, login):
+    arguments = ("encoder", camera.url, *login, "--profile", "sub", "--fps", "8", "--json")
+    took = json.loads((await _run(*arguments)).stdout)
+    assert took == [{"name": "fps", "asked": "8", "got": "8"}]
+    camera.faults.ignores_writes = True
+    ignored = await _run("encoder", camera.url, *login, "--profile", "sub", "--fps", "9")
+    assert "NOT fps" in ignored.stdout
+
+
+async def test_the_clock_is_measured_and_set(camera, login):
+    camera.faults.clock_offset_s = 7200.0
+    told = json.loads((await _run("clock", camera.url, *login, "--set", "--json")).stdout)
+    assert told["before_s"] == pytest.approx(7200, abs=5)
+    assert abs(told["after_s"]) < 5
+
+
+async def test_a_new_password_works_or_the_old_one_still_does(camera, login, tmp_path):
+    new = tmp_path / "new"
+    change = ("password", camera.url, *login, "--new-password-file", str(new))
+    camera.faults.half_takes_password = True
+    refused = await _run(*change)
+    assert isinstance(refused.exception, PolesideError)
+    assert (await _run("status", camera.url, *login)).exit_code == 0
+
+    camera.faults.half_takes_password = False
+    assert (await _run(*change)).exit_code == 0
+    assert camera.login.password == new.read_text("utf-8") != PASSWORD
+    assert new.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_dump_has_everything_but_secrets(camera, login, tmp_path):
+    camera.config = camera.config.__class__(
+        **{name: getattr(camera.config, name) for name in camera.config.__struct_fields__}
+        | {"rtsp_main_url": "rtsp://me:secret@10.0.0.1/main"}
+    )
+    file = tmp_path / "dump.json"
+    assert (await _run("dump", camera.url, *login, "-o", str(file))).exit_code == 0
+    text = file.read_text("utf-8")
+    assert "GetProfiles" in text
+    assert PASSWORD not in text
+    assert "secret" not in text
+
+
+async def test_discovery_finds_it_by_multicast_and_by_address(unused_tcp_port):
+    async with running_camera(discovery_port=unused_tcp_port, name="Pole 9") as device:
+        common = ("--port", str(unused_tcp_port), "--wait", "1", "--json")
+        for way in (("--interface", "127.0.0.1"), ("--host", "127.0.0.1/32")):
+            found = json.loads((await _run("discover", *way, *common)).stdout)
+            assert [(f["name"], f["url"]) for f in found] == [("Pole 9", device.url)]
+
+
+async def test_known_rtsp_paths_are_tried(unused_tcp_port):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = "200 OK" if b"/stream1 " in head else "404 Not Found"
+        writer.write(f"RTSP/1.0 {status}\r\nCSeq: 1\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        result = await _run("discover", "--rtsp", f"127.0.0.1:{port}", "--json")
+    found = {(f["maker"], f["path"]) for f in json.loads(result.stdout)}
+    assert ("tp-link", "/stream1") in found
+    nobody = await _run("discover", "--rtsp", f"127.0.0.1:{unused_tcp_port}")
+    assert isinstance(nobody.exception, PolesideError)
+
+
+@pytest.mark.parametrize("name", sorted(cameras.commands))
+async def test_each_command_teaches(name):
+    result = await _run(name, "--help")
+    assert len(result.stdout) > 200
