@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from agent.contract.events import Slug, StreamName, UtcTime
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
+SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
 Speed = Annotated[float, Meta(ge=-1.0, le=1.0, description="share of full speed")]
 CommandId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
 
@@ -168,6 +169,12 @@ class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     patch: dict[str, Any]
 
 
+class RenewIdentity(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="enrol.renew"
+):
+    """Renew the certificate now, and take what comes signed with it (`contract.enrolment`)."""
+
+
 Args = (
     Ping
     | Snapshot
@@ -182,6 +189,7 @@ Args = (
     | UploadUrls
     | Output
     | Config
+    | RenewIdentity
 )
 
 
@@ -263,4 +271,5 @@ OPERATIONS: tuple[str, ...] = (
     "replay",
     "config",
     "upload.urls",
+    "enrol.renew",
 )
