@@ -1,8 +1,12 @@
 """Parts for tests of enrolment: the center's HTTPS service, and a mosquitto with mutual TLS."""
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from agent.core.clock import SystemClock
 from agent.enrol.center_door import CenterDoor, Trust
@@ -96,3 +100,13 @@ class TlsMosquitto(Process):
         acl = self.folder / "acl"
         acl.touch(mode=0o600)
         acl.write_bytes((SHIPPED / "mosquitto" / "acl").read_bytes())
+
+
+def killed_at(step, program, *arguments):
+    """Run a Python program until its `step`th rename, which is not done. Blocks."""
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename"]
+    command += ["-e", f"inject=rename:error=EIO:signal=KILL:when={step}"]
+    command += [sys.executable, "-B", "-c", program, *map(str, arguments)]
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": root})
+    assert done.returncode != 0

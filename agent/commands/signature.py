@@ -15,13 +15,12 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from agent.contract.commands import Command
+from agent.contract.commands import SIGNATURE_ALGORITHMS, Command
 from agent.contract.config import Desired
 from agent.contract.events import TimeQuality
 from agent.core.clock import Clock
 from agent.core.errors import CommandError
 
-ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 now calls Ed25519
 T = TypeVar("T")
 _EARLY_S = 5  # how far the center's clock may be ahead of the box's
 _decoder = msgspec.json.Decoder(Command)
@@ -59,7 +58,7 @@ class Signatures:
     def _claims(self, token: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         keys = self._load()
         try:
-            payload = jws.deserialize_compact(token, keys, algorithms=ALGORITHMS).payload
+            payload = jws.deserialize_compact(token, keys, algorithms=SIGNATURE_ALGORITHMS).payload
         except (JoseError, ValueError) as error:
             raise CommandError(
                 "command.bad_signature",

@@ -76,6 +76,17 @@ class Grant(Struct, frozen=True, kw_only=True):
     broker_urls: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
+class SignedGrant(Struct, frozen=True, kw_only=True):
+    """The claims of a renewal's `signed`: a JWS in compact form, by a key in the box's JWKS.
+
+    That key must be among `grant.center_keys` too. A box takes other authorities, keys and broker
+    addresses from here alone, and goes back by itself when they do not carry it.
+    """
+
+    nonce: Short
+    grant: Grant
+
+
 class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`grant` is a `Grant` as JSON text, so that `proof` covers its very bytes."""
 
@@ -85,6 +96,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     wait_s: Annotated[float, Meta(ge=0)] = 5.0
     grant: str = ""
     proof: str = ""
+    signed: str = ""
 
 
 def new_code() -> str:

@@ -16,6 +16,7 @@ from agent.contract.enrolment import Grant
 from agent.contract.events import Slug
 from agent.core.errors import EnrolError
 from agent.core.whole_file import write_whole
+from agent.settings.model import BrokerSettings
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -25,6 +26,13 @@ class Identity(Struct, frozen=True, kw_only=True):
     box: Slug
     center_url: str
     broker_urls: tuple[str, ...]
+    enrolled_urls: tuple[str, ...] = ()  # what enrolment wrote into the settings file
+
+    def broker_of(self, settings: BrokerSettings) -> BrokerSettings:
+        """Return how the broker is reached now; addresses a technician wrote himself stay."""
+        if settings.urls != (self.enrolled_urls or self.broker_urls):
+            return settings
+        return msgspec.structs.replace(settings, urls=self.broker_urls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,13 @@ class IdentityFiles:
 
     def store(self, grant: Grant, center_url: str) -> Identity:
         """Write all parts; done again, it does the same. Raises `EnrolError` enrol.storage."""
+        known = self.read()
         identity = Identity(
-            site=grant.site, box=grant.box, center_url=center_url, broker_urls=grant.broker_urls
+            site=grant.site,
+            box=grant.box,
+            center_url=center_url,
+            broker_urls=grant.broker_urls,
+            enrolled_urls=known.enrolled_urls if known else grant.broker_urls,
         )
         try:
             write_whole(self.certificate, grant.certificate.encode())
@@ -92,6 +105,15 @@ class IdentityFiles:
                 hint="Free or repair the disk and run the same command again.",
             ) from error
         return identity
+
+
+def present_broker(data_dir: Path, settings: BrokerSettings) -> BrokerSettings:
+    """Return how the broker is reached now: the center may have moved since enrolment."""
+    try:
+        identity = IdentityFiles.in_data_dir(data_dir).read()
+    except EnrolError:  # the renewal says so
+        return settings
+    return settings if identity is None else identity.broker_of(settings)
 
 
 def settings_of(identity: Identity, data_dir: Path) -> dict[str, Any]:

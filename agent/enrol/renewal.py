@@ -1,10 +1,12 @@
 """Keeps the box's certificate fresh: renewed at two thirds of its life, by the key it is for.
 
-In the core process. The link reads the files at each connection, so nobody is told.
+In the core process. The link reads the files at each connection, so nobody is told. What comes
+signed with it (authorities, the center's keys, broker addresses) goes on trial: see `new_ways`.
 """
 
 import asyncio
 import base64
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -16,9 +18,11 @@ from agent.core.errors import EnrolError
 from agent.core.retry import Backoff
 from agent.core.whole_file import write_whole
 from agent.enrol.center_door import CenterDoor, Trust
+from agent.enrol.center_keys import read_signed
 from agent.enrol.enrolment import read_grant, refusal
 from agent.enrol.identity import Identity, IdentityFiles
-from agent.enrol.tls_key import check_certificate, life_of, load_tls_key
+from agent.enrol.new_ways import NewWays
+from agent.enrol.tls_key import TlsKey, check_certificate, life_of, load_tls_key
 
 LOOK_EVERY_S = 3600.0
 _FIRST_RETRY_S, _MAX_RETRY_S = 60.0, 6 * 3600.0
@@ -29,11 +33,12 @@ class CertificateRenewal(Service):
 
     name = "enrol.renewal"
 
-    def __init__(self, clock: Clock, data_dir: Path) -> None:
+    def __init__(self, clock: Clock, data_dir: Path, ways: NewWays | None = None) -> None:
         super().__init__(clock)
         self._files = IdentityFiles.in_data_dir(data_dir)
         self._backoff = Backoff(_FIRST_RETRY_S, _MAX_RETRY_S)
         self._log = log.get(self.name)
+        self._ways, self._renewing = ways, threading.Lock()
         self.ends_at: datetime | None = None
 
     async def run(self) -> None:
@@ -49,14 +54,18 @@ class CertificateRenewal(Service):
                 self._log.warning("certificate not renewed", reason=str(error))
             await self._clock.sleep_s(wait_s)
 
-    def look(self) -> bool:
-        """Renew when it is time; return whether it was. Blocks. Raises `EnrolError`."""
+    def look(self, *, now: bool = False) -> bool:
+        """Renew when it is time, or `now`; return whether it was. Blocks. Raises `EnrolError`."""
+        with self._renewing:
+            return self._look(now=now)
+
+    def _look(self, *, now: bool) -> bool:
         identity = self._files.read()
         if identity is None:
             self.ends_at = None
             return False
         begins_at, self.ends_at = self._life()
-        if self._clock.utc_now() < begins_at + (self.ends_at - begins_at) * 2 / 3:
+        if not now and self._clock.utc_now() < begins_at + (self.ends_at - begins_at) * 2 / 3:
             return False
         self._renew(identity, is_over=self._clock.utc_now() >= self.ends_at)
         _, self.ends_at = self._life()
@@ -85,9 +94,26 @@ class CertificateRenewal(Service):
         answer = door.ask(RENEW_PATH, Renewal(nonce=nonce, csr=csr, signature=signature))
         if answer.standing is not Standing.APPROVED:
             raise refusal(answer)
+        try:
+            if answer.signed and self._ways and self._is_taken(answer.signed, nonce, key):
+                return
+        except EnrolError as error:  # the certificate may be good all the same
+            self._log.warning("nothing but the certificate is taken", reason=str(error))
         certificate = read_grant(answer).certificate
         check_certificate(certificate, key, authority)
         try:
             write_whole(files.certificate, certificate.encode())
         except OSError as error:
             raise EnrolError("enrol.storage", f"It can't be stored: {error.strerror}.") from error
+
+    def _is_taken(self, signed: str, nonce: str, key: TlsKey) -> bool:
+        """Take what is new of a signed grant; return False when nothing is."""
+        identity = self._files.read()
+        grant = read_signed(signed, nonce, self._files.center_keys.read_text("utf-8"))
+        if identity is None or self._ways is None or not self._ways.is_new(grant):
+            return False
+        if (grant.site, grant.box) != (identity.site, identity.box):
+            raise EnrolError("enrol.signature", "The center's answer is for another box.")
+        check_certificate(grant.certificate, key, grant.broker_ca)
+        self._ways.adopt(grant, identity.center_url)
+        return True

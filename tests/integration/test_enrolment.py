@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import shutil
 import ssl
 import tomllib
 from datetime import timedelta
@@ -12,13 +13,12 @@ import pytest
 
 from agent.contract.enrolment import CodeKey, new_code
 from agent.core.errors import EnrolError, PolesideError
-from agent.enrol import identity as stage
 from agent.enrol.identity import as_toml, settings_of, write_settings
 from agent.enrol.renewal import CertificateRenewal
 from agent.enrol.tls_key import life_of
 from agent.settings.load import validate
 from agent.simulators.center.enrolment import CODE_LIFE, Registrar
-from tests.enrolling import CLOCK, NewBox, enrolment_service
+from tests.enrolling import CLOCK, NewBox, enrolment_service, killed_at
 from tests.fake_clock import FakeClock
 
 URLS = ("mqtts://broker.example.org:8883",)
@@ -158,25 +158,20 @@ async def test_a_center_that_does_not_know_the_code_gives_the_box_nothing(tmp_pa
     assert box.files.read() is None
 
 
-async def test_a_power_cut_at_any_step_of_storing_heals_by_running_it_again(
-    registrar, url, tmp_path, monkeypatch
-):
-    box = NewBox(tmp_path / "box", url, registrar.new_code("bx-1"), registrar)
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+async def test_a_kill_at_any_step_of_storing_heals_by_running_it_again(registrar, url, tmp_path):
+    """Killed at each rename of a part: the parts before are there, the identity is not."""
+    code = registrar.new_code("bx-1")
+    box = NewBox(tmp_path / "box", url, code, registrar)
     await code_of(box.enrol())
     approve(registrar)
-    whole = stage.write_whole
-    for steps in range(5):
-        left = iter(range(steps))
-
-        def cut(path, data, mode=0o644, left=left):
-            if next(left, None) is None:
-                raise OSError(5, "power cut")
-            whole(path, data, mode)
-
-        monkeypatch.setattr(stage, "write_whole", cut)
-        assert await code_of(box.enrol()) == "enrol.storage"
+    command = ["enrol", "--center", url, "--ca", registrar.authority.ca_file, "--code", code]
+    command += ["--config", tmp_path / "box.toml", "--data-dir", box.data_dir, "--wait-s", "5"]
+    program = "import sys; from agent.local.cli.main import main; main(sys.argv[1:])"
+    for step in range(1, 6):
+        await asyncio.to_thread(killed_at, step, program, *command)
         assert box.files.read() is None
-    monkeypatch.setattr(stage, "write_whole", whole)
+        assert box.files.certificate.exists() is (step > 1)
     key = box.files.key.read_bytes()
     assert (await box.enrol()).box == "bx-1"
     assert box.files.key.read_bytes() == key

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 from agent.settings.load import validate
 from agent.simulators.broker import free_port
+from agent.simulators.center.enrolment import Registrar
+from tests.enrolling import CLOCK, TlsMosquitto
 
 URL = "mqtts://broker.example.org:8883"
 
@@ -68,3 +70,20 @@ async def test_from_the_label_to_the_settings_file(tmp_path):
         assert (settings.site, settings.box, settings.broker.urls) == ("tb-001", "bx-1", (URL,))
         rc, _, err = await poleside("enrol", *at_box)
         assert (rc, "[enrol.already]" in err) == (1, True)
+
+
+async def test_the_centers_programs_prove_themselves_with_certificates(tmp_path):
+    broker = TlsMosquitto(tmp_path / "broker")
+    registrar = Registrar(tmp_path / "center", CLOCK, (broker.url,))
+    await broker.start(registrar)
+    try:
+        at_center = ["--data-dir", tmp_path / "center"]
+        rc, out, _ = await poleside("center", "certificate", "operator", *at_center)
+        assert rc == 0
+        certificate, key, ca = out.split()
+        to_broker = ["--broker", broker.url, "--ca", ca, "--cert", certificate, "--key", key]
+        ping = ["bx-away", '{"op": "ping"}', "--valid-s", "1"]
+        rc, out, _ = await poleside("center", "send", *to_broker, *at_center, *ping)
+        assert (rc, "command.no_answer" in out) == (1, True)
+    finally:
+        await broker.stop()

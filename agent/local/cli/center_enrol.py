@@ -120,7 +120,24 @@ def certificate(data_dir: Path, name: str, hosts: tuple[str, ...]) -> None:
     click.echo(f"{files.certificate}\n{files.key}\n{files.ca}")
 
 
-COMMANDS = (enrol_code, approve, refuse, boxes, certificate, enrolment)
+@click.command("next-key")
+@_data_dir
+@click.option("--use", is_flag=True, help="Sign with it from now on.")
+def next_key(data_dir: Path, *, use: bool) -> None:
+    """Make the key that will sign orders next; with --use, let it. Boxes renew before and after.
+
+    \b
+    poleside center next-key                                   both keys count
+    poleside center send BOX '{"op": "enrol.renew"}'           … at each box
+    poleside center next-key --use                             then restart the ingest
+    poleside center send BOX '{"op": "enrol.renew"}'           the old key counts no more
+    """
+    from agent.simulators.center.commander import add_next_key, use_next_key
+
+    (use_next_key if use else add_next_key)(data_dir)
+
+
+COMMANDS = (enrol_code, approve, refuse, boxes, certificate, next_key, enrolment)
 
 
 def _registrar(data_dir: Path, urls: tuple[str, ...] = ()) -> "Registrar":

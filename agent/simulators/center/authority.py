@@ -44,6 +44,15 @@ class Authority:
         """The authority's own certificate."""
         return self.ca_file.read_text("ascii")
 
+    @property
+    def trusted(self) -> str:
+        """What boxes are told to trust: this authority, and one that will take its place.
+
+        Its certificate is put into `also-trusted.pem` beside this one's, long before it signs.
+        """
+        also = self.ca_file.with_name("also-trusted.pem")
+        return self.pem + (also.read_text("ascii") if also.exists() else "")
+
     def issue_box(
         self, public_key: ec.EllipticCurvePublicKey, box: str, life: timedelta = BOX_LIFE
     ) -> x509.Certificate:

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 from joserfc import jws
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import Key, KeySet, OKPKey
 
 from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
 from agent.contract.config import ConfigReport, Desired, settings_hash
 from agent.contract.topics import BoxAddress, Channel
 from agent.core.clock import Clock
-from agent.core.errors import LinkError
+from agent.core.errors import EnrolError, LinkError
 from agent.core.ids import new_ulid
+from agent.core.whole_file import write_whole
 from agent.uplink.link import Outgoing
 
 _ALGORITHM = "Ed25519"
@@ -28,14 +29,50 @@ def load_key(folder: Path) -> OKPKey:
     """Return the center's key pair; at the first run make it and write the public keys' file."""
     private, public = folder / "center-key.json", public_keys_file(folder)
     if private.exists():
-        key = OKPKey.import_key(msgspec.json.decode(private.read_bytes()))
+        key = _read_key(private)
     else:
-        folder.mkdir(parents=True, exist_ok=True)
         key = OKPKey.generate_key("Ed25519", auto_kid=True)
-        private.touch(mode=0o600)
-        private.write_bytes(msgspec.json.encode(key.as_dict(private=True)))
-    public.write_bytes(msgspec.json.encode(KeySet([key]).as_dict(private=False)))
+        _write_key(private, key)
+    keys: list[Key] = [key]
+    if _next_file(folder).exists():
+        keys.append(_read_key(_next_file(folder)))
+    write_whole(public, msgspec.json.encode(KeySet(keys).as_dict(private=False)))
     return key
+
+
+def add_next_key(folder: Path) -> None:
+    """Make the key that will sign next. Boxes must hear of it (`enrol.renew`) before it does."""
+    if not _next_file(folder).exists():
+        _write_key(_next_file(folder), OKPKey.generate_key("Ed25519", auto_kid=True))
+    load_key(folder)
+
+
+def use_next_key(folder: Path) -> None:
+    """Sign with the next key from now on; the one before counts no more once boxes renewed.
+
+    Raises `EnrolError` enrol.no_next_key.
+    """
+    if not _next_file(folder).exists():
+        raise EnrolError(
+            "enrol.no_next_key",
+            "There is no next key.",
+            hint="Make one (`poleside center next-key`) and have the boxes renew first.",
+        )
+    _next_file(folder).replace(folder / "center-key.json")
+    load_key(folder)
+
+
+def _next_file(folder: Path) -> Path:
+    return folder / "center-key-next.json"
+
+
+def _read_key(path: Path) -> OKPKey:
+    return OKPKey.import_key(msgspec.json.decode(path.read_bytes()))
+
+
+def _write_key(path: Path, key: OKPKey) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, msgspec.json.encode(key.as_dict(private=True)), 0o600)
 
 
 def public_keys_file(folder: Path) -> Path:
@@ -43,7 +80,7 @@ def public_keys_file(folder: Path) -> Path:
     return folder / "center-keys.json"
 
 
-def sign(claims: Command | Desired, key: OKPKey) -> bytes:
+def sign(claims: msgspec.Struct, key: OKPKey) -> bytes:
     """Return the claims as a JWS in compact form."""
     header = {"alg": _ALGORITHM, "kid": key.kid}
     return jws.serialize_compact(

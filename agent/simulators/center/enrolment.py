@@ -23,6 +23,7 @@ from agent.contract.enrolment import (
     Grant,
     Renewal,
     Request,
+    SignedGrant,
     Standing,
     new_code,
     renewal_message,
@@ -34,7 +35,7 @@ from agent.core.clock import Clock
 from agent.core.errors import EnrolError
 from agent.simulators.center import enrolment_book as book
 from agent.simulators.center.authority import BOX_LIFE, Authority
-from agent.simulators.center.commander import load_key, public_keys_file
+from agent.simulators.center.commander import load_key, public_keys_file, sign
 from agent.simulators.center.enrolment_book import Entry, Issued
 
 _POLL_S = 2.0
@@ -167,15 +168,23 @@ class Registrar:
                 return _refused("enrol.refused", "This box has no certificate to renew.")
             certificate = self.authority.issue_box(_public_key(key), old.address.box)
             issued = book.add_certificate(connection, certificate, old.address)
-        return Answer(standing=Standing.APPROVED, grant=self._grant(issued))
+        grant = self._grant(issued)
+        return Answer(
+            standing=Standing.APPROVED,
+            grant=grant,
+            signed=sign(
+                SignedGrant(nonce=renewal.nonce, grant=msgspec.json.decode(grant, type=Grant)),
+                load_key(self._folder),
+            ).decode(),
+        )
 
     def _grant(self, issued: Issued) -> str:
         grant = Grant(
             site=issued.address.site,
             box=issued.address.box,
             certificate=issued.pem,
-            broker_ca=self.authority.pem,
-            center_ca=self.authority.pem,
+            broker_ca=self.authority.trusted,
+            center_ca=self.authority.trusted,
             center_keys=public_keys_file(self._folder).read_text("utf-8"),
             broker_urls=self._broker_urls,
         )
