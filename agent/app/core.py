@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from agent.commands.desired import DesiredConfig
 from agent.commands.ptz import PtzHandler, gates_for_orders
 from agent.commands.ptz_lease import Leases
 from agent.commands.registry import Commands
+from agent.commands.renew import renew
 from agent.commands.signature import Signatures
 from agent.contract.config import ConfigReport
 from agent.contract.info import Info
@@ -33,6 +35,8 @@ from agent.core.clock import SystemClock
 from agent.core.component import Components
 from agent.core.db import Database
 from agent.core.errors import CameraError, LinkError, StorageError
+from agent.enrol.identity import present_broker
+from agent.enrol.new_ways import NewWays
 from agent.enrol.renewal import CertificateRenewal
 from agent.events.assembler import Assembler
 from agent.events.box_faults import BoxFaults
@@ -127,7 +131,7 @@ class Core:
         )
         self._link = Link(
             clock,
-            settings.broker,
+            present_broker(data_dir, settings.broker),
             settings.box,
             greeter=self._presence,
             subscriptions=self._inbound.subscriptions,
@@ -177,7 +181,15 @@ class Core:
 
         # What the box knows of itself
         self._line = SupervisorLine(link, self._components, self.stop, clock)
-        renewal = CertificateRenewal(clock, data_dir)
+        ways = NewWays(
+            clock,
+            data_dir,
+            use=lambda identity: self._link.use(identity.broker_of(settings.broker)),
+            link_is_up=lambda: self._link.status.connected,
+        )
+        renewal = CertificateRenewal(clock, data_dir, ways)
+        look = partial(renewal.look, now=True)
+        self._commands.register("enrol.renew", renew(look), idempotent=True, deadline_s=60.0)
         self._watch = Watch(
             settings,
             VitalsReader(board, data_dir, clock),
@@ -219,6 +231,7 @@ class Core:
             self._desk,
             self._desired,
             renewal,
+            ways,
             self._link,
             PresenceKeeper(clock, self._link, self._presence, settle_s(settings.broker.ping_s)),
             self._sender,
