@@ -5,7 +5,7 @@ again is the same command: it is answered from the journal and never done twice.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -163,6 +163,23 @@ class Output(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     for_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
 
 
+class Verdict(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="verdict"):
+    """Say whether an incident was a true alarm; `none` takes the verdict back.
+
+    Alarms called false lower what begins at the same spot, of the same class, at the same hour.
+    """
+
+    incident_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    verdict: Literal["true", "false", "none"]
+
+
+class Nuisance(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="nuisance"):
+    """List the verdicts that count, of one camera or all; with `clear` forget that camera's."""
+
+    camera_id: Slug | None = None
+    clear: bool = False
+
+
 class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
     """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
 
@@ -188,6 +205,8 @@ Args = (
     | Replay
     | UploadUrls
     | Output
+    | Verdict
+    | Nuisance
     | Config
     | RenewIdentity
 )
@@ -269,6 +288,9 @@ OPERATIONS: tuple[str, ...] = (
     "ptz.lease",
     "ptz.release",
     "replay",
+    "verdict",
+    "nuisance",
+    "output",
     "config",
     "upload.urls",
     "enrol.renew",

@@ -20,6 +20,21 @@ class CameraState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class AlarmSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One camera's alarms of the last 24 hours: the meter of false alarms.
+
+    `lowered` were notices because of earlier verdicts, `limited` stand for more than one; `shadow`
+    is what rules in their shadow time would have raised.
+    """
+
+    raised: int = 0
+    lowered: int = 0
+    limited: int = 0
+    judged_true: int = 0
+    judged_false: int = 0
+    shadow: int = 0
+
+
 class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one camera does; `recording` and `detecting` are true only while it really happens."""
 
@@ -37,6 +52,8 @@ class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detect_ms: float | None = None
     recorded_until: UtcTime | None = None
     gaps_total: int | None = None
+    alarms: AlarmSample | None = None
+    counters: dict[str, int] = {}
     clock_ahead_s: float | None = None  # its own clock against the box's, to a second
 
 

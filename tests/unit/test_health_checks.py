@@ -8,6 +8,7 @@ from msgspec import structs
 
 from agent.contract.events import TimeQuality
 from agent.contract.telemetry import DataSample
+from agent.health.alarms import alarm_faults
 from agent.health.catalogue import CATALOGUE
 from agent.health.catalogue.pole import POLE
 from agent.health.checks import (
@@ -170,6 +171,10 @@ CASES = [
     (lambda: outbox(oldest_s=1.0), []),
     (lambda: upload_faults(2, "budget"), ["uploads.budget_spent"]),
     (lambda: upload_faults(2, "window"), []),
+    (lambda: alarm_faults({"gate": 2, "roof": 1}, 1.0, (), is_weather=False),
+     ["alarms.over_budget"]),
+    (lambda: alarm_faults({}, 1.0, ("gate",), is_weather=True),
+     ["alarms.limited", "alarms.weather"]),
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ in braces are filled in by the checks, through `fault_of`. Korean particles neve
 
 from datetime import datetime
 
+from agent.health.catalogue.alarms import ALARMS
 from agent.health.catalogue.box import BOX
 from agent.health.catalogue.cameras import CAMERAS
 from agent.health.catalogue.center import CENTER
@@ -14,7 +15,7 @@ from agent.health.catalogue.storage import STORAGE
 from agent.health.catalogue.words import Words
 from agent.health.fault import Fault
 
-CATALOGUE: dict[str, Words] = CAMERAS | STORAGE | CENTER | BOX | POLE
+CATALOGUE: dict[str, Words] = CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS
 
 
 def fault_of(code: str, subject: str, since: datetime | None = None, **fields: str | int) -> Fault:
