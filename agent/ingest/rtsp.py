@@ -31,7 +31,7 @@ from av.video.stream import VideoStream
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
 from agent.core.redact import redact_text
-from agent.ingest.greeting import Peer, greet
+from agent.ingest.greeting import Peer, greet, refuses_clearly
 from agent.ingest.source import (
     STRANGE_BYTES,
     Patience,
@@ -148,6 +148,8 @@ def _opening_failed(error: Exception, address: StreamAddress, patience: Patience
     if is_tls and isinstance(error, OSError) and error.errno == errno.EIO:
         return tls_error(address.url, address.tls, patience.open_s)  # libav doesn't say what
     told = camera_error(error, address.url)
+    if told.code == "camera.wrong_password" and not is_tls and not refuses_clearly(address.url):
+        return broken_off(ValueError(), address.url)
     if told.code not in ("camera.not_a_camera", "camera.timeout") or is_tls:
         return told
     if patience.is_known:
