@@ -6,11 +6,16 @@ receives and stores it has left the processor's caches in between.
 
 import threading
 from collections.abc import Callable
+from math import nan
 
 from agent.core.clock import Clock, wait_s
 
 _START_S = 1.0  # how fast it comes is not known yet, and a new viewer may be sent a GOP at once
 _DRAIN_S = 0.02  # reading what has gathered takes less
+# By its media time the next packet comes at its lead: one due later is not waited for but gathers
+# with those behind it. Every so many handfuls the guess is put right, for a camera's time may run
+# as it likes.
+_SOON_S, _MOST_GUESSED = 0.01, 4
 _ROOM_BYTES = 64 * 1024  # what a socket holds before the camera has to wait with the rest
 
 
@@ -23,17 +28,27 @@ class Handfuls:
 
     def begin(self) -> None:
         """A new connection."""
-        self._bytes = 0
+        self._bytes = self._guessed = 0
         self._since_s = self._clock.monotonic_s()
-        self._due_s = self._since_s + _START_S
+        self._start_over_s = self._drained_s = self._since_s + _START_S
+        self._lead_s = self._media_s = nan
 
-    def took(self, size_bytes: int) -> None:
-        """Count a packet; wait when what had gathered is read."""
+    def took(self, size_bytes: int, media_s: float | None) -> None:
+        """Count a packet of a media time; wait when what had gathered is read."""
         self._bytes += size_bytes
-        now_s = self._clock.monotonic_s()
-        if now_s < self._due_s or not (longest_s := self._longest_s()):
+        now_s, before_s = self._clock.monotonic_s(), self._media_s
+        self._media_s = media_s = nan if media_s is None else media_s
+        if now_s < self._start_over_s or not (longest_s := self._longest_s()):
+            return
+        if now_s >= self._drained_s:  # so the last packet was waited for
+            self._lead_s, self._guessed = now_s - media_s, 0
+        elif self._guessed < _MOST_GUESSED and (
+            media_s + (media_s - before_s) + self._lead_s > now_s + _SOON_S
+        ):
+            self._guessed += 1
+        else:
             return
         fills_in_s = _ROOM_BYTES / max(1, self._bytes) * (now_s - self._since_s)
         self._since_s, self._bytes = now_s, 0
         wait_s(self._stop, min(longest_s, fills_in_s))
-        self._due_s = self._clock.monotonic_s() + _DRAIN_S
+        self._drained_s = self._clock.monotonic_s() + _DRAIN_S

@@ -153,7 +153,7 @@ class IngestSession:
             on_key=self._patience.key_after,
         )
         cause = "camera-closed"
-        dating = Dating()
+        dating, tick_s = Dating(), float(facts.time_base)
         self._handfuls.begin()
         try:
             for undated in source.packets():
@@ -167,7 +167,8 @@ class IngestSession:
                     runs.take(packet)
                 if not packets:
                     runs.check_silence()
-                self._handfuls.took(size_bytes)
+                dts = undated.dts
+                self._handfuls.took(size_bytes, None if dts is None else dts * tick_s)
         except (FFmpegError, CameraError, OSError) as error:
             cause = broken_off(error, "").code.removeprefix("camera.")
             raise

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from agent.core.clock import SystemClock
 from agent.ingest.handfuls import Handfuls
 
@@ -38,7 +40,7 @@ def _waits_s(bytes_per_s: int, *, longest_s: float, seconds: float = 5.0) -> lis
     handfuls = Handfuls(clock, naps, lambda: longest_s)
     for number in range(int(seconds * 20)):
         clock.now_s = max(clock.now_s, number / 20)
-        handfuls.took(bytes_per_s // 20)
+        handfuls.took(bytes_per_s // 20, number / 20)
     return naps.taken_s
 
 
@@ -55,6 +57,25 @@ def test_a_fat_stream_never_gathers_more_than_a_socket_holds():
     assert max(waits_s) * bytes_per_s <= 64 * 1024 * 1.3  # the rate is that of the last handful
 
 
+@pytest.mark.parametrize("pace", [0.5, 1.0, 2.0])
+def test_what_has_gathered_is_read_to_the_last_packet_but_not_waited_for(pace):
+    """`pace`: how fast the camera's own time runs; a wrong one must not let packets pile up."""
+    clock = _SteppedClock()
+    naps = _Naps(clock)
+    handfuls = Handfuls(clock, naps, lambda: 0.2)
+    lags_s, blocked = [], 0
+    for number in range(600):  # a camera of 20 frames a second
+        sent_s = number / 20
+        blocked += clock.now_s < sent_s
+        clock.now_s = max(clock.now_s, sent_s)
+        lags_s.append(clock.now_s - sent_s)
+        handfuls.took(10_000, sent_s * pace)
+    assert max(lags_s) < 1.2
+    if pace == 1.0:
+        assert max(lags_s) < 0.3
+        assert blocked < 100  # in its first second, and at each fifth handful
+
+
 def test_a_stream_that_somebody_waits_for_never_waits():
     assert _waits_s(200_000, longest_s=0.0) == []
 
@@ -66,5 +87,5 @@ def test_a_worker_that_stops_does_not_wait():
     clock.now_s = 10.0
     stop.set()
     began_s = time.monotonic()
-    handfuls.took(1)
+    handfuls.took(1, None)
     assert time.monotonic() - began_s < 30.0
