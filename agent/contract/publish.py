@@ -17,6 +17,17 @@ from agent.contract.audit import AuditRecord
 from agent.contract.commands import Command, Reply
 from agent.contract.config import ConfigReport, Desired
 from agent.contract.coverage import CoverageRecord
+from agent.contract.enrolment import (
+    NONCE_PATH,
+    RENEW_PATH,
+    REQUEST_PATH,
+    Answer,
+    Grant,
+    Nonce,
+    Renewal,
+    Request,
+    SignedGrant,
+)
 from agent.contract.events import Event, Gap
 from agent.contract.evidence import (
     AuditHeadRecord,
@@ -31,6 +42,7 @@ from agent.contract.ptz import PtzStep
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import MAX_BATCH, MAX_BYTES, RETAINED, ROOT, Channel
 
+_OTHERS = (CenterState, OnvifMessage, Nonce, Request, Renewal, Answer, Grant, SignedGrant)
 FILES = Path(__file__).parent / "files"
 _SCHEMA = "#/components/schemas/"
 
@@ -93,11 +105,40 @@ _LINES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """One question to the center's HTTPS service, and what it answers with."""
+
+    name: str
+    path: str
+    types: tuple[type, ...]
+    text: str
+
+
+_DOORS = (
+    _Door("enrol_nonce", NONCE_PATH, (Nonce,), "POST {}: a nonce, good for one question."),
+    _Door(
+        "enrol_request",
+        REQUEST_PATH,
+        (Request, Answer),
+        "POST a Request, get an Answer; again until somebody at the center has approved. `grant` is"
+        " a Grant as JSON text, which `proof` covers.",
+    ),
+    _Door(
+        "enrol_renew",
+        RENEW_PATH,
+        (Renewal, Answer),
+        "POST a Renewal, get an Answer. `signed` is a JWS whose claims are a SignedGrant: what else"
+        " changes (authorities, keys, broker addresses). The box tries it and goes back by itself.",
+    ),
+)
+
+
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0.0 document, schemas included."""
     types = list(dict.fromkeys(kind for line in _LINES for kind in line.types))
     _, schemas = msgspec.json.schema_components(
-        [*types, CenterState, OnvifMessage], ref_template=f"{_SCHEMA}{{name}}"
+        [*types, *_OTHERS], ref_template=f"{_SCHEMA}{{name}}"
     )
     schemas["Acks"] = _plain(msgspec.json.schema(Acks))
     return {
@@ -115,6 +156,7 @@ def asyncapi() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {
             **{_name(line.channel): _channel(line) for line in _LINES},
+            **{door.name: _door(door) for door in _DOORS},
             "center_state": {
                 "address": f"{ROOT}/{{site}}/center/state",
                 "description": "Whether the center's ingest is there; retained, also its will.",
@@ -197,6 +239,15 @@ def _channel(line: _Line) -> dict[str, Any]:
     }
 
 
+def _door(door: _Door) -> dict[str, Any]:
+    return {
+        "address": door.path,
+        "description": f"HTTPS, not MQTT. {door.text}",
+        "messages": {_title(kind): _message(kind, "application/json", "") for kind in door.types},
+        "bindings": {"http": {}},
+    }
+
+
 def _message(kind: type, content_type: str, shape: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"$ref": f"{_SCHEMA}{_title(kind)}"}
     if shape == "array":
@@ -210,7 +261,7 @@ def files() -> dict[str, bytes]:
     for line in _LINES:
         for kind in line.types:
             made[f"schemas/{_title(kind)}.json"] = msgspec.json.schema(kind)
-    for kind in (CenterState, OnvifMessage):
+    for kind in _OTHERS:
         made[f"schemas/{kind.__name__}.json"] = msgspec.json.schema(kind)
     return {
         name: (json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()

@@ -12,6 +12,7 @@ from agent.contract.audit import AuditRecord
 from agent.contract.commands import Command, Reply
 from agent.contract.config import ConfigReport, Desired
 from agent.contract.coverage import CoverageRecord
+from agent.contract.enrolment import Answer, Grant, Nonce, Renewal, Request, SignedGrant
 from agent.contract.events import Event, Gap
 from agent.contract.evidence import (
     AuditHeadRecord,
@@ -30,6 +31,7 @@ ASYNCAPI = Path(__file__).parent / "asyncapi-3.0.0.json"
 TYPES = {
     kind.__name__: kind
     for kind in (
+        Answer,
         AuditHeadRecord,
         AuditRecord,
         BoxKeyRecord,
@@ -40,10 +42,15 @@ TYPES = {
         Desired,
         Event,
         Gap,
+        Grant,
         Info,
+        Nonce,
         PtzStep,
         PurgeRecord,
+        Renewal,
         Reply,
+        Request,
+        SignedGrant,
         State,
         Telemetry,
         VideoHeadsRecord,
