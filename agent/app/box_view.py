@@ -89,9 +89,8 @@ class CoreBoxView:
         except CameraError:
             return None
         assert reply.jpeg is not None  # noqa: S101 - the hub raises when there is none
-        open_rules = {
-            i.rule_id for i in await self._db.run(lambda c: incidents.open_ones(c, camera_id))
-        }
+        still_open = await self._db.run(lambda c: incidents.open_ones(c, camera_id))
+        open_rules = {rule for incident in still_open for rule in incident.rules_of(camera_id)}
         return view.LivePicture(
             jpeg=reply.jpeg,
             taken_mono_s=reply.taken_mono_s,
@@ -165,6 +164,7 @@ class CoreBoxView:
                 rule_id=i.rule_id,
                 labels=i.labels,
                 detail=i.detail,
+                grade=i.grade,
                 has_picture=i.has_picture,
             )
             for i in found

@@ -15,6 +15,7 @@ import msgspec
 from agent.app import alarm_files, audit_desk, boots, coverage, evidence_report
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
 from agent.app.core import Core
+from agent.app.core_disk import on_its_disk, watch_disk
 from agent.app.run_dir import run_dir
 from agent.app.supervisor_line import receive_settings
 from agent.commands import desired, journal
@@ -29,6 +30,7 @@ from agent.messages.supervision import Configure
 from agent.outbox import audit, store
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from agent.uplink import economy
 from agent.uploads import queue as uploads
 
 BOX_DATABASE = "box.db"
@@ -47,8 +49,8 @@ async def serve(link: SupervisorLink) -> None:
         lock.__exit__(None, None, None)
 
 
-async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> None:
-    the_log = log.get("core")
+async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> None:
+    the_log, settings = log.get("core"), on_its_disk(told)
     db = Database(
         data_dir_of(settings) / BOX_DATABASE,
         [
@@ -62,19 +64,23 @@ async def _serve(settings: Settings, told: Configure, link: SupervisorLink) -> N
             alarm_files.PART,
             desired.PART,
             coverage.PART,
+            economy.PART,
             evidence_report.PART,
         ],
     )
     await db.start()
     try:
         boot = await db.run(lambda connection: boots.number_of(connection, boot_id()))
-        core = Core(settings, msgspec.json.decode(told.table_json), link, db, boot)
+        core = Core(settings, msgspec.json.decode(configure.table_json), link, db, boot)
         await core.outbox.start()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, core.stop.set)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C: the supervisor decides
         the_log.info("core ready", pid=os.getpid(), boot=boot, epoch=core.outbox.epoch)
-        await _until_stopped(core, the_log)
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_disk(told, core.stop, SystemClock()))
+            await _until_stopped(core, the_log)
+            watch.cancel()
     finally:
         await db.stop()
 

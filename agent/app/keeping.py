@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from agent.app.run_dir import LINK, STAGED, run_dir
+from agent.app.run_dir import LINK, STAGED, WITHOUT_DISK, run_dir
 from agent.buffer import orders
 from agent.buffer.index import Index
 from agent.buffer.journal import Signer
@@ -48,7 +48,7 @@ def find_folder(settings: Settings, camera_id: str) -> tuple[Path, StorageError 
     except StorageError as error:
         if error.code != WRONG:
             raise
-        folder, trouble = run_dir(settings) / "without-disk" / camera_id, error
+        folder, trouble = run_dir(settings) / WITHOUT_DISK / camera_id, error
         log.get("keeping").error("not recorded", code=error.code, detail=error.message)
     folder.mkdir(parents=True, exist_ok=True)
     return folder, trouble

@@ -1,38 +1,41 @@
 """Which orders this box can carry out, and by whom: one line each."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from agent.app.worker_hub import WorkerHub
+from agent.app.sight import Sight
+from agent.app.voice import Voice
 from agent.commands.clip import DEADLINE_S as CLIP_DEADLINE_S
 from agent.commands.clip import ClipHandler
 from agent.commands.config import ConfigHandler
-from agent.commands.desired import DesiredConfig
 from agent.commands.lock import LockHandler
+from agent.commands.output import OutputHandler
 from agent.commands.ping import ping
 from agent.commands.ptz import PtzHandler
-from agent.commands.ptz_lease import Leases
-from agent.commands.registry import Commands
+from agent.commands.renew import renew
 from agent.commands.replay import replay
 from agent.commands.snapshot import SnapshotHandler
 from agent.commands.upload_urls import UploadUrlsHandler
+from agent.commands.verdict import VerdictHandler
 from agent.core.clock import Clock
-from agent.outbox.writer import Outbox
-from agent.uploads.sender import Uploads
+from agent.core.db import Database
 
 
 def register_orders(
-    commands: Commands,
-    hub: WorkerHub,
-    files: Uploads,
-    config: DesiredConfig,
-    outbox: Outbox,
-    ptz: PtzHandler,
-    leases: Leases,
+    sight: Sight,
+    voice: Voice,
+    renew_now: Callable[[], bool],
+    db: Database,
     data_dir: Path,
     clock: Clock,
 ) -> None:
-    """Tell `commands` every operation: its handler, its deadline, whether repeating is harmless."""
-    register = commands.register
+    """Tell the commands every operation: its handler, deadline, and whether repeating is harmless.
+
+    `renew_now` asks the center for the box's papers at once.
+    """
+    hub, files, leases = sight.hub, voice.uploads, voice.leases
+    ptz = PtzHandler(voice.gates, leases)
+    register = voice.commands.register
     register("ping", ping(clock), idempotent=True)
     register("snapshot", SnapshotHandler(hub, clock, files), idempotent=True)
     clip = ClipHandler(data_dir, files)
@@ -45,5 +48,10 @@ def register_orders(
     register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
     register("ptz.lease", leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
     register("ptz.release", leases.release, idempotent=True)
-    register("replay", replay(outbox), idempotent=True)
-    register("config", ConfigHandler(config), idempotent=True)
+    register("replay", replay(sight.outbox), idempotent=True)
+    register("output", OutputHandler(sight.pole.outputs), idempotent=True)
+    verdicts = VerdictHandler(db, clock)
+    register("verdict", verdicts, idempotent=True)
+    register("nuisance", verdicts, idempotent=True)
+    register("config", ConfigHandler(voice.desired), idempotent=True)
+    register("enrol.renew", renew(renew_now), idempotent=True, deadline_s=60.0)

@@ -25,11 +25,15 @@ DETECT_SOCKET = "detect.sock"
 PROCESSES_FILE = "processes.json"
 LINK = "run"
 STAGED = "staged"
+WITHOUT_DISK = "without-disk"
 
 
 def run_dir(settings: Settings) -> Path:
     """Return the folder; it is made when it is not there. The same in all processes of a box."""
-    return _made(data_dir_of(settings).resolve())
+    data_dir = data_dir_of(settings).resolve()
+    if data_dir.name == WITHOUT_DISK:  # the core works in there while the disk is away
+        return data_dir.parent
+    return _made(data_dir)
 
 
 def forget_run_dir(settings: Settings) -> None:

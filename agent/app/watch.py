@@ -1,17 +1,19 @@
 """What the box knows of itself: vitals and faults every few seconds, and telemetry made of it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from agent.app.alarm_watch import AlarmWatch
 from agent.app.camera_desk import CameraDesk
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.worker_hub import WorkerHub
 from agent.contract.telemetry import (
     CameraSample,
     CameraState,
+    DataSample,
     FaultSample,
     LinkSample,
     OutboxSample,
@@ -21,7 +23,7 @@ from agent.contract.telemetry import (
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
 from agent.enrol.renewal import CertificateRenewal
-from agent.health import checks
+from agent.health import checks, pole
 from agent.health.fault import Fault, keep_since
 from agent.health.vitals import Vitals, VitalsReader
 from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
@@ -66,6 +68,9 @@ class Watch(Service):
         self.outbox_sample: OutboxSample | None = None
         self.capacity: DetectorCapacity | None = None
         self.uploads: Callable[[], Backlog] = Backlog
+        self.alarms: AlarmWatch | None = None
+        self.pole: Callable[[], Iterable[Fault]] = tuple
+        self.data: Callable[[], DataSample | None] = lambda: None
         self._evicted_before = 0
         self._frames_before: dict[str, tuple[float, int]] = {}
 
@@ -101,6 +106,8 @@ class Watch(Service):
                 puback_ms=_rounded(status.puback_ms),
                 ack_ms=_rounded(self._sender.ack_ms),
                 last_error=status.error.code if status.error else "",
+                mqtt=status.mqtt,
+                data=self.data(),
             ),
             outbox=outbox,
             uploads=_upload_sample(self.uploads()),
@@ -131,6 +138,8 @@ class Watch(Service):
             detail=status.main.detail or "",
             recording=status.recording.recording,
             detecting=status.detection.state == "ready",
+            alarms=self.alarms.sample(camera_id) if self.alarms else None,
+            counters=status.detection.counters,
             main_fps=status.main.fps,
             sub_fps=status.sub.fps if status.sub else None,
             detect_fps=self._detect_fps(status),
@@ -164,6 +173,9 @@ class Watch(Service):
         backlog = self.uploads()
         yield from checks.upload_faults(backlog.waiting, backlog.held)
         yield from self._board_faults()
+        yield from self.pole()
+        if self.alarms is not None:
+            yield from self.alarms.faults()
 
     def _onvif_faults(self) -> Iterator[Fault]:
         for camera in self.settings.cameras:
@@ -180,6 +192,10 @@ class Watch(Service):
         was_hot = any(fault.code in {"board.hot", "board.too_hot"} for fault in self.faults)
         yield from checks.temperature_faults(vitals.temperatures, was_hot=was_hot)
         yield from checks.power_faults(vitals.power)
+        yield from pole.fan_faults(vitals.fans)
+        yield from pole.supply_faults(vitals.supplies)
+        yield from pole.watchdog_faults(vitals.watchdogs)
+        yield from pole.wear_faults(vitals.storage)
         yield from checks.clock_faults(self._clock.quality(), has_clock_chip=vitals.has_clock_chip)
         yield from checks.disk_faults(
             checks.DiskFacts(
@@ -199,6 +215,7 @@ class Watch(Service):
             has_twin=status.has_twin,
             unheard_s=self._sender.unheard_s,
             certificate_days=self._certificate_days(),
+            data=self.data(),
         )
 
     def _certificate_days(self) -> int | None:

@@ -1,9 +1,10 @@
 """Is this the disk that was meant? A missing mount is an alarm, never a write to the root disk.
 
 With `buffer.require_mount` the recordings must lie on a mount point of that path, which carries a
-file `.poleside-medium` with an id made at its first use; `buffer.medium_id` pins the id. Without
-the setting any folder will do. Either way a worker notices when another file system takes the
-place of the one it started on.
+file `.poleside-medium` with an id made at its first use. The box remembers that id by itself
+(`agent.buffer.claim`); `buffer.medium_id` pins another. A service whose data lies on a disk of its
+own does so without the setting; else any folder will do. Either way a worker notices when another
+file system takes the place of the one it started on.
 """
 
 import os
@@ -11,6 +12,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from agent.buffer import claim
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
@@ -24,21 +26,45 @@ def require_medium(folder: Path, settings: BufferSettings) -> str | None:
     `folder` need not exist yet; nothing is written unless the right disk is there. Raises
     `StorageError` storage.wrong_medium.
     """
-    if not settings.require_mount:
+    book = claim.book_of(settings)
+    known = claim.find(book, folder) if book else None
+    told = settings.require_mount or (known.mount if known else _disk_of_its_own(folder))
+    if not told:
         return None
-    mount = Path(settings.require_mount)
+    mount = Path(told)
     if not mount.is_mount():
         raise _wrong(f"no disk is mounted at {mount}")
     if _device_of(folder) != mount.stat().st_dev:
         raise _wrong(f"{folder} does not lie on the disk at {mount}")
-    medium_id = read_id(mount)
+    claimed = known.medium_id if known and known.mount == told else ""
+    medium_id, wanted = read_id(mount), settings.medium_id or claimed
     if medium_id is None:
-        if settings.medium_id:
-            raise _wrong(f"the disk at {mount} carries no id")
+        if wanted:
+            raise _wrong(f"the disk at {mount} carries no id", _forget_hint(book, told))
         medium_id = _make_id(mount)
-    if settings.medium_id not in ("", medium_id):
-        raise _wrong(f"the disk at {mount} is {medium_id}, not {settings.medium_id}")
+    if wanted not in ("", medium_id):
+        why = f"the disk at {mount} is {medium_id}, not {wanted}"
+        raise _wrong(why, _forget_hint(book, told))
+    if book and claimed != medium_id:
+        claim.make(book, claim.Claim(told, medium_id))
     return medium_id
+
+
+def _disk_of_its_own(folder: Path) -> str:
+    """Return where the disk is mounted that a service's data lies on, empty for the box's own."""
+    book = claim.service_book()
+    if book is None or not book.exists() or _device_of(folder) == book.stat().st_dev:
+        return ""
+    place = folder
+    while not place.exists():
+        place = place.parent
+    return str(mount_of(place))
+
+
+def _forget_hint(book: Path | None, mount: str) -> str:
+    if book is None:
+        return ""
+    return f" To take this disk as the box's own, delete {claim.file_of(book, mount)}."
 
 
 def read_id(mount: Path) -> str | None:
@@ -100,10 +126,10 @@ def _make_id(mount: Path) -> str:
     return read_id(mount) or medium_id
 
 
-def _wrong(why: str) -> StorageError:
+def _wrong(why: str, hint: str = "") -> StorageError:
     return StorageError(
         WRONG,
         f"Recordings have no disk to go to: {why}.",
-        hint="Check the disk and its cable; mount it, or correct `buffer.require_mount`.",
+        hint="Check the disk and its cable; mount it, or correct `buffer.require_mount`." + hint,
         retryable=True,
     )

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.commands.registry import Commands
-from agent.contract.commands import Actor, Replay, Reply
+from agent.contract.commands import Actor, Nuisance, Replay, Reply, Verdict
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
@@ -27,7 +27,7 @@ _MOST_BYTES = 4096
 class CounterOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be ordered at the box."""
 
-    args: Replay
+    args: Replay | Verdict | Nuisance
     user: str
 
 

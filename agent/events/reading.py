@@ -22,6 +22,13 @@ class Incident:
     started_at: datetime
     ended_at: datetime | None
     has_picture: bool
+    grade: str | None = None
+    rules: tuple[str, ...] = ()
+
+    def rules_of(self, camera_id: str) -> tuple[str, ...]:
+        """Return the ids of one camera's rules that take part."""
+        pairs = (rule.split("/", 1) for rule in self.rules)
+        return tuple(rule_id for camera, rule_id in pairs if camera == camera_id)
 
 
 def latest(connection: sqlite3.Connection, limit: int) -> list[Incident]:
@@ -76,4 +83,6 @@ def _incident(row: sqlite3.Row) -> Incident:
         started_at=datetime.fromtimestamp(row["started_utc_us"] / 1e6, UTC),
         ended_at=None if ended_us is None else datetime.fromtimestamp(ended_us / 1e6, UTC),
         has_picture=bool(row["has"]),
+        grade=None if data.grade is None else data.grade.value,
+        rules=data.rules,
     )

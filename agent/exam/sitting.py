@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 from av.error import FFmpegError
 
 from agent.app.eyes import Eyes
+from agent.app.picture_watch import PictureWatch
 from agent.contract.events import TimeQuality
 from agent.core.errors import ExamError
 from agent.detect.detector import Detector
 from agent.detect.letterbox import Letterboxed
+from agent.detect.picture_health import LEARN_S, LOOK_EVERY_S
 from agent.detect.wire import DetectReply
 from agent.exam.footage import Clip
 from agent.exam.happenings import Alarm
@@ -22,6 +27,9 @@ from agent.settings.model import CameraSettings
 
 _DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 _TELL_EVERY = 50  # frames
+COUNTING = frozenset({"line-crossing"})
+KNOWN_S = 15.0  # of the clip: what the camera is taken to have seen for long
+_LEARN_FOR_S = LEARN_S + 4 * LOOK_EVERY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +101,32 @@ def sit(
     until_s: float | None = None,
 ) -> Sitting:
     """Show the clip to the eyes; `tell` hears how far it is (0..1). Raises `ExamError`."""
-    sitting, clock, direct = Sitting(clip, camera), MediaClock(), _Direct(detector)
-    eyes = Eyes(camera, direct, detector.manifest, sitting.hits.append, clock)
+    with TemporaryDirectory() as folder:
+        return _sit(Sitting(clip, camera), detector, Path(folder), tell, until_s)
+
+
+def _sit(
+    sitting: Sitting,
+    detector: Detector,
+    folder: Path,
+    tell: Callable[[float], None],
+    until_s: float | None,
+) -> Sitting:
+    clip, camera = sitting.clip, sitting.camera
+    clock, direct = MediaClock(), _Direct(detector)
+    watch = PictureWatch(camera, folder, lambda _: None, clock)
+    eyes = Eyes(
+        camera,
+        direct,
+        detector.manifest,
+        sitting.hits.append,
+        clock,
+        [watch.look],
+        troubles=lambda: watch.troubles,
+        folder=folder,
+    )
     try:
+        _get_used_to(clip, watch, clock)
         for number, (at_s, frame) in enumerate(frames_of(clip)):
             if until_s is not None and at_s >= until_s:
                 break
@@ -114,7 +145,25 @@ def sit(
             hint="Repair the file, or leave it out.",
         ) from error
     sitting.alarms = alarms_of(sitting.hits)
+    sitting.counts = dict(eyes.status.counters)
     return sitting
+
+
+def _get_used_to(clip: Clip, watch: PictureWatch, clock: MediaClock) -> None:
+    """Let the picture health learn its camera, as on a pole it has: the first seconds, in a loop."""
+    shown: list[av.VideoFrame] = []
+    for at_s, frame in frames_of(clip):
+        if at_s >= KNOWN_S:
+            break
+        if at_s >= len(shown) * LOOK_EVERY_S:
+            shown.append(frame)
+    clock.now_s = -_LEARN_FOR_S
+    for frame in cycle(shown):
+        if clock.now_s >= -LOOK_EVERY_S:
+            break
+        watch.look(frame, clock.utc_now(), clock.now_s)
+        clock.now_s += LOOK_EVERY_S
+    clock.now_s = 0.0
 
 
 def frames_of(clip: Clip) -> Iterator[tuple[float, av.VideoFrame]]:
@@ -130,14 +179,21 @@ def frames_of(clip: Clip) -> Iterator[tuple[float, av.VideoFrame]]:
 
 
 def alarms_of(hits: Sequence[RuleHit]) -> list[Alarm]:
-    """Return each beginning with its end."""
+    """Return each beginning with its end; of a rule that counts, each count."""
     alarms: list[Alarm] = []
     open_: dict[str, Alarm] = {}
+    counted: dict[tuple[str, str], float] = {}
     for hit in hits:
-        if hit.state is HitState.BEGAN:
-            alarm = open_[hit.rule_id] = Alarm(
-                hit.kind, hit.rule_id, hit.mono_s, detail=hit.reason or ""
-            )
+        if hit.kind in COUNTING:
+            for way, count in hit.measures.items():
+                more = count - counted.get((hit.rule_id, way), 0.0)
+                counted[hit.rule_id, way] = count
+                alarms += [
+                    Alarm(hit.kind, hit.rule_id, hit.mono_s, hit.mono_s, way)
+                    for _ in range(int(more))
+                ]
+        elif hit.state is HitState.BEGAN:
+            alarm = open_[hit.rule_id] = Alarm(hit.kind, hit.rule_id, hit.mono_s)
             alarms.append(alarm)
         elif hit.state is HitState.ENDED and hit.rule_id in open_:
             open_.pop(hit.rule_id).end_s = hit.mono_s

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.contract.events import TimeQuality
+from agent.contract.telemetry import DataSample
 from agent.health.catalogue import CATALOGUE, fault_of
 from agent.health.fault import Fault
 from agent.messages.supervision import ProcessReport, ProcessState
@@ -28,6 +29,7 @@ STARTING_S = 30.0  # so long after it came online, a camera must reach the disk
 FRESH_S = 10.0
 CAMERA_CLOCK_OFF_S = 2.0  # a camera tells whole seconds
 
+_HELD_BY = {"sparing": "link.data_sparing", "spent": "link.data_spent"}
 # Ways of one trouble that need no words of their own.
 _SAME_AS = {
     "camera.timeout": "camera.unreachable",
@@ -47,7 +49,7 @@ class LinkFacts:
 
     `has_twin`: another box has the same id. `unheard_s`: so long the broker takes what the box
     sends, the center is there, and acknowledges nothing. `certificate_days`: for how long the box's
-    own certificate is still good; None without one.
+    own certificate is still good; None without one. `data`: what the month has carried.
     """
 
     is_up: bool
@@ -57,6 +59,7 @@ class LinkFacts:
     has_twin: bool = False
     unheard_s: float = 0.0
     certificate_days: int | None = None
+    data: DataSample | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def camera_faults(status: CameraStatus) -> Iterator[Fault]:
     subject = f"camera/{status.camera_id}"
     main_code = _stream_trouble(status.main)
     if main_code:
-        yield _fault(
+        yield fault_of(
             main_code,
             subject,
             status.main.since,
@@ -93,15 +96,15 @@ def camera_faults(status: CameraStatus) -> Iterator[Fault]:
         )
         return  # what follows from a lost camera is not told a second time
     for trouble in status.picture:
-        yield _fault(trouble.kind.value, subject, trouble.since, camera=status.camera_id)
+        yield fault_of(trouble.kind.value, subject, trouble.since, camera=status.camera_id)
     if status.sub is not None and _stream_trouble(status.sub):
-        yield _fault("camera.sub_lost", subject, status.sub.since, camera=status.camera_id)
+        yield fault_of("camera.sub_lost", subject, status.sub.since, camera=status.camera_id)
     if status.recording.fault_code:
         reason = status.recording.fault_code
-        yield _fault("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
+        yield fault_of("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
     for code in status.recording.faults:
         if code in CATALOGUE:
-            yield _fault(code, subject, camera=status.camera_id)
+            yield fault_of(code, subject, camera=status.camera_id)
 
 
 def unrecorded_faults(status: CameraStatus, now: datetime, now_s: float) -> Iterator[Fault]:
@@ -115,7 +118,7 @@ def unrecorded_faults(status: CameraStatus, now: datetime, now_s: float) -> Iter
     if has_frames and is_unrecorded and not is_starting:
         subject = f"camera/{status.camera_id}"
         reason = "storage.no_frames"
-        yield _fault("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
+        yield fault_of("camera.not_recorded", subject, camera=status.camera_id, reason=reason)
 
 
 def onvif_faults(
@@ -123,7 +126,7 @@ def onvif_faults(
 ) -> Iterator[Fault]:
     """Tell that a camera's ONVIF side does not answer, while its video may well run."""
     if code in {"camera.not_onvif", "camera.wrong_password"}:
-        yield _fault(code, f"camera/{camera_id}", since, camera=camera_id)
+        yield fault_of(code, f"camera/{camera_id}", since, camera=camera_id)
 
 
 def camera_clock_faults(camera_id: str, ahead_s: float | None) -> Iterator[Fault]:
@@ -146,7 +149,7 @@ def detector_faults(statuses: Iterable[CameraStatus]) -> Iterator[Fault]:
     blind = [status.detection for status in statuses if status.detection.state == "motion-only"]
     if blind:
         since = min(detection.since for detection in blind)
-        yield _fault("detector.unavailable", "detector", since, cameras=len(blind))
+        yield fault_of("detector.unavailable", "detector", since, cameras=len(blind))
 
 
 def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
@@ -157,7 +160,7 @@ def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
     }
     for process in processes:
         if process.state in codes:
-            yield _fault(
+            yield fault_of(
                 codes[process.state],
                 f"process/{process.name}",
                 process.since,
@@ -170,32 +173,35 @@ def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
 def link_faults(link: LinkFacts) -> Iterator[Fault]:
     """Tell that the center can't be reached, with the link's own error code."""
     if link.has_twin:
-        yield _fault("link.cloned", "link")
+        yield fault_of("link.cloned", "link")
     elif not link.is_up and link.down_s >= LINK_GRACE_S:
         code = link.code if link.code in CATALOGUE else "link.down"
-        yield _fault(code, "link", link.since, reason=link.code or "link.unknown")
+        yield fault_of(code, "link", link.since, reason=link.code or "link.unknown")
     if link.unheard_s >= UNHEARD_S:
-        yield _fault("link.not_acknowledged", "link", minutes=round(link.unheard_s / 60))
+        yield fault_of("link.not_acknowledged", "link", minutes=round(link.unheard_s / 60))
     if link.certificate_days is not None and link.certificate_days < CERTIFICATE_DAYS:
-        yield _fault("link.certificate_expires", "link", days=max(0, link.certificate_days))
+        yield fault_of("link.certificate_expires", "link", days=max(0, link.certificate_days))
+    if link.data is not None and link.data.mode in _HELD_BY and link.data.limit_bytes:
+        used = round(100 * link.data.used_bytes / link.data.limit_bytes)
+        yield fault_of(_HELD_BY[link.data.mode], "link", used=used)
 
 
 def disk_faults(disk: DiskFacts) -> Iterator[Fault]:
     """Tell what is wrong with the medium under the recordings."""
     if disk.storage.is_read_only:
-        yield _fault("disk.read_only", "disk")
+        yield fault_of("disk.read_only", "disk")
     if disk.storage.is_in_memory:
-        yield _fault("disk.volatile", "disk")
+        yield fault_of("disk.volatile", "disk")
     used = disk.storage.life_used_pct
     if used is not None and used >= WORN_PCT:
-        yield _fault("disk.worn", "disk", used=used)
+        yield fault_of("disk.worn", "disk", used=used)
     if disk.free_bytes is None or disk.free_bytes >= disk.min_free_bytes:
         return
     free, wanted = _size(disk.free_bytes), _size(disk.min_free_bytes)
     if disk.free_bytes < disk.min_free_bytes // 4:
-        yield _fault("disk.full", "disk", free=free)
+        yield fault_of("disk.full", "disk", free=free)
     else:
-        yield _fault("disk.low", "disk", free=free, wanted=wanted)
+        yield fault_of("disk.low", "disk", free=free, wanted=wanted)
 
 
 def temperature_faults(readings: Sequence[Temperature], *, was_hot: bool) -> Iterator[Fault]:
@@ -212,7 +218,7 @@ def temperature_faults(readings: Sequence[Temperature], *, was_hot: bool) -> Ite
         too_hot = reading.celsius >= critical_c - TOO_HOT_MARGIN_C
         code = "board.too_hot" if too_hot else "board.hot"
         celsius = round(reading.celsius)
-        worst = (excess_c, _fault(code, "board", sensor=reading.name, celsius=celsius))
+        worst = (excess_c, fault_of(code, "board", sensor=reading.name, celsius=celsius))
     if worst is not None:
         yield worst[1]
 
@@ -220,11 +226,11 @@ def temperature_faults(readings: Sequence[Temperature], *, was_hot: bool) -> Ite
 def power_faults(power: PowerState) -> Iterator[Fault]:
     """Tell what the board says of its supply. Unknown is no fault."""
     if power.under_voltage:
-        yield _fault("board.under_voltage", "board")
+        yield fault_of("board.under_voltage", "board")
     elif power.under_voltage_before:
-        yield _fault("board.under_voltage_before", "board")
+        yield fault_of("board.under_voltage_before", "board")
     if power.throttled:
-        yield _fault("board.throttled", "board")
+        yield fault_of("board.throttled", "board")
 
 
 def clock_faults(quality: TimeQuality, *, has_clock_chip: bool) -> Iterator[Fault]:
@@ -234,25 +240,25 @@ def clock_faults(quality: TimeQuality, *, has_clock_chip: bool) -> Iterator[Faul
     the last switch-off.
     """
     if quality is TimeQuality.UNSYNCED or (quality is TimeQuality.RTC and not has_clock_chip):
-        yield _fault("clock.unproven", "clock")
+        yield fault_of("clock.unproven", "clock")
 
 
 def outbox_faults(outbox: OutboxFacts, *, link_is_up: bool) -> Iterator[Fault]:
     """Tell that messages pile up. An old message while the link is down is told by the link."""
     if outbox.evicted_new:
-        yield _fault("outbox.evicting", "outbox", evicted=outbox.evicted_new)
+        yield fault_of("outbox.evicting", "outbox", evicted=outbox.evicted_new)
     used_pct = 100 * outbox.used_bytes // outbox.max_bytes
     if used_pct >= OUTBOX_FULL_PCT:
-        yield _fault("outbox.nearly_full", "outbox", used=used_pct)
+        yield fault_of("outbox.nearly_full", "outbox", used=used_pct)
     if link_is_up and outbox.oldest_s is not None and outbox.oldest_s >= OUTBOX_OLD_S:
         minutes = round(outbox.oldest_s / 60)
-        yield _fault("outbox.growing", "outbox", waiting=outbox.waiting, minutes=minutes)
+        yield fault_of("outbox.growing", "outbox", waiting=outbox.waiting, minutes=minutes)
 
 
 def upload_faults(waiting: int, held: str) -> Iterator[Fault]:
     """Tell that files wait because the day's budget of bytes is used up. The window is no fault."""
     if held == "budget":
-        yield _fault("uploads.budget_spent", "uploads", waiting=waiting)
+        yield fault_of("uploads.budget_spent", "uploads", waiting=waiting)
 
 
 def _stream_trouble(stream: StreamStatus) -> str | None:
@@ -263,20 +269,6 @@ def _stream_trouble(stream: StreamStatus) -> str | None:
         return None
     code = _SAME_AS.get(stream.code or "", stream.code) or _WORDS_OF_STATE.get(stream.state)
     return code if code in CATALOGUE else _WORDS_OF_STATE.get(stream.state, "camera.lost")
-
-
-def _fault(code: str, subject: str, since: datetime | None = None, **fields: str | int) -> Fault:
-    words = CATALOGUE[code]
-    return Fault(
-        code=code,
-        severity=words.severity,
-        sentence_en=words.en.format(**fields),
-        sentence_ko=words.ko.format(**fields),
-        hint_en=words.hint_en,
-        hint_ko=words.hint_ko,
-        subject=subject,
-        since=since,
-    )
 
 
 def _size(count_bytes: int) -> str:

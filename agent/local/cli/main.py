@@ -22,6 +22,11 @@ _COMMANDS = {
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "box": ("agent.local.cli.box", "box", "The board: heat, supply, disk, lines; self-test."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
+    "incidents": (
+        "agent.local.cli.incidents",
+        "incidents",
+        "What was raised; true or false; what stayed in the shadow.",
+    ),
     "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
     "uploads": ("agent.local.cli.uploads", "uploads", "Files on their way to the center."),
     "evaluate": ("agent.local.cli.evaluate", "evaluate", "The exam: footage against its truth."),

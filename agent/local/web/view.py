@@ -203,6 +203,7 @@ class EventView(Struct, frozen=True, kw_only=True):
     rule_id: str | None = None
     labels: tuple[str, ...] = ()
     detail: str | None = None
+    grade: str | None = None
     has_picture: bool = False
     is_acked: bool | None = None
 

@@ -46,23 +46,28 @@ class CenterConfig:
     patience: Patience = field(default_factory=Patience)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Presence:
     """The center's greeter: boxes stop draining while its ingest is away."""
 
     site: str
+    storm_until: datetime | None = None
 
     def will(self) -> Outgoing:
         return self._state(online=False)
 
     def greetings(self) -> Sequence[Outgoing]:
-        return (self._state(online=True),)
+        return (self.present(),)
+
+    def present(self) -> Outgoing:
+        return self._state(online=True)
 
     def farewell(self) -> Outgoing:
         return self._state(online=False)
 
     def _state(self, *, online: bool) -> Outgoing:
-        body = msgspec.json.encode(CenterState(online=online))
+        storm = self.storm_until if online else None
+        body = msgspec.json.encode(CenterState(online=online, storm_until=storm))
         return Outgoing(center_state_topic(self.site), body, retain=True)
 
 
@@ -79,11 +84,12 @@ class Center:
         )
         self._files = FileDesk(clock, self._db, self._uploads, self._order)
         ingest = Ingest(clock, self._db, self._acker, self._replied, self._change)
+        self._presence = _Presence(config.site)
         self._link = Link(
             clock,
             config.broker,
             f"center-{config.site}",
-            greeter=_Presence(config.site),
+            greeter=self._presence,
             subscriptions=[(up_filter(config.site), 1)],
             received=ingest.received,
             clean_session=False,  # the broker keeps what comes while the center is away
@@ -148,6 +154,11 @@ class Center:
         wishes = Wishes(self._config.data_dir)
         await asyncio.to_thread(wishes.write, address, settings)
         return desired
+
+    async def storm(self, until: datetime | None) -> None:
+        """Ask all boxes to be sparing until then; None ends it. Raises `LinkError`."""
+        self._presence.storm_until = until
+        await self._link.publish(self._presence.present())
 
     async def changed(self, known: int) -> int:
         while self._changes == known:

@@ -11,6 +11,7 @@ export function eventItems(events, state, base = "") {
     thumbnail(event.has_picture ? `${base}/api/events/${encodeURIComponent(event.event_id)}/picture.jpg` : null),
     make("div", { class: "what" },
       make("b", {}, sayCode("kind", event.kind)),
+      event.grade ? make("span", { class: "dim" }, sayCode("grade", event.grade)) : "",
       make("span", {}, names.get(event.camera_id) || event.camera_id || say("this-box")),
       make("span", { class: "dim" }, timeOfDay(event.began),
         event.labels.length ? ` · ${event.labels.map((label) => sayCode("label", label)).join(", ")}` : "")),

@@ -1,0 +1,54 @@
+"""The core's own look at its disk: without the right one it works in memory, and says so.
+
+`box.db` and files for the center must not land on the system disk below a missing mount either.
+What the core raises meanwhile goes out as long as it runs; the workers tell of the disk itself.
+"""
+
+import asyncio
+
+from msgspec import structs
+
+from agent.app.run_dir import WITHOUT_DISK, run_dir
+from agent.buffer.medium import WRONG, require_medium
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.errors import StorageError
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
+
+LOOK_EVERY_S = 5.0
+
+
+def on_its_disk(settings: Settings) -> Settings:
+    """Return the settings to work with: their data folder, or one in memory without its disk."""
+    error = _trouble(settings)
+    if error is None:
+        return settings
+    folder = run_dir(settings) / WITHOUT_DISK
+    folder.mkdir(parents=True, exist_ok=True)
+    log.get("core").error("works in memory", code=error.code, detail=error.message)
+    return structs.replace(settings, data_dir=str(folder))
+
+
+async def watch_disk(told: Settings, stop: asyncio.Event, clock: Clock) -> None:
+    """End the core when its disk has gone or come: it then begins anew where it belongs.
+
+    `told`: the settings as they came, before `on_its_disk`.
+    """
+    was_there = _trouble(told) is None
+    while not stop.is_set():
+        await clock.sleep_s(LOOK_EVERY_S)
+        is_there = await asyncio.to_thread(lambda: _trouble(told)) is None
+        if is_there != was_there:
+            log.get("core").warning("the disk has come or gone", is_there=is_there)
+            stop.set()
+
+
+def _trouble(settings: Settings) -> StorageError | None:
+    try:
+        require_medium(data_dir_of(settings), settings.buffer)
+    except StorageError as error:
+        if error.code != WRONG:
+            raise
+        return error
+    return None

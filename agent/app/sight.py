@@ -1,0 +1,65 @@
+"""What the box sees, in the core: worker lines, incidents, the pole's contacts, the outbox.
+
+RuleHit -> assembler -> incident -> outbox, one transaction on the way.
+"""
+
+from agent.app.camera_desk import CameraDesk
+from agent.app.pole_desk import PoleDesk
+from agent.app.run_dir import CORE_SOCKET, run_dir
+from agent.app.worker_hub import WorkerHub
+from agent.core.clock import Clock
+from agent.core.component import Component
+from agent.core.db import Database
+from agent.events.assembler import Assembler
+from agent.events.incidents import Incidents, Origin
+from agent.messages.worker import CameraState
+from agent.outbox.store import Store
+from agent.outbox.writer import Outbox
+from agent.settings.model import Settings
+from hardware.interface import Board
+
+
+class Sight:
+    """Joins the workers' lines, the cameras' control and the pole to the outbox."""
+
+    def __init__(
+        self, settings: Settings, db: Database, boot: int, board: Board, clock: Clock
+    ) -> None:
+        limits = settings.outbox
+        self.outbox = Outbox(
+            db,
+            Store(clock, boot, max_bytes=limits.max_bytes, keep_acked_days=limits.keep_acked_days),
+            clock,
+        )
+        origin = Origin(
+            settings.site, settings.box, boot, lambda: self.outbox.epoch, settings.status
+        )
+        self.assembler = Assembler(
+            db,
+            Incidents(self.outbox.append_in, origin, clock),
+            clock,
+            thumbnails=settings.center.thumbnails,
+        )
+        self.assembler.use(settings)
+        self.hub = WorkerHub(
+            run_dir(settings) / CORE_SOCKET,
+            clock,
+            self.assembler.take,
+            self.assembler.saw,
+            self.assembler.take_finding,
+        )
+        self.desk = CameraDesk(settings.cameras, self.hub, clock)
+        self.pole = PoleDesk(settings.pole, board, self.hub, self.assembler.take_contact, clock)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """What the core keeps alive."""
+        return self.hub, self.assembler, self.desk, *self.pole.components
+
+    def online(self) -> frozenset[str]:
+        """The ids of the cameras whose main stream is there."""
+        return frozenset(
+            status.camera_id
+            for status in self.hub.statuses()
+            if status.main.state is CameraState.ONLINE
+        )

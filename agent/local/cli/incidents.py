@@ -1,0 +1,141 @@
+"""`poleside incidents`: what the box raised, what people said of it, and what stayed in the shadow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import closing
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from sqlite3 import Connection
+
+    from agent.contract.commands import Nuisance, Verdict
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+    folder = click.Path(path_type=Path, file_okay=False)
+    return click.option("--data-dir", type=folder, default=Path("/var/lib/poleside"))(command)
+
+
+@click.group()
+def incidents() -> None:
+    """List incidents, say whether they were true, see what rules in the shadow would raise."""
+
+
+@incidents.command(name="list")
+@_options
+@click.option("--last", "limit", type=click.IntRange(1, 2000), default=20, help="So many.")
+def list_(data_dir: Path, limit: int, *, as_json: bool) -> None:
+    """List the newest incidents, with the grade of what raised them."""
+    from agent.events import reading
+
+    found = _read(data_dir, lambda c: reading.latest(c, limit))
+    lines = [
+        f"{one.started_at:%Y-%m-%d %H:%M:%S}  {one.event_id}  {one.camera_id:12} {one.kind:16}"
+        f" {one.grade or '-':16} {' '.join(one.labels)} {'' if one.ended_at else '(open)'}".rstrip()
+        for one in found
+    ]
+    _say(found, lines, "No incidents.", as_json=as_json)
+
+
+@incidents.command()
+@_options
+@click.option("--last", "limit", type=click.IntRange(1, 2000), default=50, help="So many.")
+def shadow(data_dir: Path, limit: int, *, as_json: bool) -> None:
+    """List what rules in their shadow time would have raised."""
+    from agent.events import shadow as shadows
+
+    found = _read(data_dir, lambda c: shadows.listed(c, limit))
+    lines = [
+        f"{one.began_at:%Y-%m-%d %H:%M:%S}  {one.camera_id}/{one.rule_id}  {one.kind}"
+        f"  {' '.join(one.labels)}".rstrip()
+        for one in found
+    ]
+    days = Counter((f"{one.began_at:%Y-%m-%d}", one.camera_id, one.rule_id) for one in found)
+    lines += [f"{day}  {camera}/{rule}: {n} a day" for (day, camera, rule), n in days.items()]
+    _say(found, lines, "Nothing would have been raised.", as_json=as_json)
+
+
+@incidents.command()
+@_options
+@click.option("--camera", default=None, help="Of one camera only.")
+def nuisance(data_dir: Path, camera: str | None, *, as_json: bool) -> None:
+    """List the verdicts that count, and where they lower alarms."""
+    from agent.events import nuisance as verdicts
+
+    found = _read(data_dir, lambda c: verdicts.listed(c, camera))
+    lines = [
+        f"{one.at:%Y-%m-%d %H:%M}  {one.event_id}  {one.camera_id}  {one.family}"
+        f"  {'true' if one.is_true else 'false'} ({one.by})"
+        + (f"  at {one.spot.x:.2f}, {one.spot.y:.2f}" if one.spot else "")
+        for one in found
+    ]
+    _say(found, lines, "No verdicts.", as_json=as_json)
+
+
+@incidents.command()
+@click.argument("incident_id")
+@click.argument("says", type=click.Choice(["true", "false", "none"]))
+@_options
+def verdict(data_dir: Path, incident_id: str, says: str, *, as_json: bool) -> None:
+    """Say whether an incident was a true alarm; `none` takes the verdict back."""
+    from agent.contract.commands import Verdict
+
+    _order(data_dir, Verdict(incident_id=incident_id, verdict=says), as_json=as_json)  # type: ignore[arg-type]  # click has checked it
+
+
+@incidents.command()
+@click.argument("camera_id")
+@_options
+def forgive(data_dir: Path, camera_id: str, *, as_json: bool) -> None:
+    """Forget all verdicts on one camera's alarms: nothing is lowered there any more."""
+    from agent.contract.commands import Nuisance
+
+    _order(data_dir, Nuisance(camera_id=camera_id, clear=True), as_json=as_json)
+
+
+def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:
+    from agent.commands.counter import CounterOrder, ask
+    from agent.contract.commands import ReplyState
+    from agent.core.clock import SystemClock
+    from agent.core.errors import CommandError
+
+    order = CounterOrder(args=args, user=getuser())
+    reply = asyncio.run(ask(data_dir / "run", order, SystemClock()))
+    if reply.state is not ReplyState.DONE:
+        raise CommandError(reply.code, reply.message, hint=reply.hint)
+    click.echo(json.dumps(reply.result) if as_json else "Done.")
+
+
+def _read(data_dir: Path, query: Callable[[Connection], list[Any]]) -> list[Any]:
+    from agent.core.sqlite import open_reader
+
+    path = data_dir / "box.db"
+    if not path.exists():
+        raise StorageError(
+            "box.no_data",
+            f"There is no box's data in {data_dir}.",
+            hint="Name the right folder with --data-dir.",
+        )
+    with closing(open_reader(path)) as connection:
+        return query(connection)
+
+
+def _say(found: Sequence[Any], lines: list[str], nothing: str, *, as_json: bool) -> None:
+    import msgspec
+
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    for line in lines or [nothing]:
+        click.echo(line)
