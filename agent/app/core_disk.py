@@ -45,8 +45,11 @@ async def watch_disk(told: Settings, stop: asyncio.Event, clock: Clock) -> None:
 
 
 def _trouble(settings: Settings) -> StorageError | None:
+    data_dir, mount = data_dir_of(settings), settings.buffer.require_mount
+    if mount and not data_dir.is_relative_to(mount):
+        return None  # only the recordings lie on that disk
     try:
-        require_medium(data_dir_of(settings), settings.buffer)
+        require_medium(data_dir, settings.buffer)
     except StorageError as error:
         if error.code != WRONG:
             raise

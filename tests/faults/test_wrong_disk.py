@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.app.core_disk import on_its_disk
+from agent.app.run_dir import forget_run_dir, run_dir
 from agent.buffer.copies import Copier
 from agent.buffer.locks import Lock, LockKind, Locks
 from agent.buffer.medium import ID_FILE, read_id, require_medium
 from agent.buffer.upkeep import Upkeep
 from agent.core.errors import StorageError
-from agent.settings.model import BufferSettings
+from agent.settings.model import BufferSettings, Settings
 from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
 from tests.recording import Tape
@@ -23,6 +25,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return make_clip(path, seconds=10, size_px=(160, 120))
+
+
+@pytest.fixture(autouse=True)
+def book(tmp_path, monkeypatch):
+    """Where this box remembers its disks."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "poleside"
 
 
 @pytest.fixture
@@ -58,6 +67,47 @@ def test_a_new_disk_gets_an_id_and_keeps_it(mount):
         (mount / ID_FILE).write_text("another\n")
         with pytest.raises(StorageError, match="is another, not"):
             require_medium(mount / "gate", pinned)
+
+
+def test_the_disk_of_the_first_start_is_remembered_and_no_other_is_taken_for_it(mount, book):
+    settings = BufferSettings(require_mount=str(mount))
+    with disk.tmpfs(mount, "size=1m"):
+        require_medium(mount / "gate", settings)
+    with disk.tmpfs(mount, "size=1m"):
+        with pytest.raises(StorageError, match="carries no id") as refused:
+            require_medium(mount / "gate", settings)
+        assert everything_under(mount) == []
+        (claim,) = book.iterdir()
+        assert str(claim) in refused.value.hint
+        claim.unlink()  # as the hint says
+        assert require_medium(mount / "gate", settings) == read_id(mount)
+
+
+def test_a_service_with_a_disk_of_its_own_misses_it_without_any_setting(
+    mount, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("STATE_DIRECTORY", f"{mount}:{tmp_path / 'book'}")
+    (tmp_path / "book").mkdir()
+    assert require_medium(mount / "gate", BufferSettings()) is None  # no disk of its own so far
+    with disk.tmpfs(mount, "size=1m"):
+        first = require_medium(mount / "gate", BufferSettings())
+        assert first == read_id(mount)
+    with pytest.raises(StorageError, match="no disk is mounted"):
+        require_medium(mount / "gate", BufferSettings())
+    assert everything_under(mount) == []
+
+
+def test_without_its_disk_the_core_keeps_its_files_in_memory(mount):
+    settings = Settings(data_dir=str(mount), buffer=BufferSettings(require_mount=str(mount)))
+    with disk.tmpfs(mount, "size=1m"):
+        assert on_its_disk(settings) is settings
+    beside = Settings(data_dir=str(mount.parent), buffer=settings.buffer)
+    assert on_its_disk(beside) is beside  # only its recordings lie on that disk
+    without = on_its_disk(settings)
+    assert Path(without.data_dir).parent == run_dir(settings) == run_dir(without)
+    assert not Path(without.data_dir).is_relative_to(mount)
+    assert [path.name for path in everything_under(mount)] == ["run"]  # the link, made once
+    forget_run_dir(settings)
 
 
 def test_recordings_that_lie_elsewhere_are_refused(mount, tmp_path):

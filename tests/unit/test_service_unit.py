@@ -64,7 +64,7 @@ def test_the_unit_keeps_what_the_box_relies_on():
     assert parser["Unit"]["StartLimitIntervalSec"] == "0"  # never gives up
     assert int(service["WatchdogSec"]) > 0
     assert service["User"] not in {"", "root"}
-    assert service["StateDirectory"] == "poleside"
+    assert service["StateDirectory"].split() == ["poleside", "poleside-medium"]
     assert service["RuntimeDirectory"] == "poleside"
     assert "MemoryMax" in service
     # ProtectClock would blind the question whether the clock is synchronised
