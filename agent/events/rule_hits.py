@@ -24,6 +24,7 @@ def happening(hit: RuleHit, *, thumbnails: bool) -> Happening:
         objects=tuple(_seen(thing) for thing in hit.objects),
         picture=_picture(hit, *scene) if thumbnails else None,
         crop=_picture(hit, *crop) if thumbnails else None,
+        detail=hit.detail,
         reason=hit.reason,
         model=hit.model,
         severity=severity_of(hit),

@@ -1,4 +1,4 @@
-"""`poleside incidents`: what the box raised, what people said of it, and what stayed in the shadow."""
+"""`poleside incidents`: what was raised, what people said of it, and what stayed in the shadow."""
 
 from __future__ import annotations
 
