@@ -150,7 +150,7 @@ def _sit(
 
 
 def _get_used_to(clip: Clip, watch: PictureWatch, clock: MediaClock) -> None:
-    """Let the picture health learn its camera, as on a pole it has: the first seconds, in a loop."""
+    """Let the picture health learn its camera, as it has on a pole: the first seconds, looped."""
     shown: list[av.VideoFrame] = []
     for at_s, frame in frames_of(clip):
         if at_s >= KNOWN_S:
