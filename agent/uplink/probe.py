@@ -1,11 +1,14 @@
 """Tries the way to the center step by step and says in plain words where it ends.
 
-It connects with a client id of its own, so a running agent keeps its connection. Whether the broker
-takes our messages only MQTT 5 can tell: with 3.1.1 a refused message is PUBACKed like any other.
+Where an agent is connected, nothing here logs in: brokers that bind client ids to user names would
+cut the agent off. Its own word is taken instead, and every address is tried up to TLS. Whether the
+broker takes our messages only MQTT 5 can tell: with 3.1.1 a refused message is PUBACKed like any
+other.
 """
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from agent.core.errors import LinkError
 from agent.settings.model import BrokerSettings
 from agent.uplink.client import REFUSED, V5, V311, code_of, listen_for_refusals
 from agent.uplink.endpoint import Endpoint, explain, tls_context
+from agent.uplink.link_report import LinkReport
 
 _CONNECT_S = 10.0
 _V5_CONNECT_S = 5.0  # some brokers never answer a version they do not speak
@@ -50,6 +54,50 @@ async def probe(broker: BrokerSettings, address: BoxAddress) -> AsyncIterator[St
             yield await _write_own(endpoint, broker, address)
         except LinkError as error:
             yield Step("connect", False, error.message, error.hint)
+
+
+async def probe_beside(broker: BrokerSettings, report: LinkReport) -> AsyncIterator[Step]:
+    """Try what can be tried without a login, beside an agent that is connected."""
+    for url in broker.urls:
+        try:
+            endpoint = Endpoint.parse(url)
+            yield await _name(endpoint)
+            yield await asyncio.to_thread(_reach, endpoint, broker)
+        except LinkError as error:
+            yield Step("reach", False, error.message, error.hint)
+    since = report.since.isoformat(timespec="seconds")
+    yield Step("login", True, f"The agent is connected to {report.endpoint} since {since}.")
+    yield Step("subscribe", True, "The agent may read its orders.")
+    yield _center_step(online=report.center_online)
+    yield _heard(report)
+
+
+def _reach(endpoint: Endpoint, broker: BrokerSettings) -> Step:
+    """Connect, and shake hands where it is TLS; say nothing."""
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), _CONNECT_S) as plain:
+            if endpoint.tls:
+                context = tls_context(broker)
+                context.wrap_socket(plain, server_hostname=endpoint.host).close()
+    except ssl.SSLError as error:
+        hint = "Check `broker.ca_file` and that the box's clock is right."
+        text = f"{endpoint} could not prove who it is: {error.reason}."
+        return Step("reach", False, text, hint)
+    except OSError as error:
+        hint = "Check the network, `broker.urls`, and that the broker runs."
+        return Step("reach", False, f"Nobody answers at {endpoint}: {error}.", hint)
+    return Step("reach", True, f"{endpoint} answers.")
+
+
+def _heard(report: LinkReport) -> Step:
+    """Say whether the center acknowledges what the agent sends."""
+    if report.unheard_s >= _CENTER_S:
+        text = f"The center has acknowledged nothing for {report.unheard_s:.0f} s."
+        return Step("publish", False, text, "At the broker, allow this user to write its `up/#`.")
+    if report.ack_ms is None:
+        return Step("publish", None, "The agent has had nothing to send yet.")
+    text = f"The center acknowledged the last record in {report.ack_ms:.0f} ms."
+    return Step("publish", True, text)
 
 
 async def _name(endpoint: Endpoint) -> Step:

@@ -13,7 +13,7 @@ from agent.contract.events import Event
 from agent.outbox.replay import Range
 from agent.simulators.broker import CENTER
 from agent.simulators.center import store
-from agent.uplink.link_report import LinkReporter
+from agent.uplink.link_report import LinkReporter, read_report
 from tests.box_process import toml
 from tests.brokers import Mosquitto
 from tests.spine import ADDRESS, Box, E, U, eventually, make_center, running
@@ -120,6 +120,39 @@ async def test_the_way_to_the_center_is_tried_in_plain_words(tmp_path):
         code, said = await poleside("test", "--config", config)
         assert code == 1
         assert "What to do" in said
+    finally:
+        await broker.stop()
+
+
+async def test_a_test_beside_the_agent_does_not_cut_it_off(tmp_path):
+    """The broker binds client ids to users: a second login would push the agent off."""
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    config = tmp_path / "box.toml"
+    known = msgspec.to_builtins(broker.settings("box-1"))
+    told = {key: value for key, value in known.items() if value is not None}
+    config.write_text(toml({"data_dir": str(tmp_path), "broker": told}))
+    try:
+        box = BoxWithCounter(tmp_path, broker.settings("box-1"))
+        async with running(make_center(tmp_path, broker.settings(CENTER))), running(box):
+            await box.link.connected()
+            await box.say()
+            await box.all_acknowledged()
+            box.reporter._path.unlink(missing_ok=True)
+
+            async def is_told():
+                report = read_report(tmp_path / "run")
+                return report is not None and report.connected and report.ack_ms is not None
+
+            await eventually(is_told)
+            code, said = await poleside("test", "--config", config, "--json")
+            steps = {step["name"]: step["ok"] for step in map(json.loads, said.splitlines())}
+            names = ("name", "reach", "login", "subscribe", "center", "publish")
+            assert steps == dict.fromkeys(names, True)
+            assert code == 0
+            assert box.link.status.connects_total == 1
+            await poleside("test", "--config", config, "--connect")  # the control
+            assert box.link.status.connects_total > 1 or not box.link.status.connected
     finally:
         await broker.stop()
 

@@ -42,13 +42,9 @@ def status(data_dir: Path, *, as_json: bool) -> None:
     import msgspec
 
     from agent.commands.desired import state_in
-    from agent.core.clock import SystemClock
-    from agent.uplink.link_report import read_report
 
-    report = read_report(data_dir / "run")
+    report = _fresh_report(data_dir)
     streams, config = read_box(data_dir, _streams), read_box(data_dir, state_in)
-    if report is not None and (SystemClock().utc_now() - report.t).total_seconds() > OLD_S:
-        report = None
     if as_json:
         answer = {"link": report, "outbox": streams, "config": config}
         click.echo(msgspec.json.encode(answer).decode())
@@ -67,20 +63,28 @@ def status(data_dir: Path, *, as_json: bool) -> None:
     "--config", required=True, type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def test(config: Path, *, as_json: bool) -> None:
-    """Try the broker of a settings file: name, login, reading, writing. 1 when something fails."""
+@click.option("--connect", is_flag=True, help="Log in even if that cuts off the running agent.")
+def test(config: Path, *, as_json: bool, connect: bool) -> None:
+    """Try the broker of a settings file: name, login, reading, writing. 1 when something fails.
+
+    While the agent is connected its own word is taken for what needs a login.
+    """
     import msgspec
 
     from agent.contract.topics import BoxAddress
+    from agent.enrol.identity import present_broker
     from agent.settings import load
-    from agent.uplink.probe import probe
+    from agent.uplink.probe import probe, probe_beside
 
     settings = load.load(config)
-    address = BoxAddress(settings.site, settings.box)
+    address, data_dir = BoxAddress(settings.site, settings.box), load.data_dir_of(settings)
+    broker = present_broker(data_dir, settings.broker)
+    report = None if connect else _fresh_report(data_dir)
 
     async def run() -> bool:
-        good = True
-        async for step in probe(settings.broker, address):
+        good, is_beside = True, report is not None and report.connected
+        steps = probe_beside(broker, report) if report and is_beside else probe(broker, address)
+        async for step in steps:
             good = good and step.ok is not False
             if as_json:
                 click.echo(msgspec.json.encode(step).decode())
@@ -147,6 +151,17 @@ def _replay_args(stream: str, since: str, until: str) -> dict[str, Any]:
         return args | {"from_seq": max(1, int(since)), "to_seq": max(1, int(until))}
     begin, end = time_range(since, until, None)
     return args | {"start_at": begin.isoformat(), "end_at": end.isoformat()}
+
+
+def _fresh_report(data_dir: Path) -> LinkReport | None:
+    """Return how the link of a running agent does; None when none runs."""
+    from agent.core.clock import SystemClock
+    from agent.uplink.link_report import read_report
+
+    report = read_report(data_dir / "run")
+    if report is None or (SystemClock().utc_now() - report.t).total_seconds() > OLD_S:
+        return None
+    return report
 
 
 def _link_lines(report: LinkReport | None) -> list[str]:
