@@ -209,10 +209,12 @@ class Store:
     def _used_twice(
         self, connection: sqlite3.Connection, stream: StreamName, ack: Ack, head: sqlite3.Row
     ) -> list[int]:
-        """Return numbers that this boot gave to new records although the center knew them.
+        """Return numbers that were given to new records although the center knew them.
 
         It shows when a disk that lied about its flushes lost rows: the center has more than we
-        ever queued, or another record under the same number.
+        ever queued, or another record under the same number. The center's word is the first thing
+        heard at each connection, so all boots since it was heard last are suspect: what they
+        queued is sent again under new numbers, with its ids, rather than lost.
         """
         row = connection.execute(
             f"SELECT event_id FROM outbox_{stream.value} WHERE seq = ?", (ack.upto,)
@@ -220,9 +222,12 @@ class Store:
         is_other = row is not None and ack.id not in ("", row["event_id"])
         if ack.upto < head["next_seq"] and not is_other:
             return []
+        heard_boot: int = connection.execute(
+            "SELECT coalesce(max(boot), 0) FROM outbox_acks WHERE boot < ?", (self._boot,)
+        ).fetchone()[0]
         rows = connection.execute(
-            f"SELECT seq FROM outbox_{stream.value} WHERE seq > ? AND seq <= ? AND boot = ?",
-            (head["acked"], ack.upto, self._boot),
+            f"SELECT seq FROM outbox_{stream.value} WHERE seq > ? AND seq <= ? AND boot > ?",
+            (head["acked"], ack.upto, heard_boot),
         )
         return [row["seq"] for row in rows]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 
 import msgspec
@@ -172,6 +173,40 @@ async def test_records_are_replayed_by_their_time_and_copies_are_not_copied(tmp_
     await box.outbox.acknowledge({E: Ack(upto=4, epoch=box.outbox.epoch)})
     assert await box.outbox.replay(Range(E, 4, 9)) == 1
     await box.db.stop()
+
+
+async def test_a_disk_that_lied_costs_nothing_though_the_box_restarted_offline(tmp_path):
+    """Rows that the center has vanish; two boots offline give their numbers to other records."""
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    folder, lost = tmp_path / "box", tmp_path / "kept"
+    said = []
+
+    async def say(box, *names):
+        said.extend(names)
+        for name in names:
+            await box.say(event_id=name)
+
+    async with running(make_center(tmp_path, broker.settings(CENTER))) as center:
+        async with running(Box(folder, broker.settings("box-1"))) as box:
+            await say(box, "a", "b")
+            await box.all_acknowledged()
+        shutil.copytree(folder, lost)
+        async with running(Box(folder, broker.settings("box-1"))) as box:
+            await say(box, "c", "d", "e", "f")
+            await box.all_acknowledged()
+        shutil.rmtree(folder)
+        lost.rename(folder)  # what was flushed is not there
+        for boot, names in ((2, ("g", "h")), (3, ("i",)), (4, ("j", "k", "l"))):
+            box = Box(folder, broker.settings("box-1"), boot=boot)
+            await box.open()
+            await say(box, *names)
+            await box.db.stop()
+        async with running(Box(folder, broker.settings("box-1"), boot=5)) as box:
+            await box.all_acknowledged()
+        stored = [event.id for event in await records_at(center)]
+    await broker.stop()
+    assert sorted(stored) == sorted(said)
 
 
 async def test_numbers_used_twice_after_a_disk_lied_are_told_under_new_ones(tmp_path):
