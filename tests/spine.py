@@ -16,7 +16,7 @@ from agent.commands.registry import Commands
 from agent.commands.signature import Signatures
 from agent.contract.events import Event, EventData, EventKind, Phase, StreamName, type_of
 from agent.contract.info import Info
-from agent.contract.telemetry import Telemetry
+from agent.contract.telemetry import LinkSample, Telemetry
 from agent.contract.topics import BoxAddress
 from agent.core import log
 from agent.core.clock import SystemClock
@@ -28,8 +28,11 @@ from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.writer import Outbox
 from agent.settings.load import read_desired, with_desired
+from agent.settings.model import DataSettings
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.center import Center, CenterConfig
+from agent.uplink import economy
+from agent.uplink.economy import Economy
 from agent.uplink.inbound import Inbound
 from agent.uplink.link import Backoff, Link
 from agent.uplink.presence import Presence, PresenceKeeper
@@ -45,10 +48,20 @@ A, E, T, U = StreamName.ALARM, StreamName.EVENT, StreamName.TELEMETRY, StreamNam
 
 class Box:
     def __init__(
-        self, folder: Path, broker, address=ADDRESS, keys_file=None, *, clock=None, boot=1, **outbox
+        self,
+        folder: Path,
+        broker,
+        address=ADDRESS,
+        keys_file=None,
+        *,
+        clock=None,
+        boot=1,
+        data=None,
+        echo=lambda _: None,
+        **outbox,
     ):
         self.clock, self.address = clock or SystemClock(), address
-        parts = [store.PART, audit.PART, journal.PART, desired.PART]
+        parts = [store.PART, audit.PART, journal.PART, desired.PART, economy.PART]
         self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
         self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)
@@ -67,8 +80,35 @@ class Box:
         )
         self.keeper = PresenceKeeper(self.clock, self.link, self.presence, 0.3, 0.05)
         self.inbound.on_call = self.keeper.ask
-        self.sender = Sender(self.clock, self.link, self.outbox, address, broker.window_bytes)
-        self.telemetry = TelemetrySender(self.clock, self.link, address, 0.5, self._sample)
+        self.economy = Economy(
+            self.clock,
+            self.db,
+            data or DataSettings(),
+            is_lte=broker.link == "lte",
+            carried=lambda: self.link.carried_bytes,
+            waiting=self._waiting,
+            is_sending=lambda: self.link.status.connected and self.sender.center_online,
+            changed=self._tell_beat,
+        )
+        self.inbound.on_storm = self.economy.told
+        self.sender = Sender(
+            self.clock,
+            self.link,
+            self.outbox,
+            address,
+            broker.window_bytes,
+            lighten=self.economy.lighten,
+            echo=echo,
+        )
+        self.telemetry = TelemetrySender(
+            self.clock,
+            self.link,
+            address,
+            0.5,
+            self._sample,
+            stretch=lambda: self.economy.stretch,
+            held=self.economy.held_samples,
+        )
         signatures = Signatures(keys_file, address.box, self.clock)
         self.gates, self.others = {}, []
         self.leases = Leases(
@@ -110,6 +150,7 @@ class Box:
             self.sender,
             self.link,
             self.keeper,
+            self.economy,
             self.telemetry,
             *self.others,
         ):
@@ -134,6 +175,13 @@ class Box:
     async def all_acknowledged(self):
         while any(c.waiting for c in (await self.outbox.counts()).values()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+    async def _waiting(self):
+        return (await self.outbox.sample()).waiting
+
+    def _tell_beat(self):
+        self.presence.beats(0.5 * self.economy.stretch)
+        self.keeper.ask()
 
     async def _acked(self, acks):
         await self.sender.acknowledged(acks)
@@ -175,6 +223,7 @@ class Box:
             tq=self.clock.quality(),
             state=self.presence.state,
             outbox=await self.outbox.sample(self.sender.resent_total),
+            link=LinkSample(mqtt=self.link.status.mqtt, data=self.economy.sample()),
         )
 
 

@@ -149,7 +149,7 @@ class EmbeddedBroker:
         for address in self._boxes:
             root = f"edge.1.{address.site}.{address.box}"
             reads = [f"{root}.dn.*", f"edge.1.{address.site}.center.state", _OWN_SESSION]
-            users.append(self._user(address.box, [f"{root}.up.*"], reads))
+            users.append(self._user(address.box, [f"{root}.up.*", f"{root}.up.onvif-ej.>"], reads))
         return {
             "server_name": "poleside-demo",
             "listen": "127.0.0.1:-1",

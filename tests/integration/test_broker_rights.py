@@ -150,7 +150,7 @@ LOOSER = {
         "pattern read edge/1/+/%u/dn/+": "pattern read edge/1/#",
     },
     "nats-cluster": {
-        '["edge.1.site-1.box-2.up.*"]': '["edge.1.>"]',
+        '"edge.1.site-1.box-2.up.*"': '"edge.1.>"',
         '"edge.1.site-1.box-2.dn.*"': '"edge.1.>"',
     },
     "rabbitmq": {
