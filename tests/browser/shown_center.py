@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import structs
 
 from agent.contract.commands import Actor, Args, Clip, Ping, PtzMove, PtzStop, Reply, ReplyState
+from agent.contract.config import ConfigProblem, ConfigReport, ConfigStatus
 from agent.contract.events import (
     Event,
     EventData,
@@ -21,11 +22,12 @@ from agent.contract.events import (
     TimeQuality,
 )
 from agent.contract.info import CameraInfo, Info
+from agent.contract.ptz import PtzStep
 from agent.contract.telemetry import OutboxSample, Telemetry
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from agent.core.ids import new_ulid
-from agent.simulators.center.view import BoxView, Doubt, StoredEvent, StreamCount, Upload
+from agent.simulators.center.view import BoxView, Doubt, Session, StoredEvent, StreamCount, Upload
 from tests.browser.shown_box import HEIGHT_PX, WIDTH_PX, jpeg_of
 
 ADDRESS = BoxAddress("tb-001", "bx-0417")
@@ -49,6 +51,8 @@ class ShownCenter:
     def __init__(self, folder: Path, camera_name: str = "North gate") -> None:
         self.clock = SystemClock()
         self.orders: list[Args] = []
+        self.steps: list[PtzStep] = []
+        self.has_twin = False
         self.online = True
         self.link_fault = ""
         self._clip = write_clip(folder / "clip.mp4")
@@ -96,6 +100,13 @@ class ShownCenter:
                 ),
                 telemetry_at=now - timedelta(seconds=4),
                 streams=(StreamCount("e", "7c1e0001", 1817, 1817, 12, 0),),
+                config=ConfigReport(
+                    version=7,
+                    hash="0" * 64,
+                    status=ConfigStatus.PARTLY,
+                    errors=(ConfigProblem(path="$.buffer.colour", code="settings.invalid"),),
+                ),
+                has_twin=self.has_twin,
             )
         ]
 
@@ -131,6 +142,23 @@ class ShownCenter:
                 message="The camera does not answer.",
                 hint="Check its power.",
             )
+
+    async def steer(
+        self, address: BoxAddress, camera_id: str, by: Actor, step: PtzStep
+    ) -> Reply | None:
+        self.steps.append(step)
+        if len(self.steps) > 1:
+            return None
+        result = {"lease": "1", "key": "k", "ttl_s": 20.0, "preempted": None}
+        return Reply(id="1", state=ReplyState.PROGRESS, message="granted", result=result)
+
+    async def sessions(self, address: BoxAddress, limit: int = 50) -> list[Session]:
+        now = self.clock.utc_now()
+        ended = now - timedelta(minutes=44)
+        return [
+            Session(3, 2, now - timedelta(minutes=42), None),
+            Session(3, 1, now - timedelta(hours=9), ended),
+        ]
 
     async def uploads(self, limit: int = 50) -> list[Upload]:
         return list(self._uploads.values())[:limit]

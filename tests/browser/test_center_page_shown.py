@@ -1,10 +1,11 @@
 """The demo's page, in a real browser: it fits, orders reach the center, clips play."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.contract.commands import Clip, Ping, PtzMove, PtzStop
+from agent.contract.commands import Clip, Ping
 from agent.local.web.app import create_app as create_box_app
 from agent.simulators.center.page.app import create_app
 from tests.browser.chromium import Browser
@@ -64,13 +65,30 @@ def test_the_camera_moves_while_an_arrow_is_held_and_stops_on_letting_go(
     browser.wait(BOTH_SHOWN)
 
     browser.hold("[data-camera=gate] [data-move=left]", for_s=1.4)
-    browser.wait("return [...document.querySelectorAll('#log b')].length >= 3")
-
-    *moves, stop = center.orders
-    assert len(moves) == 2  # pressed, and renewed once
-    assert all(isinstance(move, PtzMove) and move.pan < 0 for move in moves)
-    assert stop == PtzStop(camera_id="gate")
+    browser.wait("return [...document.querySelectorAll('#log b')].length === 1")  # the lease
+    assert "Hold camera" in browser.run("return document.querySelector('#log').innerText")
+    while center.steps[-1].pan:
+        time.sleep(0.05)
+    *moves, stop = center.steps
+    assert len(moves) >= 2
+    assert all(move.pan < 0 for move in moves)
+    assert (stop.pan, stop.tilt, stop.zoom) == (0.0, 0.0, 0.0)
+    assert center.orders == []
     assert "round trip" in browser.run("return document.querySelector('#log').innerText")
+
+
+def test_settings_gaps_and_a_twin_are_shown(page, center, browse: Browse):
+    browser = browse()
+    browser.go(page.url)
+    browser.wait(BOTH_SHOWN)
+    tiles = browser.run("return document.querySelector('#tiles').textContent")
+    assert "partly in effect" in tiles
+    assert "$.buffer.colour" in tiles
+    assert "last gap" in tiles
+    center.has_twin = True
+    browser.wait(
+        "return document.querySelector('#tiles').textContent.includes('another box uses this id')"
+    )
 
 
 def test_no_pad_where_the_camera_cannot_move(page, browse: Browse):

@@ -16,6 +16,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.simulators.broker import CENTER
 from agent.simulators.center.commander import public_keys_file
+from agent.simulators.center.joystick import LEASE_S
 from agent.uplink.link import Outgoing
 from tests.brokers import Mosquitto
 from tests.simulated_onvif import LOGIN, running_camera
@@ -102,6 +103,25 @@ async def test_a_leased_camera_follows_the_steps_and_stops_at_release(tmp_path):
         assert (told[-1].state, told[-1].result["ended"]) == (ReplyState.DONE, "released")
         assert told[-1].result["steps"] == 5
         await eventually(desk.is_still)
+
+
+async def test_the_centers_joystick_leases_at_the_first_step_and_lets_go(tmp_path):
+    async with desk_at(tmp_path) as desk:
+        left, still = PtzStep(seq=1, pan=-0.5), PtzStep(seq=1)
+        granted = await desk.center.steer(ADDRESS, "gate", KIM, left)
+        assert granted.result["ttl_s"] == LEASE_S
+        assert await desk.center.steer(ADDRESS, "gate", KIM, left) is None
+        await eventually(desk.is_moving)
+        assert await desk.center.steer(ADDRESS, "gate", KIM, still) is None
+        await eventually(desk.is_still)
+
+        _, key, (police, _) = await desk.lease(LEE, priority=8)
+        assert key is not None
+        refused = None
+        while refused is None:  # the end of our lease may still be on its way
+            refused = await desk.center.steer(ADDRESS, "gate", KIM, left)
+        assert refused.code == "ptz.taken"
+        police.cancel()
 
 
 async def test_a_higher_priority_takes_the_camera_and_both_are_told(tmp_path):

@@ -15,6 +15,7 @@ from agent.contract.commands import Actor, Args, Clip, Reply, Snapshot
 from agent.contract.config import Desired
 from agent.contract.events import Event
 from agent.contract.presence import CenterState
+from agent.contract.ptz import PtzStep
 from agent.contract.topics import BoxAddress, center_state_topic, up_filter
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Components
@@ -25,6 +26,7 @@ from agent.simulators.center.boxes import Patience
 from agent.simulators.center.commander import Commander, load_key
 from agent.simulators.center.file_desk import FileDesk
 from agent.simulators.center.ingest import Acker, Ingest
+from agent.simulators.center.joystick import Joystick
 from agent.simulators.center.uploads import Uploads
 from agent.simulators.center.view import BoxView, Doubt, Session, StoredEvent, Upload
 from agent.simulators.center.wishes import Wishes
@@ -96,6 +98,7 @@ class Center:
             backoff=config.backoff,
         )
         self._acker.link = self._link
+        self._joystick = Joystick(clock, self.command, self._link.publish)
         self._commander: Commander | None = None
 
     async def open(self) -> None:
@@ -110,6 +113,7 @@ class Center:
         components.add(self._acker)
         components.add(self._link)
         components.add(self._files)
+        components.add(self._joystick)
         components.spawn("center.link-watch", self._watch_link)
         try:
             await components.run()
@@ -179,6 +183,11 @@ class Center:
             command = msgspec.structs.replace(command, args=args)
         async for reply in self._commander.send(address, command):
             yield reply
+
+    async def steer(
+        self, address: BoxAddress, camera_id: str, by: Actor, step: PtzStep
+    ) -> Reply | None:
+        return await self._joystick.steer(address, camera_id, by, step)
 
     async def uploads(self, limit: int = 50) -> list[Upload]:
         return await self._db.run(partial(store.uploads, limit=limit))

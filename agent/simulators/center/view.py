@@ -14,6 +14,7 @@ from agent.contract.config import ConfigReport
 from agent.contract.events import Event
 from agent.contract.info import Info
 from agent.contract.presence import State
+from agent.contract.ptz import PtzStep
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import BoxAddress
 
@@ -143,6 +144,20 @@ class CenterView(Protocol):
         not answer while the order is valid, the last reply is `expired` with code
         `command.no_answer`.
         """
+        ...
+
+    async def steer(
+        self, address: BoxAddress, camera_id: str, by: Actor, step: PtzStep
+    ) -> Reply | None:
+        """Move a camera by one step of a lease; all zero stops it. `seq` is set here.
+
+        The lease is asked for when there is none or it ends soon: then the reply that grants or
+        refuses it is returned, else None. Raises `LinkError`.
+        """
+        ...
+
+    async def sessions(self, address: BoxAddress, limit: int = 50) -> list[Session]:
+        """Return a box's newest connections; what lies between them are its gaps."""
         ...
 
     async def uploads(self, limit: int = 50) -> list[Upload]:

@@ -20,7 +20,7 @@ from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found
 from agent.local.web.words import language_of, load_words
 from agent.simulators.center.page.incidents import IncidentBoard
-from agent.simulators.center.page.orders import Gatekeeper, OrderDesk, read_order
+from agent.simulators.center.page.orders import Gatekeeper, OrderDesk, read_order, read_step
 from agent.simulators.center.page.pole_proxy import PoleProxy
 from agent.simulators.center.view import CenterView
 
@@ -52,6 +52,7 @@ def create_app(
             Route("/api/center/state", routes.state),
             Route("/api/center/incidents/{incident_id}/picture.jpg", routes.picture),
             Route("/api/center/orders", routes.order, methods=["POST"]),
+            Route("/api/center/steps", routes.step, methods=["POST"]),
             Route("/api/center/files/{command_id}", routes.file),
             Mount("/static", StaticFiles(directory=STATIC_DIR)),
             Mount("/center", StaticFiles(directory=_HERE / "static")),
@@ -80,11 +81,17 @@ class _Routes:
         return PlainTextResponse("ok\n")
 
     async def state(self, _request: Request) -> Response:
+        seen = await self._center.boxes()
+        sessions = {
+            f"{box.address.site}/{box.address.box}": await self._center.sessions(box.address)
+            for box in seen
+        }
         return json_answer(
             {
                 "utc_now": self._clock.utc_now(),
                 "link": self._center.link(),
-                "boxes": await self._center.boxes(),
+                "boxes": seen,
+                "sessions": sessions,
                 "doubts": await self._center.doubts(),
                 "incidents": await self._incidents.newest(),
                 "orders": self._desk.entries(),
@@ -104,6 +111,16 @@ class _Routes:
         except CommandError as error:
             return json_answer({"error": error.code, "message": error.message}, 400)
         return json_answer(await self._desk.give(order))
+
+    async def step(self, request: Request) -> Response:
+        """Move a camera by one step; the answer is the lease's line when one was asked for."""
+        if refusal := self._gatekeeper.refusal(request):
+            return json_answer({"error": refusal}, 403)
+        try:
+            step = read_step(await request.body())
+        except CommandError as error:
+            return json_answer({"error": error.code, "message": error.message}, 400)
+        return json_answer({"lease": await self._desk.steer(step)})
 
     async def file(self, request: Request) -> Response:
         """Answer the clip or snapshot of an order, in ranges so that a player can seek."""

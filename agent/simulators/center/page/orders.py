@@ -10,11 +10,23 @@ import msgspec
 from msgspec import Struct, structs
 from starlette.requests import Request
 
-from agent.contract.commands import Actor, Clip, Ping, PtzMove, PtzStop, Reply, Snapshot, op_of
+from agent.contract.commands import (
+    Actor,
+    Clip,
+    Ping,
+    PtzMove,
+    PtzStop,
+    Reply,
+    ReplyState,
+    Snapshot,
+    Speed,
+    op_of,
+)
 from agent.contract.events import Slug
+from agent.contract.ptz import PtzStep
 from agent.contract.topics import BoxAddress
 from agent.core.clock import Clock
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, PolesideError
 from agent.simulators.center.view import CenterView
 
 MAX_ORDER_BYTES = 4096
@@ -30,6 +42,17 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     site: Slug
     box: Slug
     args: PageArgs
+
+
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the browser posts while an arrow is held; all zero when it is let go."""
+
+    site: Slug
+    box: Slug
+    camera_id: Slug
+    pan: Speed = 0.0
+    tilt: Speed = 0.0
+    zoom: Speed = 0.0
 
 
 class OrderEntry(Struct, kw_only=True):
@@ -68,14 +91,7 @@ class OrderDesk:
         args = order.args
         if isinstance(args, Snapshot | Clip):  # a browser never says where a box sends files
             args = structs.replace(args, upload_url="")
-        self._given += 1
-        entry = OrderEntry(
-            number=self._given,
-            op=op_of(args),
-            box=order.box,
-            camera_id=getattr(args, "camera_id", None),
-            ordered_at=self._clock.utc_now(),
-        )
+        entry = self._new_entry(op_of(args), order.box, getattr(args, "camera_id", None))
         self._entries.append(entry)
         began_s = self._clock.monotonic_s()
         address = BoxAddress(order.site, order.box)
@@ -89,6 +105,35 @@ class OrderDesk:
         if upload is not None:
             entry.file_type, entry.file_bytes = upload.content_type, upload.size_bytes
         return entry
+
+    async def steer(self, step: Step) -> OrderEntry | None:
+        """Move by one step; return the lease's line when one was asked for."""
+        entry = self._new_entry("ptz.lease", step.box, step.camera_id)
+        address, began_s = BoxAddress(step.site, step.box), self._clock.monotonic_s()
+        speeds = PtzStep(seq=1, pan=step.pan, tilt=step.tilt, zoom=step.zoom)
+        try:
+            reply = await self._center.steer(address, step.camera_id, _OPERATOR, speeds)
+        except PolesideError as error:
+            entry.state, entry.code = "failed", error.code
+            entry.message, entry.hint = error.message, error.hint
+            return entry
+        if reply is None:
+            return None
+        _note(entry, reply, (self._clock.monotonic_s() - began_s) * 1000)
+        if not reply.state.is_final:  # granted; how it ends is nobody's news
+            entry.state, entry.message = ReplyState.DONE.value, ""
+        self._entries.append(entry)
+        return entry
+
+    def _new_entry(self, op: str, box: str, camera_id: str | None) -> OrderEntry:
+        self._given += 1
+        return OrderEntry(
+            number=self._given,
+            op=op,
+            box=box,
+            camera_id=camera_id,
+            ordered_at=self._clock.utc_now(),
+        )
 
 
 class Gatekeeper:
@@ -118,6 +163,14 @@ def read_order(body: bytes) -> Order:
     """Decode what the browser posted. Raises `CommandError` saying what is wrong with it."""
     try:
         return msgspec.json.decode(body, type=Order)
+    except msgspec.DecodeError as error:
+        raise CommandError("order.malformed", str(error), hint="Reload the page.") from error
+
+
+def read_step(body: bytes) -> Step:
+    """Decode a joystick's step. Raises `CommandError` saying what is wrong with it."""
+    try:
+        return msgspec.json.decode(body, type=Step)
     except msgspec.DecodeError as error:
         raise CommandError("order.malformed", str(error), hint="Reload the page.") from error
 

@@ -74,6 +74,7 @@ function centerTiles(state) {
     return [
       tile("tile.presence", say(`presence.${box.online}`), ageS === null ? say("unknown")
         : say("telemetry-age", { age: duration(ageS) }), box.online ? "good" : "bad", { box: box.address.box }),
+      ...stateTiles(box, state.sessions?.[`${box.address.site}/${box.address.box}`] ?? []),
       tile("tile.stored", String(sum("stored")), sum("missing") > 0
         ? say("stored-missing", { missing: sum("missing") }) : say("stored-upto", { upto: upto || 0 }),
       sum("missing") > 0 ? "warn" : "good"),
@@ -85,6 +86,26 @@ function centerTiles(state) {
       tile("tile.delay", orUnknown(last?.delay_ms, millis), say("delay-note")),
     ];
   });
+}
+
+/** What the box made of its settings, and whether its line and its name are its own. */
+function stateTiles(box, sessions) {
+  const tones = { none: "good", applied: "good", partly: "warn", refused: "bad", "rolled-back": "bad" };
+  const made = [];
+  if (box.config) {
+    const { status, version, errors, on_trial: onTrial } = box.config;
+    const refused = (errors ?? []).map((error) => error.path).join(", ");
+    made.push(tile("tile.config", say(`config.${status}`),
+      refused || say(onTrial ? "config-trial" : "config-version", { version }), tones[status]));
+  }
+  const [newest, before] = sessions;
+  const gapS = before?.until ? (Date.parse(newest.since) - Date.parse(before.until)) / 1000 : null;
+  if (box.has_twin) made.push(tile("tile.sessions", say("twin"), "", "bad"));
+  else if (newest) {
+    made.push(tile("tile.sessions", String(sessions.length), gapS === null ? say("sessions-whole")
+      : say("sessions-gap", { gap: duration(Math.max(0, gapS)) }), "good"));
+  }
+  return made;
 }
 
 function showOrderButtons() {

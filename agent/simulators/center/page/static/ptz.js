@@ -1,12 +1,12 @@
 // The pad under a camera that can move: it moves while a button is held, and stops on letting go.
-// Each order lasts two seconds at most, so a lost "stop" can't leave the camera turning.
+// The first step leases the camera; each step lasts a second at most, so a lost "stop" can't leave
+// the camera turning.
 
 import { make, setText } from "/static/element.js";
 import { millis, say, sayCode } from "/static/words.js";
-import { order } from "./order.js";
+import { step } from "./order.js";
 
-const MOVE_S = 2.0;
-const RENEW_MS = 1000;
+const STEP_MS = 300;
 const MOVES = {
   up: ["▲", { tilt: 0.5 }], left: ["◀", { pan: -0.5 }], right: ["▶", { pan: 0.5 }],
   down: ["▼", { tilt: -0.5 }], in: ["+", { zoom: 0.5 }], out: ["−", { zoom: -0.5 }],
@@ -23,7 +23,7 @@ export function ptzPad(camera, box) {
 
 class Pad {
   constructor(cameraId, box, say_) {
-    Object.assign(this, { cameraId, box, tell: say_, timer: null, inFlight: Promise.resolve() });
+    Object.assign(this, { cameraId, box, tell: say_, timer: null, isSending: false, inFlight: Promise.resolve() });
   }
 
   moveButton(name) {
@@ -50,9 +50,9 @@ class Pad {
 
   begin(speeds) {
     if (this.timer !== null) return;
-    const move = () => this.send({ op: "ptz.move", camera_id: this.cameraId, timeout_s: MOVE_S, ...speeds });
+    const move = () => { if (!this.isSending) this.send(speeds); };
     move();
-    this.timer = setInterval(move, RENEW_MS);
+    this.timer = setInterval(move, STEP_MS);
   }
 
   end() {
@@ -63,18 +63,22 @@ class Pad {
   async stop() {
     clearInterval(this.timer);
     this.timer = null;
-    // The move must be ahead of the stop; but a box that doesn't answer must not delay it.
+    // The step must be ahead of the stop; but a box that doesn't answer must not delay it.
     await Promise.race([this.inFlight, new Promise((done) => { setTimeout(done, 500); })]);
-    await this.send({ op: "ptz.stop", camera_id: this.cameraId });
+    await this.send({});
   }
 
-  send(args) {
-    this.inFlight = order(this.box(), args).then(
-      (entry) => this.tell(`${sayCode("op", entry.op)}: ${sayCode("order", entry.state)}`
-        + `${entry.first_ms === null ? "" : ` · ${say("round-trip", { ms: millis(entry.first_ms) })}`}`
-        + `${entry.message ? ` · ${entry.message}` : ""}`),
-      (error) => this.tell(error.message),
-    );
+  send(speeds) {
+    this.isSending = true;
+    this.inFlight = step(this.box(), this.cameraId, speeds).then(({ lease }) => {
+      if (lease) this.tell(leaseText(lease));
+    }, (error) => this.tell(error.message)).finally(() => { this.isSending = false; });
     return this.inFlight;
   }
+}
+
+function leaseText(lease) {
+  return `${sayCode("op", lease.op)}: ${sayCode("order", lease.state)}`
+    + `${lease.first_ms === null ? "" : ` · ${say("round-trip", { ms: millis(lease.first_ms) })}`}`
+    + `${lease.message ? ` · ${lease.message}` : ""}`;
 }
