@@ -13,6 +13,7 @@ from agent.app.child import SupervisorLink
 from agent.app.coverage import CoverageReporter
 from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
+from agent.app.former_cameras import FormerCameras
 from agent.app.heat_guard import HeatGuard
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
@@ -21,6 +22,7 @@ from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.voice import Voice
 from agent.app.watch import Watch
+from agent.buffer.journal import Signer
 from agent.contract.info import Info
 from agent.core.clock import SystemClock
 from agent.core.component import Component, Components
@@ -117,6 +119,7 @@ class Core:
             ),
             self._telemetry(),
             *self._reporters(db),
+            FormerCameras(clock, lambda: self._settings, lambda: _signer(self._settings)),
         ):
             self._components.add(component)
         if settings.page.enabled:
@@ -226,6 +229,11 @@ class Core:
             settings_hash=self._voice.desired.report().hash,
             key=_box_key(self._settings),
         )
+
+
+def _signer(settings: Settings) -> Signer | None:
+    key = _box_key(settings)
+    return None if key is None else lambda body: (key.public.fingerprint, key.sign(body))
 
 
 def _box_key(settings: Settings) -> BoxKey | None:

@@ -34,7 +34,7 @@ class FileLock:
             try:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                if self._clock.monotonic_s() > until_s:
+                if self._clock.monotonic_s() >= until_s:
                     os.close(self._handle)
                     self._handle = -1
                     raise StorageError(
