@@ -6,7 +6,7 @@ bound, and the levels are set accordingly. See the grade.
 
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
+from statistics import median_low
 
 from agent.contract.events import EventKind
 from agent.messages.vision import RuleChange, TrackedObject
@@ -40,7 +40,7 @@ class Crowd:
         self._counts.append((at_s, len(people)))
         while at_s - self._counts[0][0] > _SMOOTH_S:
             self._counts.popleft()
-        persons = float(median(count for _, count in self._counts))
+        persons = float(median_low(count for _, count in self._counts))
         before, self.level = self.level, self._level(persons / self._area_m2)
         if self.level == 0:
             self._above_s = None

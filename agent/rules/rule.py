@@ -96,7 +96,7 @@ class WatchedRule:
         """See `Rule.update`."""
         if not self._is_awake(at_s):
             return self._rest()
-        solid = [track for track in tracks if is_solid(track.region)]
+        solid = [track for track in tracks if is_solid(track)]
         return self._noted(self._rule.update(solid, at_s))
 
     def see(self, scene: Scene, at_s: float) -> list[RuleChange]:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from agent.contract.events import Region
+from agent.messages.vision import TrackedObject
 
 Point = tuple[float, float]
+_NEAR = 0.5
 
 
 def contains(zone: Sequence[Point], point: Point) -> bool:
@@ -23,7 +24,9 @@ def contains(zone: Sequence[Point], point: Point) -> bool:
     return inside
 
 
-def is_solid(region: Region) -> bool:
-    """Say whether a region is a real rectangle: all its numbers finite, its area above nothing."""
-    numbers = (region.x, region.y, region.width, region.height)
-    return all(map(math.isfinite, numbers)) and region.width > 0 and region.height > 0
+def is_solid(track: TrackedObject) -> bool:
+    """Say whether a track's region is a real rectangle on or near the frame, its score a number."""
+    region = track.region
+    edges = (region.x, region.y, region.x + region.width, region.y + region.height)
+    is_near = all(-_NEAR <= edge <= 1 + _NEAR for edge in edges)  # never so for what is no number
+    return is_near and region.width > 0 and region.height > 0 and math.isfinite(track.score)
