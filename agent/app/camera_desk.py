@@ -1,143 +1,163 @@
 """The core's ONVIF side: one gate a camera, found streams told to the workers.
 
 A camera with an `onvif_url` is asked who it is and where its streams are; until it answers, it is
-asked again with a back-off. Everything runs in threads of the gates: a dead camera slows nobody.
+asked again with a back-off. Each camera has a task, and its gate threads: a dead one slows nobody.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from agent.app.worker_hub import WorkerHub
-from agent.cameras.gate import CameraGate
-from agent.cameras.port import CameraControl, DeviceFacts, Login
-from agent.cameras.streams import CameraStreams
-from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
-from agent.core.errors import CameraError
-from agent.core.retry import Backoff
-from agent.settings.model import CameraSettings
+from agent.core.errors import CameraError, CommandError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.app.camera_ears import CameraEars, TakeBell, TakeHit
+    from agent.app.camera_place import CameraPlace
+    from agent.app.camera_search import CameraSearch
+    from agent.app.onvif_facts import OnvifFacts
+    from agent.cameras.gate import CameraGate
+    from agent.cameras.relay_guard import RelayGuard
+    from agent.settings.model import CameraSettings
 
 LOOK_EVERY_S = 1.0
-CLOCK_EVERY_S = 600.0
-FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class OnvifFacts:
-    """What ONVIF said of a camera so far. `code` is the last failure's, None after success.
-
-    `clock_ahead_s`: how far its clock is ahead of the box's, to a second; None while unknown.
-    """
-
-    device: DeviceFacts | None = None
-    streams: CameraStreams | None = None
-    code: str | None = None
-    since: datetime | None = None
-    clock_ahead_s: float | None = None
-
-
-class _Desk:
-    """One camera at the desk."""
-
-    def __init__(self, gate: CameraGate) -> None:
-        self.gate = gate
-        self.facts = OnvifFacts()
-        self.backoff = Backoff(FIRST_ASK_S, LAST_ASK_S)
-        self.due_mono_s = self.clock_due_mono_s = 0.0
-        self.told: tuple[str, str] | None = None
+LOST_S = 10.0
 
 
 class CameraDesk(Service):
-    """Holds the gates; `gate` is what commands use to move a camera."""
+    """Holds the places of cameras; `gate` is what commands use to move a camera.
+
+    Without `take` and `take_bell` the cameras' own events are not listened to, without `data_dir`
+    nothing is kept over a restart.
+    """
 
     name = "camera-desk"
 
-    def __init__(self, cameras: tuple[CameraSettings, ...], hub: WorkerHub, clock: Clock) -> None:
+    def __init__(
+        self,
+        cameras: tuple[CameraSettings, ...],
+        hub: WorkerHub,
+        clock: Clock,
+        *,
+        data_dir: Path | None = None,
+        take: TakeHit | None = None,
+        take_bell: TakeBell | None = None,
+        search: CameraSearch | None = None,
+    ) -> None:
         super().__init__(clock)
-        self._hub = hub
-        self._log = log.get(self.name)
-        self._desks: dict[str, _Desk] = {}
+        self._hub, self._data_dir = hub, data_dir
+        self._take, self._take_bell = take, take_bell
+        self._places: dict[str, CameraPlace] = {}
+        self._search = search
+        self._minding: dict[str, asyncio.Task[None]] = {}
         self.use(cameras)
 
     def use(self, cameras: tuple[CameraSettings, ...]) -> None:
-        """Take the cameras with an ONVIF address; gates that exist stay."""
-        for camera in cameras:
-            if camera.onvif_url and camera.camera_id not in self._desks:
-                self._desks[camera.camera_id] = _Desk(
-                    CameraGate(_factory(camera, self._clock), self._clock)
-                )
+        """Take the cameras with an ONVIF address; those that are known stay."""
+        new = [c for c in cameras if c.onvif_url and c.camera_id not in self._places]
+        if not new:
+            return
+        # 13 MB, only with ONVIF
+        from agent.app.camera_place import CameraPlace  # noqa: PLC0415
+        from agent.app.camera_search import CameraSearch  # noqa: PLC0415
+
+        self._search = self._search or CameraSearch(self._clock)
+        for camera in new:
+            self._places[camera.camera_id] = CameraPlace(
+                camera,
+                self._clock,
+                self._search,
+                data_dir=self._data_dir,
+                take=self._take,
+                take_bell=self._take_bell,
+            )
 
     def gate(self, camera_id: str) -> CameraGate | None:
         """Return the camera's gate, None when it has no ONVIF address."""
-        desk = self._desks.get(camera_id)
-        return None if desk is None else desk.gate
+        place = self._places.get(camera_id)
+        return None if place is None else place.gate
 
     def facts(self, camera_id: str) -> OnvifFacts | None:
         """Return what is known through ONVIF, None when the camera has no ONVIF address."""
-        desk = self._desks.get(camera_id)
-        return None if desk is None else desk.facts
+        place = self._places.get(camera_id)
+        return None if place is None else place.facts
+
+    def ears(self, camera_id: str) -> CameraEars | None:
+        """Return who listens to the camera's own events, None when nobody does."""
+        place = self._places.get(camera_id)
+        return None if place is None else place.ears
+
+    def relays(self, camera_id: str) -> RelayGuard:
+        """Return who switches the camera's relays. Raises `CommandError` when it has no ONVIF."""
+        place = self._places.get(camera_id)
+        if place is None:
+            raise CommandError(
+                "relay.no_onvif",
+                f"Camera {camera_id} is not known here or has no `onvif_url`.",
+                hint="Give the camera's ONVIF address in the settings file at the box.",
+            )
+        return place.relays
 
     async def run(self) -> None:
-        while True:
-            self.progressed()
-            for camera_id, desk in list(self._desks.items()):
-                if desk.facts.device is None and self._clock.monotonic_s() >= desk.due_mono_s:
-                    await self._ask(camera_id, desk)
-                elif desk.facts.device is not None:
-                    await self._measure_clock(desk)
-                await self._tell(camera_id, desk)
-            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    self.progressed()
+                    if self._search is not None:
+                        await self._search.open()
+                    for camera_id, place in self._places.items():
+                        if camera_id not in self._minding or self._minding[camera_id].done():
+                            self._minding[camera_id] = tasks.create_task(
+                                self._mind(camera_id, place)
+                            )
+                    await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
+        finally:
+            if self._search is not None:
+                self._search.close()
+            self._minding.clear()
 
     async def stop(self) -> None:
-        for desk in self._desks.values():
-            await desk.gate.close()
+        for place in self._places.values():
+            await place.close()
 
-    async def _ask(self, camera_id: str, desk: _Desk) -> None:
-        try:
-            device = await desk.gate.facts()
-            streams = await desk.gate.streams()
-        except CameraError as error:
-            if desk.facts.code != error.code:
-                self._log.warning("ONVIF", camera=camera_id, code=error.code, why=error.message)
-                now = self._clock.utc_now()
-                desk.facts = replace(desk.facts, code=error.code, since=now)
-            desk.due_mono_s = self._clock.monotonic_s() + desk.backoff.next_s()
-            return
-        self._log.info("camera known", camera=camera_id, maker=device.manufacturer)
-        desk.facts = OnvifFacts(device=device, streams=streams)
+    async def _mind(self, camera_id: str, place: CameraPlace) -> None:
+        """One camera's task: ask, care, search, hear, tell."""
+        hearing: asyncio.Task[None] | None = None
+        heard_at = ""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await place.look(is_lost=self._is_lost(camera_id))
+                if place.is_there and heard_at != place.address:
+                    if hearing is not None:
+                        hearing.cancel()
+                    heard_at, ears = place.address, place.listen()
+                    hearing = tasks.create_task(ears.run()) if ears is not None else None
+                await self._tell(camera_id, place)
+                await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
-    async def _measure_clock(self, desk: _Desk) -> None:
-        now_s = self._clock.monotonic_s()
-        if now_s < desk.clock_due_mono_s:
-            return
-        desk.clock_due_mono_s = now_s + CLOCK_EVERY_S
-        ahead_s = None
-        with suppress(CameraError):
-            ahead_s = await desk.gate.clock_ahead_s()
-        desk.facts = replace(desk.facts, clock_ahead_s=ahead_s)
+    def _is_lost(self, camera_id: str) -> bool:
+        """Say whether the camera's worker has had no picture of it for a while."""
+        status = self._hub.status(camera_id)
+        if status is None or status.main.last_frame_mono_s is None:
+            return False
+        return self._clock.monotonic_s() - status.main.last_frame_mono_s > LOST_S
 
-    async def _tell(self, camera_id: str, desk: _Desk) -> None:
-        """Tell each new worker of this camera where its streams are."""
-        streams = desk.facts.streams
+    async def _tell(self, camera_id: str, place: CameraPlace) -> None:
+        """Tell a new worker, and after a move the one there is, where the streams are."""
+        streams = place.facts.streams
         if not self._hub.is_connected(camera_id):
-            desk.told = None
-        elif streams is not None and desk.told is None:
+            place.told = None
+        elif streams is not None:
             addresses = (streams.main_url, streams.sub_url or "")
-            try:
-                has_ptz = desk.facts.device is not None and desk.facts.device.has_ptz
-                await self._hub.use_streams(camera_id, *addresses, has_ptz=has_ptz)
-            except CameraError:
+            if place.told == addresses:
                 return
-            desk.told = addresses
-
-
-def _factory(camera: CameraSettings, clock: Clock) -> Callable[[], CameraControl]:
-    def make() -> CameraControl:
-        from agent.cameras.zeep_backend import ZeepCamera  # noqa: PLC0415 - 13 MB, only with ONVIF
-
-        return ZeepCamera(camera.onvif_url, Login(camera.username, camera.password), clock)
-
-    return make
+            has_ptz = place.facts.device is not None and place.facts.device.has_ptz
+            with suppress(CameraError):
+                await self._hub.use_streams(camera_id, *addresses, has_ptz=has_ptz)
+                place.told = addresses

@@ -15,6 +15,7 @@ from agent.events.incidents import Incidents, Origin
 from agent.messages.worker import CameraState
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
+from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from hardware.interface import Board
 
@@ -48,7 +49,14 @@ class Sight:
             self.assembler.saw,
             self.assembler.take_finding,
         )
-        self.desk = CameraDesk(settings.cameras, self.hub, clock)
+        self.desk = CameraDesk(
+            settings.cameras,
+            self.hub,
+            clock,
+            data_dir=data_dir_of(settings),
+            take=self.assembler.take,
+            take_bell=self.assembler.take_contact,
+        )
         self.pole = PoleDesk(settings.pole, board, self.hub, self.assembler.take_contact, clock)
 
     @property

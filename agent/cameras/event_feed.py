@@ -106,6 +106,10 @@ class EventFeed:
     def stop(self, wait: float = 0.0) -> None:
         """End; the subscription is given back. Waits up to `wait` seconds for that."""
         self._stop.set()
+        if self._point is not None:  # the thread may wait for news for long: ended from beside it
+            threading.Thread(
+                target=self._close_point, name="camera-events-end", daemon=True
+            ).start()
         if self._thread is not None and wait:
             self._thread.join(wait)
 
@@ -119,6 +123,9 @@ class EventFeed:
                 pause_s = self._backoff.next_s()
             if pause_s:
                 wait_s(self._stop, pause_s)
+        self._end()
+
+    def _end(self) -> None:
         self._close_point()
         self._line.close()
 
@@ -150,12 +157,18 @@ class EventFeed:
         self._point = self._open()
         self._remember(self._point.reference)
         self._synchronised_mono_s = self._clock.monotonic_s()
-        self.status = replace(self.status, opened_total=self.status.opened_total + 1)
+        self.status = replace(
+            self.status,
+            is_live=True,
+            code=None,
+            since=self._clock.utc_now(),
+            opened_total=self.status.opened_total + 1,
+        )
 
     def _pull(self) -> float:
         point = self._point
-        if point is None:
-            return 0.0
+        if point is None:  # closed from beside
+            return _BUSY_PAUSE_S
         asked_mono_s = self._clock.monotonic_s()
         messages = point.pull(self._pull_s)
         self._cuts = 0
@@ -210,9 +223,10 @@ class EventFeed:
         self._remember(None)
 
     def _close_point(self) -> None:
-        if self._point is not None:
+        point = self._point
+        if point is not None:
             with contextlib.suppress(CameraError):
-                self._point.close()
+                point.close()
             self._forget_point()
 
     def _forget_point(self) -> None:

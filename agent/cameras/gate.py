@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.cameras.port import (
     MAX_MOVE_S,
@@ -28,6 +28,9 @@ from agent.cameras.streams import CameraStreams, choose
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError, CommandError
 from agent.core.log import get
+
+if TYPE_CHECKING:
+    from agent.cameras.line import OnvifLine
 
 ANSWER_S = 20.0
 _VERIFY_S = 3.0
@@ -139,6 +142,10 @@ class CameraGate:
             if self._built is None:
                 self._built = self._factory()
             return self._built
+
+    async def over(self, question: Callable[["OnvifLine"], T]) -> T:
+        """Ask something over the camera's line, in turn with all other questions."""
+        return await self._ask(lambda control: question(control.line))
 
     async def _ask(self, question: Callable[[CameraControl], T]) -> T:
         return await self._within_answer_s(self._lane.submit(lambda: question(self._control())))

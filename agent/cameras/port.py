@@ -7,9 +7,12 @@ never waits for a slow question.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from agent.core.errors import CameraError
+
+if TYPE_CHECKING:
+    from agent.cameras.line import OnvifLine
 
 MAX_MOVE_S = 60.0
 
@@ -63,7 +66,12 @@ class Login:
 
 
 class CameraControl(Protocol):
-    """One camera. Every method raises a `CameraFailure` and nothing else when it goes wrong."""
+    """One camera. Every method raises a `CameraFailure` and nothing else when it goes wrong.
+
+    `line` carries what is asked without this port: settings, inputs and outputs, care.
+    """
+
+    line: "OnvifLine"
 
     def facts(self) -> DeviceFacts:
         """Log in and ask who the camera is; only after this is a login known to be right."""

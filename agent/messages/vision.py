@@ -76,6 +76,7 @@ class RuleHit(Struct, frozen=True, kw_only=True):
     model: str | None = None
     measures: dict[str, float] = {}
     source: Source = Source.BOX
+    detail: str | None = None
     crop_jpeg: bytes | None = None
     crop_width_px: int = 0
     crop_height_px: int = 0

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from agent.contract.events import CapStatus, Slug
+from agent.settings.camera_io import CameraRelay, Token
 from agent.settings.labels import check_labels
 from agent.settings.pole import PoleSettings
 from agent.settings.rules import Calibration, CrowdRule, Rule
@@ -25,7 +26,11 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     An rtsps:// camera's certificate is verified: `tls_ca_file` (PEM) holds the authority that
     signed it, `tls_host` the name in it where that isn't the address. A worker that grows past
     `max_rss_bytes` is replaced. With `look` off it is only recorded: its sub stream is left alone,
-    so nothing is detected and there is no motion, picture health or snapshot.
+    so nothing is detected and there is no motion, picture health or snapshot. `record_audio` takes
+    effect only in the center's signed configuration, with its reason.
+
+    `tls_fingerprint` (SHA-256) pins the certificate of an https:// ONVIF address. `bell_inputs`
+    are tokens of the camera's digital inputs that are emergency bells ("*": all of them).
     """
 
     camera_id: Slug
@@ -38,7 +43,12 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls_ca_file: str = ""
     tls_host: str = ""
     tls_verify: bool = True
+    tls_fingerprint: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    bell_inputs: tuple[Token, ...] = ()
+    relays: tuple[CameraRelay, ...] = ()
     record: bool = True
+    record_audio: bool = False
+    audio_reason: str = ""
     look: bool = True
     detect: bool = True
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
@@ -50,6 +60,8 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if not (self.main_url or self.onvif_url):
             raise ValueError(f"camera `{self.camera_id}` needs `main_url` or `onvif_url`")
+        if self.record_audio and not self.audio_reason.strip():
+            raise ValueError(f"camera `{self.camera_id}` needs `audio_reason` to `record_audio`")
         ids = [rule.rule_id for rule in self.rules]
         if len(ids) != len(set(ids)):
             raise ValueError(f"camera `{self.camera_id}` has two rules with one `rule_id`")
@@ -97,6 +109,13 @@ class TimelapseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     keep_days: Annotated[float, Meta(gt=0, le=3650)] = 365.0
     width_px: Annotated[int, Meta(ge=160, le=4096)] = 960
     max_bytes: Annotated[int, Meta(ge=8 * 1024, le=1024 * 1024)] = 96 * 1024
+
+
+class SightingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is remembered of each track for search: how long, and how many bytes a camera."""
+
+    keep_days: Annotated[float, Meta(gt=0, le=365)] = 30.0
+    max_bytes: Annotated[int, Meta(ge=1024 * 1024)] = 256 * 1024 * 1024
 
 
 class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,6 +253,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     buffer: BufferSettings = field(default_factory=BufferSettings)
     timelapse: TimelapseSettings = field(default_factory=TimelapseSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
+    sightings: SightingSettings = field(default_factory=SightingSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     data: DataSettings = field(default_factory=DataSettings)
     center: CenterSettings = field(default_factory=CenterSettings)

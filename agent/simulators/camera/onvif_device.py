@@ -76,7 +76,7 @@ class OnvifDevice:
         self._http = HttpServer(config.host, config.port, self._answer, clock, self._tls)
         self._beside = HttpServer(config.host, 0, self._answer, clock, self._tls)
         self.ready = self._http.ready
-        self._rebooting: tuple[float, str] | None = None
+        self._rebooting: tuple[float, str, bool] | None = None
         self._reboot_asked = asyncio.Event()
         self.media = MediaService(self)
         self.system = SystemService(
@@ -111,9 +111,11 @@ class OnvifDevice:
                     task.cancel()
             await self._be_away()
 
-    def reboot(self, away_s: float = 1.0, *, host: str = "", new_epr: bool = False) -> None:
-        """Go away, forget subscriptions, come back: at another address, with another id."""
-        self._rebooting = (away_s, host)
+    def reboot(
+        self, away_s: float = 1.0, *, host: str = "", moves: bool = False, new_epr: bool = False
+    ) -> None:
+        """Go away, forget subscriptions, come back: at another host or port, with another id."""
+        self._rebooting = (away_s, host, moves)
         if new_epr:
             self.epr = f"urn:uuid:{uuid.uuid4()}"
         self._reboot_asked.set()
@@ -156,12 +158,14 @@ class OnvifDevice:
         return table
 
     async def _be_away(self) -> None:
-        away_s, host = self._rebooting or (0.0, "")
+        away_s, host, moves = self._rebooting or (0.0, "", False)
         self._reboot_asked.clear()
         self.events.forget_all()
         await self.clock.sleep_s(away_s)
         if host:
             self._http.host = self._beside.host = host
+        if moves:
+            self._http.take_other_port()
         self._rebooting = None
 
     async def _be_found(self) -> None:

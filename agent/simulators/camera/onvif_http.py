@@ -54,6 +54,10 @@ class HttpServer:
         self.ready = asyncio.Event()
         self.port = port
 
+    def take_other_port(self) -> None:
+        """Be at another port when served next."""
+        self._wanted_port = 0
+
     async def serve(self) -> None:
         """Serve until cancelled; then cut all connections."""
         server = await asyncio.start_server(

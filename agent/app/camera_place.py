@@ -1,0 +1,264 @@
+"""One place on the pole where a camera hangs: whoever hangs there now, and where it is to be found.
+
+The place keeps its id, its zones and its rules when the camera is exchanged or moves to another
+address. Core process; the camera itself is spoken to in the threads of its gate.
+"""
+
+import asyncio
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from agent.app.camera_ears import CameraEars, TakeBell, TakeHit
+from agent.app.camera_search import EVERY_S, CameraSearch
+from agent.app.onvif_facts import OnvifFacts
+from agent.cameras import care, inputs_outputs, memory
+from agent.cameras.gate import CameraGate
+from agent.cameras.identity import Identity, Match, match, merged
+from agent.cameras.line import OnvifLine
+from agent.cameras.memory import CameraMemory
+from agent.cameras.port import CameraControl, CameraUnreachable, Login
+from agent.cameras.relay_guard import RelayGuard, RelayRule
+from agent.cameras.tls import CameraTls
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.errors import CameraError
+from agent.core.retry import Backoff
+from agent.settings.model import CameraSettings
+
+CLOCK_EVERY_S = 600.0
+SETTINGS_EVERY_S = 900.0
+FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
+ASK_LOST_S = 10.0
+UNREACHABLE = CameraUnreachable.camera_code
+
+
+class CameraPlace:
+    """One camera's place; `look` is called about once a second by the desk."""
+
+    def __init__(
+        self,
+        camera: CameraSettings,
+        clock: Clock,
+        search: CameraSearch,
+        *,
+        data_dir: Path | None,
+        take: TakeHit | None,
+        take_bell: TakeBell | None,
+    ) -> None:
+        self._camera, self._clock, self._search = camera, clock, search
+        self._data_dir, self._take, self._take_bell = data_dir, take, take_bell
+        self._log = log.get("camera-place").bind(camera=camera.camera_id)
+        self._memory, self._has_read = CameraMemory(), data_dir is None
+        self._keeping = threading.Lock()
+        self._backoff = Backoff(FIRST_ASK_S, LAST_ASK_S)
+        self._due_mono_s = self._search_due_mono_s = 0.0
+        self._clock_due_mono_s = self._settings_due_mono_s = 0.0
+        self._is_away = False
+        self.address = camera.onvif_url  # another than in the settings once it has moved
+        self.facts = OnvifFacts()
+        self.told: tuple[str, str] | None = None
+        self.gate = self._new_gate()
+        self._ears: CameraEars | None = None
+        self._relay_line: OnvifLine | None = None
+        rules = tuple(
+            RelayRule(relay.token, relay.max_on_s, relay.is_on_when_safe) for relay in camera.relays
+        )
+        self.relays = RelayGuard(rules, self._switch, clock)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is known and answered when it was asked last."""
+        return self.facts.device is not None and not self._is_away
+
+    async def look(self, *, is_lost: bool) -> None:
+        """Do what is due: ask, search, measure. `is_lost`: no picture comes from it."""
+        if not self._has_read:
+            await self._read_memory()
+        now_s = self._clock.monotonic_s()
+        is_lost = is_lost or (self._ears is not None and self._ears.status.code == UNREACHABLE)
+        if (is_lost or not self.is_there) and now_s >= self._due_mono_s:
+            await self._ask()
+        if self._is_away and (now_s >= self._search_due_mono_s or self._search.news.is_set()):
+            self._search_due_mono_s = now_s + EVERY_S
+            await self._look_elsewhere()
+        if self.is_there:
+            await self._measure()
+
+    def listen(self) -> CameraEars | None:
+        """Return new ears for the camera where it is now, None when nobody listens."""
+        device = self.facts.device
+        if device is None or self._take is None or self._take_bell is None:
+            return None
+        self._ears = CameraEars(
+            self._camera,
+            self._new_line(),
+            self._take,
+            self._take_bell,
+            self._clock,
+            model=f"{device.manufacturer} {device.model}".strip(),
+            remember=lambda reference: self._keep(subscription=reference),
+            left=self._memory.subscription,
+        )
+        return self._ears
+
+    @property
+    def ears(self) -> CameraEars | None:
+        """Who listens to the camera's events."""
+        return self._ears
+
+    async def close(self) -> None:
+        """Leave relays safe and the camera standing, then give everything back."""
+        await asyncio.to_thread(self.relays.close)
+        await self.gate.close()
+
+    async def _ask(self) -> None:
+        try:
+            device = await self.gate.facts()
+            streams = await self.gate.streams()
+            seen = await self.gate.over(care.identity)
+        except CameraError as error:
+            if self.facts.code != error.code:
+                self._log.warning("ONVIF", code=error.code, why=error.message)
+                now = self._clock.utc_now()
+                self.facts = replace(self.facts, code=error.code, since=now)
+            self._is_away = self._is_away or isinstance(error, CameraUnreachable)
+            delay_s = self._backoff.next_s()
+            delay_s = min(delay_s, ASK_LOST_S) if self._is_away else delay_s
+            self._due_mono_s = self._clock.monotonic_s() + delay_s
+            return
+        self._due_mono_s = self._clock.monotonic_s() + ASK_LOST_S
+        if not await self._is_the_camera(seen):
+            return
+        is_new = self.facts.device != device or self._is_away
+        self._backoff.reset()
+        self._is_away = False
+        self.facts = replace(
+            self.facts,
+            device=device,
+            streams=streams,
+            code=None,
+            since=None,
+            candidates=(),
+            is_exchanged=self._memory.exchanged_at is not None,
+        )
+        if is_new:
+            self._log.info("camera known", maker=device.manufacturer, at=self.address)
+            await asyncio.to_thread(self.relays.make_safe)
+
+    async def _is_the_camera(self, seen: Identity) -> bool:
+        """Compare with who hung here; another one at the place's own address was exchanged."""
+        known = self._memory.identity
+        verdict = Match.SAME if known is None else match(known, seen)
+        if verdict is not Match.SAME and self.address != self._camera.onvif_url:
+            self._log.warning("another camera there", at=self.address)
+            await self._use_address(self._camera.onvif_url)
+            return False
+        if known is not None and verdict is not Match.SAME:
+            self._log.warning("camera exchanged", model=seen.model)
+            now = self._clock.utc_now()
+            self._settings_due_mono_s = 0.0
+            await self._keep_later(identity=seen, exchanged_at=now, settings={})
+        else:
+            whole = seen if known is None else merged(known, seen)
+            await self._keep_later(identity=whole, url=self.address)
+        return True
+
+    async def _look_elsewhere(self) -> None:
+        known = self._memory.identity
+        if known is None:
+            return
+        found, candidates = await self._search.find(known)
+        others = tuple(camera.url for camera in candidates if camera.url != self.address)
+        self.facts = replace(self.facts, candidates=others)
+        if found is not None and found.url != self.address:
+            self._log.info("camera moved", to=found.url)
+            await self._use_address(found.url)
+            await self._ask()
+
+    async def _use_address(self, url: str) -> None:
+        old, self.address = self.gate, url
+        self.gate = self._new_gate()
+        self._relay_line = None
+        await old.close()
+
+    async def _measure(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._clock_due_mono_s:
+            self._clock_due_mono_s = now_s + CLOCK_EVERY_S
+            ahead_s = None
+            with suppress(CameraError):
+                ahead_s = await self.gate.clock_ahead_s()
+            self.facts = replace(self.facts, clock_ahead_s=ahead_s)
+        if now_s >= self._settings_due_mono_s:
+            self._settings_due_mono_s = now_s + SETTINGS_EVERY_S
+            await self._compare_settings()
+
+    async def _compare_settings(self) -> None:
+        try:
+            picture = await self.gate.over(care.settings_picture)
+        except CameraError:
+            return
+        if not self._memory.settings:
+            await self._keep_later(settings=picture)
+        changed = tuple(change.path for change in care.drift(self._memory.settings, picture))
+        if changed and changed != self.facts.drift:
+            self._log.warning("camera set up otherwise", what=changed[:5])
+        self.facts = replace(self.facts, drift=changed)
+
+    def _switch(self, token: str, active: bool) -> None:
+        """Switch a relay, in a thread of its guard and over a line of its own."""
+        line = self._relay_line
+        if line is None:
+            line = self._relay_line = self._new_line()
+        inputs_outputs.set_relay(line, token, active=active)
+
+    def _new_line(self) -> OnvifLine:
+        return OnvifLine(self.address, _login(self._camera), self._clock, tls=_tls(self._camera))
+
+    def _new_gate(self) -> CameraGate:
+        camera, address, clock = self._camera, self.address, self._clock
+
+        def make() -> CameraControl:
+            from agent.cameras.zeep_backend import ZeepCamera  # noqa: PLC0415 - 13 MB, ONVIF only
+
+            return ZeepCamera(address, _login(camera), clock, tls=_tls(camera))
+
+        return CameraGate(make, clock)
+
+    async def _read_memory(self) -> None:
+        self._has_read = True
+        if self._data_dir is not None:
+            folder, name = self._data_dir, self._camera.camera_id
+            self._memory = await asyncio.to_thread(memory.load, folder, name)
+
+    async def _keep_later(self, **changes: Any) -> None:
+        await asyncio.to_thread(self._keep, **changes)
+
+    def _keep(self, **changes: Any) -> None:
+        """Change what is remembered, and keep it; called in threads."""
+        with self._keeping:
+            changed = structs.replace(self._memory, **changes)
+            if changed == self._memory:
+                return
+            self._memory = changed
+            if self._data_dir is None:
+                return
+            try:
+                memory.save(self._data_dir, self._camera.camera_id, changed)
+            except OSError as error:  # it is only found again more slowly after a restart
+                self._log.warning("camera not remembered", reason=str(error))
+
+
+def _login(camera: CameraSettings) -> Login:
+    return Login(camera.username, camera.password)
+
+
+def _tls(camera: CameraSettings) -> CameraTls:
+    return CameraTls(
+        camera.tls_ca_file, camera.tls_host, camera.tls_fingerprint, verify=camera.tls_verify
+    )

@@ -1,0 +1,104 @@
+"""Finding a camera that has moved to another address: probed each 30 s, heard at once by Hello.
+
+Nobody logs in here: who answers is compared by what it shows unasked. Two keys that agree are the
+camera; one alone is a candidate, for a technician to look at. Core process.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from agent.cameras import discovery
+from agent.cameras.discovery import FoundCamera
+from agent.cameras.identity import Identity, Match, identity_of, match
+from agent.core import log
+from agent.core.clock import Clock
+
+EVERY_S = 30.0
+_WAIT_S = 2.0
+
+
+class CameraSearch(asyncio.DatagramProtocol):
+    """Shared by all cameras: one ear for Hello, one probe at a time."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        interfaces: Callable[[], tuple[str, ...]] = lambda: tuple(discovery.own_addresses()),
+        port: int = discovery.PORT,
+    ) -> None:
+        self._clock, self._interfaces, self._port = clock, interfaces, port
+        self._log = log.get("camera-search")
+        self._asking = asyncio.Lock()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._is_open = False
+        self._heard: dict[str, FoundCamera] = {}
+        self._probed: tuple[FoundCamera, ...] = ()
+        self._probed_mono_s: float | None = None
+        self.news = asyncio.Event()
+
+    async def open(self) -> None:
+        """Begin to listen, once; where the port can't be had, probing alone must do."""
+        if self._is_open:
+            return
+        self._is_open = True
+        try:
+            heard = discovery.listening_socket(self._interfaces(), port=self._port)
+        except OSError as error:
+            self._log.info("no Hello will be heard", reason=str(error))
+            return
+        heard.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=heard)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._is_open = False
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if b"Hello" not in data:
+            return
+        for camera in discovery.read_announcement(data, addr[0]):
+            if camera.url and len(self._heard) < 256:
+                self._heard[camera.epr] = camera
+                self.news.set()
+
+    async def find(self, wanted: Identity) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
+        """Return the camera if it is there for certain, and those that might be it."""
+        seen = [*self._heard.values(), *await self._around()]
+        self._heard.clear()
+        self.news.clear()
+        sure: dict[str, FoundCamera] = {}
+        doubtful: dict[str, FoundCamera] = {}
+        for camera in seen:
+            verdict = match(wanted, identity_of(camera))
+            if verdict is Match.SAME:
+                sure[camera.url] = camera
+            elif verdict is Match.DOUBT:
+                doubtful[camera.url] = camera
+        if len(sure) == 1:
+            return next(iter(sure.values())), ()
+        return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
+
+    async def _around(self) -> tuple[FoundCamera, ...]:
+        """Return who answers a probe; several cameras that are lost share one."""
+        async with self._asking:
+            now_s = self._clock.monotonic_s()
+            if self._probed_mono_s is not None and now_s - self._probed_mono_s < _WAIT_S:
+                return self._probed
+            interfaces = self._interfaces()
+            with suppress(socket.error):
+                self._probed = await asyncio.to_thread(
+                    discovery.probe,
+                    self._clock,
+                    interfaces=interfaces,
+                    wait_s=_WAIT_S,
+                    port=self._port,
+                )
+            self._probed_mono_s = self._clock.monotonic_s()
+            return self._probed
