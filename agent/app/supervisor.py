@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from agent.app import memory
 from agent.app.child import SupervisorLink, die_with_parent, name_thread, orphaned
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
@@ -42,6 +43,7 @@ from agent.settings.model import Settings
 
 TICK_S, CLOSE_TICK_S = 1.0, 0.1  # usually; while stopping, and at the shortest
 REPORT_EVERY_S = 5.0
+GC_EVERY_ALLOCATIONS = 10_000  # children make few cycles; a look for them costs cache each time
 STOP_PATIENCE_S, LAST_PATIENCE_S = 10.0, 6.0  # together less than the unit's TimeoutStopSec
 
 
@@ -118,6 +120,8 @@ class Supervisor:
         """Load what the forked children share, then freeze it so that they don't copy pages."""
         import agent.app.camera_process  # noqa: F401, PLC0415 - PyAV and numpy, used after fork
 
+        memory.give_back_early()
+        gc.set_threshold(GC_EVERY_ALLOCATIONS)
         gc.collect()
         gc.freeze()
 
