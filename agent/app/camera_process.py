@@ -23,6 +23,7 @@ from agent.app.main_sink import MainSink
 from agent.app.picture_watch import PictureWatch
 from agent.app.replacing import Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
+from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
 from agent.app.streams import Streams, main_session
 from agent.app.succession import Succession
@@ -157,10 +158,17 @@ class CameraWorker:
             load_manifest(_model_folder(settings)),
             self._on_hit,
             clock,
-            [StillKeeper(folder, settings.timelapse, clock).offer, self._picture_watch.look],
+            [
+                StillKeeper(folder, settings.timelapse, clock).offer,
+                self._picture_watch.look,
+                lambda *seen: self._sightings.look(*seen),  # made below: it looks at the eyes
+            ],
             troubles=lambda: self._picture_watch.troubles,
             folder=folder,
             time_zone=zone_named(settings.time_zone),
+        )
+        self._sightings = SightingWatch(
+            camera, folder, settings.sightings, clock, lambda: self._eyes.view.objects
         )
         self._main_sink = MainSink(
             self._recorder if camera.record and no_disk is None else None, os.getppid()
@@ -225,6 +233,7 @@ class CameraWorker:
             thread.join()
         self._keeping.close()
         self._picture_watch.close()
+        self._sightings.close()
         self._line.put(self._status())
         self._line_stop.set()
         self._line.wake()

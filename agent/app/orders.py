@@ -13,7 +13,9 @@ from agent.commands.output import OutputHandler
 from agent.commands.ping import ping
 from agent.commands.ptz import PtzHandler
 from agent.commands.renew import renew
+from agent.commands.relay import RelayHandler
 from agent.commands.replay import replay
+from agent.commands.search import WATCH_DEADLINE_S, SearchHandler
 from agent.commands.snapshot import SnapshotHandler
 from agent.commands.upload_urls import UploadUrlsHandler
 from agent.commands.verdict import VerdictHandler
@@ -48,8 +50,11 @@ def register_orders(
     register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
     register("ptz.lease", leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
     register("ptz.release", leases.release, idempotent=True)
+    search = SearchHandler(data_dir, clock)
+    register("search", search, idempotent=True, deadline_s=WATCH_DEADLINE_S, lasts=True)
     register("replay", replay(sight.outbox), idempotent=True)
     register("output", OutputHandler(sight.pole.outputs), idempotent=True)
+    register("relay", RelayHandler(sight.desk.relays), idempotent=True, deadline_s=20.0)
     verdicts = VerdictHandler(db, clock)
     register("verdict", verdicts, idempotent=True)
     register("nuisance", verdicts, idempotent=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from agent.contract.events import Slug, StreamName, UtcTime
+from agent.contract.events import Fraction, Slug, StreamName, UtcTime
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
@@ -129,6 +129,40 @@ class Replay(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
             raise ValueError("give `from_seq` and `to_seq`, or `start_at` and `end_at`")
 
 
+Colour = Literal[
+    "", "black", "grey", "white", "red", "orange", "brown", "yellow", "green", "cyan", "blue",
+    "purple", "pink",
+]  # fmt: skip
+
+
+class Search(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="search"):
+    """Who and what was seen: by class, colours, bag, zone and time; newest first. Moves no video.
+
+    `label` is a class of the detector or ONVIF's word for several ("Vehicle", "Animal"). Without
+    `camera_id` all cameras are searched. With `watch_s` it is a standing watch under an incident:
+    what is seen from now on comes as `progress`, and the final reply ends it. Colours and bags are
+    of assist grade.
+    """
+
+    camera_id: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")] = ""
+    label: Annotated[str, Meta(max_length=32)] = ""
+    upper: Colour = ""
+    lower: Colour = ""
+    bag: Literal["", "backpack", "handbag", "suitcase"] = ""
+    zone: Annotated[tuple[tuple[Fraction, Fraction], ...], Meta(max_length=64)] = ()
+    start_at: UtcTime | None = None
+    end_at: UtcTime | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    watch_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    incident_id: Annotated[str, Meta(max_length=64)] = ""
+
+    def __post_init__(self) -> None:
+        if self.zone and len(self.zone) < 3:
+            raise ValueError("`zone` needs three corners or more")
+        if self.watch_s and not self.incident_id:
+            raise ValueError("a standing watch needs `incident_id`")
+
+
 class UploadAddress(Struct, frozen=True, kw_only=True):
     """Where part `number` of a file goes: a presigned URL, and a secret."""
 
@@ -161,6 +195,19 @@ class Output(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     output_id: Slug
     on: bool
     for_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+
+
+class Relay(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="relay"):
+    """Switch a relay output of a camera (siren, lamp, door) on for `for_s`, or off now.
+
+    `relay` is its ONVIF token. Only relays that the box's settings list can be switched, and for
+    no longer than those allow; then it is in its safe state again by itself.
+    """
+
+    camera_id: Slug
+    relay: Annotated[str, Meta(min_length=1, max_length=64)]
+    on: bool
+    for_s: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
 
 
 class Verdict(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="verdict"):
@@ -203,8 +250,10 @@ Args = (
     | PtzLease
     | PtzRelease
     | Replay
+    | Search
     | UploadUrls
     | Output
+    | Relay
     | Verdict
     | Nuisance
     | Config
@@ -288,9 +337,11 @@ OPERATIONS: tuple[str, ...] = (
     "ptz.lease",
     "ptz.release",
     "replay",
+    "search",
     "verdict",
     "nuisance",
     "output",
+    "relay",
     "config",
     "upload.urls",
     "enrol.renew",

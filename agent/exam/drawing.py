@@ -24,10 +24,11 @@ _PALETTE: tuple[Rgb, ...] = (
 class Canvas:
     """One picture to draw on; places are fractions of it."""
 
-    def __init__(self, frame: av.VideoFrame) -> None:
+    def __init__(self, frame: av.VideoFrame, thick: int = 0) -> None:
+        """Copy the frame. `thick` is that of lines in pixels; 0: as fits its size."""
         self.picture: Picture = frame.to_ndarray(format="rgb24").astype(np.uint8)
         self._height, self._width = self.picture.shape[:2]
-        self._thick = max(1, round(self._height / 300))
+        self._thick = thick or max(1, round(self._height / 300))
 
     def region(self, region: Region, name: str, colour: Rgb) -> None:
         """Draw a box with its name above."""

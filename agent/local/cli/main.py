@@ -18,6 +18,7 @@ _COMMANDS = {
     "center": ("agent.local.cli.center", "center", "The small stand-in for a city's center."),
     "cameras": ("agent.local.cli.cameras", "cameras", "Find ONVIF cameras and speak with them."),
     "clip": ("agent.local.cli.clip", "clip", "Take recorded video out of the buffer."),
+    "search": ("agent.local.cli.search", "search", "Find who and what was seen."),
     "buffer": ("agent.local.cli.buffer", "buffer", "Look into the ring; lock and check it."),
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "box": ("agent.local.cli.box", "box", "The board: heat, supply, disk, lines; self-test."),

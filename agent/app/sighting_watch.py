@@ -1,0 +1,107 @@
+"""One camera's sightings, wired: tracks of the eyes in, records on its disk out.
+
+Called by the sub stream's thread after each frame. A refusing disk costs sightings, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.app.picture_watch import is_grey
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.errors import StorageError
+from agent.ingest.jpeg import encode_jpeg
+from agent.messages.vision import TrackedObject
+from agent.rules.ground import Ground
+from agent.settings.model import CameraSettings, SightingSettings
+from agent.sightings.gatherer import Gatherer
+from agent.sightings.store import SightingStore
+
+PRUNE_EVERY_S = 600.0
+WRITE_EVERY_S = 5.0
+_THUMBNAIL_WIDTH_PX, _THUMBNAIL_BYTES = 96, 4096
+_LEAST_PX = 16
+
+
+class SightingWatch:
+    """`objects` tells what the eyes follow now; the same tuple again is no new look."""
+
+    def __init__(
+        self,
+        camera: CameraSettings,
+        folder: Path,
+        settings: SightingSettings,
+        clock: Clock,
+        objects: Callable[[], tuple[TrackedObject, ...]],
+        model: str = "",
+    ) -> None:
+        self._folder, self._settings, self._clock = folder, settings, clock
+        self._objects, self._model = objects, model
+        self._log = log.get("sightings")
+        metres = Ground(camera.calibration).metres if camera.calibration else None
+        self._gatherer = Gatherer(_thumbnail, metres)
+        self._store: SightingStore | None = None
+        self._seen: tuple[TrackedObject, ...] = ()
+        self._written_s = self._pruned_s = float("-inf")
+
+    def look(self, frame: av.VideoFrame, at: datetime, mono_s: float) -> None:
+        """Take what is followed in this frame."""
+        objects = self._objects()
+        if objects is not self._seen:
+            self._seen = objects
+            made: list[NDArray[np.uint8]] = []
+
+            def picture() -> NDArray[np.uint8]:
+                if not made:
+                    made.append(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
+                return made[0]
+
+            if objects:
+                grey = is_grey(frame)
+                self._gatherer.look(objects, picture, at, mono_s, has_colour=not grey)
+        if mono_s - self._written_s >= WRITE_EVERY_S:
+            self._written_s = mono_s
+            self._write(mono_s, all_of_them=False)
+
+    def close(self) -> None:
+        """Keep what is still open."""
+        self._write(self._clock.monotonic_s(), all_of_them=True)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _write(self, mono_s: float, *, all_of_them: bool) -> None:
+        over = self._gatherer.over(mono_s, all_of_them=all_of_them)
+        try:
+            if over:
+                self._opened().add([replace(one, model=self._model) for one in over])
+            if self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S:
+                self._pruned_s = mono_s
+                self._store.prune(self._clock.utc_now())
+        except StorageError as error:
+            self._log.warning("sightings not kept", code=error.code, detail=error.message)
+
+    def _opened(self) -> SightingStore:
+        if self._store is None:
+            self._store = SightingStore(
+                self._folder,
+                keep_days=self._settings.keep_days,
+                max_bytes=self._settings.max_bytes,
+            )
+        return self._store
+
+
+def _thumbnail(cut: NDArray[np.uint8]) -> bytes:
+    height, width = (max(_LEAST_PX, size & ~1) for size in cut.shape[:2])
+    padded = np.zeros((height, width, 3), np.uint8)
+    padded[: cut.shape[0], : cut.shape[1]] = cut[:height, :width]
+    frame = av.VideoFrame.from_ndarray(padded, format="rgb24")
+    return encode_jpeg(frame, _THUMBNAIL_WIDTH_PX, _THUMBNAIL_BYTES)[0]

@@ -1,0 +1,77 @@
+"""Which colour are the clothes? Pixels of a part of the region vote; without a majority: unknown.
+
+Works on a cut of the picture in RGB. Lamps that colour everything make it guess wrong, so it is a
+help for search, not proof.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.sightings.words import COLOURS, UNKNOWN
+
+Picture = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+_LEAST_PX = 20  # of a part; fewer tell nothing
+_MAJORITY = 0.4
+_UPPER, _LOWER = (0.18, 0.48), (0.54, 0.86)  # of a standing person's height
+_ACROSS = (0.28, 0.72)
+_BLACK_BELOW, _WHITE_ABOVE = 0.22, 0.78  # of full value
+_GREY_BELOW = 0.20  # of full saturation
+_HUES = (
+    (15, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (195, "cyan"), (262, "blue"),
+    (300, "purple"), (342, "pink"), (361, "red"),
+)  # fmt: skip
+_EDGES = np.array([float(upto) for upto, _ in _HUES])
+_OF_HUE = np.array([COLOURS.index(name) for _, name in _HUES])
+
+
+def clothes(cut: Picture) -> tuple[int, int]:
+    """Return the colours (index into `COLOURS`) of a standing person's upper and lower part."""
+    return _part(cut, _UPPER), _part(cut, _LOWER)
+
+
+def whole(cut: Picture) -> int:
+    """Return the colour of a thing: of the middle of its region."""
+    return _part(cut, (0.25, 0.75))
+
+
+def _part(cut: Picture, rows: tuple[float, float]) -> int:
+    height, width = cut.shape[:2]
+    part = cut[
+        round(rows[0] * height) : round(rows[1] * height),
+        round(_ACROSS[0] * width) : round(_ACROSS[1] * width),
+    ].reshape(-1, 3)
+    if len(part) < _LEAST_PX:
+        return UNKNOWN
+    votes = np.bincount(name_pixels(part), minlength=len(COLOURS))
+    best = int(votes.argmax())
+    return best if votes[best] >= _MAJORITY * len(part) else UNKNOWN
+
+
+def name_pixels(pixels: Picture) -> NDArray[np.int64]:
+    """Return the colour of each RGB pixel (N, 3) as an index into `COLOURS`."""
+    rgb: Floats = pixels.astype(np.float64) / 255
+    value, least = rgb.max(axis=1), rgb.min(axis=1)
+    spread = value - least
+    saturation = spread / np.maximum(value, 1e-6)
+    names = _OF_HUE[np.searchsorted(_EDGES, _hue(rgb, value, spread), side="right")]
+    brown = np.isin(names, [COLOURS.index("orange"), COLOURS.index("yellow")]) & (value < 0.55)
+    names = np.where(brown, COLOURS.index("brown"), names)
+    grey = (saturation < _GREY_BELOW) | (spread < 0.06)
+    names = np.where(grey, COLOURS.index("grey"), names)
+    names = np.where(grey & (value > _WHITE_ABOVE), COLOURS.index("white"), names)
+    result: NDArray[np.int64] = np.where(value < _BLACK_BELOW, COLOURS.index("black"), names)
+    return result
+
+
+def _hue(rgb: Floats, value: Floats, spread: Floats) -> Floats:
+    """Return the hue in degrees, 0 up to 360."""
+    red, green, blue = rgb.T
+    safe = np.maximum(spread, 1e-6)
+    sixths: Floats = np.where(
+        value == red,
+        (green - blue) / safe % 6,
+        np.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
+    )
+    return sixths * 60.0

@@ -1,0 +1,343 @@
+"""The sightings of one camera on its disk: written by the worker, searched by everybody.
+
+`sightings.db` beside the recordings. Bounded by age and by bytes; pictures go first. No native
+library is needed to search, so the core may.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from agent.core.errors import StorageError
+from agent.core.sqlite import open_reader, open_writer
+from agent.sightings.words import BAGS, COLOURS, DIRECTIONS, labels_called, onvif_type
+
+SIGHTINGS_FILE = "sightings.db"
+GRID = 8  # cells each way of the picture: which ones a track was in is one 64-bit number
+_PRUNE_ROWS = 250
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE sightings (
+        id INTEGER PRIMARY KEY, begin_us INTEGER NOT NULL, lasts_ms INTEGER NOT NULL,
+        track INTEGER NOT NULL, label TEXT NOT NULL, upper INTEGER NOT NULL,
+        lower INTEGER NOT NULL, bag INTEGER NOT NULL, direction INTEGER NOT NULL,
+        height INTEGER NOT NULL, score INTEGER NOT NULL, cells INTEGER NOT NULL,
+        way BLOB NOT NULL, speed INTEGER, model TEXT);
+    CREATE INDEX sightings_by_look ON sightings (label, upper, lower, begin_us, cells);
+    CREATE INDEX sightings_by_time ON sightings (label, begin_us, cells, lower);
+    CREATE TABLE thumbnails (id INTEGER PRIMARY KEY, jpeg BLOB NOT NULL);
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One track from its first to its last moment. Places are fractions of the picture.
+
+    `way` holds foot points in the order of time; `height` is the region's; `speed_mps` only where
+    the camera is calibrated.
+    """
+
+    begin: datetime
+    end: datetime
+    track_id: int
+    label: str
+    score: float
+    height: float
+    way: tuple[tuple[float, float], ...]
+    upper: str = "unknown"
+    lower: str = "unknown"
+    bag: str = "unknown"
+    direction: str = "still"
+    speed_mps: float | None = None
+    model: str = ""
+    jpeg: bytes = b""
+    camera_id: str = ""
+    number: int = 0
+
+    @property
+    def onvif_type(self) -> str:
+        """ONVIF's word for its class."""
+        return onvif_type(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for. Empty means any; `in_zone` says whether a place lies in the zone."""
+
+    label: str = ""
+    upper: str = ""
+    lower: str = ""
+    bag: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    zone: tuple[tuple[float, float], ...] = ()
+    limit: int = 50
+    after_number: int = 0
+
+
+class SightingStore:
+    """Writes one camera's sightings. One owner."""
+
+    def __init__(self, folder: Path, *, keep_days: float, max_bytes: int) -> None:
+        """Open or make the file. Raises `StorageError`."""
+        self._keep, self._max_bytes = timedelta(days=keep_days), max_bytes
+        self._db = open_writer(folder / SIGHTINGS_FILE, _MIGRATIONS)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def add(self, sightings: Sequence[Sighting]) -> None:
+        """Keep them, all at once. Raises `StorageError`."""
+        with self._transaction():
+            for one in sightings:
+                cursor = self._db.execute(
+                    "INSERT INTO sightings (begin_us, lasts_ms, track, label, upper, lower, bag,"
+                    " direction, height, score, cells, way, speed, model)"
+                    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    _row(one),
+                )
+                if one.jpeg:
+                    self._db.execute(
+                        "INSERT INTO thumbnails VALUES (?,?)", (cursor.lastrowid, one.jpeg)
+                    )
+
+    def prune(self, now: datetime) -> int:
+        """Delete what is too old, then what is too much: pictures first. Return how many rows."""
+        deleted = 0
+        with self._transaction():
+            oldest_us = _micros(now - self._keep)
+            for (number,) in self._db.execute(
+                "SELECT id FROM sightings WHERE id <= (SELECT coalesce(max(id), 0) FROM sightings"
+                " WHERE begin_us < ?) AND begin_us < ? LIMIT ?",
+                (oldest_us, oldest_us, _PRUNE_ROWS),
+            ).fetchall():
+                deleted += self._delete("thumbnails", number) + self._delete("sightings", number)
+            while self._bytes() > self._max_bytes and (cut := self._cut()):
+                deleted += cut
+        return deleted
+
+    def _cut(self) -> int:
+        for table in ("thumbnails", "sightings"):
+            cut = self._db.execute(
+                f"DELETE FROM {table} WHERE id IN"  # noqa: S608 - a name of our own
+                f" (SELECT id FROM {table} ORDER BY id LIMIT ?)",
+                (_PRUNE_ROWS,),
+            ).rowcount
+            if cut:
+                return cut
+        return 0
+
+    def _delete(self, table: str, number: int) -> int:
+        return self._db.execute(
+            f"DELETE FROM {table} WHERE id=?",  # noqa: S608 - a name of our own
+            (number,),
+        ).rowcount
+
+    def _bytes(self) -> int:
+        """Return the bytes in use; what was deleted is used again before the file grows."""
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if error is None:
+            self._run("COMMIT")
+            return
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise _unusable(error) from error
+
+    def _run(self, statement: str) -> None:
+        try:
+            self._db.execute(statement)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+
+def search(
+    folder: Path, wanted: Wanted, in_zone: Callable[[tuple[float, float]], bool] | None = None
+) -> list[Sighting]:
+    """Return a camera's sightings that fit, newest first. Raises `StorageError` without a file."""
+    with closing(open_reader(folder / SIGHTINGS_FILE)) as db:
+        return list(_take(_fitting(db, wanted, folder.name), wanted.limit, in_zone))
+
+
+def search_all(
+    folders: Sequence[Path],
+    wanted: Wanted,
+    in_zone: Callable[[tuple[float, float]], bool] | None = None,
+) -> list[Sighting]:
+    """Search several cameras; the newest of all first. Those without a file yet have none."""
+    found = []
+    for folder in folders:
+        if (folder / SIGHTINGS_FILE).exists():
+            found.append(search(folder, wanted, in_zone))  # noqa: PERF401 - may raise midway
+    merged = heapq.merge(*found, key=lambda one: one.begin, reverse=True)
+    return [one for one, _ in zip(merged, range(wanted.limit), strict=False)]
+
+
+def newest_number(folder: Path) -> int:
+    """Return the number of the last sighting kept, 0 while there is none."""
+    if not (folder / SIGHTINGS_FILE).exists():
+        return 0
+    with closing(open_reader(folder / SIGHTINGS_FILE)) as db:
+        return int(db.execute("SELECT coalesce(max(id), 0) FROM sightings").fetchone()[0])
+
+
+def _fitting(db: sqlite3.Connection, wanted: Wanted, camera_id: str) -> Iterator[Sighting]:
+    where, values = _conditions(wanted)
+    # The cells are in the index: rows that were never near the zone are not even read.
+    rows = db.execute(  # words of our own; what is wanted is bound
+        "SELECT s.*, t.jpeg FROM sightings s LEFT JOIN thumbnails t USING (id)"  # noqa: S608
+        + f" WHERE {' AND '.join(where)} ORDER BY begin_us DESC",
+        values,
+    )
+    return (_sighting(row, camera_id) for row in rows)
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+    labels = labels_called(wanted.label) if wanted.label else ()
+    if not labels and (wanted.upper or wanted.lower or wanted.bag):
+        labels = ("person",)
+    where, values = ["1"], list[object]()
+    if labels:
+        where.append(f"label IN ({','.join('?' * len(labels))})")
+        values += labels
+    for column, words, word in (
+        ("upper", COLOURS, wanted.upper),
+        ("lower", COLOURS, wanted.lower),
+        ("bag", BAGS, wanted.bag),
+    ):
+        if word:
+            where.append(f"{column} = ?")
+            values.append(words.index(word))
+    if wanted.since is not None:
+        where.append("begin_us >= ?")
+        values.append(_micros(wanted.since))
+    if wanted.until is not None:
+        where.append("begin_us < ?")
+        values.append(_micros(wanted.until))
+    if wanted.after_number:
+        where.append("id > ?")
+        values.append(wanted.after_number)
+    if wanted.zone:
+        where.append("cells & ? != 0")
+        values.append(_signed(cells_of_zone(wanted.zone)))
+    return where, values
+
+
+def _take(
+    sightings: Iterator[Sighting],
+    limit: int,
+    in_zone: Callable[[tuple[float, float]], bool] | None,
+) -> Iterator[Sighting]:
+    taken = 0
+    for one in sightings:
+        if in_zone is not None and not any(in_zone(place) for place in one.way):
+            continue
+        yield one
+        taken += 1
+        if taken >= limit:
+            return
+
+
+def cells_of_way(way: Sequence[tuple[float, float]]) -> int:
+    """Return which cells of the picture a track's foot was in, one bit each."""
+    cells = 0
+    for x, y in way:
+        column, row = (min(GRID - 1, max(0, int(value * GRID))) for value in (x, y))
+        cells |= 1 << (row * GRID + column)
+    return cells
+
+
+def cells_of_zone(zone: Sequence[tuple[float, float]]) -> int:
+    """Return the cells of the rectangle around a zone; the zone itself decides later."""
+    xs, ys = [x for x, _ in zone], [y for _, y in zone]
+    cells = 0
+    for row in range(int(min(ys) * GRID), min(GRID - 1, int(max(ys) * GRID)) + 1):
+        for column in range(int(min(xs) * GRID), min(GRID - 1, int(max(xs) * GRID)) + 1):
+            cells |= 1 << (row * GRID + column)
+    return cells
+
+
+def _row(one: Sighting) -> tuple[object, ...]:
+    way = bytes(min(255, max(0, round(v * 255))) for place in one.way for v in place)
+    return (
+        _micros(one.begin),
+        round((one.end - one.begin).total_seconds() * 1000),
+        one.track_id,
+        one.label,
+        COLOURS.index(one.upper),
+        COLOURS.index(one.lower),
+        BAGS.index(one.bag),
+        DIRECTIONS.index(one.direction),
+        round(one.height * 1000),
+        round(one.score * 100),
+        _signed(cells_of_way(one.way)),
+        way,
+        None if one.speed_mps is None else round(one.speed_mps * 100),
+        one.model,
+    )
+
+
+def _sighting(row: sqlite3.Row, camera_id: str) -> Sighting:
+    begin = datetime.fromtimestamp(row["begin_us"] / 1e6, UTC)
+    way = [value / 255 for value in row["way"]]
+    return Sighting(
+        begin=begin,
+        end=begin + timedelta(milliseconds=row["lasts_ms"]),
+        track_id=row["track"],
+        label=row["label"],
+        score=row["score"] / 100,
+        height=row["height"] / 1000,
+        way=tuple(zip(way[0::2], way[1::2], strict=True)),
+        upper=COLOURS[row["upper"]],
+        lower=COLOURS[row["lower"]],
+        bag=BAGS[row["bag"]],
+        direction=DIRECTIONS[row["direction"]],
+        speed_mps=None if row["speed"] is None else row["speed"] / 100,
+        model=row["model"] or "",
+        jpeg=row["jpeg"] or b"",
+        camera_id=camera_id,
+        number=row["id"],
+    )
+
+
+def _micros(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
+
+
+def _signed(cells: int) -> int:
+    return cells - (1 << 64) if cells >= 1 << 63 else cells
+
+
+def _unusable(error: sqlite3.Error) -> StorageError:
+    return StorageError(
+        "storage.sightings",
+        f"Sightings can't be kept: {error}.",
+        hint="Free space on the disk or check it for errors.",
+        retryable=True,
+    )

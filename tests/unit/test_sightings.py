@@ -1,0 +1,180 @@
+"""What was seen is found again by its look, place and time, and what is kept has its bounds."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import numpy as np
+import pytest
+
+from agent.contract.events import Region
+from agent.core.errors import StorageError
+from agent.messages.vision import TrackedObject
+from agent.rules.zone import contains
+from agent.sightings.colour import clothes, name_pixels
+from agent.sightings.gatherer import Gatherer
+from agent.sightings.store import (
+    Sighting,
+    SightingStore,
+    Wanted,
+    cells_of_way,
+    cells_of_zone,
+    newest_number,
+    search,
+    search_all,
+)
+from agent.sightings.words import COLOURS, onvif_type
+
+START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+LEFT = ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0))
+
+
+def seen(minutes=0, **more):
+    at = START + timedelta(minutes=minutes)
+    fields = {
+        "begin": at,
+        "end": at + timedelta(seconds=9),
+        "track_id": 7,
+        "label": "person",
+        "score": 0.8,
+        "height": 0.3,
+        "way": ((0.1, 0.5), (0.2, 0.6)),
+        "upper": "red",
+    }
+    return Sighting(**fields | more)
+
+
+def store_in(folder, *sightings, keep_days=30.0, max_bytes=10_000_000):
+    folder.mkdir(exist_ok=True)
+    store = SightingStore(folder, keep_days=keep_days, max_bytes=max_bytes)
+    store.add(sightings)
+    return store
+
+
+def test_a_sighting_comes_back_as_it_was_kept(tmp_path):
+    store_in(tmp_path, seen(bag="backpack", speed_mps=1.25, jpeg=b"picture")).close()
+    [one] = search(tmp_path, Wanted(label="person"))
+    assert (one.upper, one.lower, one.bag, one.speed_mps) == ("red", "unknown", "backpack", 1.25)
+    assert (one.begin, one.end, one.jpeg) == (START, START + timedelta(seconds=9), b"picture")
+    assert np.array(one.way) == pytest.approx(np.array([(0.1, 0.5), (0.2, 0.6)]), abs=0.003)
+    assert one.onvif_type == "Human"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(), [3, 2, 1, 0]),
+        (Wanted(label="Vehicle"), [3]),
+        (Wanted(upper="red"), [1, 0]),
+        (Wanted(lower="black"), [1]),
+        (Wanted(upper="red", since=START + timedelta(seconds=1)), [1]),
+        (Wanted(until=START + timedelta(seconds=1)), [0]),
+        (Wanted(zone=LEFT), [3, 1, 0]),
+        (Wanted(limit=2), [3, 2]),
+        (Wanted(upper="pink"), []),
+    ],
+)
+def test_it_is_found_by_class_colour_zone_and_time(tmp_path, wanted, found):
+    store_in(
+        tmp_path,
+        seen(0, track_id=0),
+        seen(1, track_id=1, lower="black"),
+        seen(2, track_id=2, upper="blue", way=((0.9, 0.9),)),
+        seen(3, track_id=3, label="car", upper="white"),
+    )
+    in_zone = partial(contains, wanted.zone) if wanted.zone else None
+    assert [one.track_id for one in search(tmp_path, wanted, in_zone)] == found
+
+
+def test_several_cameras_are_searched_as_one_and_a_new_one_has_none(tmp_path):
+    for number, name in enumerate(("a", "b")):
+        store_in(tmp_path / name, seen(number), seen(number + 10))
+    folders = [tmp_path / name for name in ("a", "b", "new")]
+    found = search_all(folders, Wanted(limit=3))
+    assert [one.camera_id for one in found] == ["b", "a", "b"]
+    assert newest_number(tmp_path / "new") == 0
+    with pytest.raises(StorageError):
+        search(tmp_path / "new", Wanted())
+
+
+def test_what_is_old_or_too_much_goes_and_pictures_go_first(tmp_path):
+    store = store_in(tmp_path, seen(-60 * 24 * 40), seen(0), keep_days=30)
+    assert store.prune(START) == 1
+    store.close()
+    many = [seen(n, jpeg=bytes(3000)) for n in range(3000)]
+    store = store_in(tmp_path / "full", *many, max_bytes=2_000_000)
+    store.prune(START + timedelta(days=3))
+    kept = search(tmp_path / "full", Wanted(limit=5000))
+    assert len(kept) == 3000
+    assert sum(bool(one.jpeg) for one in kept) < 1000
+    assert kept[0].jpeg  # the newest ones keep theirs
+
+
+def test_a_zone_covers_the_cells_of_every_way_that_touches_it():
+    for x in np.linspace(0, 1, 23):
+        for y in np.linspace(0, 1, 23):
+            if contains(LEFT, (x, y)):
+                assert cells_of_way([(x, y)]) & cells_of_zone(LEFT)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "name"),
+    [
+        ((200, 30, 30), "red"),
+        ((30, 60, 190), "blue"),
+        ((20, 20, 22), "black"),
+        ((240, 240, 238), "white"),
+        ((128, 126, 130), "grey"),
+        ((240, 220, 40), "yellow"),
+        ((40, 150, 60), "green"),
+        ((110, 70, 30), "brown"),
+        ((250, 140, 30), "orange"),
+    ],
+)
+def test_plain_colours_have_their_names(rgb, name):
+    assert COLOURS[name_pixels(np.array([rgb], np.uint8))[0]] == name
+
+
+def test_upper_and_lower_clothing_are_told_apart_and_a_speck_is_unknown():
+    cut = np.zeros((80, 30, 3), np.uint8)
+    cut[:40], cut[40:] = (190, 30, 40), (30, 50, 170)
+    assert [COLOURS[index] for index in clothes(cut)] == ["red", "blue"]
+    assert [COLOURS[index] for index in clothes(cut[::20, ::10])] == ["unknown", "unknown"]
+
+
+def walk(gatherer, *, has_colour=True, label="person"):
+    picture = np.zeros((200, 400, 3), np.uint8)
+    picture[:] = (200, 30, 30)
+    for n in range(20):
+        person = TrackedObject(1, label, 0.8, Region(0.1 + 0.02 * n, 0.3, 0.08, 0.5))
+        bag = TrackedObject(2, "backpack", 0.5, Region(0.12 + 0.02 * n, 0.4, 0.03, 0.1))
+        at_s = n * 0.5
+        gatherer.look(
+            [person, bag],
+            lambda: picture,
+            START + timedelta(seconds=at_s),
+            at_s,
+            has_colour=has_colour,
+        )
+
+
+def test_a_track_becomes_one_sighting_when_it_is_gone():
+    gatherer = Gatherer(lambda cut: bytes(cut.shape), lambda place: (10 * place[0], 0.0))
+    walk(gatherer)
+    assert gatherer.over(9.6) == []
+    told = {one.label: one for one in gatherer.over(14.0)}
+    person = told["person"]
+    assert (person.upper, person.bag, person.direction) == ("red", "backpack", "right")
+    assert person.end - person.begin == timedelta(seconds=9.5)
+    assert person.speed_mps == pytest.approx(0.4, rel=0.1)
+    assert person.jpeg
+    assert gatherer.over(100.0) == []
+
+
+def test_a_grey_picture_tells_no_colour():
+    gatherer = Gatherer(lambda _: b"")
+    walk(gatherer, has_colour=False)
+    assert {one.upper for one in gatherer.over(0.0, all_of_them=True)} == {"unknown"}
+
+
+def test_classes_have_onvif_words():
+    assert [onvif_type(one) for one in ("person", "dog", "kite")] == ["Human", "Animal", "Other"]
