@@ -30,11 +30,11 @@ CLOCK = SystemClock()
 class ZooCamera:
     """One camera, whose view, faults and password a test may change at any time."""
 
-    def __init__(self, views, *, audio=False, tls=None):
+    def __init__(self, views, *, sound=None, tls=None):
         self.views, self.view = views, next(iter(views))
         self.faults = Faults()
         self.password, self.connects_total, self.refused_total = "geheim", 0, 0
-        self.stream = LiveStream(views, lambda: self.view, CLOCK, self.faults, audio=audio)
+        self.stream = LiveStream(views, lambda: self.view, CLOCK, self.faults, sound=sound)
         self.server = RtspServer(
             {"main": self.stream},
             host="127.0.0.1",
@@ -113,7 +113,8 @@ class Visitor:
 
     def run_started(self, stream, facts):
         self.runs.append(Run(CLOCK.monotonic_s(), facts.codec))
-        self.tape.recorder.run_started(stream, facts.codec, (facts.width_px, facts.height_px))
+        size_px = (facts.width_px, facts.height_px)
+        self.tape.recorder.run_started(stream, facts.codec, size_px, facts.sound)
 
     def packet(self, packet, arrived_mono_s):
         run = self.runs[-1]

@@ -21,6 +21,7 @@ ALONE = {
     "test_camera_zoo_fuzz",
     "test_camera_zoo_login_and_leaks",
     "test_camera_zoo_recorded",
+    "test_camera_zoo_sound",
     "test_camera_zoo_tls",
     "test_camera_zoo_worker",
     "test_center_page_shown",

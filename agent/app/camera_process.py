@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from agent.app import memory
+from agent.app.audio_permit import may_record_audio
 from agent.app.child import SupervisorLink, guarded_thread
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
@@ -55,6 +57,7 @@ from agent.messages.worker import (
     HitAck,
     HitReport,
     PictureReply,
+    RecordingStatus,
     Retune,
     TakePicture,
     ToWorker,
@@ -81,7 +84,9 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     memory.raise_wall(camera.max_rss_bytes)
     lock, succession = FileLock(folder / WORKER_LOCK, clock), None
     if link.is_successor:
-        succession = Succession(camera, folder, link, clock, stop)
+        audio = may_record_audio(settings, camera, clock)
+        streams = Streams(camera, folder, audio=audio)
+        succession = Succession(camera, streams, link, clock, stop)
         if not succession.wait(lock):
             return 0
     else:
@@ -144,7 +149,8 @@ class CameraWorker:
             observers,
             stage,
         )
-        self._streams = succession.streams if succession else Streams(camera, folder)
+        audio = may_record_audio(settings, camera, clock)
+        self._streams = succession.streams if succession else Streams(camera, folder, audio=audio)
         self._picture_watch = PictureWatch(
             camera,
             folder,
@@ -273,11 +279,19 @@ class CameraWorker:
             camera_id=self._camera.camera_id,
             main=self._main.status,
             sub=self._sub.status if self._camera.look else None,
-            recording=self._keeping.status,
+            recording=self._recording(),
             detection=self._eyes.status,
             hits_total=self._hits_total,
             picture=self._picture_watch.troubles,
         )
+
+    def _recording(self) -> RecordingStatus:
+        """What the disk holds, and why there is no sound where there should be."""
+        status = self._keeping.status
+        if not self._camera.record_audio:
+            return status
+        fault = self._main.sound_fault if self._streams.audio else "camera.sound_not_allowed"
+        return structs.replace(status, faults=(*status.faults, fault)) if fault else status
 
     def _on_hit(self, hit: RuleHit) -> None:
         """Keep what begins an incident before telling it; the rest is told only."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -62,7 +63,8 @@ class MainSink:
         if self._leaving is not None:
             self._leaving.last = None
         if self._recorder is not None:
-            self._recorder.run_started(stream, facts.codec, (facts.width_px, facts.height_px))
+            size_px = (facts.width_px, facts.height_px)
+            self._recorder.run_started(stream, facts.codec, size_px, facts.sound)
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         if self._recorder is None:
@@ -75,6 +77,10 @@ class MainSink:
             self._recorder, self.has_left = None, True
             return
         self._recorder.packet(packet, arrived_mono_s)
+
+    def sound(self, packet: Packet[AudioStream]) -> None:
+        if self._recorder is not None:
+            self._recorder.sound(packet)
 
     def run_ended(self, cause: str) -> None:
         if self._recorder is None:

@@ -3,11 +3,16 @@
 Worker processes only.
 """
 
+from __future__ import annotations
+
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 import msgspec
+from av.audio.stream import AudioStream
+from av.packet import Packet
 
 from agent.core.clock import Clock
 from agent.ingest.session import IngestSession, PacketSink, StreamAddress
@@ -19,11 +24,18 @@ STREAMS_FILE = "streams.json"
 GATHER_S = 0.2  # of the main stream, nothing is looked at; with a fragment, half a second
 
 
+class StoringSink(PacketSink, Protocol):
+    """Who takes the main stream's packets, and those of its sound where they are allowed."""
+
+    def sound(self, packet: Packet[AudioStream], /) -> None: ...
+
+
 class Streams:
     """One camera's addresses; ONVIF's are kept in `folder` for the next start."""
 
-    def __init__(self, camera: CameraSettings, folder: Path) -> None:
-        self._camera, self._folder = camera, folder
+    def __init__(self, camera: CameraSettings, folder: Path, *, audio: bool = False) -> None:
+        """`audio`: the center allows, signed, that the main stream's sound is recorded."""
+        self._camera, self._folder, self.audio = camera, folder, audio
         self._known = _read(folder)
 
     @property
@@ -40,7 +52,8 @@ class Streams:
         return is_news
 
     def main(self) -> StreamAddress | None:
-        return self._address(self._camera.main_url or (self._known.main_url if self._known else ""))
+        known = self._known.main_url if self._known else ""
+        return self._address(self._camera.main_url or known, audio=self.audio)
 
     def sub(self) -> StreamAddress | None:
         """Return the sub stream; a camera that has only one is looked at through that."""
@@ -48,22 +61,29 @@ class Streams:
             return self._address(self._camera.sub_url)
         if self._known and self._known.sub_url:
             return self._address(self._known.sub_url)
-        return self.main()
+        return self._address(self._camera.main_url or (self._known.main_url if self._known else ""))
 
-    def _address(self, url: str) -> StreamAddress | None:
+    def _address(self, url: str, *, audio: bool = False) -> StreamAddress | None:
         if not url:
             return None
         camera = self._camera
         trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
-        return StreamAddress(url, camera.username, camera.password, trust)
+        return StreamAddress(url, camera.username, camera.password, trust, audio)
 
 
 def main_session(
-    camera: CameraSettings, streams: Streams, sink: PacketSink, clock: Clock, stop: Event
+    camera: CameraSettings, streams: Streams, sink: StoringSink, clock: Clock, stop: Event
 ) -> IngestSession:
     """Return the session of the stream that is recorded."""
     return IngestSession(
-        "main", streams.main, sink, clock, stop, stall_s=camera.stall_s, gather_s=lambda: GATHER_S
+        "main",
+        streams.main,
+        sink,
+        clock,
+        stop,
+        stall_s=camera.stall_s,
+        gather_s=lambda: GATHER_S,
+        on_sound=sink.sound,
     )
 
 

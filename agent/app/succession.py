@@ -11,8 +11,8 @@ any death.
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -65,6 +65,11 @@ class HeldStream:
             self._hold(packet, arrived_mono_s)
             if self._heir is not None:
                 self._pass_on(*self._heir)
+
+    def sound(self, packet: Packet[AudioStream]) -> None:
+        """What is heard before the stream is passed on is not kept."""
+        if self._sink is not None:
+            self._sink.sound(packet)
 
     def run_ended(self, cause: str) -> None:
         with self._lock:
@@ -132,13 +137,13 @@ class Succession:
     def __init__(
         self,
         camera: CameraSettings,
-        folder: Path,
+        streams: Streams,
         link: SupervisorLink,
         clock: Clock,
         stop: threading.Event,
     ) -> None:
         self._link, self._clock, self._stop = link, clock, stop
-        self.streams = Streams(camera, folder)
+        self.streams = streams
         self.held = HeldStream(link)
         self.session = main_session(camera, self.streams, self.held, clock, stop)
         self.thread = guarded_thread("main", self.session.run)

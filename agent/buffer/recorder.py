@@ -8,17 +8,18 @@ power cut costs about that much. A full disk frees the oldest segments and goes 
 from __future__ import annotations
 
 import contextlib
-import errno
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
 
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.buffer.disk_refusal import DISK_ERROR, DISK_FULL, disk_code
 from agent.buffer.index import (
     HANDED_OVER,
     Index,
@@ -33,7 +34,7 @@ from agent.buffer.observer import RecordingObserver
 from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
-from agent.buffer.run import Run
+from agent.buffer.run import Run, RunEnd
 from agent.buffer.segment_file import (
     OPEN_SUFFIX,
     SegmentFile,
@@ -49,18 +50,7 @@ from agent.messages.worker import RecordingStatus
 from agent.settings.model import BufferSettings
 
 DISK_RETRY_S = 5.0
-DISK_FULL, DISK_ERROR = "disk-full", "disk-error"
 FRESH_S = 10.0  # "recording" is said only while frames really reach the disk
-
-
-@dataclass(frozen=True, slots=True)
-class _RunEnd:
-    """The end of a run, kept until the index has taken it."""
-
-    run_id: int
-    cause: str
-    segment: SegmentEnd | None
-    gap_from: Moment
 
 
 class Recorder:
@@ -93,10 +83,11 @@ class Recorder:
         self._time = RecordingClock(index, clock, boot_id)
         self._stored_mono_s = float("-inf")
         self._unnoted: SegmentEnd | None = None  # finished, but the index does not know yet
-        self._owed: list[_RunEnd] = []
+        self._owed: list[RunEnd] = []
         self._run: Run | None = None
         self._seam: Seam | None = None  # a predecessor's run that this one goes on from
         self._template: VideoStream | None = None
+        self._sound: AudioStream | None = None
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
         self.flushes_total = 0
@@ -108,9 +99,15 @@ class Recorder:
 
     # The sink
 
-    def run_started(self, stream: VideoStream, codec: str, size_px: tuple[int, int]) -> None:
-        """A new timeline begins; its first packet is a key frame."""
-        self._template = stream
+    def run_started(
+        self,
+        stream: VideoStream,
+        codec: str,
+        size_px: tuple[int, int],
+        sound: AudioStream | None = None,
+    ) -> None:
+        """A new timeline begins; its first packet is a key frame. `sound`: its sound, if any."""
+        self._template, self._sound = stream, sound
         self._run = Run(
             RunStart(
                 stream="main",
@@ -138,6 +135,14 @@ class Recorder:
                 self._tell_stored(packet, self._time.utc(self._run.now_mono_s))
                 self._file.mux(packet)
                 self._stored_mono_s = self._clock.monotonic_s()
+        except (OSError, StorageError) as error:
+            self._refused(error)
+
+    def sound(self, packet: Packet[AudioStream]) -> None:
+        """Store one packet of the run's sound beside its video; the chain is of the video alone."""
+        try:
+            if self._file is not None:
+                self._file.mux_sound(packet)
         except (OSError, StorageError) as error:
             self._refused(error)
 
@@ -265,7 +270,7 @@ class Recorder:
                 observer.run_started(self._run.run_id, run_start)
         path = self._new_path(self._run.run_id, from_micros(start.utc_us))
         relative = path.relative_to(self._folder).as_posix()
-        file = SegmentFile(path, self._template)
+        file = SegmentFile(path, self._template, self._sound)
         try:
             segment_id = self._index.next_segment(
                 self._run.run_id, relative, start, self._unnoted, self._also(self._unnoted)
@@ -330,14 +335,14 @@ class Recorder:
         """The run is over, with the segment that was finished last; `_settle` tells the index."""
         if (seam := self._seam) is not None:  # what it left off at never came
             at = self.moment(seam.mono_us / 1e6)
-            self._owed.append(_RunEnd(seam.run_id, cause, None, at))
+            self._owed.append(RunEnd(seam.run_id, cause, None, at))
             self._seam = None
             self._gaps += 1
         run, end, self._unnoted = self._run, self._unnoted, None
         if run is None or run.run_id is None:
             return
         ended_mono_s = self._segment_start_mono_s + end.duration_us / 1e6 if end else run.now_mono_s
-        self._owed.append(_RunEnd(run.run_id, cause, end, self.moment(ended_mono_s)))
+        self._owed.append(RunEnd(run.run_id, cause, end, self.moment(ended_mono_s)))
         self._gaps += 1
         for observer in self._observers:
             observer.run_ended(cause)
@@ -372,7 +377,7 @@ class Recorder:
 
     def _refused(self, error: OSError | StorageError) -> None:
         """The disk said no: keep what it holds, free the oldest, try again soon."""
-        code, cause = _disk_code(error)
+        code, cause = disk_code(error)
         self._log.error("recording stopped", code=code, detail=str(error))
         self._fault = (code, str(error))
         self._is_disk_doubtful |= cause == DISK_ERROR
@@ -389,11 +394,3 @@ class Recorder:
             self._settle()
         except (OSError, StorageError) as second:
             self._log.error("could not free space", detail=str(second))
-
-
-def _disk_code(error: OSError | StorageError) -> tuple[str, str]:
-    if isinstance(error, OSError):
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    else:
-        is_full = error.code == "storage.full"
-    return ("storage.full", DISK_FULL) if is_full else ("storage.error", DISK_ERROR)

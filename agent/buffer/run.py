@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.buffer.index import RunStart
+from agent.buffer.index import Moment, RunStart, SegmentEnd
 from agent.buffer.stream_clock import StreamClock
 
 
@@ -38,3 +40,13 @@ class Run:
     def restart_timeline(self) -> None:
         """Begin another timeline with the next frame."""
         self._first_dts, self._clock = None, StreamClock()
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """The end of a run, kept until the index has taken it."""
+
+    run_id: int
+    cause: str
+    segment: SegmentEnd | None
+    gap_from: Moment

@@ -13,9 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
+
+from agent.buffer.sound_track import SoundTrack
 
 _MUX_OPTIONS = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
@@ -32,7 +35,7 @@ OPEN_SUFFIX = ".open.mp4"
 class SegmentFile:
     """A segment being written. Only the thread that made it calls it, but for `sync`."""
 
-    def __init__(self, path: Path, template: VideoStream) -> None:
+    def __init__(self, path: Path, template: VideoStream, sound: AudioStream | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
@@ -47,6 +50,7 @@ class SegmentFile:
             self._container = av.open(self, "w", format="mp4", options=_MUX_OPTIONS)
             self._stream = self._container.add_stream_from_template(template)
             _describe(self._stream, template)
+            self._sound = SoundTrack(self._container, sound) if sound is not None else None
         except BaseException:
             os.close(self._fd)
             raise
@@ -78,6 +82,15 @@ class SegmentFile:
         packet.stream = self._stream
         self._container.mux(packet)
         self.frames += 1
+
+    def mux_sound(self, packet: Packet[AudioStream]) -> None:
+        """Copy one packet of sound in, at its place beside the video."""
+        if self._sound is not None and self._base_dts is not None:
+            base_s, now_s = (
+                float(dts * self._time_base)
+                for dts in (self._base_dts, self._base_dts + self._last_dts)
+            )
+            self._sound.mux(packet, base_s, now_s)
 
     @property
     def duration_us(self) -> int:

@@ -19,6 +19,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.clips.sound import ClipSound, ClipSource
 from agent.core.errors import StorageError
 
 _STREAMED = {
@@ -26,14 +27,6 @@ _STREAMED = {
     "frag_duration": "500000",
     "flush_packets": "1",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ClipSource:
-    """One segment file that overlaps the range, oldest first, of one camera."""
-
-    path: Path
-    start_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +135,7 @@ def _copy(
             unreadable += 1
             continue
         with container:  # its packets must not outlive it
+            writer.sound.begin(container, source, until)
             _copy_one(_packets(container, source), since, until, writer)
     if unreadable and unreadable == len(sources):
         raise StorageError(
@@ -204,6 +198,7 @@ class _ClipWriter:
         self.frames = 0
         self.codec = ""
         self.gops: list[GopSource] = []
+        self.sound = ClipSound()
         self._last_dts = -1
         self._source: ClipSource | None = None
         self._shift_ticks = 0
@@ -233,6 +228,7 @@ class _ClipWriter:
         packet.pts = packet.dts + max(0, lead)
         self._last_dts = packet.dts
         packet.stream = self._stream
+        self.sound.copy_until(at)
         self._container.mux(packet)
         self.frames += 1
         self.last_at = at
@@ -254,6 +250,7 @@ class _ClipWriter:
             options={"movflags": "faststart"} if is_file else _STREAMED,
         )
         self._stream = self._container.add_stream_from_template(source)
+        self.sound.open_track(self._container, at)
         self._parameters, self._time_base = parameters, source.time_base
         self.codec = source.codec_context.name
         self.first_at = at
@@ -261,6 +258,7 @@ class _ClipWriter:
     def close(self) -> None:
         if self._container is not None:
             self._container.close()
+            self.sound.close()
 
 
 def _sha256(path: Path) -> str:

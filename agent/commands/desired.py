@@ -28,12 +28,15 @@ from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.core.errors import SettingsError
+from agent.core.whole_file import write_whole
 from agent.settings.diff import SettingsDiff, diff
 from agent.settings.load import (
     DESIRED_FILE,
     REFUSED_FILE,
+    SIGNED_FILE,
     merge_patch,
     read_desired,
+    refuse_audio,
     refuse_undesirable,
     with_desired,
     write_desired,
@@ -134,6 +137,7 @@ class DesiredConfig(Service):
         desired = await asyncio.to_thread(self._signatures.verify_config, token)
         async with self._changing:
             if desired.version > self._state.version:
+                await asyncio.to_thread(write_whole, self._data_dir / SIGNED_FILE, token, 0o600)
                 await self._take(desired)
 
     async def patch(self, patch: dict[str, Any]) -> SettingsDiff:
@@ -141,6 +145,7 @@ class DesiredConfig(Service):
         await self._ready.wait()
         async with self._changing:
             refuse_undesirable(patch)
+            refuse_audio(patch)
             desired = merge_patch(self._desired, patch)
             return await self._use(desired, with_desired(self._table, desired), self._state)
 

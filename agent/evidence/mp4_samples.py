@@ -47,6 +47,7 @@ class ClipMedia:
     media_bytes: int
     seal: bytes | None
     oddities: list[str] = field(default_factory=list)
+    has_sound: bool = False
 
     def frames(self) -> Iterator[tuple[Sample, bytes]]:
         """Yield each sample with its bytes."""
@@ -131,11 +132,20 @@ def _movie(path: Path, moov: bytes, mdat: _Box) -> ClipMedia:
     if not timescale:
         raise ValueError("no time scale")
     samples = _samples(_one(trak, b"mdia", b"minf", b"stbl"), mdat)
-    oddities = ["more than one track"] if len(traks) > 1 else []
+    sounds = [trak for trak in traks if _full(_one(trak, b"mdia", b"hdlr"))[4:8] == b"soun"]
+    oddities = ["more than one track"] if len(traks) > len(sounds[:1]) + 1 else []
     if _children(moov, b"mvex"):
         oddities.append("fragments")
     return ClipMedia(
-        path, codec, extradata, Fraction(1, timescale), samples, 0, None, oddities=oddities
+        path,
+        codec,
+        extradata,
+        Fraction(1, timescale),
+        samples,
+        0,
+        None,
+        oddities=oddities,
+        has_sound=bool(sounds),
     )
 
 

@@ -108,6 +108,10 @@ def _judge(
     findings += _check_pictures(media, manifest)
     repackaged = _check_container(media, manifest)
     notes = [*_notes(manifest, covered), *_key_notes(keys)]
+    if media.has_sound:
+        notes.append(
+            "The chain covers the pictures alone: the sound is only as the box gave it out."
+        )
     if may_be_repackaged:
         notes += [one.message for one in repackaged]
     else:

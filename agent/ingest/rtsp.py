@@ -11,6 +11,7 @@ from typing import cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import (
     ConnectionRefusedError as AvConnectionRefusedError,
@@ -34,11 +35,13 @@ from agent.core.redact import redact_text
 from agent.ingest.greeting import Peer, greet, refuses_clearly
 from agent.ingest.source import (
     STRANGE_BYTES,
+    OnSound,
     Patience,
     StreamAddress,
     StreamFacts,
     TlsTrust,
     video_of,
+    with_sound,
 )
 from agent.ingest.tls import tls_error
 
@@ -74,7 +77,13 @@ _NETWORK_ERRORS = frozenset(
 class RtspSource:
     """One RTSP session over TCP. Audio is not even set up unless the address allows it."""
 
-    def __init__(self, address: StreamAddress, patience: Patience, clock: Clock) -> None:
+    def __init__(
+        self,
+        address: StreamAddress,
+        patience: Patience,
+        clock: Clock,
+        on_sound: OnSound | None = None,
+    ) -> None:
         """Connect, log in and start playing.
 
         Raises `CameraError` with code camera.wrong_password, camera.no_such_stream,
@@ -82,23 +91,29 @@ class RtspSource:
         camera.codec or camera.unreachable.
         """
         self._url, self._patience, self._clock = address.url, patience, clock
+        self._on_sound = on_sound
         self._container = _open(address, patience, clock)
         try:
             self.template, self.facts = _video_of(self._container, address.url)
+            if address.audio:
+                self.facts = with_sound(self.facts, self._container)
         except CameraError:
             self._container.close()
             raise
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         heard_s, index = self._clock.monotonic_s(), self.template.index
-        silence_s = min(self._patience.open_s, self._patience.stall_s)
+        silence_s, sound = min(self._patience.open_s, self._patience.stall_s), self.facts.sound
         try:
             for packet in self._container.demux():
                 if packet.stream_index == index:
                     heard_s, silence_s = self._clock.monotonic_s(), self._patience.stall_s
                     yield cast("Packet[VideoStream]", packet)
-                elif self._clock.monotonic_s() - heard_s > silence_s:
+                    continue
+                if self._clock.monotonic_s() - heard_s > silence_s:
                     raise TimeoutError  # other tracks go on, the video does not
+                if sound is not None and self._on_sound and packet.stream_index == sound.index:
+                    self._on_sound(cast("Packet[AudioStream]", packet))
         except STRANGE_BYTES as error:
             raise broken_off(error, self._url) from None
 

@@ -18,7 +18,7 @@ from agent.core.retry import Backoff
 from agent.ingest.handfuls import Handfuls
 from agent.ingest.rtsp import broken_off
 from agent.ingest.run_cutter import PacketSink, RunCutter
-from agent.ingest.source import Source, StreamAddress, StreamFacts, open_source
+from agent.ingest.source import OnSound, Source, StreamAddress, StreamFacts, open_source
 from agent.ingest.timeline import Dating
 from agent.ingest.tries import LoginRetry, OpenPatience
 from agent.messages.worker import CameraState, StreamStatus
@@ -50,8 +50,14 @@ class IngestSession:
         *,
         stall_s: float,
         gather_s: Callable[[], float] = lambda: 0.0,
+        on_sound: OnSound | None = None,
     ) -> None:
-        """`gather_s`: how long what comes may wait before it is read; see `Handfuls`."""
+        """`gather_s`: how long what comes may wait before it is read; see `Handfuls`.
+
+        `on_sound` takes the packets of the sound track, where the address allows it.
+        """
+        self._on_sound = on_sound
+        self.sound_fault: str | None = None
         self._name, self._address, self._sink, self._clock = name, address, sink, clock
         self._stop, self._stall_s = stop, stall_s
         self._handfuls = Handfuls(clock, stop, gather_s)
@@ -120,12 +126,13 @@ class IngestSession:
         began_s = self._clock.monotonic_s()
         patience = self._patience.for_next_try(self._stall_s)
         try:
-            source = open_source(address, patience, self._clock)
+            source = open_source(address, patience, self._clock, self._on_sound)
         except CameraError as error:
             return self._failed(error, address)
         self._progressed()  # opening and the first packet may each take their full time
         self._patience.opened_in(self._clock.monotonic_s() - began_s)
         self._login.worked(address)
+        self.sound_fault = source.facts.sound_fault
         try:
             cause = self._stream(source)
         except (CameraError, FFmpegError, OSError) as error:

@@ -6,12 +6,13 @@ a `CameraError` with a code of ours; nothing of libav's leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -21,6 +22,7 @@ from agent.core.clock import Clock
 from agent.core.errors import CameraError
 
 RECORDABLE_CODECS = ("h264", "hevc")
+RECORDABLE_SOUND = ("aac",)  # MP4 has no place for G.711
 
 # What libav and PyAV raise for bytes they can't make sense of (seen while fuzzing).
 STRANGE_BYTES = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError, MemoryError)
@@ -43,8 +45,8 @@ class TlsTrust:
 class StreamAddress:
     """Where a stream is and how to get in. The password never leaves the worker.
 
-    Audio is left out where the stream is opened, so that it is never even asked for; `audio` is
-    there for the day a signed setting allows it.
+    Audio is left out where the stream is opened, so that it is never even asked for, unless a
+    setting signed by the center allows it (`audio`).
     """
 
     url: str
@@ -68,12 +70,21 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What is known of a stream once it is open. Sizes are 0 while unknown."""
+    """What is known of a stream once it is open. Sizes are 0 while unknown.
+
+    `sound` is the track to be recorded with it, where the address allows that; `sound_fault` is
+    the code of why there is none all the same.
+    """
 
     codec: str
     width_px: int
     height_px: int
     time_base: Fraction
+    sound: AudioStream | None = None
+    sound_fault: str | None = None
+
+
+OnSound = Callable[["Packet[AudioStream]"], None]
 
 
 class Source(Protocol):
@@ -94,13 +105,18 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def open_source(address: StreamAddress, patience: Patience, clock: Clock) -> Source:
-    """Open what the address names: rtsp://, rtsps://, csi:// or a file. Raises `CameraError`."""
+def open_source(
+    address: StreamAddress, patience: Patience, clock: Clock, on_sound: OnSound | None = None
+) -> Source:
+    """Open what the address names: rtsp://, rtsps://, csi:// or a file. Raises `CameraError`.
+
+    `on_sound` takes the packets of the sound track, where the address allows it.
+    """
     scheme = urlsplit(address.url).scheme
     if scheme in ("rtsp", "rtsps"):
         from agent.ingest.rtsp import RtspSource  # noqa: PLC0415 - each source only where used
 
-        return RtspSource(address, patience, clock)
+        return RtspSource(address, patience, clock, on_sound)
     if scheme == "csi":
         from agent.ingest.csi import CsiSource  # noqa: PLC0415 - picamera2 only on a Pi
 
@@ -108,6 +124,16 @@ def open_source(address: StreamAddress, patience: Patience, clock: Clock) -> Sou
     from agent.ingest.file import FileSource  # noqa: PLC0415
 
     return FileSource(address.url.removeprefix("file://"), clock)
+
+
+def with_sound(facts: StreamFacts, container: InputContainer) -> StreamFacts:
+    """Add the sound track of an open container to what is known of its video."""
+    track = next(iter(container.streams.audio), None)
+    if track is None:
+        return replace(facts, sound_fault="camera.no_sound")
+    if track.codec_context.name not in RECORDABLE_SOUND or not track.codec_context.extradata:
+        return replace(facts, sound_fault="camera.sound_codec")
+    return replace(facts, sound=track)
 
 
 def video_of(container: InputContainer) -> tuple[VideoStream, StreamFacts]:

@@ -18,6 +18,7 @@ from agent.core.errors import SettingsError
 from agent.settings.model import Settings
 
 DESIRED_FILE = "desired.json"
+SIGNED_FILE = "desired.jws"  # the center's own signed word, for what counts only with it
 REFUSED_FILE = "desired.refused.json"  # what was set aside because it no longer fits
 
 # A desired change may not move the data, the identity or the trust of a box.
@@ -72,6 +73,7 @@ def load(path: Path) -> Settings:
 
 def with_desired(table: dict[str, Any], desired: dict[str, Any]) -> Settings:
     """Lay a desired patch over the raw `table` and validate the whole."""
+    refuse_audio(table)
     return validate(merge_patch(table, desired)) if desired else validate(table)
 
 
@@ -149,6 +151,18 @@ def refuse_undesirable(patch: dict[str, Any]) -> None:
                 "settings.not_remote",
                 f"`{key}` can't be changed by the center.",
                 hint="Change it in the settings file at the box.",
+            )
+
+
+def refuse_audio(table: dict[str, Any]) -> None:
+    """Raise `SettingsError` when `table` would have sound recorded: only the center may, signed."""
+    cameras = table.get("cameras")
+    for number, camera in enumerate(cameras if isinstance(cameras, list) else ()):
+        if isinstance(camera, dict) and camera.get("record_audio"):
+            raise SettingsError(
+                "settings.only_signed",
+                f"Sound can't be switched on here, at `$.cameras[{number}].record_audio`.",
+                hint="The center orders it in its signed configuration, with `audio_reason`.",
             )
 
 

@@ -8,6 +8,7 @@ import pytest
 from agent.ingest.session import StreamAddress
 from agent.simulators.camera.media import load_media
 from agent.simulators.camera.nal_units import USER_DATA_UUID, split_sample, user_data_sei
+from agent.simulators.camera.sound import PcmuSilence
 from tests.camera_zoo import CLOCK, CameraLoop, Visitor, ZooCamera, eventually, visits
 from tests.footage_maker import make_clip
 
@@ -30,7 +31,7 @@ def recorded(tmp_path_factory):
         signature = how.pop("signature", b"")
         path = make_clip(folder / f"{name}.mp4", size_px=(160, 120), **how)
         media = load_media(path, signature=signature)
-        camera = ZooCamera({"": media}, audio=name == "audio")
+        camera = ZooCamera({"": media}, sound=PcmuSilence() if name == "audio" else None)
         visitors[name] = Visitor(camera, folder / name)
     everyone = list(visitors.values())
     with CameraLoop([visitor.camera for visitor in everyone]), visits(everyone):
@@ -98,7 +99,7 @@ def test_the_camera_does_offer_sound_and_the_recording_has_none_even_where_it_is
             return StreamAddress(self.camera.url, *self.login, audio=True)
 
     media = load_media(make_clip(tmp_path / "clip.mp4", size_px=(160, 120)))
-    visitor = Listener(ZooCamera({"": media}, audio=True), tmp_path / "camera")
+    visitor = Listener(ZooCamera({"": media}, sound=PcmuSilence()), tmp_path / "camera")
     with CameraLoop([visitor.camera]), visits([visitor]):
         eventually(lambda: visitor.frames_since(0.0, 12), lambda: "frames")
     assert visitor.camera.stream.audio_set_ups_total == 1

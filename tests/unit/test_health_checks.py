@@ -86,8 +86,10 @@ def hot(celsius, critical_c=None, *, was_hot=False):
 
 
 LOST, CONNECTING = CameraState.LOST, CameraState.CONNECTING
+SOUND = ("camera.sound_not_allowed", "camera.sound_codec", "camera.no_sound")
 CASES = [
     (lambda: camera_clock_faults("gate", 60.0), ["camera.clock_off"]),
+    (lambda: camera_faults(camera(beside=SOUND)), list(SOUND)),
     (lambda: camera_faults(camera(LOST, "camera.unreachable")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(LOST, "camera.timeout")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(CONNECTING, "camera.refused")), ["camera.unreachable"]),

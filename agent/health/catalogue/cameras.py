@@ -87,6 +87,27 @@ CAMERAS: dict[str, Words] = {
         "Give the camera an NTP server it reaches, such as this box; times burnt in are wrong.",
         "카메라에 NTP 서버(이 장치도 가능)를 설정하세요. 화면에 찍힌 시각이 틀립니다.",
     ),
+    "camera.sound_not_allowed": Words(
+        YELLOW,
+        "The sound of camera {camera} is not recorded: the center's signed order is missing.",
+        "카메라 {camera}: 센터의 서명된 명령이 없어 소리를 녹음하지 않습니다.",
+        "Have the center order it in its signed configuration, with `audio_reason`.",
+        "센터의 서명된 설정에서 `audio_reason`과 함께 지정하세요.",
+    ),
+    "camera.sound_codec": Words(
+        YELLOW,
+        "Camera {camera} sends its sound in a format that can't be recorded.",
+        "카메라 {camera}: 녹음할 수 없는 소리 형식입니다.",
+        "Set the camera's audio encoder to AAC; G.711 has no place in an MP4 file.",
+        "카메라 오디오 인코더를 AAC로 설정하세요. G.711은 MP4 파일에 담을 수 없습니다.",
+    ),
+    "camera.no_sound": Words(
+        YELLOW,
+        "Camera {camera} sends no sound, though it is to be recorded.",
+        "카메라 {camera}: 녹음하도록 되어 있으나 소리를 보내지 않습니다.",
+        "Switch the microphone on in the camera's own page.",
+        "카메라 웹 페이지에서 마이크를 켜세요.",
+    ),
     "picture.covered": Words(
         RED,
         "Camera {camera} is covered: nothing of its scene can be seen.",

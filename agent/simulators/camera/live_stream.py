@@ -14,7 +14,8 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.media import Media, Picture
-from agent.simulators.camera.rtp import CLOCK_HZ, audio_packet, interleave, sender_report
+from agent.simulators.camera.rtp import CLOCK_HZ, interleave, sender_report
+from agent.simulators.camera.sound import Sound
 from agent.simulators.camera.wire_faults import WireFaults
 
 MAX_UNSENT_BYTES = 512 * 1024  # about two seconds of a 2 Mbit/s stream
@@ -53,14 +54,14 @@ class LiveStream:
         clock: Clock,
         faults: Faults,
         *,
-        audio: bool = False,
+        sound: Sound | None = None,
         name: str = "",
     ) -> None:
         self._name, self._log = name, log.get("simulated-camera")
         self._views, self._pick_view = views, pick_view
         self._clock, self._faults = clock, faults
         self._wire_faults = WireFaults(faults)
-        self.has_audio = audio
+        self.sound = sound
         self._media_time = Fraction(0)  # in pictures
         self._viewers: set[Viewer] = set()
         self._media = views[pick_view()]
@@ -129,8 +130,9 @@ class LiveStream:
             if channel not in wire:
                 wire[channel] = self._wire(payloads, picture.shift, channel)
             viewer.write(wire[channel])
-            if viewer.audio_channel is not None:
-                viewer.write(self._audio(viewer.audio_channel))
+            if viewer.audio_channel is not None and self.sound is not None:
+                heard_s = self._sent_pictures / self._media.fps, 1 / self._media.fps
+                viewer.write(self.sound.packets(viewer.audio_channel, *heard_s, self.ssrc ^ 1))
         self._seq += len(payloads)
         self._sent_pictures += 1
         self._sent_packets += len(payloads)
@@ -173,11 +175,6 @@ class LiveStream:
             ssrc=self.ssrc,
         )
         return self._wire_faults.packets(wire)
-
-    def _audio(self, channel: int) -> bytes:
-        samples = round(8_000 / self._media.fps)
-        number = self._sent_pictures
-        return audio_packet(channel, number, number * samples, self.ssrc ^ 1, samples)
 
     def _report(self, now: datetime) -> None:
         if self._faults.stall:

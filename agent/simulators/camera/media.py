@@ -6,7 +6,7 @@ PyAV: the thread that opens a container also closes it. Closing from another thr
 
 import base64
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -62,7 +62,7 @@ class Media:
         """Return the index of the key picture a decoder must start from to show `index`."""
         return self.key_indexes[bisect_right(self.key_indexes, index % len(self.pictures)) - 1]
 
-    def sdp(self, *, with_sets: bool = True, with_audio: bool = False) -> str:
+    def sdp(self, *, with_sets: bool = True, sound: Sequence[str] = ()) -> str:
         """Describe the stream (RFC 4566; parameters of RFC 6184 8.1 and RFC 7798 7.1)."""
         encoding = "H264" if self.codec == "h264" else "H265"
         lines = [
@@ -80,9 +80,7 @@ class Media:
             f"a=framerate:{float(self.fps):g}",
             "a=control:trackID=0",
         ]
-        if with_audio:
-            lines += ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=control:trackID=1"]
-        return "\r\n".join(lines) + "\r\n"
+        return "\r\n".join([*lines, *sound]) + "\r\n"
 
     def _format_parameters(self, *, with_sets: bool) -> str:
         sets = self.parameter_sets

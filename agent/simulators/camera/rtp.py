@@ -63,19 +63,21 @@ def interleave(
     return b"".join(parts)
 
 
-def audio_packet(channel: int, seq: int, timestamp_8k: int, ssrc: int, samples: int) -> bytes:
-    """Return one packet of PCMU silence (RFC 3551 section 4.5.14, static payload type 0)."""
+def sound_packet(
+    channel: int, payload_type: int, seq: int, timestamp: int, ssrc: int, payload: bytes
+) -> bytes:
+    """Return one packet of a sound track, whose time stamps run in its own samples."""
     header = _FRAME_AND_HEADER.pack(
         b"$",
         channel,
-        _RTP_HEADER_BYTES + samples,
+        _RTP_HEADER_BYTES + len(payload),
         0x80,
-        0,
+        0x80 | payload_type,
         seq & 0xFFFF,
-        timestamp_8k & 0xFFFFFFFF,
+        timestamp & 0xFFFFFFFF,
         ssrc,
     )
-    return header + b"\xff" * samples
+    return header + payload
 
 
 def sender_report(

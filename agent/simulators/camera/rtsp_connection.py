@@ -120,9 +120,8 @@ class RtspConnection(asyncio.Protocol):
             "Content-Base": request.uri.rstrip("/") + "/",
             "Content-Type": "application/sdp",
         }
-        sdp = stream.media.sdp(
-            with_sets=not self._faults.no_sets_in_sdp, with_audio=stream.has_audio
-        )
+        sound = stream.sound.sdp if stream.sound else ()
+        sdp = stream.media.sdp(with_sets=not self._faults.no_sets_in_sdp, sound=sound)
         return Response(headers=headers, body=sdp)
 
     def _set_up(self, request: Request) -> Response:
