@@ -33,6 +33,7 @@ ALONE = {
     "test_fault_matrix",
     "test_fleet",
     "test_handover",
+    "test_secrets_stay",
     "test_supervisor",
     "test_wrong_disk",
 }
