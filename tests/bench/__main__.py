@@ -16,7 +16,7 @@ from tests.bench.errors import BenchError
 from tests.bench.flushes import count_flushes
 from tests.bench.machine import this_machine
 from tests.bench.report import Report, Writing
-from tests.bench.rounds import AGENT, BLIND, Rounds
+from tests.bench.rounds import BLIND, Rounds
 from tests.bench.startup import idle_costs, start_costs
 from tests.bench.systems import broker
 
@@ -105,8 +105,11 @@ def run(
                 bench_rounds.run(
                     stand[:count], lambda text, n=number: _say(f"round {n + 1}: {text}")
                 )
-        _say("flushes")
-        flushes = count_flushes(stand[:1], _made(scratch / "flushes"), broker_url, 2 * seconds)
+        flushes = {}
+        for count in counts:
+            _say(f"flushes, {count} camera(s)")
+            place = _made(scratch / f"flushes-{count}")
+            flushes[count] = count_flushes(stand[:count], place, broker_url, 2 * seconds)
     processes = bench_rounds.agent_processes()
     return Report(
         machine=machine,
@@ -117,15 +120,16 @@ def run(
         processes=processes,
         start=start,
         idle=idle,
-        writing=Writing(
-            stream_bytes_per_s=clip.main_bytes_per_s,
-            written_bytes_per_s=next(
-                row.written_bytes_per_s
-                for row in reversed(processes)
-                if row.process == "camera worker" and row.system in {AGENT, BLIND}
-            ),
-            flushes=flushes,
-        ),
+        writing=[
+            Writing(
+                cameras=row.cameras,
+                stream_bytes_per_s=clip.main_bytes_per_s,
+                written_bytes_per_s=row.written_bytes_per_s,
+                flushes=flushes[row.cameras],
+            )
+            for row in processes
+            if row.process == "camera worker" and row.system == BLIND
+        ],
     )
 
 

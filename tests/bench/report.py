@@ -11,8 +11,9 @@ from tests.bench.startup import IdleCost, StartCost
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What recording one camera writes. Bytes are as the kernel counts pages made dirty."""
+    """What recording writes, a camera. Bytes are as the kernel counts pages made dirty."""
 
+    cameras: int
     stream_bytes_per_s: float
     written_bytes_per_s: float
     flushes: list[FlushCount] | str
@@ -35,7 +36,7 @@ class Report:
     processes: list[ProcessCost]
     start: list[StartCost]
     idle: list[IdleCost]
-    writing: Writing
+    writing: list[Writing]
 
     def text(self) -> str:
         """Return the tables."""
@@ -114,23 +115,22 @@ class Report:
                 for row in self.idle
             ],
         )
-        yield self._writing_text()
+        yield "\n".join(_writing_text(writing) for writing in self.writing)
 
-    def _writing_text(self) -> str:
-        writing = self.writing
-        lines = [
-            f"Written per stream byte by a camera worker: {writing.written_per_stream_byte:.2f} "
-            f"({writing.written_bytes_per_s / 1024:.0f} KiB/s for "
-            f"{writing.stream_bytes_per_s / 1024:.0f} KiB/s of packets)"
-        ]
-        if isinstance(writing.flushes, str):
-            return "\n".join([*lines, f"Flushes not counted: {writing.flushes}"])
-        lines += [
-            f"Flushes a minute, {count.who}: {count.fdatasync_per_minute:.0f} fdatasync, "
-            f"{count.fsync_per_minute:.0f} fsync"
-            for count in writing.flushes
-        ]
-        return "\n".join(lines)
+
+def _writing_text(writing: Writing) -> str:
+    told = (
+        f"{writing.cameras} camera(s): written per stream byte by a worker "
+        f"{writing.written_per_stream_byte:.2f} ({writing.written_bytes_per_s / 1024:.0f} KiB/s "
+        f"for {writing.stream_bytes_per_s / 1024:.0f} KiB/s of packets); flushes a minute: "
+    )
+    if isinstance(writing.flushes, str):
+        return told + f"not counted, {writing.flushes}"
+    return told + "; ".join(
+        f"{count.who} {count.fdatasync_per_minute:.0f} fdatasync"
+        f" and {count.fsync_per_minute:.0f} fsync"
+        for count in writing.flushes
+    )
 
 
 def _or_dash(value: float | None) -> str:
