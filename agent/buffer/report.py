@@ -19,6 +19,8 @@ from agent.core.errors import StorageError
 from agent.core.sqlite import open_reader
 from agent.settings.model import BufferSettings
 
+_STAGED = "path LIKE 'staged/%'"
+
 
 class DiskStatus(Struct, frozen=True, kw_only=True):
     """The file system under the recordings."""
@@ -37,6 +39,8 @@ class CameraBuffer(Struct, frozen=True, kw_only=True):
     segments: int
     bytes: int
     thinned: int
+    staged: int  # in memory, waiting for an event
+    staged_bytes: int
     first_at: datetime | None
     last_until: datetime | None
     is_open: bool
@@ -106,6 +110,10 @@ def camera_buffer(folder: Path, now: datetime) -> CameraBuffer:
             segments=usage["segments"],
             bytes=usage["bytes"],
             thinned=_count(db, "segments WHERE tier = 'key-frames'"),
+            staged=_count(db, f"segments WHERE {_STAGED}"),
+            staged_bytes=db.execute(
+                f"SELECT coalesce(sum(bytes), 0) FROM segments WHERE {_STAGED}"  # noqa: S608
+            ).fetchone()[0],
             first_at=None if first_us is None else from_micros(first_us),
             last_until=None if last_us is None else from_micros(last_us),
             is_open=_count(db, "segments WHERE state = 'open'") > 0,

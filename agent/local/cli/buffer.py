@@ -89,7 +89,8 @@ def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
             click.echo(f"  not recording now: {one.open_gap}")
         click.echo(
             f"  locks: {one.event_locks} event, {one.evidence_locks} evidence,"
-            f" {_size(one.locked_bytes)}; {one.copied} segments copied; {one.thinned} thinned"
+            f" {_size(one.locked_bytes)}; {one.copied} segments copied; {one.thinned} thinned;"
+            f" {one.staged} in memory"
         )
         rules = ", ".join(f"{count} by {rule}" for rule, count in one.deleted_24h.items())
         click.echo(f"  deleted in 24 h: {rules or 'nothing'}; {one.purge_records} purge records")

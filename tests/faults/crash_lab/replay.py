@@ -55,7 +55,13 @@ class Outcome:
         self.details += [f"{point}: {detail}" for detail in verdict.details]
 
 
-def record(folder: Path, clip: Path, variant: str = "full", runs: int = 2) -> Recording:
+def record(
+    folder: Path,
+    clip: Path,
+    variant: str = "full",
+    runs: int = 2,
+    workload: str = "tests.faults.crash_lab.box_workload",
+) -> Recording:
     """Run the box's storage work on a logged disk. Call in a process with mounts of its own."""
     fresh, image, notes = folder / "fresh.img", folder / "image", folder / "notes.jsonl"
     make_ext4(fresh, DISK_MB)
@@ -63,7 +69,6 @@ def record(folder: Path, clip: Path, variant: str = "full", runs: int = 2) -> Re
     mountpoint, disk = folder / "logged", folder / "disk"
     mountpoint.touch()
     with _logged(mountpoint, image, folder), mounted(mountpoint, disk):
-        workload = "tests.faults.crash_lab.box_workload"
         command = [sys.executable, "-m", workload, disk, clip, notes, folder, variant, str(runs)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
