@@ -58,8 +58,19 @@ def _camera_info(camera: CameraSettings, desk: CameraDesk) -> CameraInfo:
         maker=device.manufacturer,
         model=device.model,
         firmware=device.firmware,
-        can=("ptz",) if device.has_ptz else (),
+        can=_abilities(camera, desk, has_ptz=device.has_ptz),
+        calibration="check" if facts is not None and facts.is_exchanged else "",
     )
+
+
+def _abilities(camera: CameraSettings, desk: CameraDesk, *, has_ptz: bool) -> tuple[str, ...]:
+    ears = desk.ears(camera.camera_id)
+    known = {
+        "ptz": has_ptz,
+        "relay": bool(camera.relays),
+        "events": ears is not None and ears.status.opened_total > 0,
+    }
+    return tuple(name for name, can in known.items() if can)
 
 
 def _os_name() -> str:

@@ -32,6 +32,7 @@ from agent.settings.model import CameraSettings
 
 CLOCK_EVERY_S = 600.0
 SETTINGS_EVERY_S = 900.0
+CONFIRM_EVERY_S = 5.0
 FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
 ASK_LOST_S = 10.0
 UNREACHABLE = CameraUnreachable.camera_code
@@ -58,6 +59,7 @@ class CameraPlace:
         self._backoff = Backoff(FIRST_ASK_S, LAST_ASK_S)
         self._due_mono_s = self._search_due_mono_s = 0.0
         self._clock_due_mono_s = self._settings_due_mono_s = 0.0
+        self._confirm_due_mono_s = 0.0
         self._is_away = False
         self.address = camera.onvif_url  # another than in the settings once it has moved
         self.facts = OnvifFacts()
@@ -194,9 +196,21 @@ class CameraPlace:
             with suppress(CameraError):
                 ahead_s = await self.gate.clock_ahead_s()
             self.facts = replace(self.facts, clock_ahead_s=ahead_s)
+        if now_s >= self._confirm_due_mono_s:
+            self._confirm_due_mono_s = now_s + CONFIRM_EVERY_S
+            await self._look_for_confirmation()
         if now_s >= self._settings_due_mono_s:
             self._settings_due_mono_s = now_s + SETTINGS_EVERY_S
             await self._compare_settings()
+
+    async def _look_for_confirmation(self) -> None:
+        """A technician says that all is well as it is now."""
+        folder, name = self._data_dir, self._camera.camera_id
+        if folder is None or not await asyncio.to_thread(memory.take_confirmation, folder, name):
+            return
+        await self._keep_later(exchanged_at=None, settings={})
+        self._settings_due_mono_s = 0.0
+        self.facts = replace(self.facts, is_exchanged=False, drift=())
 
     async def _compare_settings(self) -> None:
         try:

@@ -12,8 +12,8 @@ from agent.commands.lock import LockHandler
 from agent.commands.output import OutputHandler
 from agent.commands.ping import ping
 from agent.commands.ptz import PtzHandler
-from agent.commands.renew import renew
 from agent.commands.relay import RelayHandler
+from agent.commands.renew import renew
 from agent.commands.replay import replay
 from agent.commands.search import WATCH_DEADLINE_S, SearchHandler
 from agent.commands.snapshot import SnapshotHandler

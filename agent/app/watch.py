@@ -23,7 +23,7 @@ from agent.contract.telemetry import (
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
 from agent.enrol.renewal import CertificateRenewal
-from agent.health import checks, pole
+from agent.health import checks, onvif, pole
 from agent.health.fault import Fault, keep_since
 from agent.health.vitals import Vitals, VitalsReader
 from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
@@ -184,6 +184,18 @@ class Watch(Service):
                 yield from checks.onvif_faults(camera.camera_id, facts.code, facts.since)
             elif facts is not None:
                 yield from checks.camera_clock_faults(camera.camera_id, facts.clock_ahead_s)
+            if facts is not None:
+                yield from onvif.place_faults(
+                    camera.camera_id,
+                    is_exchanged=facts.is_exchanged,
+                    candidates=facts.candidates,
+                    drift=facts.drift,
+                )
+            ears = self._desk.ears(camera.camera_id)
+            if ears is not None:
+                has_bells = bool(camera.bell_inputs)
+                code = ears.status.code
+                yield from onvif.event_faults(camera.camera_id, code, has_bells=has_bells)
 
     def _board_faults(self) -> Iterator[Fault]:
         vitals = self.vitals

@@ -45,5 +45,25 @@ def save(data_dir: Path, camera_id: str, memory: CameraMemory) -> None:
     write_whole(file, msgspec.json.encode(memory), 0o600)
 
 
+def confirm(data_dir: Path, camera_id: str) -> None:
+    """Ask the running core to take the camera as it is now: who it is, and how it is set up."""
+    mark = _mark(data_dir, camera_id)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(mark, b"")
+
+
+def take_confirmation(data_dir: Path, camera_id: str) -> bool:
+    """Say whether somebody has confirmed the camera since the last look."""
+    mark = _mark(data_dir, camera_id)
+    if not mark.exists():
+        return False
+    mark.unlink(missing_ok=True)
+    return True
+
+
+def _mark(data_dir: Path, camera_id: str) -> Path:
+    return data_dir / FOLDER / f"{camera_id}.confirmed"
+
+
 def _file(data_dir: Path, camera_id: str) -> Path:
     return data_dir / FOLDER / f"{camera_id}.json"

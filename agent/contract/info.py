@@ -6,7 +6,10 @@ SCHEMAS = ("event.v1", "telemetry.v1", "command.v1")
 
 
 class CameraInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera as far as it is known. `can` lists abilities: "ptz", "relay", "audio"."""
+    """A camera as far as it is known. `can` lists abilities: "ptz", "relay", "events".
+
+    `calibration` is "check" once another camera was found in the place it was made for.
+    """
 
     camera_id: str
     name: str = ""
@@ -14,6 +17,7 @@ class CameraInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str = ""
     firmware: str = ""
     can: tuple[str, ...] = ()
+    calibration: str = ""
 
 
 class DetectorInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):

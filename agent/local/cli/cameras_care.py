@@ -129,4 +129,24 @@ def dump(target: Target, output: Path, *, as_json: bool) -> None:
     show({"file": str(output), "answers": len(answers)}, [f"{output}"], as_json=as_json)
 
 
-CARE = (clock, encoder, password, reboot, dump)
+@click.command()
+@click.argument("camera_id")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path("/var/lib/poleside"),
+    show_default=True,
+)
+def confirm(camera_id: str, data_dir: Path) -> None:
+    """Tell the box that CAMERA_ID is right as it is now: who hangs there, and its settings.
+
+    Do this after an exchange, once zones and calibration are checked, or to keep settings that
+    were changed on purpose. The running agent takes it up within seconds.
+    """
+    from agent.cameras import memory
+
+    memory.confirm(data_dir, camera_id)
+    click.echo(f"{camera_id} is confirmed.")
+
+
+CARE = (confirm, clock, encoder, password, reboot, dump)

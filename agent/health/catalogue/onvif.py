@@ -1,0 +1,34 @@
+"""Faults of the cameras' control side, in English and Korean."""
+
+from agent.health.catalogue.words import YELLOW, Words
+
+ONVIF: dict[str, Words] = {
+    "camera.exchanged": Words(
+        YELLOW,
+        "Another camera hangs in the place of {camera}; its calibration must be checked.",
+        "카메라 {camera}: 다른 카메라로 교체되었습니다. 보정값을 확인해야 합니다.",
+        "Check zones and calibration, then confirm with `poleside cameras confirm`.",
+        "감시 구역과 보정값을 확인한 뒤 `poleside cameras confirm`로 확정하세요.",
+    ),
+    "camera.candidate": Words(
+        YELLOW,
+        "Camera {camera} is away; what answers at {where} may be it.",
+        "카메라 {camera}: 응답이 없으며, {where}의 장비가 이 카메라일 수 있습니다.",
+        "Look which camera it is; if it is this one, put the address into the settings.",
+        "어느 카메라인지 확인하고, 맞으면 설정의 주소를 바꾸세요.",
+    ),
+    "camera.set_up_otherwise": Words(
+        YELLOW,
+        "Somebody changed settings of camera {camera} ({what}).",
+        "카메라 {camera}: 카메라 설정이 변경되었습니다 ({what}).",
+        "Keep them with `poleside cameras confirm`, or set them back in the camera.",
+        "유지하려면 `poleside cameras confirm`, 아니면 카메라에서 되돌리세요.",
+    ),
+    "camera.no_events": Words(
+        YELLOW,
+        "Camera {camera} does not tell its events: a bell on it would not be heard.",
+        "카메라 {camera}: 이벤트를 보내지 않습니다. 연결된 비상벨이 울리지 않을 수 있습니다.",
+        "Switch ONVIF events on in the camera; if all its places are taken, restart it.",
+        "카메라에서 ONVIF 이벤트를 켜세요. 연결 수가 가득 찼다면 카메라를 다시 시작하세요.",
+    ),
+}
