@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.poleside-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint setup setup-demo system-parts bench clean
+.PHONY: help demo test test-fast lint setup setup-demo system-parts bench bench-uplink clean
 .PHONY: crash-replay crash-errors crash-disk crash-kill faults
 
 help:  ## show this list
@@ -59,6 +59,9 @@ faults: setup  ## the long versions of all fault tests: over 1,000 power cuts, e
 
 bench: setup  ## cost per camera beside ffmpeg, import times, idle memory
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+bench-uplink: setup  ## the voice beside mosquitto_pub and the broker's ping; bytes and queues
+	$(BIN)/python -m tests.bench.uplink $(BENCH_ARGS)
 
 clean:  ## remove what was built; recordings of a demo live in ~/.cache/poleside
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -150,7 +150,7 @@ class Voice:
             self.link,
             self._keeper,
             self.sender,
-            LinkReporter(clock, self.link, self.sender, run_folder),
+            LinkReporter(clock, self.link, self.sender, run_folder, self.economy.sample),
             self.uploads,
             self.commands,
             Counter(clock, self.commands, settings.box, run_folder),

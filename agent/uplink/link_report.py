@@ -1,6 +1,7 @@
 """How the link does, as a small file in the run folder: for `poleside link` beside the agent."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.contract.events import UtcTime
+from agent.contract.telemetry import DataSample
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
 from agent.uplink.link import Link
@@ -33,6 +35,7 @@ class LinkReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     puback_ms: float | None = None
     ack_ms: float | None = None
     error: str = ""
+    data: DataSample | None = None
 
 
 class LinkReporter(Service):
@@ -40,9 +43,16 @@ class LinkReporter(Service):
 
     name = "uplink.report"
 
-    def __init__(self, clock: Clock, link: Link, sender: Sender, run_folder: Path) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        link: Link,
+        sender: Sender,
+        run_folder: Path,
+        data: Callable[[], DataSample | None] = lambda: None,
+    ) -> None:
         super().__init__(clock)
-        self._link, self._sender = link, sender
+        self._link, self._sender, self._data = link, sender, data
         self._path = run_folder / LINK_FILE
 
     async def run(self) -> None:
@@ -68,6 +78,7 @@ class LinkReporter(Service):
             puback_ms=status.puback_ms,
             ack_ms=self._sender.ack_ms,
             error=str(status.error) if status.error else "",
+            data=self._data(),
         )
 
 

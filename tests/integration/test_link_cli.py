@@ -11,10 +11,13 @@ from agent.commands.counter import Counter
 from agent.commands.replay import replay
 from agent.contract.acks import Ack
 from agent.contract.events import Event
+from agent.contract.telemetry import DataSample
+from agent.core.clock import SystemClock
+from agent.local.cli.link import _link_lines
 from agent.outbox.replay import Range
 from agent.simulators.broker import CENTER
 from agent.simulators.center import store
-from agent.uplink.link_report import LinkReporter, read_report
+from agent.uplink.link_report import LinkReport, LinkReporter, read_report
 from tests.box_process import toml
 from tests.brokers import Mosquitto
 from tests.spine import ADDRESS, Box, E, U, eventually, make_center, running
@@ -88,6 +91,22 @@ async def test_a_technician_sees_the_link_and_sends_things_again(tmp_path):
         assert {s["stream"] for s in json.loads(said)["outbox"]} == {"a", "e", "t", "u"}
     finally:
         await broker.stop()
+
+
+def test_what_a_metered_line_holds_back_and_a_broker_refuses_is_shown(tmp_path):
+    now = SystemClock().utc_now()
+    data = DataSample(
+        month="2026-11", mode="sparing", used_bytes=81_500_000, limit_bytes=100_000_000,
+        pictures_held=7, samples_held=30,
+    )  # fmt: skip
+    report = LinkReport(
+        t=now, connected=True, since=now, mqtt="5", refused="Not authorized", data=data
+    )
+    text = "\n".join(_link_lines(report))
+    assert "MQTT 5" in text
+    assert "Not authorized" in text
+    assert "2026-11: 81.5 MB of 100, sparing" in text
+    assert "7 thumbnails and 30 health samples held back" in text
 
 
 async def test_the_way_to_the_center_is_tried_in_plain_words(tmp_path):

@@ -17,6 +17,7 @@ from agent.core.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.contract.telemetry import DataSample
     from agent.uplink.link_report import LinkReport
 
 OLD_S = 20.0
@@ -179,7 +180,16 @@ def _link_lines(report: LinkReport | None) -> list[str]:
     lines.append(f"center    {center}")
     if report.unheard_s >= 1:
         lines.append(f"          has acknowledged nothing for {report.unheard_s:.0f} s")
-    return lines
+    return lines if report.data is None else [*lines, *_data_lines(report.data)]
+
+
+def _data_lines(data: DataSample) -> list[str]:
+    limit = "no limit" if data.limit_bytes is None else f"of {data.limit_bytes / 1e6:.0f}"
+    held = f"{data.pictures_held} thumbnails and {data.samples_held} health samples held back"
+    return [
+        f"data      {data.month}: {data.used_bytes / 1e6:.1f} MB {limit}, {data.mode}",
+        f"          {held}",
+    ]
 
 
 def _streams(connection: Any) -> Any:
