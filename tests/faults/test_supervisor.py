@@ -31,6 +31,7 @@ SUPERVISOR = textwrap.dedent("""
     from agent.app.process_table import ProcessSpec
     from agent.app.supervisor import Supervisor
     from agent.core.clock import SystemClock
+    from agent.messages.supervision import SuccessorGone
     from agent.settings.model import Settings
 
     folder = Path(sys.argv[1])
@@ -63,8 +64,30 @@ SUPERVISOR = textwrap.dedent("""
         marker.touch()
         return living("core", mute_after=0 if lived_before else None)(settings, link)
 
+    def replaceable(settings, link):
+        stop, ordered = threading.Event(), threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.signal(signal.SIGUSR1, lambda *_: ordered.set())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        link.beat({})
+        with (folder / "lives").open("a") as file:
+            file.write(f"{os.getpid()} {link.is_successor}\\n")
+        while not stop.wait(0.05):
+            link.beat({})
+            if ordered.is_set():
+                ordered.clear()
+                link.ask_successor()
+            while (message := link.receive()) is not None:
+                if isinstance(message, SuccessorGone):
+                    (folder / "successor-gone").touch()
+        return 0
+
     NONE = frozenset()
     TABLES = {
+        "replaceable": [
+            ProcessSpec("camera", NONE, replaceable, silent_s=2.0),
+            ProcessSpec("core", NONE, living("core"), needed=True),
+        ],
         "pair": [
             ProcessSpec("camera", NONE, living("camera")),
             ProcessSpec("core", NONE, living("core"), needed=True),
@@ -206,6 +229,55 @@ def test_a_killed_supervisor_leaves_no_orphan(tmp_path):
         pids = [supervisor.until_running(name) for name in ("camera", "core")]
         supervisor.process.kill()
         supervisor.process.wait()
+        supervisor.until(lambda: not any(is_alive(pid) for pid in pids))
+
+
+# A second process for a place
+
+
+def until_two(supervisor):
+    """Order a successor; return the pids of both."""
+    first = supervisor.until_running("camera")
+    lives = supervisor.folder / "lives"
+    supervisor.until(lambda: lives.exists() and str(first) in lives.read_text())
+    os.kill(first, signal.SIGUSR1)
+    supervisor.until(lambda: lives.read_text().split()[-1] == "True")
+    assert supervisor.row("camera")["pid"] == first  # the place is still its
+    return first, int(lives.read_text().split()[-2])
+
+
+def test_a_successor_has_the_place_as_soon_as_the_first_is_gone(tmp_path):
+    with running(tmp_path, "replaceable") as supervisor:
+        first, second = until_two(supervisor)
+        os.kill(first, signal.SIGKILL)
+        assert supervisor.until_running("camera", not_pid=first) == second
+        assert len((tmp_path / "lives").read_text().splitlines()) == 2  # nobody else was started
+
+
+def test_one_that_waits_for_a_successor_is_told_when_that_dies(tmp_path):
+    with running(tmp_path, "replaceable") as supervisor:
+        first, second = until_two(supervisor)
+        os.kill(second, signal.SIGKILL)
+        supervisor.until((tmp_path / "successor-gone").exists)
+        assert supervisor.row("camera")["pid"] == first
+        os.kill(first, signal.SIGUSR1)  # and may ask again
+        supervisor.until(lambda: len((tmp_path / "lives").read_text().splitlines()) == 3)
+
+
+def test_a_hung_successor_is_killed(tmp_path):
+    with running(tmp_path, "replaceable") as supervisor:
+        first, second = until_two(supervisor)
+        os.kill(second, signal.SIGSTOP)
+        supervisor.until((tmp_path / "successor-gone").exists)
+        assert supervisor.row("camera")["pid"] == first
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_both_end_with_the_supervisor(tmp_path, number):
+    with running(tmp_path, "replaceable") as supervisor:
+        pids = until_two(supervisor)
+        supervisor.process.send_signal(number)
+        supervisor.process.wait(PATIENCE_S)
         supervisor.until(lambda: not any(is_alive(pid) for pid in pids))
 
 
