@@ -68,7 +68,12 @@ _LINES = (
         f"Up to {MAX_BATCH} records of stream `e`, or of stream `t`.",
         is_array=True,
     ),
-    _Line(Channel.TELEMETRY, (Telemetry,), "A health sample; may be lost. Unknown is absent."),
+    _Line(
+        Channel.TELEMETRY,
+        (Telemetry,),
+        "A health sample; may be lost. Unknown is absent. JSON, or, by default, a zstd frame of it"
+        " (first bytes 28 B5 2F FD) that names one of the dictionaries beside this document.",
+    ),
     _Line(
         Channel.CONFIG_REPORT,
         (ConfigReport,),
