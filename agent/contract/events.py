@@ -138,7 +138,10 @@ class Picture(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EventFile(Struct, frozen=True, kw_only=True):
-    """A file of an incident that the box sends by HTTP; `upload` is the id it asks with."""
+    """A file of an incident that the box sends by HTTP; `upload` is the id it asks with.
+
+    It comes with an update, or, made after the end, with the end said once more.
+    """
 
     upload: str
     name: str

@@ -226,7 +226,7 @@ class Incidents:
                 self._close(connection, row, now, now_s, "removed", self._clock.quality())
 
     def attach(self, connection: sqlite3.Connection, event_id: str, file: EventFile) -> None:
-        """Bind a file to an incident, open or ended, and tell of it by an update."""
+        """Bind a file to an incident and tell of it: by an update, or by its end said once more."""
         row = connection.execute(
             "SELECT * FROM incidents WHERE event_id = ?", (event_id,)
         ).fetchone()
@@ -240,7 +240,8 @@ class Incidents:
         )
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
         what = _word_on(row, data, now, now_s, self._clock.quality())
-        self._tell(connection, event_id, what, Phase.UPDATE, data)
+        phase = Phase.UPDATE if row["ended_utc_us"] is None else Phase.END
+        self._tell(connection, event_id, what, phase, data)
 
     def any_open(self, connection: sqlite3.Connection) -> bool:
         """Say whether an incident is open, of whatever kind."""

@@ -131,6 +131,27 @@ async def test_an_alarms_files_are_sent_and_named_by_its_update(tmp_path, broker
         assert not files
 
 
+async def test_a_file_made_after_the_end_does_not_open_the_incident_again(tmp_path, broker):
+    async with city(tmp_path, broker) as center:
+        box = AlarmBox(tmp_path, broker.settings("box-1"), "snapshot")
+        await box.open()
+        await box.took()
+        await box.assembler.take(IncidentBox.hit(box, HitState.ENDED))
+        await box.db.stop()
+        box = AlarmBox(tmp_path, broker.settings("box-1"), "snapshot")
+        async with running(box):
+
+            async def is_here():
+                return len(await center.uploads()) == 1
+
+            await eventually(is_here)
+            await box.all_acknowledged()
+        events = await told(center)
+    assert [event.phase.value for event in events] == ["new", "end", "end"]
+    assert [len(event.data.files) for event in events] == [0, 0, 1]
+    assert events[1].data.ended_at == events[2].data.ended_at
+
+
 async def test_nothing_is_sent_unasked_by_default(tmp_path, broker):
     async with city(tmp_path, broker) as center:
         box = AlarmBox(tmp_path, broker.settings("box-1"))
