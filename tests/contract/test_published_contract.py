@@ -21,6 +21,7 @@ from agent.contract.evidence import (
     VideoHeadsRecord,
 )
 from agent.contract.info import Info
+from agent.contract.onvif_ej import OnvifMessage
 from agent.contract.presence import CenterState, State
 from agent.contract.ptz import PtzStep
 from agent.contract.publish import FILES, asyncapi, files
@@ -44,6 +45,7 @@ TYPES = {
         Gap,
         Grant,
         Info,
+        OnvifMessage,
         Nonce,
         PtzStep,
         PurgeRecord,
