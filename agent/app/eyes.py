@@ -217,13 +217,14 @@ class Eyes:
 
     def _ask(self, frame: av.VideoFrame, mono_s: float) -> None:
         self._count.asked += 1
-        reply = self._client.detect(self._scaler.to_detector_input(frame), self._count.frames)
+        picture = self._scaler.to_detector_input(frame)
+        reply = self._client.detect(picture, self._count.frames)
         if reply is None:  # not known is not the same as nobody there: the rules hear nothing
             self._count.shed += 1
             return
         self._count.answered += 1
         self._model = reply.model
-        self._tracks = tuple(self._tracker.update(reply.detections, mono_s))
+        self._tracks = tuple(self._tracker.update(reply.detections, mono_s, picture))
         self._count.objects += len(self._tracks)
         self._judge(frame, mono_s)
 

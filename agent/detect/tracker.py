@@ -1,9 +1,11 @@
 """Gives detections an identity that lasts: ByteTrack's two stages on a small Kalman filter.
 
 After Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022),
-with greedy matching, noise weights for 5 to 10 updates a second, and time in seconds, because the
-motion gate makes frames come irregularly. Runs in the camera worker. Identities do get lost in
-crowds (about once per person and minute): rules must bear it.
+with noise weights for 5 to 10 updates a second, and time in seconds, because the motion gate makes
+frames come irregularly. Two things are added for low rates and meetings: where an object is
+expected is a hill, not a box that must overlap, and its colours must fit; who was hidden is known
+again by both. Runs in the camera worker. Identities still get lost in crowds (about once per
+person and minute): rules must bear it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.contract.events import Region
+from agent.detect.assignment import best_pairs
+from agent.detect.letterbox import Letterboxed
+from agent.detect.looks import STRIPES, looks_of
 from agent.detect.manifest import Thresholds
 from agent.detect.nanodet import overlaps
 from agent.messages.vision import Detection, TrackedObject
@@ -27,14 +32,21 @@ LABEL_GROUPS: Mapping[str, str] = {
 """Labels the detector takes for one another: an object may change its label within a group."""
 
 _STEP_S = 0.1  # the update interval the noise weights below were tuned for
-_POSITION_NOISE, _SPEED_NOISE = 1 / 10, 1 / 40  # per step, relative to the object's size
+_POSITION_NOISE, _SPEED_NOISE = 0.078, 0.038  # per step, relative to the object's size
 _START_POSITION_NOISE, _START_SPEED_NOISE = 2 / 10, 10 / 40
 _SIZE_SPEED_KEPT = 0.5  # per step: sizes don't go on growing
+_HIDDEN_SPEED_KEPT = 0.8  # per second: who is hidden may stand still there
 
-_MIN_FIT = 0.05  # IoU x score; a walker at 2 updates a second hardly overlaps the last sighting
-_FAINT_MIN_IOU = 0.5
+_MIN_FIT, _FAINT_MIN_FIT, _HIDDEN_MIN_FIT = 0.155, 0.5, 0.23
+_OVERLAP_COUNTS = 0.7  # of a fit; the rest is the hill
+_HILL = 0.41  # how wide: of half the object's size, and more with the doubt about its place
+_SAME_COLOUR = 10.7  # what colours of one object differ by from look to look, steps of 256
+_COLOUR_KEPT, _MIXED_COLOUR_KEPT = 0.87, 0.961  # per step; while another one overlaps it
+_MIXED_IOU = 0.15
+_HIDDEN_AFTER_S = 0.35
+_DOUBLE = 0.7  # a box so far inside one that is followed is no new object
 _CONFIRMING_SIGHTINGS = 2
-_LOST_AFTER_S = 2.0
+_LOST_AFTER_S = 4.0
 
 Floats = NDArray[np.float64]
 Pairs = list[tuple[int, int]]
@@ -49,11 +61,13 @@ class Tracker:
         self._groups: dict[str, _GroupTracker] = {}
         self._last_s: float | None = None
 
-    def update(self, detections: Sequence[Detection], at_s: float) -> list[TrackedObject]:
+    def update(
+        self, detections: Sequence[Detection], at_s: float, picture: Letterboxed | None = None
+    ) -> list[TrackedObject]:
         """Take what one frame at `at_s` (monotonic seconds) showed; return the tracks seen in it.
 
         A track is told from its second sighting on; one not seen in this frame is not returned,
-        but remembered for two seconds.
+        but remembered for four seconds. `picture`, the detector's input, lends it colours.
         """
         passed_s = _STEP_S if self._last_s is None else max(0.0, at_s - self._last_s)
         self._last_s = at_s
@@ -68,7 +82,7 @@ class Tracker:
                 if not any(one.score >= self._thresholds.of(one.label) for one in own):
                     continue  # only a sure detection begins a track
                 group = self._groups[name] = _GroupTracker(self._ids, self._thresholds)
-            seen += group.update(own, passed_s)
+            seen += group.update(own, passed_s, picture)
             if group.is_empty:  # else each label ever seen would cost time in every frame
                 del self._groups[name]
         return seen
@@ -90,17 +104,24 @@ class _GroupTracker:
         self._unseen_s = np.zeros(0)
         self._sightings = np.zeros(0, int)
         self._ids = np.zeros(0, int)
+        self._looks = np.zeros((0, 3 * STRIPES))
         self._best: list[Detection] = []  # names the track
 
-    def update(self, detections: Sequence[Detection], passed_s: float) -> list[TrackedObject]:
+    def update(
+        self, detections: Sequence[Detection], passed_s: float, picture: Letterboxed | None
+    ) -> list[TrackedObject]:
         """Return the confirmed tracks among `detections`, `passed_s` after the last update."""
         boxes = np.array([_corners(one.region) for one in detections]).reshape(-1, 4)
-        scores = np.array([one.score for one in detections])
         sure = np.array([one.score >= self._thresholds.of(one.label) for one in detections], bool)
-        was_seen = self._unseen_s == 0
+        looks = (
+            np.zeros((len(detections), 3 * STRIPES))
+            if picture is None
+            else looks_of(picture, detections)
+        )
         self._predict(passed_s)
-        pairs = self._match(boxes, scores, sure, was_seen)
+        pairs = self._match(boxes, looks, sure)
         self._correct(pairs, boxes, passed_s)
+        self._remember_looks(pairs, boxes, looks, sure, passed_s)
         seen = []
         for row, column in pairs:
             detection = detections[column]
@@ -110,8 +131,12 @@ class _GroupTracker:
                 label, track_id = self._best[row].label, int(self._ids[row])
                 seen.append(TrackedObject(track_id, label, detection.score, detection.region))
         self._forget()
-        taken = {column for _, column in pairs}
-        self._begin([one for k, one in enumerate(detections) if sure[k] and k not in taken])
+        taken = [column for _, column in pairs]
+        free = sure.copy()
+        free[taken] = False
+        if taken and free.any():
+            free &= _inside(boxes, boxes[taken]).max(axis=1) <= _DOUBLE
+        self._begin([one for k, one in enumerate(detections) if free[k]], looks[free])
         return seen
 
     @property
@@ -124,30 +149,49 @@ class _GroupTracker:
         """How many confirmed tracks there are, those missed for a moment too."""
         return int(np.count_nonzero(self._sightings >= _CONFIRMING_SIGHTINGS))
 
-    def _match(
-        self, boxes: Floats, scores: Floats, sure: NDArray[np.bool_], was_seen: NDArray[np.bool_]
-    ) -> Pairs:
-        """Pair tracks with detections: known with sure, known with faint, new with sure ones."""
+    def _match(self, boxes: Floats, looks: Floats, sure: NDArray[np.bool_]) -> Pairs:
+        """Pair tracks with detections: seen ones, faint sightings, hidden ones, new ones."""
         iou = overlaps(_boxes(self._place), boxes)
-        fit = iou * scores
+        hill = self._hill(boxes)
+        alike = np.exp(-0.5 * (self._unlikeness(looks) / _SAME_COLOUR) ** 2)
+        fit = (_OVERLAP_COUNTS * iou + (1 - _OVERLAP_COUNTS) * hill) * alike
         known = self._sightings >= _CONFIRMING_SIGHTINGS
+        hidden = known & (self._unseen_s > _HIDDEN_AFTER_S)
         free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(boxes), bool)
         pairs: Pairs = []
         for values, tracks, wanted, least in (
-            (fit, known, sure, _MIN_FIT),
-            (iou, known & was_seen, ~sure, _FAINT_MIN_IOU),
+            (fit, known & ~hidden, sure, _MIN_FIT),
+            (iou * np.sqrt(alike), known & (self._unseen_s == 0), ~sure, _FAINT_MIN_FIT),
+            (hill * alike**0.7, hidden, sure, _HIDDEN_MIN_FIT),
             (fit, ~known, sure, _MIN_FIT),
         ):
             allowed = (tracks & free_tracks)[:, None] & (wanted & free_boxes)[None, :]
-            for row, column in _best_pairs(np.where(allowed, values, 0.0), least):
+            for row, column in best_pairs(np.where(allowed, values, 0.0), least):
                 free_tracks[row] = free_boxes[column] = False
                 pairs.append((row, column))
         return pairs
+
+    def _hill(self, boxes: Floats) -> Floats:
+        """Return how near each box is to where each track is expected, and of its size: 0..1."""
+        places = _places(boxes)
+        size = np.maximum((self._place[:, None, 2:] + places[None, :, 2:]) / 2, 1e-6)
+        off = (places[None, :, :2] - self._place[:, None, :2]) / size
+        apart = 0.5 * off[..., 0] ** 2 + 2 * off[..., 1] ** 2
+        wide = _HILL * (0.5 + 2 * np.sqrt(self._spread[:, :1] + _POSITION_NOISE**2))
+        heights = [np.maximum(side, 1e-6) for side in (self._place[:, 3], places[:, 3])]
+        grown = np.abs(np.log(heights[1][None, :] / heights[0][:, None]))
+        result: Floats = np.exp(-0.5 * apart / wide**2 - grown)
+        return result
+
+    def _unlikeness(self, looks: Floats) -> Floats:
+        result: Floats = np.sqrt(((self._looks[:, None] - looks[None]) ** 2).mean(axis=2))
+        return result
 
     def _predict(self, passed_s: float) -> None:
         steps = passed_s / _STEP_S
         self._place = self._place + self._speed * passed_s
         self._speed[:, 2:] *= _SIZE_SPEED_KEPT**steps
+        self._speed[self._unseen_s > 0, :2] *= _HIDDEN_SPEED_KEPT**passed_s
         place, both, speed = self._spread.T
         self._spread = np.stack(
             [
@@ -177,6 +221,27 @@ class _GroupTracker:
         self._unseen_s[rows] = 0.0
         self._sightings[rows] += 1
 
+    def _remember_looks(
+        self,
+        pairs: Pairs,
+        boxes: Floats,
+        looks: Floats,
+        sure: NDArray[np.bool_],
+        passed_s: float,
+    ) -> None:
+        """Follow slow changes of the light; hardly while somebody else is in the box as well."""
+        if not pairs:
+            return
+        iou = overlaps(boxes, boxes)
+        np.fill_diagonal(iou, 0.0)
+        mixed = iou.max(axis=1) >= _MIXED_IOU
+        for row, column in pairs:
+            if sure[column]:
+                kept = (_MIXED_COLOUR_KEPT if mixed[column] else _COLOUR_KEPT) ** (
+                    passed_s / _STEP_S
+                )
+                self._looks[row] += (1 - kept) * (looks[column] - self._looks[row])
+
     def _forget(self) -> None:
         """Drop tracks lost for long, and new ones not seen a second time at once."""
         known = self._sightings >= _CONFIRMING_SIGHTINGS
@@ -184,9 +249,10 @@ class _GroupTracker:
         self._place, self._speed = self._place[kept], self._speed[kept]
         self._spread, self._unseen_s = self._spread[kept], self._unseen_s[kept]
         self._sightings, self._ids = self._sightings[kept], self._ids[kept]
+        self._looks = self._looks[kept]
         self._best = [best for best, keep in zip(self._best, kept, strict=True) if keep]
 
-    def _begin(self, detections: Sequence[Detection]) -> None:
+    def _begin(self, detections: Sequence[Detection], looks: Floats) -> None:
         if not detections:
             return
         places = _places(np.array([_corners(one.region) for one in detections]))
@@ -199,20 +265,18 @@ class _GroupTracker:
         self._sightings = np.concatenate([self._sightings, np.ones(new, int)])
         own_ids = [next(self._next_ids) for _ in range(new)]
         self._ids = np.concatenate([self._ids, np.array(own_ids, int)])
+        self._looks = np.concatenate([self._looks, looks])
         self._best += detections
 
 
-def _best_pairs(values: Floats, least: float) -> Pairs:
-    """Take the best pair, then the best of what is left, down to `least`."""
-    pairs: Pairs = []
-    values = values.copy()
-    while values.size:
-        row, column = divmod(int(values.argmax()), values.shape[1])
-        if values[row, column] < least:
-            break
-        pairs.append((row, column))
-        values[row] = values[:, column] = -1.0
-    return pairs
+def _inside(some: Floats, others: Floats) -> Floats:
+    """Return how much of the smaller box of each pair lies in the other one: 0..1."""
+    top_left = np.maximum(some[:, None, :2], others[None, :, :2])
+    bottom_right = np.minimum(some[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(bottom_right - top_left, 0.0, None).prod(axis=2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (some, others)]
+    result: Floats = shared / np.maximum(np.minimum(areas[0][:, None], areas[1][None, :]), 1e-9)
+    return result
 
 
 def _corners(region: Region) -> tuple[float, float, float, float]:

@@ -1,8 +1,10 @@
 """An object keeps its identity while it moves, is missed for a moment, or changes its label."""
 
+import numpy as np
 import pytest
 
 from agent.contract.events import Region
+from agent.detect.letterbox import Letterboxed
 from agent.detect.tracker import Tracker
 from agent.messages.vision import Detection
 
@@ -90,8 +92,55 @@ def test_it_remembers_somebody_missed_for_a_moment_but_not_for_long():
     tracker.update([thing(0.5)], 0.2)
     assert tracker.update([], 1.2) == []
     assert tracker.remembers_any
-    tracker.update([], 2.4)
+    tracker.update([], 5.4)
     assert not tracker.remembers_any
+
+
+def in_colours(*colours):
+    """Return the detector's input with each person of `things` in a colour of their own."""
+    image = np.full((256, 416, 3), 110, np.uint8)
+    for place, colour in colours:
+        region = place.region
+        rows = slice(int(region.y * 256), int((region.y + region.height) * 256))
+        columns = slice(int(region.x * 416), int((region.x + region.width) * 416))
+        image[rows, columns] = colour
+    return Letterboxed(image, 416, 256)
+
+
+RED, BLUE = (190, 40, 40), (40, 60, 190)
+
+
+def test_two_who_meet_and_turn_back_are_told_apart_by_their_colours():
+    tracker = Tracker()
+    steps = [*range(10), *range(10, 0, -1)]
+    tracks = []
+    for n, step in enumerate(steps):
+        red, blue = thing(0.35 + 0.012 * step), thing(0.59 - 0.012 * step)
+        seen = [red] if step == 10 else [red, blue]  # for a moment one hides the other
+        picture = in_colours((blue, BLUE), (red, RED))
+        tracks.append(tracker.update(seen, 10.0 + 0.2 * n, picture))
+    first, last = (
+        {one.region.x > 0.47: one.track_id for one in tracks[n]} for n in (5, len(steps) - 1)
+    )
+    assert first == last
+
+
+def test_who_was_hidden_is_known_again_by_place_and_colour():
+    tracker = Tracker()
+    red = thing(0.5)
+    for n in range(5):
+        [*_, before] = tracker.update([red], 0.2 * n, in_colours((red, RED))) or [None]
+    tracker.update([], 2.0)
+    [after] = tracker.update([red], 3.0, in_colours((red, RED)))
+    assert after.track_id == before.track_id
+    tracker.update([], 4.0)
+    assert tracker.update([red], 5.0, in_colours((red, BLUE))) == []  # somebody else, new
+
+
+def test_a_part_of_somebody_followed_is_not_somebody_new():
+    torso = Detection("person", 0.6, Region(x=0.505, y=0.5, width=0.04, height=0.08))
+    told = run([[thing(0.5)]] * 3 + [[thing(0.5), torso]] * 4)
+    assert {one.track_id for seen in told for one in seen} == {1}
 
 
 def test_what_was_seen_long_ago_costs_nothing_any_more():
