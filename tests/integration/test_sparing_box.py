@@ -151,8 +151,8 @@ async def test_a_box_that_died_with_the_broker_is_missed_when_the_center_asks(br
             await eventually(online)
             await broker.kill()
             await broker.start()
-            await asyncio.sleep(3.0)  # longer than it is given to answer
-            assert await online()
+            await asyncio.sleep(2.0)  # longer than it is given to answer
+            await eventually(online)
             await broker.kill()
         await broker.start()
         await eventually(offline)
