@@ -57,6 +57,9 @@ class Process:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
     def until_said(self, words: str, within_s: float = 20.0) -> None:
         """Wait until its output holds `words`."""
         deadline_s = time.monotonic() + within_s

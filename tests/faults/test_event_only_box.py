@@ -1,0 +1,82 @@
+"""A whole box in event-only mode: no video on its disk until an event, then all of the event."""
+
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing, suppress
+from datetime import timedelta
+
+from agent.buffer import orders
+from agent.buffer.index import from_micros
+from agent.buffer.reading import camera_folder
+from agent.core.clock import SystemClock
+from agent.core.errors import StorageError
+from agent.messages.locking import LockSpan
+from agent.settings.model import BufferSettings
+from tests.box_process import BoxProcess, CameraProcess
+from tests.footage_maker import make_clip
+from tests.recording import frames_in
+
+PATIENCE_S = 60.0
+CLOCK = SystemClock()
+
+
+def closed(folder):
+    """Return the (path, start, end) of all segments that are whole."""
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(f"file:{folder}/index.db?mode=ro", uri=True)) as db,
+    ):
+        return db.execute(
+            "SELECT path, start_utc_us, start_utc_us + duration_us FROM segments"
+            " WHERE state = 'closed' ORDER BY start_utc_us"
+        ).fetchall()
+    return []
+
+
+def until(is_so, box):
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (found := is_so()):
+        assert time.monotonic() < deadline_s, box.said()[-3000:]
+        time.sleep(0.1)
+    return found
+
+
+def test_nothing_is_on_the_disk_until_an_event_which_outlives_a_kill(tmp_path):
+    clip = make_clip(tmp_path / "main.mp4", fps=10, seconds=3)
+    with CameraProcess(tmp_path, "gate", clip, clip) as camera:
+        told = {
+            "cameras": [camera.settings("gate", look=False, detect=False)],
+            "buffer": {"segment_s": 2.0, "min_free_bytes": 0, "mode": "events"},
+        }
+        with BoxProcess(tmp_path, told) as box:
+            folder = camera_folder(box.data_dir, "gate")
+            rows = until(lambda: len(r := closed(folder)) >= 3 and r, box)
+            assert {path.split("/")[0] for path, _, _ in rows} == {"staged"}
+            assert not (folder / "video").exists()
+
+            (pid,) = [p.pid for p in box.children() if p.name() == "camera-gate"]
+            os.kill(pid, signal.SIGKILL)  # what is in memory is not the worker's
+            _, start_us, end_us = rows[1]
+            order = LockSpan(
+                request_id="1",
+                lock_id="7",
+                since=from_micros(start_us + 500_000),
+                until=from_micros(end_us - 500_000),
+                incident_id="7",
+                approver="Kim",
+                expires_at=CLOCK.utc_now() + timedelta(days=1),
+            )
+            until(lambda: given(folder, order), box)
+            written = until(lambda: list((folder / "video").rglob("main-*[0-9].mp4")), box)
+            assert [frames_in(path) for path in written] == [20]
+    assert written[0].name == rows[1][0].rpartition("/")[2]
+
+
+def given(folder, order):
+    """Leave the order with the worker; one that is just starting can't take it yet."""
+    with suppress(StorageError):
+        orders.give(folder, order, BufferSettings(), CLOCK)
+        return True
+    return False
