@@ -30,6 +30,7 @@ _COMMANDS = {
     ),
     "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
     "uploads": ("agent.local.cli.uploads", "uploads", "Files on their way to the center."),
+    "rules": ("agent.local.cli.rules", "rules", "Try a camera's rules on recorded video."),
     "evaluate": ("agent.local.cli.evaluate", "evaluate", "The exam: footage against its truth."),
     "simulate": ("agent.local.cli.simulate", "simulate", "Simulated cameras for trials."),
 }
