@@ -1,0 +1,45 @@
+"""Foreign ONVIF clients and cameras, fetched once into pytest's cache; without, a test skips."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NPM_ONVIF = "onvif@0.8.3"
+IPYCAM = "ipycam==1.3.0"
+_FETCH_S = 90
+
+
+def npm_onvif(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of node modules that holds npm's `onvif`."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not installed")
+    folder = request.config.cache.mkdir("npm-onvif").absolute()
+    modules = folder / "node_modules"
+    if not (modules / "onvif" / "package.json").is_file():
+        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        _fetch([*command, NPM_ONVIF], "npm's onvif")
+    return modules
+
+
+def ipycam(request: pytest.FixtureRequest) -> Path:
+    """Return a folder for PYTHONPATH that holds PyPI's `ipycam`, and OpenCV if it is needed."""
+    folder = request.config.cache.mkdir("ipycam").absolute()
+    if not (folder / "ipycam").is_dir():
+        parts = [IPYCAM]
+        if importlib.util.find_spec("cv2") is None:
+            parts.append("opencv-python-headless>=4.8,<5")
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+        _fetch([*pip, *parts], "ipycam")
+    return folder
+
+
+def _fetch(command: list[str], what: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_FETCH_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"{what} could not be fetched: {type(error).__name__}")

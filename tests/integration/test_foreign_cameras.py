@@ -1,0 +1,131 @@
+"""Our simulator stands before npm's `onvif`, and our client before PyPI's `ipycam`."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.cameras import care, media
+from agent.cameras.port import CameraWrongPassword, Login
+from agent.cameras.zeep_backend import ZeepCamera
+from agent.core.clock import SystemClock
+from agent.simulators.camera.onvif_events import DIGITAL_INPUT
+from tests import foreign
+from tests.simulated_onvif import running_camera
+
+_HERE = Path(__file__).parent
+_USER, _PASSWORD = "admin", "a password"
+
+
+@pytest.mark.parametrize("media2", [False, True], ids=["media 1", "media 2"])
+async def test_npm_onvif_drives_the_simulated_camera_end_to_end(request, media2):
+    modules = await asyncio.to_thread(foreign.npm_onvif, request)
+    async with running_camera(media2=media2, password=_PASSWORD, name="Pole 7") as camera:
+        port = camera.url.partition("/onvif")[0].rpartition(":")[2]
+        client = await asyncio.create_subprocess_exec(
+            "node",
+            str(_HERE / "npm_onvif_client.js"),
+            *(port, _USER, _PASSWORD),
+            env={**os.environ, "NODE_PATH": str(modules)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            pressing = tasks.create_task(_press_the_bell(camera))
+            try:
+                out, err = await client.communicate()
+            finally:
+                pressing.cancel()
+
+    assert client.returncode == 0, err.decode()
+    told = json.loads(out)
+    assert told["info"]["serialNumber"] == "SIM-0001"
+    assert sorted(told["profiles"]) == ["main", "sub"]
+    assert told["media2"] is media2
+    assert told["stream"].startswith("rtsp://")
+    assert told["pan"] > 0
+    assert told["moving"]["panTilt"] == "IDLE"
+    assert told["mac"] == "02:00:5e:00:00:01"
+    assert told["presets"] == 2
+    assert told["event"].endswith("Device/Trigger/DigitalInput")
+
+
+async def _press_the_bell(camera) -> None:
+    while True:
+        if camera.events.points:
+            camera.fire(DIGITAL_INPUT, {"InputToken": "1"}, {"LogicalState": "true"})
+        await asyncio.sleep(0.3)
+
+
+@asynccontextmanager
+async def _ipycam(request, port: int, *, faketime: str = ""):
+    folder = await asyncio.to_thread(foreign.ipycam, request)
+    before = ("faketime", "-f", faketime) if faketime else ()
+    camera = await asyncio.create_subprocess_exec(
+        *before,
+        sys.executable,
+        str(_HERE / "ipycam_camera.py"),
+        *(str(port), _USER, _PASSWORD),
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(40):
+            if await camera.stdout.readline() != b"ready\n":
+                pytest.skip("ipycam does not start here")
+        yield f"http://127.0.0.1:{port}/onvif/device_service"
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # faketime has the camera as its child
+            os.killpg(camera.pid, signal.SIGKILL)
+        await camera.communicate()
+
+
+async def test_ipycam_is_known_moved_and_stopped_for_all_its_malformed_answers(
+    request, unused_tcp_port
+):
+    async with _ipycam(request, unused_tcp_port) as url:
+
+        def visit() -> None:
+            control = ZeepCamera(url, Login(_USER, _PASSWORD), SystemClock())
+            facts = control.facts()
+            assert (facts.serial, facts.has_ptz) == ("PY-000001", True)
+            sizes = {(p.width_px, p.height_px) for p in control.profiles()}
+            assert (1920, 1080) in sizes
+            main = next(p for p in control.profiles() if p.width_px == 1920)
+            assert control.stream_url(main.token).startswith("rtsp://127.0.0.1:8554/")
+            control.move(1.0, 0.0, 0.0, 5.0)
+            control.position()
+            control.stop()
+            seen = care.identity(control.line)
+            assert seen.serial == "PY-000001"
+            assert media.profiles(control.line)
+            control.close()
+
+        await asyncio.to_thread(visit)
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
+async def test_a_foreign_camera_whose_clock_is_two_hours_off_still_lets_us_in(
+    request, unused_tcp_port
+):
+    async with _ipycam(request, unused_tcp_port, faketime="+2h") as url:
+
+        def visit() -> None:
+            control = ZeepCamera(url, Login(_USER, _PASSWORD), SystemClock())
+            assert control.facts().serial == "PY-000001"
+            ahead_s = control.clock_ahead_s()
+            assert ahead_s == pytest.approx(7200, abs=30)
+            control.close()
+            with pytest.raises(CameraWrongPassword):
+                ZeepCamera(url, Login(_USER, "wrong"), SystemClock()).facts()
+
+        await asyncio.to_thread(visit)
