@@ -2,10 +2,9 @@
 
 After Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022),
 with noise weights for 5 to 10 updates a second, and time in seconds, because the motion gate makes
-frames come irregularly. Two things are added for low rates and meetings: where an object is
-expected is a hill, not a box that must overlap, and its colours must fit; who was hidden is known
-again by both. Runs in the camera worker. Identities still get lost in crowds (about once per
-person and minute): rules must bear it.
+frames come irregularly. Added for meetings: the colours must fit, and who was hidden is known again
+by them near where he is expected, overlapping or not. Runs in the camera worker. Identities still
+get lost in crowds (about once per person and minute): rules must bear it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,21 +31,20 @@ LABEL_GROUPS: Mapping[str, str] = {
 """Labels the detector takes for one another: an object may change its label within a group."""
 
 _STEP_S = 0.1  # the update interval the noise weights below were tuned for
-_POSITION_NOISE, _SPEED_NOISE = 0.078, 0.038  # per step, relative to the object's size
+_POSITION_NOISE, _SPEED_NOISE = 0.073, 0.037  # per step, relative to the object's size
 _START_POSITION_NOISE, _START_SPEED_NOISE = 2 / 10, 10 / 40
 _SIZE_SPEED_KEPT = 0.5  # per step: sizes don't go on growing
 _HIDDEN_SPEED_KEPT = 0.8  # per second: who is hidden may stand still there
 
-_MIN_FIT, _FAINT_MIN_FIT, _HIDDEN_MIN_FIT = 0.155, 0.5, 0.23
-_OVERLAP_COUNTS = 0.7  # of a fit; the rest is the hill
-_HILL = 0.41  # how wide: of half the object's size, and more with the doubt about its place
-_SAME_COLOUR = 10.7  # what colours of one object differ by from look to look, steps of 256
-_COLOUR_KEPT, _MIXED_COLOUR_KEPT = 0.87, 0.961  # per step; while another one overlaps it
+_MIN_FIT, _FAINT_MIN_FIT, _HIDDEN_MIN_FIT = 0.15, 0.45, 0.31
+_HILL = 1.0  # how wide: of half the object's size, and more with the doubt about its place
+_SAME_COLOUR = 11.5  # what colours of one object differ by from look to look, steps of 256
+_COLOUR_KEPT, _MIXED_COLOUR_KEPT = 0.91, 0.97  # per step; while another one overlaps it
 _MIXED_IOU = 0.15
-_HIDDEN_AFTER_S = 0.35
+_HIDDEN_AFTER_S = 0.6
 _DOUBLE = 0.7  # a box so far inside one that is followed is no new object
 _CONFIRMING_SIGHTINGS = 2
-_LOST_AFTER_S = 4.0
+_LOST_AFTER_S = 3.0
 
 Floats = NDArray[np.float64]
 Pairs = list[tuple[int, int]]
@@ -67,7 +65,7 @@ class Tracker:
         """Take what one frame at `at_s` (monotonic seconds) showed; return the tracks seen in it.
 
         A track is told from its second sighting on; one not seen in this frame is not returned,
-        but remembered for four seconds. `picture`, the detector's input, lends it colours.
+        but remembered for three seconds. `picture`, the detector's input, lends it colours.
         """
         passed_s = _STEP_S if self._last_s is None else max(0.0, at_s - self._last_s)
         self._last_s = at_s
@@ -154,7 +152,7 @@ class _GroupTracker:
         iou = overlaps(_boxes(self._place), boxes)
         hill = self._hill(boxes)
         alike = np.exp(-0.5 * (self._unlikeness(looks) / _SAME_COLOUR) ** 2)
-        fit = (_OVERLAP_COUNTS * iou + (1 - _OVERLAP_COUNTS) * hill) * alike
+        fit = iou * alike
         known = self._sightings >= _CONFIRMING_SIGHTINGS
         hidden = known & (self._unseen_s > _HIDDEN_AFTER_S)
         free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(boxes), bool)
