@@ -8,6 +8,9 @@ import pytest
 
 from agent.app import evidence_report
 from agent.app.evidence_report import EvidenceReporter
+from agent.buffer import journal
+from agent.buffer.index import Index
+from agent.buffer.journal import Doomed
 from agent.contract.audit import AuditEntry
 from agent.contract.events import Gap, StreamName
 from agent.contract.records import encode_gap, split
@@ -15,6 +18,7 @@ from agent.contract.topics import BoxAddress
 from agent.core.db import Database
 from agent.evidence.box_key import load_public_key
 from agent.evidence.key_store import load_box_key, rotate_key
+from agent.evidence.schema import PART as EVIDENCE
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.store import Store
@@ -270,3 +274,32 @@ async def test_a_replayed_entry_is_no_doubt(told):
 
     await told.deliver(twice)
     assert await told.doubts() == []
+
+
+async def test_purge_records_reach_the_center_signed_and_once(told, clip):
+    tape, _ = recorded(told, clip)
+    index = Index(tape.folder, [EVIDENCE])
+    with index.transaction() as db:
+        rows = db.execute("SELECT segment_id, path, bytes, start_utc_us FROM segments").fetchall()
+    signer = load_box_key(told.data_dir)
+    for row in rows[:2]:
+        doomed = Doomed(row[0], row[1], row[2], row[3], 2_000_000, "age")
+        journal.forget(index, [doomed], told.clock.utc_now())
+        journal.sign_deletions(
+            index,
+            "gate",
+            lambda body: (signer.public.fingerprint, signer.sign(body)),
+            told.clock.utc_now(),
+        )
+    index.close()
+    await told.reporter.tell_what_is_due()
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    records = await told.outbox.read(StreamName.AUDIT, 0, 1000, 5_000_000)
+    purges = [record for record in map(json_of, records) if "purge" in record["type"]]
+    assert [json.loads(purge["data"]["body"])["number"] for purge in purges] == [1, 2]
+    assert await told.doubts() == []
+
+
+def json_of(record):
+    return json.loads(record.body)
