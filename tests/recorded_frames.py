@@ -26,8 +26,9 @@ def frames_of(file: Path) -> list[bytes]:
 
 def recorded(folder: Path, clip: Path) -> list[int]:
     """Return the numbers, in the clip, of all stored frames of a camera, oldest first."""
-    numbers = {frame: number for number, frame in enumerate(frames_of(clip))}
-    assert len(numbers) == len(frames_of(clip)), "the clip's frames must differ"
+    frames = frames_of(clip)
+    numbers = {frame: number for number, frame in enumerate(frames)}
+    assert len(numbers) == len(frames), "the clip's frames must differ"
     with contextlib.closing(sqlite3.connect(f"file:{folder}/index.db?mode=ro", uri=True)) as db:
         files = db.execute("SELECT path FROM segments WHERE state='closed' ORDER BY start_utc_us")
         return [numbers[frame] for (path,) in files for frame in frames_of(folder / path)]

@@ -216,7 +216,7 @@ class CameraWorker:
     def run(self) -> int:
         """Run until stopped or a thread dies."""
         if self._succession:
-            self._succession.held.pass_on(self._main_sink, self._seam)
+            self._succession.held.pass_on(self._main_sink, self._seam, self._clock.monotonic_s())
         streams = [
             self._succession.thread if self._succession else guarded_thread("main", self._main.run),
             *([guarded_thread("sub", self._sub.run)] if self._camera.look else []),

@@ -29,6 +29,7 @@ from agent.messages.supervision import KeyFrame
 from agent.settings.model import CameraSettings
 
 POLL_S = 0.1
+LATE_S = 0.5  # without a seam: what comes sooner after the change, the predecessor may have stored
 MOST_HELD_BYTES = 48 * 1024 * 1024
 
 
@@ -40,16 +41,16 @@ class HeldStream:
         self._lock = threading.Lock()  # held until the stream is passed on, never after that
         self._heir: tuple[MainSink, Seam | None] | None = None
         self._sink: MainSink | None = None
-        self._is_forwarding = False
+        self._is_forwarding, self._not_before_s = False, 0.0
         self._run: tuple[VideoStream, StreamFacts] | None = None
         self._packets: list[tuple[Packet[VideoStream], float]] = []
         self._keys: list[tuple[KeyFrame, int]] = []  # those told, and their places
         self._size_bytes = 0
 
-    def pass_on(self, sink: MainSink, seam: Seam | None) -> None:
+    def pass_on(self, sink: MainSink, seam: Seam | None, now_mono_s: float) -> None:
         """Give to `sink` what is held behind the seam, and all that comes. From any thread."""
         with self._lock:
-            self._heir = sink, seam
+            self._heir, self._not_before_s = (sink, seam), now_mono_s + LATE_S
             if self._run is None:
                 self._pass_on(sink, seam)  # else the session's thread does, with its next packet
 
@@ -104,6 +105,8 @@ class HeldStream:
         if seam is not None:
             sink.resume(seam, is_held=at is not None)
         packets = self._packets[at:] if at is not None else []
+        if at is not None:
+            self._not_before_s = 0.0
         self._forget()
         self._sink = sink
         for packet, arrived_mono_s in packets:
@@ -124,7 +127,8 @@ class HeldStream:
 
     def _forward(self, sink: MainSink, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         if not self._is_forwarding:
-            if not packet.is_keyframe or self._run is None:
+            is_early = arrived_mono_s < self._not_before_s
+            if is_early or not packet.is_keyframe or self._run is None:
                 return
             self._is_forwarding = True
             sink.run_started(*self._run)
