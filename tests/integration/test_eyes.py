@@ -202,3 +202,10 @@ def test_broken_pictures_are_passed_over_until_there_are_too_many(scene, clip):
             watching.eyes.packet(junk[-1], 1000.0)
     watching.watch(clip)
     assert watching.eyes.status.frames_total == 8 * FPS
+
+
+def test_frames_gather_only_while_nobody_waits_for_them(scene, clip):
+    watching = scene(lambda _: (SOMEBODY,))
+    assert watching.eyes.gather_s() > 0
+    watching.watch(clip)
+    assert watching.eyes.gather_s() == 0
