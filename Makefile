@@ -55,7 +55,7 @@ crash-kill: setup  ## kill -9 at any moment
 	$(BIN)/python -m pytest tests/faults/test_crash_kill.py $(TEST_ARGS)
 
 faults: setup  ## the long versions of all fault tests: over 1,000 power cuts, every call failed, ...
-	$(BIN)/python -m pytest tests/faults -m long $(TEST_ARGS)
+	$(BIN)/python -m pytest tests/faults tests/integration/test_quiet_scenes.py -m long $(TEST_ARGS)
 
 bench: setup  ## cost per camera beside ffmpeg, import times, idle memory
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)

@@ -1,8 +1,8 @@
 """Reads a virtual staff gauge: how much of it no longer looks as it did when it was dry.
 
 Each part of the gauge is compared with its dry look by normalised correlation, which does not mind
-brighter or darker light. Water hides the texture from the foot upward, without holes. Rain, snow
-and insects are averaged away first.
+brighter or darker light. Water hides the texture from the foot upward. Rain, snow and insects are
+averaged away first.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from agent.rules.scene import Luma
 from agent.rules.zone import Point
 
-PARTS = 16
+PARTS = 20
 _ROWS_A_PART, _ACROSS = 4, 9
 _SMOOTH_S = 1.5
-_SEEN, _DROWNED = 0.6, 0.45  # correlation with the dry look
+_SEEN = 0.8  # correlation with the dry look; waves reach it in single parts, by chance
+_LEAST_SEEN = 0.6  # share of the dry parts that must be recognised
 _LEAST_TEXTURE = 2.5  # luma steps (standard deviation) below which a part can't be told
 
 Floats = NDArray[np.float32]
@@ -60,10 +61,9 @@ class StaffGauge:
         if self.dry is None or self._now is None:
             return None
         likeness = _correlation(self._now, self.dry)
-        drowned = likeness < _DROWNED
-        wet = int(np.argmin(drowned)) if not drowned.all() else PARTS
-        above = likeness[wet:]
-        is_seen = bool(above.size) and float((above >= _SEEN).mean()) >= 0.5
+        seen = likeness >= _SEEN
+        wet = _waterline(seen)
+        is_seen = wet < PARTS and float(seen[wet:].mean()) >= _LEAST_SEEN
         return Reading(wet / PARTS, is_seen)
 
     def learn(self, share: float = 1.0) -> None:
@@ -89,6 +89,13 @@ class StaffGauge:
         y = places[..., 1].clip(0, luma.shape[0] - 1)
         patch: Floats = luma[y, x].astype(np.float32)
         return patch
+
+
+def _waterline(seen: NDArray[np.bool_]) -> int:
+    """Return how many parts are under water: the split that contradicts the fewest of them."""
+    wrong_below = np.concatenate([[0], np.cumsum(seen)])
+    wrong_above = np.concatenate([np.cumsum(~seen[::-1])[::-1], [0]])
+    return int(np.argmin(wrong_below + wrong_above))
 
 
 def _correlation(one: Floats, other: Floats) -> Floats:

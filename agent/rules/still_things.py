@@ -23,6 +23,8 @@ _LONG_S = 60.0
 _KNOWN_AFTER_S = 2.0  # of stillness with nobody there
 _STEADY, _DIFFERENT = 6.0, 14.0  # luma steps: of noise, and of a thing that is not the ground
 _LEAST_CELLS = 3
+_LEAST_EDGE = 12.0  # luma steps across its border: a thing has edges, wetness and light have none
+_STANDS_OUT = 1.6  # times more than before or after, against a wet mark that only shines more
 _ABSORBED_AFTER_S = 1800.0  # then it belongs to the scene
 _NEWS_OF_PEOPLE_S = 3.0
 
@@ -67,7 +69,7 @@ class StillThings:
         if passed_s < _LOOK_EVERY_S:
             return False
         self._last_s, passed_s = at_s, min(passed_s, 1.0)
-        cells -= np.median((cells - self._short)[::2, ::2])  # clouds and exposure are nothing new
+        cells *= _light(cells, self._short)
         attended = self._attended(cells.shape, at_s)
         self._short += (cells - self._short) * np.float32(1 - np.exp(-passed_s / _SHORT_S))
         steady = (np.abs(cells - self._short) < _STEADY) & ~attended
@@ -85,7 +87,7 @@ class StillThings:
             if left[start]:
                 blob = _grow(left, (int(start[0]), int(start[1])))
                 if _LEAST_CELLS <= len(blob) <= self._max_area * left.size:
-                    things.append(self._thing(blob))
+                    things += self._things(blob)
         return things
 
     def _begin(self, cells: Cells, at_s: float) -> None:
@@ -129,7 +131,8 @@ class StillThings:
             ] = True
         return mask
 
-    def _thing(self, blob: list[tuple[int, int]]) -> StillThing:
+    def _things(self, blob: list[tuple[int, int]]) -> list[StillThing]:
+        """Return what a blob is: nothing, when the same shape only has another contrast."""
         rows, columns = self._long.shape
         inside = np.zeros((rows, columns), bool)
         ys, xs = np.array(blob).T
@@ -140,8 +143,10 @@ class StillThings:
             width=float((np.ptp(xs) + 1) / columns),
             height=float((np.ptp(ys) + 1) / rows),
         )
-        is_new = _outline(self._short, inside) >= _outline(self._long, inside)
-        return StillThing(region, float(self._age[ys, xs].max()), is_new)
+        now, before = _outline(self._short, inside), _outline(self._long, inside)
+        if max(now, before) < max(_LEAST_EDGE, _STANDS_OUT * min(now, before)):
+            return []
+        return [StillThing(region, float(self._age[ys, xs].max()), is_new=now > before)]
 
 
 def _cells(luma: Luma) -> Cells:
@@ -149,6 +154,14 @@ def _cells(luma: Luma) -> Cells:
     inner = luma[: rows * _CELL_PX, : columns * _CELL_PX].astype(np.float32)
     means: Cells = inner.reshape(rows, _CELL_PX, columns, _CELL_PX).mean(axis=(1, 3))
     return means
+
+
+def _light(cells: Cells, usual: Cells) -> np.float32:
+    """Return by how much the light has gone down: clouds and exposure are nothing new.
+
+    Light multiplies; the median holds while under half of the picture really changed.
+    """
+    return np.float32(np.median(((usual + 1) / (cells + 1))[::2, ::2]))
 
 
 def _outline(cells: Cells, inside: Mask) -> float:

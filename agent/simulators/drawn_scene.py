@@ -42,7 +42,7 @@ class Clothes(NamedTuple):
     shoes: Rgb = (30, 28, 28)
 
 
-_PASSERS_BY = (
+PASSERS_BY = (
     Clothes(top=(150, 40, 45), trousers=(45, 55, 85)),
     Clothes(top=(60, 95, 70), trousers=(52, 50, 50), hair=(85, 60, 38)),
 )
@@ -60,7 +60,7 @@ class Limb(NamedTuple):
 
 def frames(width_px: int, height_px: int, fps: float, seconds: float) -> Iterator[Picture]:
     """Yield `seconds` of the scene as (height, width, 3) RGB pictures, each one a fresh array."""
-    streets = _streets(width_px, height_px)
+    streets = empty_streets(width_px, height_px)
     for number in range(round(seconds * fps)):
         picture = streets[number % len(streets)].copy()
         _draw_passer_by(picture, number / fps)
@@ -81,14 +81,16 @@ def person_at(at_s: float, width_px: int, height_px: int) -> Region | None:
     return Region(x=left, y=_FOOT_LINE - _TALL, width=right - left, height=_TALL)
 
 
-class _Walk(NamedTuple):
+class Walk(NamedTuple):
+    """Somebody in mid-step."""
+
     center: float  # in picture heights from the left edge
     ahead: int  # 1 walks to the right, -1 to the left
     phase: float  # radians of the step
     clothes: Clothes
 
 
-def _walk_at(at_s: float, aspect: float) -> _Walk | None:
+def _walk_at(at_s: float, aspect: float) -> Walk | None:
     cycle, within_s = divmod(at_s, CYCLE_S)
     if not WALK_BEGINS_S <= within_s < WALK_ENDS_S:
         return None
@@ -96,21 +98,26 @@ def _walk_at(at_s: float, aspect: float) -> _Walk | None:
     odd = int(cycle) % 2
     margin = 0.2 * _TALL
     way = share * (aspect + 2 * margin) - margin
-    return _Walk(
+    return Walk(
         center=aspect - way if odd else way,
         ahead=-1 if odd else 1,
         phase=2 * math.pi * _STEPS_PER_S * within_s,
-        clothes=_PASSERS_BY[odd],
+        clothes=PASSERS_BY[odd],
     )
 
 
 def _draw_passer_by(picture: Picture, at_s: float) -> None:
     height_px, width_px = picture.shape[:2]
     walk = _walk_at(at_s, width_px / height_px)
-    if walk is None:
-        return
-    tall_px = _TALL * height_px
-    foot_px, center_px = _FOOT_LINE * height_px, walk.center * height_px
+    if walk is not None:
+        draw_figure(picture, walk, _FOOT_LINE, _TALL)
+
+
+def draw_figure(picture: Picture, walk: Walk, foot_line: float, tall: float) -> None:
+    """Draw somebody walking into the picture; `foot_line` and `tall` are in picture heights."""
+    height_px, width_px = picture.shape[:2]
+    tall_px = tall * height_px
+    foot_px, center_px = foot_line * height_px, walk.center * height_px
     left, right = (round(center_px + side * 0.6 * tall_px) for side in (-1, 1))
     top, bottom = round(foot_px - 1.05 * tall_px), round(foot_px + 0.12 * tall_px)
     rows = slice(max(0, top), min(height_px, bottom))
@@ -191,7 +198,7 @@ def _darker(colour: Rgb, shade: float) -> Rgb:
     return (colour[0] * shade, colour[1] * shade, colour[2] * shade)
 
 
-def _streets(width_px: int, height_px: int) -> list[Picture]:
+def empty_streets(width_px: int, height_px: int) -> list[Picture]:
     """Return the empty street a few times, each with its own camera noise."""
     random = np.random.default_rng(20260101)
     street = _empty_street(width_px, height_px)
