@@ -1,0 +1,186 @@
+"""What the cameras' control side costs, as ratios in one run: `python -m tests.bench.onvif`.
+
+A PTZ command against a bare POST of the same body, each further camera, eight cameras in a storm of
+events, the others beside a black hole, reconnecting again and again. Asserts nothing.
+"""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import click
+import psutil
+import requests
+
+from agent.cameras.event_feed import EventFeed
+from agent.cameras.gate import CameraGate
+from agent.cameras.line import OnvifLine
+from agent.cameras.port import CameraFailure, Login
+from agent.cameras.zeep_backend import ZeepCamera
+from agent.core.clock import SystemClock
+from tests.bench.figures import say
+from tests.simulated_onvif import black_hole
+
+_CLOCK = SystemClock()
+_MOVE = (
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>'
+    '<ContinuousMove xmlns="http://www.onvif.org/ver20/ptz/wsdl"><ProfileToken>main</ProfileToken>'
+    '<Velocity><PanTilt xmlns="http://www.onvif.org/ver10/schema" x="0.1" y="0"/></Velocity>'
+    "<Timeout>PT1S</Timeout></ContinuousMove></s:Body></s:Envelope>"
+)
+
+
+@contextmanager
+def cameras(count: int, events_per_s: float = 0.0) -> Iterator[list[str]]:
+    command = [sys.executable, "-m", "tests.bench.onvif_cameras", str(count), str(events_per_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield [line.strip() for line in iter(process.stdout.readline, "ready\n")]
+        finally:
+            process.kill()
+
+
+def move(url: str, calls: int) -> None:
+    control = ZeepCamera(url, Login(), _CLOCK)
+    control.facts()
+    ptz = url.replace("device_service", "ptz_service")
+    with requests.Session() as bare:
+        bare.trust_env = False
+
+        def post() -> None:
+            head = {"Content-Type": "application/soap+xml; charset=utf-8"}
+            bare.post(ptz, data=_MOVE, headers=head, timeout=5).raise_for_status()
+
+        ours, theirs = [], []
+        for _ in range(calls):  # in turn, so that load falls on both
+            ours.append(_took_ms(lambda: control.move(0.1, 0.0, 0.0, 1.0)))
+            theirs.append(_took_ms(post))
+    control.close()
+    mine, floor = statistics.median(ours), statistics.median(theirs)
+    name = f"a move, p50 ({mine:.2f} ms, bare POST {floor:.2f} ms)"
+    say(name, f"{mine / floor:.2f} x", "<= 2.5 x")
+
+
+def further(urls: list[str]) -> None:
+    process, controls, cpu_s, rss = psutil.Process(), [], [], []
+    for url in urls:
+        began_s, before = time.process_time(), process.memory_info().rss
+        control = ZeepCamera(url, Login(), _CLOCK)
+        control.facts()
+        control.profiles()
+        cpu_s.append(time.process_time() - began_s)
+        rss.append(process.memory_info().rss - before)
+        controls.append(control)
+    for control in controls:
+        control.close()
+    one_s, one_mb = statistics.mean(cpu_s[1:]), statistics.mean(rss[1:]) / 1e6
+    first = f"first {cpu_s[0]:.2f} s, {rss[0] / 1e6:.0f} MB"
+    say(f"CPU of a further camera ({first})", f"{one_s:.4f} s", "<= 0.02 s")
+    say("memory of a further camera", f"{one_mb:.2f} MB", "<= 4 MB")
+
+
+def storm(urls: list[str], seconds: float) -> None:
+    heard = [0]
+
+    def deliver(messages: tuple[object, ...]) -> None:
+        heard[0] += len(messages)
+
+    feeds = [EventFeed(OnvifLine(url, Login(), _CLOCK), _CLOCK, deliver) for url in urls]
+    polled = [ZeepCamera(url, Login(), _CLOCK) for url in urls[:2]]
+    for control in polled:
+        control.facts()
+    for feed in feeds:
+        feed.start()
+    time.sleep(1.0)
+    heard[0], began_s, until_s = 0, time.process_time(), time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        for control in polled:
+            control.position()
+        time.sleep(0.2)
+    share = (time.process_time() - began_s) / seconds
+    for feed in feeds:
+        feed.stop()
+    rate = f"{heard[0] / seconds:.0f} events/s from {len(urls)}"
+    say(f"share of a core ({rate}, 2 x 5 Hz status)", f"{share:.1%}", "<= 10 %")
+
+
+async def beside_a_black_hole(urls: list[str], calls: int) -> None:
+    gates = [CameraGate(_maker(url), _CLOCK) for url in urls]
+    for gate in gates:
+        await gate.facts()
+    with black_hole() as nowhere:
+        dead = CameraGate(_maker(nowhere), _CLOCK)
+        alone, beside = [], []
+        for _ in range(4):  # in turn, so that load falls on both
+            alone += await _positions(gates, calls // 4)
+            asking = asyncio.ensure_future(dead.facts())
+            beside += await _positions(gates, calls // 4)
+            asking.cancel()
+            with suppress(asyncio.CancelledError, CameraFailure):
+                await asking
+        await dead.close()
+    for gate in gates:
+        await gate.close()
+    both = [statistics.quantiles(times, n=20)[-1] for times in (alone, beside)]
+    change = both[1] / both[0] - 1
+    say(f"p95 beside a black hole ({both[0]:.1f} -> {both[1]:.1f} ms)", f"{change:+.0%}", "< +20 %")
+
+
+def reconnect(url: str, times: int) -> None:
+    process = psutil.Process()
+    _connect(url, times // 10)
+    fds, rss = process.num_fds(), process.memory_info().rss
+    _connect(url, times)
+    grown = (process.memory_info().rss - rss) / 1e6
+    more = process.num_fds() - fds
+    say(f"{times} reconnects: file descriptors", f"{more:+d}", "flat")
+    say(f"{times} reconnects: memory", f"{grown:+.1f} MB", "flat")
+
+
+def _connect(url: str, times: int) -> None:
+    for _ in range(times):
+        line = OnvifLine(url, Login(), _CLOCK)
+        line.services()
+        line.close()
+
+
+async def _positions(gates: list[CameraGate], calls: int) -> list[float]:
+    took = []
+    for _ in range(calls):
+        began_s = time.perf_counter()
+        await asyncio.gather(*(gate.position() for gate in gates))
+        took.append((time.perf_counter() - began_s) * 1000)
+    return took
+
+
+def _maker(url: str) -> Callable[[], ZeepCamera]:
+    return lambda: ZeepCamera(url, Login(), _CLOCK)
+
+
+def _took_ms(call: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    call()
+    return (time.perf_counter() - began_s) * 1000
+
+
+@click.command()
+@click.option("--calls", default=400, show_default=True)
+@click.option("--seconds", default=15.0, show_default=True)
+@click.option("--reconnects", default=1000, show_default=True)
+def main(calls: int, seconds: float, reconnects: int) -> None:
+    """Measure, and say each figure with its bar."""
+    with cameras(8) as urls:
+        further(urls)
+        move(urls[0], calls)
+        asyncio.run(beside_a_black_hole(urls[:4], calls))
+        reconnect(urls[0], reconnects)
+    with cameras(8, 10.0) as urls:
+        storm(urls, seconds)
+
+
+if __name__ == "__main__":
+    main()
