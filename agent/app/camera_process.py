@@ -22,6 +22,7 @@ from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
 from agent.app.keeping import Keeping, find_folder, open_stage
 from agent.app.main_sink import MainSink
+from agent.app.model_choice import model_choice
 from agent.app.picture_watch import PictureWatch
 from agent.app.replacing import Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
@@ -161,13 +162,13 @@ class CameraWorker:
         self._eyes = Eyes(
             camera,
             DetectClient(run_dir(settings) / DETECT_SOCKET, clock, camera_id=camera.camera_id),
-            load_manifest(_model_folder(settings)),
+            load_manifest(model_choice(settings).folder()),
             self._on_hit,
             clock,
             [
                 StillKeeper(folder, settings.timelapse, clock).offer,
                 self._picture_watch.look,
-                lambda *seen: self._sightings.look(*seen),  # made below: it looks at the eyes
+                lambda *seen: self._sightings.look(*seen),  # noqa: PLW0108 - made below
             ],
             troubles=lambda: self._picture_watch.troubles,
             folder=folder,
@@ -347,7 +348,3 @@ def _evidence(
     except StorageError as error:
         log.get("camera").error("no evidence", code=error.code, detail=error.message)
         return ()
-
-
-def _model_folder(settings: Settings) -> Path | None:
-    return Path(settings.detector.model) if settings.detector.model else None

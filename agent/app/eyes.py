@@ -108,7 +108,8 @@ class Eyes:
 
     def _forget(self) -> None:
         """A new timeline: tracks and background of the old one mean nothing."""
-        self._gate, self._tracker = MotionGate(), Tracker(self._manifest.thresholds)
+        thresholds = self._manifest.thresholds.with_labels(self._camera.thresholds)
+        self._gate, self._tracker = MotionGate(), Tracker(thresholds)
         self._moved_s = self._looked_s = float("-inf")
         self._tracks: tuple[TrackedObject, ...] = ()
 
@@ -262,7 +263,10 @@ class Eyes:
             return
         if (camera.rules, camera.calibration) != (self._camera.rules, self._camera.calibration):
             self._rules = self._build(camera)
+        is_other_measure = camera.thresholds != self._camera.thresholds
         self._camera = camera
+        if is_other_measure:
+            self._forget()
         self._log.info("settings taken over", rules=[rule.rule_id for rule in camera.rules])
 
     def _build(self, camera: CameraSettings) -> list[WatchedRule]:

@@ -5,17 +5,18 @@ file) and by camera workers (which need the input size and thresholds only).
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from agent.contract.events import Fraction
 from agent.core.errors import DetectorError
 
 SHIPPED_MODEL = Path(__file__).parent / "model"
-_MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE = "manifest.json"
 
 
 class InputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +41,10 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def of(self, label: str) -> float:
         """Return the score from which an object of this class is believed."""
         return self.labels.get(label, self.default)
+
+    def with_labels(self, own: Mapping[str, float]) -> "Thresholds":
+        """Return these with a camera's own for some classes."""
+        return structs.replace(self, labels={**self.labels, **own}) if own else self
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,13 +73,13 @@ def load_manifest(folder: Path | None = None) -> Manifest:
 
     Raises `DetectorError` "detector.manifest" when there is none or it makes no sense.
     """
-    path = (folder or SHIPPED_MODEL) / _MANIFEST_FILE
+    path = (folder or SHIPPED_MODEL) / MANIFEST_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError) as error:
         raise DetectorError(
             "detector.manifest",
-            f"The model folder {path.parent} has no usable {_MANIFEST_FILE}: {error}.",
+            f"The model folder {path.parent} has no usable {MANIFEST_FILE}: {error}.",
             hint="Set `detector.model` to a folder with a manifest, or leave it empty.",
         ) from error
 

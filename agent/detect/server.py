@@ -13,15 +13,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.core.errors import DetectorError
 from agent.core.framing import FramingError, MessageSplitter, send_message
 from agent.core.log import get
-from agent.detect.detector import Detector
+from agent.detect.manifest import Manifest
 from agent.detect.wire import DetectReply, DetectRequest
+from agent.messages.vision import Detection
 
 _log = get("detect.server")
 
@@ -88,8 +91,19 @@ class _Client:
             )
 
 
+class Answering(Protocol):
+    """A detector, or one with another in its shadow."""
+
+    manifest: Manifest
+    shape: tuple[int, int, int]
+
+    def detect(
+        self, image: NDArray[np.uint8], content_width_px: int, content_height_px: int
+    ) -> list[Detection]: ...
+
+
 class _Server:
-    def __init__(self, listener: socket.socket, detector: Detector) -> None:
+    def __init__(self, listener: socket.socket, detector: Answering) -> None:
         self._listener, self._detector = listener, detector
         self._picture_bytes = int(np.prod(detector.shape))
         self._selector = selectors.DefaultSelector()
@@ -167,7 +181,7 @@ class _Server:
 
 
 def serve(
-    socket_path: Path, detector: Detector, beat: Callable[[], None], stop: threading.Event
+    socket_path: Path, detector: Answering, beat: Callable[[], None], stop: threading.Event
 ) -> None:
     """Answer questions on `socket_path` until `stop` is set.
 

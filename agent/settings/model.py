@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from agent.contract.events import CapStatus, Slug
+from agent.contract.events import CapStatus, Fraction, Slug
 from agent.settings.camera_io import CameraRelay, Token
 from agent.settings.labels import check_labels
 from agent.settings.pole import PoleSettings
@@ -54,6 +54,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
     max_rss_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     detect_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    thresholds: dict[str, Fraction] = {}  # classes this camera sees fainter or falser than usual
     rules: tuple[Rule, ...] = ()
     calibration: Calibration | None = None
 
@@ -119,9 +120,16 @@ class SightingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The shared detector. `model` is a folder with a manifest; empty means the one shipped."""
+    """The shared detector. `model` is a folder with a manifest; empty means the one shipped.
+
+    It must be signed by a key in `keys_file` (JWKS). `shadow_model` runs beside it on
+    `shadow_share` of the pictures and answers nobody: how far both agree is counted.
+    """
 
     model: str = ""
+    keys_file: str = ""
+    shadow_model: str = ""
+    shadow_share: Annotated[float, Meta(gt=0, le=1)] = 0.1
     threads: Annotated[int, Meta(ge=1, le=8)] = 1
     nice: Annotated[int, Meta(ge=0, le=19)] = 5
 

@@ -1,0 +1,113 @@
+"""Which model runs: the one the settings name if it may and can, else the last good one.
+
+A model that fails its self-test is remembered as bad by its hash; the next look at the choice,
+in the detect process or in a worker, passes it over. What proved good is remembered, too.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.core import log
+from agent.core.errors import DetectorError, PolesideError
+from agent.core.whole_file import write_whole
+from agent.detect.detector import Detector, open_detector
+from agent.detect.manifest import SHIPPED_MODEL, load_manifest
+from agent.detect.model_signature import check_signature
+
+_GOOD_FILE, _BAD_FILE = "good-model", "bad-models"
+_MOST_PHANTOMS = 3
+_log = log.get("detect.choice")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """What the settings ask for, and where it is remembered how models did."""
+
+    wanted: Path | None
+    keys_file: Path | None
+    memory: Path
+
+    def folder(self) -> Path:
+        """Return the folder of the model to run. The shipped one is always there."""
+        for folder in self._candidates():
+            try:
+                manifest = load_manifest(folder)
+                check_signature(folder, manifest, self.keys_file)
+            except DetectorError as error:
+                _log.error("model refused", code=error.code, detail=error.message)
+                continue
+            if manifest.sha256 not in self._bad():
+                return folder
+        return SHIPPED_MODEL
+
+    def open(self, threads: int = 1) -> Detector:
+        """Open the model to run; one that fails its self-test is passed over for ever.
+
+        Raises `DetectorError` when even the shipped one fails.
+        """
+        while True:
+            folder = self.folder()
+            try:
+                detector = open_detector(folder, threads=threads)
+                self_test(detector)
+            except DetectorError as error:
+                if folder == SHIPPED_MODEL:
+                    raise
+                _log.error("model fails, rolled back", code=error.code, detail=error.message)
+                self._remember_bad(load_manifest(folder).sha256)
+                continue
+            self._remember(_GOOD_FILE, str(folder))
+            return detector
+
+    def _candidates(self) -> list[Path]:
+        last_good = self._read(_GOOD_FILE)
+        named = [self.wanted] if self.wanted else []
+        return [*named, *([Path(last_good)] if last_good and self.wanted else [])]
+
+    def _bad(self) -> set[str]:
+        return set(self._read(_BAD_FILE).split())
+
+    def _remember_bad(self, sha256: str) -> None:
+        self._remember(_BAD_FILE, "\n".join(sorted({*self._bad(), sha256})))
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.memory / name).read_text().strip()
+        except OSError:
+            return ""
+
+    def _remember(self, name: str, text: str) -> None:
+        if self._read(name) == text:
+            return
+        try:
+            self.memory.mkdir(parents=True, exist_ok=True)
+            write_whole(self.memory / name, text.encode())
+        except (OSError, PolesideError) as error:
+            _log.warning("model's fate not kept", detail=str(error))
+
+
+def self_test(detector: Detector) -> None:
+    """Look at grey and at noise: a sound model answers, and sees nothing to speak of.
+
+    Raises `DetectorError` detector.self_test.
+    """
+    height_px, width_px, _ = detector.shape
+    noise = np.random.default_rng(1).integers(0, 256, detector.shape, np.uint8)
+    thresholds = detector.manifest.thresholds
+    for picture in (np.full(detector.shape, 114, np.uint8), noise):
+        found = detector.detect(picture, width_px, height_px)
+        if not all(np.isfinite(one.score) and 0 <= one.score <= 1 for one in found):
+            raise _fails("its scores are no numbers")
+        phantoms = sum(one.score >= thresholds.of(one.label) for one in found)
+        if phantoms > _MOST_PHANTOMS:
+            raise _fails(f"it sees {phantoms} things where nothing is")
+
+
+def _fails(why: str) -> DetectorError:
+    return DetectorError(
+        "detector.self_test",
+        f"The model fails its self-test: {why}.",
+        hint="The last good model runs on; install another one.",
+    )
