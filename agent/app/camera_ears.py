@@ -12,7 +12,9 @@ from agent.cameras.camera_states import CameraHit, CameraStates, Turn
 from agent.cameras.event_feed import EventFeed, FeedStatus
 from agent.cameras.line import OnvifLine
 from agent.cameras.notifications import Notification
+from agent.cameras.port import DeviceFacts
 from agent.cameras.pull_point import Reference
+from agent.cameras.quirks import quirks_of
 from agent.contract.events import EventKind, Picture, Source
 from agent.core import log
 from agent.core.clock import Clock
@@ -36,7 +38,7 @@ TakeBell = Callable[[PoleSignal, Picture | None], Awaitable[None]]
 
 
 class CameraEars:
-    """One camera's events. `model` is what the camera is, for the record."""
+    """One camera's events."""
 
     def __init__(
         self,
@@ -46,19 +48,22 @@ class CameraEars:
         take_bell: TakeBell,
         clock: Clock,
         *,
-        model: str,
+        device: DeviceFacts,
         remember: Callable[[Reference | None], None],
         left: Reference | None,
     ) -> None:
         self._camera, self._take, self._take_bell, self._clock = camera, take, take_bell, clock
-        self._model = model
+        self._model = f"{device.manufacturer} {device.model}".strip()
+        quirks = quirks_of(device.manufacturer, device.model, device.firmware)
         self._log = log.get("camera-ears")
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[Notification] = asyncio.Queue(_MOST_WAITING)
         self._presses: dict[str, str] = {}
         self.states = CameraStates(frozenset(camera.bell_inputs))
         self.dropped_total = 0
-        self._feed = EventFeed(line, clock, self._heard, remember=remember, left=left)
+        self._feed = EventFeed(
+            line, clock, self._heard, remember=remember, left=left, quirks=quirks
+        )
 
     @property
     def status(self) -> FeedStatus:

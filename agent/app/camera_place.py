@@ -102,7 +102,7 @@ class CameraPlace:
             self._take,
             self._take_bell,
             self._clock,
-            model=f"{device.manufacturer} {device.model}".strip(),
+            device=device,
             remember=lambda reference: self._keep(subscription=reference),
             left=self._memory.subscription,
         )

@@ -134,7 +134,7 @@ class BoundedHttp:
         self._session.trust_env = False
         self._session.verify = (tls.verify and not tls.fingerprint) and (tls.ca_file or True)
         self._session.mount("http://", _DeadlineAdapter())
-        self._session.mount("https://", _TlsAdapter(tls))
+        self._tls: CameraTls | None = tls  # until it is needed: reading authorities costs 30 ms
 
     def post(self, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float) -> Answer:
         """Send once (twice when a kept connection turns out to be dead) and read all."""
@@ -144,6 +144,9 @@ class BoundedHttp:
         self, method: str, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float
     ) -> Answer:
         """Make one exchange of any method, as `post` does."""
+        if self._tls is not None and url.startswith("https:"):
+            self._session.mount("https://", _TlsAdapter(self._tls))
+            self._tls = None
         with within_s(self._clock, timeout_s):
             try:
                 return self._exchange(method, url, body, headers)

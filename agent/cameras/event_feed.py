@@ -21,12 +21,12 @@ from agent.cameras.port import (
     CameraWrongPassword,
 )
 from agent.cameras.pull_point import PullPoint, Reference
+from agent.cameras.quirks import Quirks
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
 from agent.core.log import get
 from agent.core.retry import Backoff
 
-PULL_S = 10.0
 SYNCHRONISE_S = 300.0
 _FIRST_S, _LAST_S = 0.5, 10.0  # with the spread at most 13 s: events again within 15 s
 _SELDOM_S = 300.0
@@ -83,11 +83,14 @@ class EventFeed:
         remember: Callable[[Reference | None], None] = lambda _: None,
         left: Reference | None = None,
         topics: tuple[str, ...] = (),
-        pull_s: float = PULL_S,
+        quirks: Quirks | None = None,
+        pull_s: float | None = None,
         open_point: Callable[[], Point] | None = None,
     ) -> None:
         self._line, self._clock, self._deliver = line, clock, deliver
-        self._remember, self._left, self._pull_s = remember, left, pull_s
+        self._remember, self._left = remember, left
+        self._quirks = quirks or Quirks()
+        self._pull_s = pull_s or self._quirks.pull_s
         self._open = open_point or (lambda: PullPoint.open(line, clock, topics=topics))
         self._backoff = Backoff(_FIRST_S, _LAST_S)
         self._point: Point | None = None
@@ -191,8 +194,9 @@ class EventFeed:
         return 0.0 if self._busy < 2 else _BUSY_PAUSE_S
 
     def _keep(self, point: Point) -> None:
-        with contextlib.suppress(CameraNotSupported, CameraBadResponse):  # pulling keeps it too
-            point.keep()
+        if not self._quirks.no_renew:
+            with contextlib.suppress(CameraNotSupported, CameraBadResponse):  # pulling keeps it too
+                point.keep()
         now_s = self._clock.monotonic_s()
         if now_s - self._synchronised_mono_s >= SYNCHRONISE_S:
             self._synchronised_mono_s = now_s

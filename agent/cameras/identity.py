@@ -69,10 +69,10 @@ def merged(known: Identity, seen: Identity) -> Identity:
 def identity_of(found: FoundCamera, *, arp: Path = _ARP) -> Identity:
     """Return what a camera shows without a login: its announcement and its MAC on our own LAN."""
     host = urlsplit(found.url).hostname or found.address
-    macs = {mac for mac in (found.scope("MAC"), mac_of(host, arp=arp)) if mac}
+    macs = {plain_mac(mac) for mac in (found.scope("MAC"), mac_of(host, arp=arp)) if mac}
     return Identity(
         epr=found.epr,
-        macs=tuple(sorted(plain_mac(mac) for mac in macs)),
+        macs=tuple(sorted(macs)),
         model=found.scope("hardware"),
     )
 
