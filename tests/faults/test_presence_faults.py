@@ -1,16 +1,20 @@
 """What the center says of a box is true, whatever gets lost or comes late on the way."""
 
 import asyncio
+import signal
+import sys
 from datetime import timedelta
 from functools import partial
 
 import msgspec
+import pytest
 
 from agent.contract.presence import State
 from agent.contract.topics import Channel
 from agent.core.clock import SystemClock
 from agent.simulators.broker import CENTER
 from agent.simulators.center import boxes
+from agent.simulators.center.center import Center, CenterConfig
 from agent.uplink.link import Backoff, Outgoing
 from tests.brokers import Mosquitto
 from tests.spine import ADDRESS, Box, eventually, make_center, running
@@ -107,6 +111,42 @@ async def test_a_will_put_over_the_retained_state_is_put_right(tmp_path):
                 await eventually(is_online)
     finally:
         await broker.stop()
+
+
+@pytest.mark.long
+async def test_a_wired_box_that_dies_without_a_word_is_missed_within_a_minute(tmp_path, capsys):
+    """At the shipped defaults of both sides: its socket stays open, and nothing comes any more."""
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    settings = msgspec.json.encode(broker.settings("box-1")).decode()
+    box = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.voice_process", str(tmp_path / "box"), settings),
+        *("1", "0", "3600"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    patience = boxes.Patience(silent_s=1e6)  # only the will may tell: samples come every 300 s
+    center = Center(
+        CenterConfig(tmp_path, broker.settings(CENTER), patience=patience), SystemClock()
+    )
+
+    async def is_said(online):
+        views = await center.boxes()
+        return bool(views) and views[0].online is online
+
+    try:
+        async with running(center):
+            await eventually(partial(is_said, True))
+            box.send_signal(signal.SIGSTOP)
+            began_s = SystemClock().monotonic_s()
+            await eventually(partial(is_said, False))
+            missed_s = SystemClock().monotonic_s() - began_s
+    finally:
+        box.kill()
+        await box.wait()
+        await broker.stop()
+    with capsys.disabled():
+        print(f"\nmissed after {missed_s:.0f} s")  # noqa: T201
+    assert missed_s <= 60
 
 
 async def test_two_boxes_with_one_id_notice_it_back_off_and_are_told_apart(tmp_path, monkeypatch):

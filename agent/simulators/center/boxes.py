@@ -29,7 +29,7 @@ class Patience:
     box's keepalive of 30 s, of which the broker allows one and a half, nobody is wrong for 60 s.
     """
 
-    away_s: float = 12.0
+    away_s: float = 8.0
     silent_s: float = 10.0
     answer_s: float = 30.0
 
