@@ -6,7 +6,7 @@ STAMP := $(VENV)/.poleside-setup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint setup setup-demo system-parts bench bench-uplink clean
-.PHONY: crash-replay crash-errors crash-disk crash-kill faults
+.PHONY: engines crash-replay crash-errors crash-disk crash-kill faults
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ crash-kill: setup  ## kill -9 at any moment
 
 faults: setup  ## the long versions of all fault tests: over 1,000 power cuts, every call failed, ...
 	$(BIN)/python -m pytest tests/faults tests/integration/test_quiet_scenes.py -m long $(TEST_ARGS)
+
+engines: setup  ## the shipped model on both inference engines, each in an environment of its own
+	$(BIN)/python -m pytest tests/integration/test_two_engines.py -m long $(TEST_ARGS)
 
 bench: setup  ## cost per camera beside ffmpeg, import times, idle memory
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
