@@ -155,6 +155,7 @@ class Core:
             coding.pack if settings.broker.telemetry_coding == "zstd" else bytes,
             stretch=lambda: voice.economy.stretch,
             held=voice.economy.held_samples,
+            facts=lambda: self._watch.facts,
         )
 
     def _reporters(self, db: Database) -> tuple[Component, ...]:

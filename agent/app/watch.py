@@ -125,6 +125,18 @@ class Watch(Service):
             ),
         )
 
+    @property
+    def facts(self) -> object:
+        """What the center must not believe wrongly: how each camera does, and what is the matter.
+
+        Compare it; a change is told with the next sample, which then comes soon.
+        """
+        cameras = [
+            (status.camera_id, status.main.state, status.recording.recording)
+            for status in self._hub.statuses()
+        ]
+        return cameras, sorted((fault.code, fault.subject) for fault in self.faults)
+
     def _camera_sample(self, camera_id: str) -> CameraSample:
         status = self._hub.status(camera_id)
         if status is None:

@@ -12,11 +12,15 @@ from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.uplink.link import Link, Outgoing
 
+_LOOK_S = 5.0
+_AT_ONCE_S = 15.0  # a camera that comes and goes is not told each time
+
 
 class TelemetrySender(Service):
     """Asks `sample` every `period_s` while connected, at once after connecting, and publishes.
 
     `stretch` says how many times longer the period is just now; `held` is told what is left out.
+    When `facts` change, the next sample comes soon: nothing wrong is left standing at the center.
     """
 
     name = "uplink.telemetry"
@@ -31,32 +35,35 @@ class TelemetrySender(Service):
         pack: Callable[[bytes], bytes] = bytes,
         stretch: Callable[[], int] = lambda: 1,
         held: Callable[[int], None] = lambda _: None,
+        facts: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(clock)
         self._link, self._address = link, address
         self._period_s, self._sample, self._pack = period_s, sample, pack
-        self._stretch, self._held = stretch, held
+        self._stretch, self._held, self._facts = stretch, held, facts
         self._log = log.get(self.name)
 
     async def run(self) -> None:
         while True:
             await self._link.connected()
+            told = self._facts()
             body = self._pack(msgspec.json.encode(await self._sample()))
             if len(body) > MAX_BYTES[Channel.TELEMETRY]:
                 self._log.warning("telemetry too large, not sent", size_bytes=len(body))
             else:
                 await self._send(body)
-            await self._rest()
+            await self._rest(told)
 
-    async def _rest(self) -> None:
-        """Sleep one period after another, as many as are asked for at the end of each."""
-        periods = 1
-        await self._clock.sleep_s(self._period_s)
-        while periods < self._stretch():
-            self._held(1)
+    async def _rest(self, told: object) -> None:
+        """Sleep a period, or as many as are asked for; less when what was told is not so now."""
+        slept_s, step_s = 0.0, min(_LOOK_S, self._period_s)
+        while slept_s < self._period_s * self._stretch():
+            await self._clock.sleep_s(step_s)
+            slept_s += step_s
             self.progressed()
-            await self._clock.sleep_s(self._period_s)
-            periods += 1
+            if slept_s >= _AT_ONCE_S * self._stretch() and self._facts() != told:
+                break
+        self._held(max(0, int(slept_s / self._period_s) - 1))
 
     async def _send(self, body: bytes) -> None:
         try:

@@ -1,0 +1,71 @@
+"""Health samples come in their rhythm, and soon when what was told is not so any more."""
+
+import asyncio
+
+from agent.contract.telemetry import Telemetry
+from agent.core.clock import SystemClock
+from agent.uplink.telemetry import TelemetrySender
+from tests.spine import ADDRESS
+
+
+class Clock(SystemClock):
+    """Sleeps at once and counts how long it would have slept; ends the run after a while."""
+
+    slept_s = 0.0
+
+    async def sleep_s(self, seconds):
+        self.slept_s += seconds
+        if self.slept_s > 3000:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+
+class Link:
+    def __init__(self, clock):
+        self.clock, self.sent_at = clock, []
+
+    async def connected(self):
+        return 1
+
+    async def publish(self, message):
+        self.sent_at.append(self.clock.slept_s)
+
+
+async def sent(stretch=1, facts=lambda _: None):
+    clock = Clock()
+    link, held = Link(clock), []
+
+    async def sample():
+        return Telemetry(t=clock.utc_now(), mono=1.0, tq=clock.quality())
+
+    sender = TelemetrySender(
+        *(clock, link, ADDRESS, 300.0, sample),
+        stretch=lambda: stretch,
+        held=held.append,
+        facts=lambda: facts(clock.slept_s),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(sender.run())
+        while clock.slept_s <= 3000:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        task.cancel()
+    return link.sent_at, sum(held)
+
+
+async def test_an_idle_box_tells_of_itself_once_a_period():
+    at, held = await sent()
+    assert at == [300.0 * n for n in range(11)]
+    assert held == 0
+
+
+async def test_a_stretched_rhythm_counts_what_is_left_out():
+    at, held = await sent(stretch=4)
+    assert at == [0.0, 1200.0, 2400.0]
+    assert held == 6
+
+
+async def test_what_changes_is_told_soon_but_not_each_time():
+    at, _ = await sent(facts=lambda now_s: now_s >= 310)
+    assert at[:3] == [0.0, 300.0, 315.0]
+    at, _ = await sent(facts=lambda now_s: now_s)  # it flaps all the time
+    assert at[:3] == [0.0, 15.0, 30.0]
