@@ -159,10 +159,11 @@ class CameraWorker:
             clock,
             fixed=self._streams.fixed,
         )
+        manifest = load_manifest(model_choice(settings).folder())
         self._eyes = Eyes(
             camera,
             DetectClient(run_dir(settings) / DETECT_SOCKET, clock, camera_id=camera.camera_id),
-            load_manifest(model_choice(settings).folder()),
+            manifest,
             self._on_hit,
             clock,
             [
@@ -170,12 +171,17 @@ class CameraWorker:
                 self._picture_watch.look,
                 lambda *seen: self._sightings.look(*seen),  # noqa: PLW0108 - made below
             ],
-            troubles=lambda: self._picture_watch.troubles,
+            doubts=lambda: self._picture_watch.doubts,
             folder=folder,
             time_zone=zone_named(settings.time_zone),
         )
         self._sightings = SightingWatch(
-            camera, folder, settings.sightings, clock, lambda: self._eyes.view.objects
+            camera,
+            folder,
+            settings.sightings,
+            clock,
+            lambda: self._eyes.view.objects,
+            manifest.model,
         )
         self._main_sink = MainSink(
             self._recorder if camera.record and no_disk is None else None, os.getppid()

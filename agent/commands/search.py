@@ -23,15 +23,15 @@ from agent.sightings.store import Sighting, Wanted, newest_number, search_all
 from agent.sightings.telling import facts_of
 
 WATCH_DEADLINE_S = 24 * 3600.0 + 60.0
-_LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 5.0
 _PICTURE_BYTES = 60_000  # of one reply; the rest is told without
 
 
 class SearchHandler:
     """Reads what the cameras' workers have kept."""
 
-    def __init__(self, data_dir: Path, clock: Clock) -> None:
-        self._data_dir, self._clock = data_dir, clock
+    def __init__(self, data_dir: Path, clock: Clock, *, look_every_s: float = LOOK_EVERY_S) -> None:
+        self._data_dir, self._clock, self._look_every_s = data_dir, clock, look_every_s
 
     async def __call__(self, command: Command, progress: Progress) -> dict[str, object]:
         args = command.args
@@ -57,7 +57,7 @@ class SearchHandler:
         total = 0
         await progress("watching", {"incident_id": args.incident_id})
         while self._clock.monotonic_s() < until_s:
-            await self._clock.sleep_s(_LOOK_EVERY_S)
+            await self._clock.sleep_s(self._look_every_s)
             for camera_id in cameras:
                 wanted = replace(_wanted(args), after_number=last[camera_id])
                 found = await asyncio.to_thread(self._search, [camera_id], wanted)

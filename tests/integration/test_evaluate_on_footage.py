@@ -1,4 +1,4 @@
-"""On real footage the exam reaches what was reached: a floor a little under the measured figures."""
+"""On real footage the exam reaches what was reached: a floor just under the measured figures."""
 
 import json
 import os
