@@ -16,9 +16,11 @@ from agent.core.ids import new_ulid
 from agent.settings.model import BrokerSettings
 from tests.spine import A, Box, E
 
+BASE_S = 30 * 86_400.0  # up for so long: no monotonic clock is ever below zero
+
 
 class AgedClock(SystemClock):
-    """The real clock, some seconds on."""
+    """The real clock, some seconds on (or back)."""
 
     def __init__(self, aged_s: float):
         self.aged_s = aged_s
@@ -27,7 +29,7 @@ class AgedClock(SystemClock):
         return super().utc_now() + timedelta(seconds=self.aged_s)
 
     def monotonic_s(self):
-        return super().monotonic_s() + self.aged_s
+        return super().monotonic_s() + BASE_S + self.aged_s
 
 
 async def main(folder: str, settings: str, boot: str, aged_s: str, pause_s: str) -> None:
