@@ -25,6 +25,8 @@ BLACK = 16.0  # luma of black in video range
 _BLOWN = 232  # from here on nothing is told apart; white is 235 in video range
 _SMALL_WIDTH_PX = 96
 _IGNORED_STEP = 3  # luma steps between neighbours that noise makes, too
+_AS_ONE_CHANGE = np.float32(2**-0.5)
+"""The difference of two changes is so much more than one."""
 _LOG_OF_LUMA = np.log(np.maximum(np.arange(256) - 16, 0) + 24).astype(np.float32)
 """The offset keeps noise in the dark from looking like edges."""
 
@@ -125,9 +127,9 @@ def _edges(small: Luma) -> Edges:
 
 
 def _noise(luma: Luma, before: Luma) -> float:
-    here, there = luma[::4, ::2], before[::4, ::2]
-    change = np.maximum(here, there)
-    change -= np.minimum(here, there)
-    cells = _cells(change).ravel()
+    """Noise differs from neighbour to neighbour; a car that fills the picture changes it evenly."""
+    change = luma[::4, ::2].astype(np.int16) - before[::4, ::2]
+    steps = np.abs(change[:, 1:] - change[:, :-1]) * _AS_ONE_CHANGE
+    cells = _cells(steps.astype(np.uint8)).ravel()
     quarter = cells.size // 4
     return float(np.partition(cells, quarter)[quarter])

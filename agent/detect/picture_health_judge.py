@@ -38,6 +38,8 @@ class JudgeTuning:
     cell_lost: float = 0.3
     """A cell keeping less of its contrast is lost."""
     covered_cells: float = 0.6
+    covered_coarse: float = 0.8
+    """Contrast of the whole picture that a cover over part of it leaves at most."""
     sharp_rest: float = 0.6
     """What a cover leaves free is as sharp as before; what a bad lens leaves is not."""
     collapsed: float = 0.08
@@ -51,6 +53,8 @@ class JudgeTuning:
     moved_distance: float = 0.04
     tilted_deg: float = 5.0
     moved_fit: float = 0.5
+    moved_gain: float = 0.2
+    """So much better a shift must explain the view than no shift: a parked lorry fits anywhere."""
     elsewhere_fit: float = 0.25
     elsewhere_detail: float = 0.5
 
@@ -149,7 +153,10 @@ class Judge:
     def _of_detail(self, losses: _Losses, fit: float, told: PictureKind | None) -> Verdict | None:
         """Tell a cover that leaves a part free, and a lens out of focus."""
         tuning = self._tuning
-        is_covered = losses.lost >= tuning.covered_cells * _ease(told, PictureKind.COVERED)
+        is_covered = (
+            losses.lost >= tuning.covered_cells * _ease(told, PictureKind.COVERED)
+            and losses.coarse < tuning.covered_coarse  # else it only lies elsewhere: turned
+        )
         if is_covered and fit >= tuning.some_fit and losses.rest_fine >= tuning.sharp_rest:
             return _covered(losses)
         ease = _ease(told, PictureKind.DEFOCUSED)
@@ -190,7 +197,8 @@ class Judge:
             return _covered(losses)
         if losses.coarse >= tuning.collapsed:
             found = find_displacement(seen.edges, base.edges)
-            if found.fit >= tuning.moved_fit * base.usual_fit:
+            unmoved_fit = fit * base.usual_fit
+            if found.fit >= max(tuning.moved_fit * base.usual_fit, unmoved_fit + tuning.moved_gain):
                 return _displaced(found, tuning)
         if is_covered and fit < tuning.some_fit:
             return _covered(losses)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from agent.detect.picture_health_features import Edges
 
 _ANGLES_DEG = tuple(a for a in range(-30, 31, 3) if a)
+_PEAKS = 12  # in a scene with little in it the highest one may be chance
 _LEAST_OVERLAP = 0.25  # share of the picture
+_SURE = 0.7  # a shift that explains so much needs no turn beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,22 @@ def find_shift(edges: Edges, reference: Edges, angle_deg: float = 0.0) -> Displa
     cross = seen * known.conj()
     cross /= np.abs(cross) + 1e-6
     surface = np.fft.irfft2(cross, s=edges.shape)
-    row, column = (int(n) for n in np.unravel_index(int(surface.argmax()), surface.shape))
     height, width = edges.shape
     best = Displacement(0.0, 0.0, angle_deg, -1.0)
-    for down in (row, row - height):  # the correlation is circular: try both ways round
-        for right in (column, column - width):
-            fit = _fit(edges, reference, down, right)
-            if fit > best.fit:
-                best = Displacement(right / width, down / height, angle_deg, fit)
+    for peak in np.argpartition(surface.ravel(), -_PEAKS)[-_PEAKS:]:
+        row, column = divmod(int(peak), width)
+        for down in (row, row - height):  # the correlation is circular: try both ways round
+            for right in (column, column - width):
+                fit = _fit(edges, reference, down, right)
+                if fit > best.fit:
+                    best = Displacement(right / width, down / height, angle_deg, fit)
     return best
 
 
 def find_displacement(edges: Edges, reference: Edges) -> Displacement:
     """Return the shift, or the turn about the picture's center, that explains `edges` best."""
     best = find_shift(edges, reference)
-    if best.fit >= 0.5:
+    if best.fit >= _SURE:
         return best
     for angle_deg in _ANGLES_DEG:
         turned = reference.ravel()[_turned_places(edges.shape, angle_deg)]

@@ -68,7 +68,9 @@ def test_tampering_is_told_in_time_and_not_before(name):
     assert camera.ended == [TAMPERED[name]]
 
 
-@pytest.mark.parametrize("name", ["walk_a_sub_480p10_h264", "night_576p10_h264"])
+@pytest.mark.parametrize(
+    "name", ["walk_a_sub_480p10_h264", "night_576p10_h264", "cars_a_720p12_h264"]
+)
 def test_every_fault_of_a_real_picture_is_told_in_time_by_its_own_name(name):
     looks, called = looks_of(name), {}
     usual = Watched()
