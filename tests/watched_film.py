@@ -54,7 +54,7 @@ def watch(
         hits.append,
         clock,
         [health.look],
-        troubles=lambda: health.troubles,
+        doubts=lambda: health.doubts,
         folder=folder,
     )
     for number, picture in enumerate(pictures):

@@ -28,7 +28,7 @@ from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
 from agent.detect.wire import DetectReply
 from agent.ingest.source import StreamFacts
-from agent.messages.picture import PictureTrouble
+from agent.messages.picture import PictureKind
 from agent.messages.vision import RuleChange, RuleHit, TrackedObject
 from agent.messages.worker import DetectionStatus
 from agent.rules.rule import Place, Rule, WatchedRule, build
@@ -81,13 +81,13 @@ class Eyes:
         on_hit: HitSink,
         clock: Clock,
         watchers: Sequence[FrameWatcher] = (),
-        troubles: Callable[[], tuple[PictureTrouble, ...]] = tuple,
+        doubts: Callable[[], frozenset[PictureKind]] = frozenset,
         folder: Path | None = None,
         time_zone: tzinfo = UTC,
     ) -> None:
         """`watchers` are shown every frame after the rules have had it; they must be quick.
 
-        `troubles` tells what is wrong with the picture; `folder` and `time_zone` are for rules.
+        `doubts` tells what may be wrong with the picture; `folder` and `time_zone` are for rules.
         """
         self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
         self._watchers = tuple(watchers)
@@ -99,7 +99,7 @@ class Eyes:
         self._since = clock.utc_now()
         self._state = "off"
         self._next_camera: CameraSettings | None = None
-        self._troubles, self._folder, self._time_zone = troubles, folder, time_zone
+        self._doubts, self._folder, self._time_zone = doubts, folder, time_zone
         self._rules = self._build(camera)
         self._pictures = HitPictures()
         self._bad_frames = 0
@@ -203,7 +203,7 @@ class Eyes:
         """Let the rules that look at the picture itself have it."""
         watching = [rule for rule in self._rules if rule.watches]
         if watching:
-            scene = Scene(luma_of(frame, SCENE_WIDTH_PX), self._troubles())
+            scene = Scene(luma_of(frame, SCENE_WIDTH_PX), self._doubts())
             for rule in watching:
                 self._tell(rule, rule.see(scene, mono_s), frame, mono_s)
 

@@ -74,6 +74,11 @@ class PictureWatch:
         self._confirmed_s = float("-inf")
         self._saved_s = clock.monotonic_s()
 
+    @property
+    def doubts(self) -> frozenset[PictureKind]:
+        """What the last look found, told or not yet; for rules, in the same thread."""
+        return frozenset(self._health.doubts)
+
     def look(self, frame: av.VideoFrame, _at: datetime, mono_s: float) -> None:
         """Look at a frame if it is time to."""
         if not self._health.is_due(mono_s):

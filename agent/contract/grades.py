@@ -6,7 +6,7 @@ from agent.contract.events import EventKind, Grade
 
 GRADES: Mapping[EventKind, Grade] = {
     EventKind.INTRUSION: Grade.CERTIFIED_READY,
-    EventKind.LOITERING: Grade.CERTIFIED_READY,
+    EventKind.LOITERING: Grade.ASSIST,
     EventKind.LINE_CROSSING: Grade.CERTIFIED_READY,
     EventKind.TAMPER: Grade.CERTIFIED_READY,
     EventKind.ABANDONED_OBJECT: Grade.ASSIST,

@@ -106,6 +106,11 @@ class PictureHealth:
             return self._learn(seen, mode, passed_s, at_s)
         return self._watch(seen, base, passed_s, at_s)
 
+    @property
+    def doubts(self) -> tuple[PictureKind, ...]:
+        """What the last look found, told or not yet."""
+        return self._held.doubts
+
     def open_faults(self) -> list[PictureChange]:
         """Return what holds now, to be told again."""
         going_on = [change] if (change := self._held.going_on()) else []

@@ -46,10 +46,17 @@ class Persistence:
         self._well_s = 0.0
         self._last_s: float | None = None
         self._last_kind: PictureKind | None = None
+        self._found: PictureKind | None = None
 
     @property
     def suspects_any(self) -> bool:
         return any(self._suspected_s.values())
+
+    @property
+    def doubts(self) -> tuple[PictureKind, ...]:
+        """What the last look found or is told already: for whoever can't wait for certainty."""
+        found = {kind for kind in (self.told, self._found) if kind is not None}
+        return tuple(sorted(found))
 
     def update(
         self, kind: PictureKind | None, detail: str, at_s: float, hold_s: float = 0.0
@@ -59,7 +66,7 @@ class Persistence:
         A `hold_s` above the kind's own makes this kind wait longer.
         """
         passed_s = 0.0 if self._last_s is None else min(at_s - self._last_s, MOST_PER_LOOK_S)
-        self._last_s = at_s
+        self._last_s, self._found = at_s, kind
         if self.told is not None:
             return self._may_end(self.told, kind, passed_s)
         for known, held_s in self._suspected_s.items():

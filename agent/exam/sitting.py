@@ -122,7 +122,7 @@ def _sit(
         sitting.hits.append,
         clock,
         [watch.look],
-        troubles=lambda: watch.troubles,
+        doubts=lambda: watch.doubts,
         folder=folder,
     )
     try:

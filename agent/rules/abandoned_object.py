@@ -34,7 +34,7 @@ class AbandonedObject:
         must_forget, changes = self._alarm.after_blindness(at_s)
         if must_forget:
             self._things.forget()
-        if scene.troubles:  # a covered or turned camera shows nothing new, only something else
+        if scene.doubts:  # a covered or turned camera shows nothing new, only something else
             self._things.forget()
             return changes
         if not self._things.look(scene.luma, at_s):

@@ -67,7 +67,7 @@ class Flood:
             return []
         _, changes = self._alarm.after_blindness(at_s)
         self._looked_s = at_s
-        if self._blocked or scene.troubles:
+        if self._blocked or scene.doubts:
             return changes
         self._gauge.look(scene.luma, at_s)
         share = self._share(at_s)

@@ -179,13 +179,14 @@ class StoppedVehicleRule(RuleBase, frozen=True, kw_only=True, tag="stopped-vehic
 
 
 class TamperRule(RuleBase, frozen=True, kw_only=True, tag="tamper"):
-    """The picture health finds one of these; unlike a picture fault alone it is an alarm."""
+    """The picture health finds one of these for `hold_s`: an alarm, and sooner than its fault."""
 
     codes: tuple[Literal["covered", "defocused", "moved", "dark", "glare"], ...] = (
         "covered",
         "defocused",
         "moved",
     )
+    hold_s: Annotated[float, Meta(ge=0, le=600)] = 5.0
     clear_s: Clear = 3.0
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.contract.events import EventKind
-from agent.messages.picture import PictureKind, PictureTrouble
+from agent.messages.picture import PictureKind
 from agent.messages.vision import HitState
 from agent.rules.ground import Ground
 from agent.rules.rule import Place, build
@@ -203,20 +203,18 @@ def test_only_who_was_upright_and_then_lies_still_is_perhaps_down():
 # Tampering, schedules, grades
 
 
-def test_a_covered_picture_is_tampering_and_noise_is_not():
-    rule, luma = made(told.TamperRule(rule_id="eye")), [[0]]
-    now = datetime(2026, 11, 22, tzinfo=UTC)
+def test_a_covered_picture_is_tampering_once_it_lasts_and_noise_is_not():
+    rule = made(told.TamperRule(rule_id="eye", hold_s=2.0))
 
     def see(at_s, *kinds):
-        troubles = tuple(PictureTrouble(kind, now) for kind in kinds)
-        return [one.state for one in rule.see(Scene(luma, troubles), at_s)]
+        return [one.state for one in rule.see(Scene([[0]], frozenset(kinds)), at_s)]
 
-    assert see(1.0) == see(2.0, PictureKind.NOISE) == []
-    assert see(3.0, PictureKind.COVERED) == [BEGAN]
-    assert see(4.0, PictureKind.COVERED) == []
-    assert see(5.0) == []
-    assert see(8.0) == [ENDED]
-    assert rule.update([thing(0.5, 0.5)], 9.0) == []
+    assert see(1.0) == see(2.0, PictureKind.NOISE) == see(3.0, PictureKind.COVERED) == []
+    assert see(4.0) == see(5.0, PictureKind.COVERED) == see(6.0, PictureKind.MOVED) == []
+    assert see(7.0, PictureKind.COVERED) == [BEGAN]
+    assert see(8.0, PictureKind.COVERED) == see(9.0) == []
+    assert see(12.0) == [ENDED]
+    assert rule.update([thing(0.5, 0.5)], 13.0) == []
 
 
 def test_a_rule_sleeps_outside_its_schedule_and_ends_what_holds():
