@@ -21,6 +21,7 @@ from agent.cameras.port import (
     CameraWrongPassword,
 )
 from agent.cameras.pull_point import PullPoint, Reference
+from agent.cameras.push_point import PushPoint
 from agent.cameras.quirks import Quirks
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
@@ -91,7 +92,8 @@ class EventFeed:
         self._remember, self._left = remember, left
         self._quirks = quirks or Quirks()
         self._pull_s = pull_s or self._quirks.pull_s
-        self._open = open_point or (lambda: PullPoint.open(line, clock, topics=topics))
+        self._open = open_point or self._pull_or_push
+        self._topics = topics
         self._backoff = Backoff(_FIRST_S, _LAST_S)
         self._point: Point | None = None
         self._cuts = self._busy = 0
@@ -167,6 +169,13 @@ class EventFeed:
             since=self._clock.utc_now(),
             opened_total=self.status.opened_total + 1,
         )
+
+    def _pull_or_push(self) -> Point:
+        """Ask for news; where that is not known, have the camera tell them."""
+        try:
+            return PullPoint.open(self._line, self._clock, topics=self._topics)
+        except CameraNotSupported:
+            return PushPoint.open(self._line, self._clock)
 
     def _pull(self) -> float:
         point = self._point

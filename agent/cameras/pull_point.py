@@ -67,7 +67,7 @@ class PullPoint:
         until = clock.utc_now() + timedelta(seconds=LIFETIME_S)
         device_url = line.link.device_url
         reference = Reference(
-            url=_keep_port(url, device_url),
+            url=mended(url, device_url),
             parameters=_parameters(child(found, "ReferenceParameters")),
             until=until,
         )
@@ -96,6 +96,10 @@ class PullPoint:
         """Renew when half of the time is over; pulling alone keeps it on most cameras."""
         if self._clock.monotonic_s() - self._renewed_mono_s < LIFETIME_S / 2:
             return
+        self.renew()
+
+    def renew(self) -> None:
+        """Let it live for another minute from now."""
         self._renewed_mono_s = self._clock.monotonic_s()
         body = f"<wsnt:Renew><wsnt:TerminationTime>{_duration(LIFETIME_S)}</wsnt:TerminationTime>"
         self._ask(f"{body}</wsnt:Renew>", RENEW)
@@ -138,7 +142,7 @@ def _parameters(found: etree._Element | None) -> str:
     return "".join(parts)[:4096]
 
 
-def _keep_port(reported: str, reached: str) -> str:
+def mended(reported: str, reached: str) -> str:
     """Mend the host only: some cameras give each subscription a port of its own."""
     said, known = urlsplit(reported.strip()), urlsplit(reached)
     try:

@@ -56,6 +56,7 @@ async def test_after_a_reboot_events_flow_again_with_one_subscription():
 @pytest.mark.parametrize(
     "fault",
     [
+        {"knows_no_pull_point": True},
         {"fails_renew": True},
         {"other_port": True},
         {"foreign_xaddr": "http://0.0.0.0"},

@@ -10,9 +10,12 @@ from agent.app.camera_desk import CameraDesk
 from agent.app.camera_search import CameraSearch
 from agent.app.worker_hub import WorkerHub
 from agent.cameras import memory
+from agent.commands.relay import RelayHandler
+from agent.contract.commands import Actor, Command, Relay
 from agent.contract.events import Source
 from agent.core.clock import SystemClock
 from agent.core.errors import CameraError, CommandError
+from agent.core.ids import new_ulid
 from agent.messages.pole import ContactState
 from agent.messages.vision import HitState
 from agent.settings.camera_io import CameraRelay
@@ -60,6 +63,26 @@ async def _desk(camera: CameraSettings, folder: Path, told: _Told, port: int):
         finally:
             running.cancel()
             await desk.stop()
+
+
+async def _order_relay(desk: CameraDesk, **args) -> dict[str, object]:
+    """Do what the center's signed order `relay` does once it is let in."""
+    now = SystemClock().utc_now()
+    at = int(now.timestamp())
+    command = Command(
+        id=new_ulid(now),
+        args=Relay(camera_id="gate", relay="relay-1", **args),
+        box="box-1",
+        by=Actor(user="operator"),
+        iat=at,
+        nbf=at,
+        exp=at + 30,
+        iss="center",
+    )
+
+    async def progress(text: str, result: dict[str, object] | None = None) -> None: ...
+
+    return await RelayHandler(desk.relays)(command, progress)
 
 
 def _settings(device, **others) -> CameraSettings:
@@ -200,7 +223,12 @@ async def test_relays_keep_to_their_list_their_time_and_their_safe_state(
             await asyncio.to_thread(guard.pulse, "relay-1", 0.3)
             assert device.system.board.active["relay-1"] is True
             await eventually(lambda: not device.system.board.active["relay-1"])
-            await asyncio.to_thread(guard.pulse, "relay-1", 2.0)
+            reply = await _order_relay(desk, on=True, for_s=2.0)
+            assert 0 < reply["left_s"] <= 2.0
+            assert device.system.board.active["relay-1"] is True
+            assert (await _order_relay(desk, on=False))["left_s"] == 0.0
+            assert device.system.board.active["relay-1"] is False
+            await _order_relay(desk, on=True, for_s=2.0)
         assert device.system.board.active["relay-1"] is False  # safe when we go
 
 

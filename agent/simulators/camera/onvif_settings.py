@@ -71,6 +71,7 @@ class OnvifFaults(Struct, kw_only=True):
 
     slot_limit: Literal["fault", "evict", "silent"] = "fault"
     other_port: bool = False  # each subscription is at a port of its own
+    knows_no_pull_point: bool = False
     expires_at_once: bool = False
     fails_renew: bool = False
     never_ends: bool = False  # motion begins and no end is told

@@ -51,6 +51,8 @@ class SubscriptionService:
             await clock.sleep_s(_PUSH_EVERY_S)
 
     async def _create(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
+        if self._camera.faults.knows_no_pull_point:
+            raise SoapRefusal("ActionNotSupported", "no pull points here", "Receiver")
         point_id, point = self._open(said(operation, "InitialTerminationTime"))
         return answers.subscription(self._url(point_id), self._camera.now(), point.until)
 
