@@ -22,6 +22,8 @@ from av.video.stream import VideoStream
 from agent.clips.sound import ClipSound, ClipSource
 from agent.core.errors import StorageError
 
+__all__ = ["Clip", "ClipSource", "GopSource", "export_clip", "stream_clip"]
+
 _STREAMED = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
     "frag_duration": "500000",
