@@ -105,6 +105,17 @@ async def test_settings_are_read_back_and_the_difference_is_said(camera, login):
     assert "NOT fps" in ignored.stdout
 
 
+async def test_changed_settings_are_seen_and_set_back(camera, login, tmp_path):
+    file = str(tmp_path / "settings.json")
+    await _run("settings", camera.url, *login, "--save", file)
+    await _run("encoder", camera.url, *login, "--profile", "main", "--gop", "150")
+    compare = ("settings", camera.url, *login, "--compare", file, "--json")
+
+    changed = json.loads((await _run(*compare)).stdout)["changed"]
+    assert any("GovLength" in change["path"] and change["now"] == "150" for change in changed)
+    assert json.loads((await _run(*compare, "--restore")).stdout)["changed"] == []
+
+
 async def test_the_clock_is_measured_and_set(camera, login):
     camera.faults.clock_offset_s = 7200.0
     told = json.loads((await _run("clock", camera.url, *login, "--set", "--json")).stdout)

@@ -1,12 +1,16 @@
-"""`poleside cameras clock|encoder|password|reboot|dump`: looking after one camera."""
+"""`poleside cameras settings|clock|encoder|password|reboot|dump`: looking after one camera."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.local.cli.cameras_target import Target, show, target_options
+
+if TYPE_CHECKING:
+    from agent.cameras.media import AskedGot
 
 
 @click.command()
@@ -149,4 +153,49 @@ def confirm(camera_id: str, data_dir: Path) -> None:
     click.echo(f"{camera_id} is confirmed.")
 
 
-CARE = (confirm, clock, encoder, password, reboot, dump)
+@click.command("settings")
+@target_options
+@click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Keep them here.")
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Say what differs from a kept file.",
+)
+@click.option("--restore", is_flag=True, help="With --compare: set the encoders back.")
+def camera_settings(
+    target: Target, save: Path | None, compare: Path | None, *, restore: bool, as_json: bool
+) -> None:
+    """Keep a picture of the camera's settings, compare with it, set the encoders back to it."""
+    import msgspec
+
+    from agent.cameras import care
+    from agent.cameras.restore import restore_encoders
+
+    line = target.line()
+    try:
+        done: tuple[AskedGot, ...] = ()
+        if compare is not None and restore:
+            done = restore_encoders(line, _kept(compare))
+        now = care.settings_picture(line)
+    finally:
+        line.close()
+    if save is not None:
+        save.write_bytes(msgspec.json.format(msgspec.json.encode(now)))
+    changed = care.drift(_kept(compare), now) if compare is not None else ()
+    answer = {"hash": care.picture_hash(now), "settings": len(now), "changed": changed}
+    lines = [f"{len(now)} settings, hash {answer['hash']}"]
+    lines += [f"NOT set back: {a.name} is {a.got}" for a in done if not a.is_same]
+    lines += [f"{d.path}: was {d.was or '-'}, is {d.now or '-'}" for d in changed]
+    show(answer, lines, as_json=as_json)
+
+
+def _kept(file: Path) -> dict[str, str]:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise click.BadParameter(f"{file} holds no settings: {error}") from error
+
+
+CARE = (confirm, camera_settings, clock, encoder, password, reboot, dump)
