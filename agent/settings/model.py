@@ -151,7 +151,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key_file: str = ""
     link: Literal["wired", "lte"] = "wired"
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 30 wired, 90 lte
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 30 wired, 36 lte
     publish_timeout_s: PositiveFloat = 30.0
     window_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 32 * 1024
     telemetry_coding: Literal["json", "zstd"] = "zstd"
@@ -161,7 +161,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The keepalive in force; the broker misses a silent box after one and a half of it."""
         if self.keepalive_s is not None:
             return self.keepalive_s
-        return 30 if self.link == "wired" else 90
+        return 30 if self.link == "wired" else 36
 
 
 class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.evidence.key_store import open_box_key
 from agent.evidence.clip_gops import ClipGop
 from agent.evidence.findings import ExpectedGop, compare
 from agent.evidence.frames import GopHash, nal_units, tail_digest
 from agent.evidence.gop import FIRST_LINK, Gop, Origin, link, pack, unpack
+from agent.evidence.key_store import open_box_key
 from agent.evidence.mp4_samples import seal_box
 from agent.evidence.signer import HeadStatement, SignedHead, sign_head
 from agent.evidence.verify import verify_clip

@@ -32,14 +32,9 @@ def doubt_lines(data_dir: Path, after: int, *, as_json: bool) -> Iterator[tuple[
             return  # a center of an earlier version made it
         found = list(reversed(evidence.doubts(db, MOST_DOUBTS, after)))
     for doubt in found:
-        text = (
-            msgspec.json.encode(doubt).decode()
-            if as_json
-            else (
-                f"{doubt.at.isoformat()}  {doubt.address.source}  DOUBT {doubt.code}: {doubt.detail}"
-            )
-        )
-        yield doubt.number, text
+        source, what = doubt.address.source, f"DOUBT {doubt.code}: {doubt.detail}"
+        words = f"{doubt.at.isoformat()}  {source}  {what}"
+        yield doubt.number, msgspec.json.encode(doubt).decode() if as_json else words
 
 
 def _line(received_at: str, body: bytes, *, as_json: bool) -> str:
