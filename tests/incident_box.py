@@ -9,7 +9,8 @@ from agent.core.db import Database
 from agent.core.ids import new_ulid
 from agent.events import incidents
 from agent.events.assembler import Assembler
-from agent.events.incidents import Incidents, Origin
+from agent.events.incidents import Incidents
+from agent.events.telling import Origin
 from agent.messages.vision import HitState, RuleHit, TrackedObject
 from agent.messages.worker import (
     CameraState,

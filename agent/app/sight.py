@@ -11,7 +11,8 @@ from agent.core.clock import Clock
 from agent.core.component import Component
 from agent.core.db import Database
 from agent.events.assembler import Assembler
-from agent.events.incidents import Incidents, Origin
+from agent.events.incidents import Incidents
+from agent.events.telling import Origin
 from agent.messages.worker import CameraState
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox

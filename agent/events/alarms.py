@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from agent.contract.events import CapCertainty, CapSeverity, EventKind, StreamName
 from agent.core.clock import Clock
 from agent.events import nuisance, shadow
-from agent.events.incidents import LOWERED, Happening, Incidents
+from agent.events.happening import LOWERED, Happening
+from agent.events.incidents import Incidents
 from agent.events.rations import Rations
 from agent.events.weights import family_of, is_always_raised
 from agent.messages.vision import HitState, RuleHit

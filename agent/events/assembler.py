@@ -20,7 +20,8 @@ from agent.core.component import Service
 from agent.core.db import Database
 from agent.events import picture_faults, pole_signals, rule_hits
 from agent.events.alarms import Alarms
-from agent.events.incidents import Happening, Incidents
+from agent.events.happening import Happening
+from agent.events.incidents import Incidents
 from agent.events.rations import Rations
 from agent.messages.picture import PictureFinding
 from agent.messages.pole import ContactState, PoleSignal

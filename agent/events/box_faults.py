@@ -15,7 +15,8 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
-from agent.events.incidents import Happening, Incidents, open_keys, stream_of
+from agent.events.happening import Happening, stream_of
+from agent.events.incidents import Incidents, open_keys
 
 KEY = "fault/"
 NOT_RECORDED = "camera.not_recorded"

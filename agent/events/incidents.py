@@ -6,44 +6,27 @@ crash leaves both or neither. Runs in the core process.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
 from agent.contract.events import (
-    CapCertainty,
-    CapSeverity,
-    CapStatus,
-    CapUrgency,
-    Event,
     EventData,
     EventFile,
-    EventKind,
-    Grade,
     Phase,
-    Picture,
-    SeenObject,
-    Source,
-    StreamName,
     TimeQuality,
-    source_of,
-    type_of,
 )
-from agent.contract.grades import GRADES
 from agent.core.clock import Clock
 from agent.core.db import Part
-from agent.core.errors import StorageError
 from agent.core.ids import new_ulid
 from agent.events import schema
+from agent.events.happening import Happening, stream_by_key
+from agent.events.telling import AppendIn, Origin, Telling
 from agent.events.weights import worse
 
 KEEP_INCIDENTS = 2_000  # ended ones, for the box's own page
-LATE_S = 60.0  # told so long after it happened, an event is marked historical
-LOWERED = "/lowered"  # ends the key of an incident that is no alarm but a notice
-ANOTHER_BOOT_S = 1.0  # a monotonic time so far ahead of now is of an earlier boot
 
 PART = Part(
     "events",
@@ -62,61 +45,6 @@ CREATE TABLE incident_hits (hit_id TEXT PRIMARY KEY, event_id TEXT NOT NULL);
 )
 
 
-class AppendIn(Protocol):
-    """The outbox, as far as incidents need it (see `agent.outbox`)."""
-
-    def __call__(
-        self,
-        connection: sqlite3.Connection,
-        stream: StreamName,
-        build: Callable[[int], bytes],
-        *,
-        event_id: str,
-        phase: str = "new",
-        true_mono_s: float | None = None,
-    ) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who speaks: goes into every record's envelope."""
-
-    site: str
-    box: str
-    boot: int
-    epoch: Callable[[], str]
-    status: CapStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that began, went on or ended under `key`. `hit_id` makes taking it idempotent."""
-
-    key: str
-    subject: str
-    kind: EventKind
-    at: datetime
-    mono_s: float
-    tq: TimeQuality
-    stream: StreamName
-    hit_id: str | None = None
-    rule_id: str | None = None
-    objects: tuple[SeenObject, ...] = ()
-    picture: Picture | None = None
-    detail: str | None = None
-    code: str | None = None
-    reason: str | None = None
-    model: str | None = None
-    severity: CapSeverity = CapSeverity.UNKNOWN
-    urgency: CapUrgency = CapUrgency.IMMEDIATE
-    certainty: CapCertainty = CapCertainty.OBSERVED
-    grade: Grade | None = None
-    seen_by: Source = Source.BOX
-    rules: tuple[str, ...] = ()
-    measures: dict[str, float] = field(default_factory=dict)
-    crop: Picture | None = None
-
-
 class Incidents:
     """The incident tables; every method runs inside the caller's transaction.
 
@@ -125,7 +53,8 @@ class Incidents:
     """
 
     def __init__(self, append: AppendIn, origin: Origin, clock: Clock) -> None:
-        self._append, self._origin, self._clock = append, origin, clock
+        self._origin, self._clock = origin, clock
+        self._telling = Telling(append, origin, clock)
         self.update_s = 0.0
         self._updated_s: dict[str, float] = {}
         self._untold: set[str] = set()
@@ -241,7 +170,7 @@ class Incidents:
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
         what = _word_on(row, data, now, now_s, self._clock.quality())
         phase = Phase.UPDATE if row["ended_utc_us"] is None else Phase.END
-        self._tell(connection, event_id, what, phase, data)
+        self._telling.tell(connection, event_id, what, phase, data)
 
     def any_open(self, connection: sqlite3.Connection) -> bool:
         """Say whether an incident is open, of whatever kind."""
@@ -260,10 +189,6 @@ class Incidents:
         if row is None or row["boot"] != self._origin.boot:
             return confirmed_s
         return max(confirmed_s, float(row["last_mono_s"]))
-
-    def _is_late(self, what: Happening) -> bool:
-        age_s = self._clock.monotonic_s() - what.mono_s
-        return age_s > LATE_S or age_s < -ANOTHER_BOOT_S
 
     def _open(self, connection: sqlite3.Connection, event_id: str, what: Happening) -> None:
         data = EventData(
@@ -300,7 +225,7 @@ class Incidents:
                 what.picture.jpeg if what.picture else None,
             ),
         )
-        self._tell(connection, event_id, what, Phase.NEW, data)
+        self._telling.tell(connection, event_id, what, Phase.NEW, data)
         _forget_old(connection)
 
     def _update(self, connection: sqlite3.Connection, row: sqlite3.Row, what: Happening) -> None:
@@ -333,8 +258,8 @@ class Incidents:
         self._updated_s[event_id] = now_s
         self._untold.discard(event_id)
         data = msgspec.structs.replace(data, crop=what.crop)
-        what = replace(what, kind=data.kind, stream=_stream(row["key"], data.kind))
-        self._tell(connection, event_id, what, Phase.UPDATE, data)
+        what = replace(what, kind=data.kind, stream=stream_by_key(row["key"], data.kind))
+        self._telling.tell(connection, event_id, what, Phase.UPDATE, data)
 
     def _close(
         self,
@@ -355,51 +280,7 @@ class Incidents:
         what = _word_on(row, data, at, mono_s, tq)
         self._updated_s.pop(row["event_id"], None)
         self._untold.discard(row["event_id"])
-        self._tell(connection, row["event_id"], what, Phase.END, data)
-
-    def _tell(
-        self,
-        connection: sqlite3.Connection,
-        event_id: str,
-        what: Happening,
-        phase: Phase,
-        data: EventData,
-    ) -> None:
-        origin = self._origin
-
-        def build(seq: int) -> bytes:
-            event = Event(
-                id=event_id,
-                source=source_of(origin.site, origin.box),
-                type=type_of(what.kind),
-                subject=what.subject,
-                time=what.at,
-                seq=seq,
-                stream=what.stream,
-                epoch=origin.epoch(),
-                boot=origin.boot,
-                mono=what.mono_s,
-                tq=what.tq,
-                phase=phase,
-                data=data,
-                historical=self._is_late(what),
-            )
-            return msgspec.json.encode(event)
-
-        try:
-            self._append(
-                connection,
-                what.stream,
-                build,
-                event_id=event_id,
-                phase=phase.value,
-                true_mono_s=what.mono_s,
-            )
-        except StorageError as error:
-            if error.code != "outbox.too_large" or not (data.picture or data.crop):
-                raise
-            less = {"crop": None} if data.crop else {"picture": None}
-            self._tell(connection, event_id, what, phase, msgspec.structs.replace(data, **less))
+        self._telling.tell(connection, row["event_id"], what, Phase.END, data)
 
 
 def _word_on(
@@ -413,19 +294,8 @@ def _word_on(
         at=at,
         mono_s=mono_s,
         tq=tq,
-        stream=_stream(row["key"], data.kind),
+        stream=stream_by_key(row["key"], data.kind),
     )
-
-
-def stream_of(kind: EventKind) -> StreamName:
-    """Return the stream incidents of `kind` go by: alarms before everything else."""
-    is_alarm = kind in GRADES or kind in {EventKind.NOT_RECORDED, EventKind.EMERGENCY_BELL}
-    return StreamName.ALARM if is_alarm else StreamName.EVENT
-
-
-def _stream(key: str, kind: EventKind) -> StreamName:
-    """Return the stream of an incident: what was lowered is a notice."""
-    return StreamName.EVENT if key.endswith(LOWERED) else stream_of(kind)
 
 
 def open_keys(connection: sqlite3.Connection, prefix: str) -> list[str]:

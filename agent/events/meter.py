@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.events.alarms import KEY, LIMITED
-from agent.events.incidents import LOWERED
+from agent.events.happening import LOWERED
 
 DAY = timedelta(days=1)
 

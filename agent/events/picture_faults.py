@@ -12,7 +12,7 @@ from agent.contract.events import (
     Picture,
     StreamName,
 )
-from agent.events.incidents import Happening
+from agent.events.happening import Happening
 from agent.messages.picture import PictureFinding, PictureKind
 from agent.messages.vision import HitState
 

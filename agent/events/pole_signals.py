@@ -7,7 +7,7 @@ from agent.contract.events import (
     EventKind,
     Picture,
 )
-from agent.events.incidents import Happening, stream_of
+from agent.events.happening import Happening, stream_of
 from agent.messages.pole import ContactState, PoleSignal
 
 KEY = "pole/"

@@ -1,7 +1,7 @@
 """A rule hit as a happening: its weight, its pictures, who saw it. The key is decided later."""
 
 from agent.contract.events import EventKind, Picture, SeenObject
-from agent.events.incidents import Happening, stream_of
+from agent.events.happening import Happening, stream_of
 from agent.events.weights import certainty_of, grade_of, severity_of
 from agent.messages.vision import HitState, RuleHit, TrackedObject
 

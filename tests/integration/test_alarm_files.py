@@ -17,7 +17,8 @@ from agent.core.clock import SystemClock
 from agent.core.errors import CameraError
 from agent.events import incidents
 from agent.events.assembler import Assembler
-from agent.events.incidents import Incidents, Origin
+from agent.events.incidents import Incidents
+from agent.events.telling import Origin
 from agent.messages.vision import HitState
 from agent.messages.worker import PictureReply
 from agent.settings.model import UploadSettings

@@ -11,7 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agent.contract.events import CapStatus, Event, EventKind, StreamName
 from agent.core.sqlite import open_writer
 from agent.events import incidents
-from agent.events.incidents import Happening, Incidents, Origin
+from agent.events.happening import Happening
+from agent.events.incidents import Incidents
+from agent.events.telling import Origin
 from agent.outbox import store
 from agent.outbox.store import Store
 from tests.fake_clock import FakeClock
