@@ -7,7 +7,9 @@ import msgspec
 from agent.settings.model import CameraSettings, Settings
 
 # Fields of a camera that its worker takes over while its streams go on.
-LIVE_CAMERA_FIELDS = frozenset({"name", "rules", "calibration", "detect", "detect_fps"})
+LIVE_CAMERA_FIELDS = frozenset(
+    {"name", "rules", "calibration", "detect", "detect_fps", "thresholds"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ OTHER = {
     int: lambda value: value + 1,
     str: lambda value: value + "x",
     type(None): lambda _: Calibration(size_m=(10.0, 6.0)),
+    dict: lambda _: {"person": 0.3},
     tuple: lambda _: (IntrusionRule(rule_id="a", zone=((0, 0), (1, 0), (1, 1))),),
 }
 
