@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from agent.contract.commands import UploadUrls
 from agent.contract.uploads import SentPart, part_count
 from agent.core.db import Part
 
@@ -259,3 +260,11 @@ def _job(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
         row["message"],
         tuple(JobPart(part["number"], part["url"], part["etag"]) for part in parts),
     )
+
+
+def take_urls(connection: sqlite3.Connection, order: UploadUrls) -> None:
+    """Note what the store has, and where the rest goes."""
+    if order.have is not None:
+        store_has(connection, order.upload, order.have)
+    for part in order.parts:
+        set_url(connection, order.upload, part.number, part.url)

@@ -5,7 +5,6 @@ Commands hand files in (`add`) and follow them (`follow`); the center's `upload.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +21,7 @@ from agent.core.component import Service
 from agent.core.db import Database
 from agent.core.errors import CommandError, LinkError
 from agent.settings.model import UploadSettings
-from agent.uploads import queue, rationing
+from agent.uploads import folder, queue, rationing
 from agent.uploads.put import Put, Range, UploadError, Way
 from agent.uploads.queue import Job, JobPart, NewFile, State
 
@@ -98,7 +97,7 @@ class Uploads(Service):
             horizon = self._clock.utc_now() - _REMEMBER
             needed = await self._db.run(partial(queue.forget_before, horizon=horizon))
             names = frozenset(Path(path).name for path in needed)
-            await asyncio.to_thread(_sweep, self.folder, names)
+            await asyncio.to_thread(folder.sweep, self.folder, names)
             self._is_swept = True
 
     async def run(self) -> None:
@@ -122,7 +121,7 @@ class Uploads(Service):
         """
         now = self._clock.utc_now()
         deadline = now + timedelta(days=self.settings.keep_days)
-        await asyncio.to_thread(_on_the_disk, file.path)
+        await asyncio.to_thread(folder.put_on_the_disk, file.path)
 
         def write(connection: Connection) -> bool:
             if queue.queued_bytes(connection) + file.size_bytes > self.settings.max_bytes:
@@ -199,7 +198,7 @@ class Uploads(Service):
             text = "The store does not get the file whole."
             await self._end(job, State.FAILED, "upload.not_whole", text)
             return
-        await self._db.run(partial(_note_urls, order=order))
+        await self._db.run(partial(queue.take_urls, order=order))
 
     async def _round(self) -> float | None:
         """Do the next thing; return seconds until there may be more to do (0: at once)."""
@@ -379,13 +378,6 @@ class Uploads(Service):
             news.cancel()
 
 
-def _note_urls(connection: Connection, order: UploadUrls) -> None:
-    if order.have is not None:
-        queue.store_has(connection, order.upload, order.have)
-    for part in order.parts:
-        queue.set_url(connection, order.upload, part.number, part.url)
-
-
 def _succeeded(job: Job) -> Job:
     if job.state is State.FAILED:
         raise CommandError(
@@ -400,20 +392,3 @@ def _late_reply(job: Job) -> Reply:
     if job.state is State.FAILED:
         return Reply(id=job.id, state=ReplyState.FAILED, code=job.code, message=job.message)
     return Reply(id=job.id, state=ReplyState.DONE, result={**job.file.result, "uploaded": True})
-
-
-def _on_the_disk(path: Path) -> None:
-    """See that a file outlives a power cut before anything is promised of it."""
-    for one in (path, path.parent):
-        handle = os.open(one, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _sweep(folder: Path, needed: frozenset[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in folder.iterdir():
-        if path.name not in needed:
-            path.unlink(missing_ok=True)

@@ -23,7 +23,8 @@ OTHER = {
 
 def change(field):
     value = getattr(GATE, field)
-    new = msgspec.structs.replace(GATE, **{field: OTHER[type(value)](value)})
+    why = {"audio_reason": "order 7"} if field == "record_audio" else {}
+    new = msgspec.structs.replace(GATE, **{field: OTHER[type(value)](value)}, **why)
     return diff(BASE, msgspec.structs.replace(BASE, cameras=(new, YARD)))
 
 
