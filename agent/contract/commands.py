@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from agent.contract.events import Fraction, Slug, StreamName, UtcTime
+from agent.contract.grants import MediaGrant
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
@@ -239,6 +240,26 @@ class RenewIdentity(
     """Renew the certificate now, and take what comes signed with it (`contract.enrolment`)."""
 
 
+class GiveGrant(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="grant.give"
+):
+    """Let somebody see, for a time (`agent.contract.grants`); live video is pushed at once."""
+
+    grant: MediaGrant
+
+
+class EndGrant(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="grant.end"):
+    """End a grant before its time."""
+
+    grant_id: CommandId
+
+
+class ListGrants(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="grant.list"
+):
+    """Tell which grants hold now, and what was sent under each."""
+
+
 Args = (
     Ping
     | Snapshot
@@ -258,6 +279,9 @@ Args = (
     | Nuisance
     | Config
     | RenewIdentity
+    | GiveGrant
+    | EndGrant
+    | ListGrants
 )
 
 
@@ -345,4 +369,7 @@ OPERATIONS: tuple[str, ...] = (
     "config",
     "upload.urls",
     "enrol.renew",
+    "grant.give",
+    "grant.end",
+    "grant.list",
 )

@@ -35,6 +35,7 @@ from agent.contract.evidence import (
     PurgeRecord,
     VideoHeadsRecord,
 )
+from agent.contract.grants import GrantReport
 from agent.contract.info import Info
 from agent.contract.onvif_ej import LEVEL, OnvifMessage
 from agent.contract.presence import CenterState, State
@@ -42,7 +43,17 @@ from agent.contract.ptz import PtzStep
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import MAX_BATCH, MAX_BYTES, RETAINED, ROOT, Channel
 
-_OTHERS = (CenterState, OnvifMessage, Nonce, Request, Renewal, Answer, Grant, SignedGrant)
+_OTHERS = (
+    CenterState,
+    OnvifMessage,
+    Nonce,
+    Request,
+    Renewal,
+    Answer,
+    Grant,
+    SignedGrant,
+    GrantReport,
+)
 FILES = Path(__file__).parent / "files"
 _SCHEMA = "#/components/schemas/"
 

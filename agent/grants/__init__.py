@@ -1,0 +1,1 @@
+"""Who may see what until when: grants checked, kept, counted down and reported. Core process."""

@@ -1,0 +1,219 @@
+"""The grants that hold: taken, counted down on the monotonic clock, ended and reported.
+
+An order in, a `StartPush` to the camera's worker out; at the end an audit entry with the report,
+which the center acknowledges like all of stream `u`.
+"""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from agent.contract.audit import AuditEntry
+from agent.contract.commands import Command
+from agent.contract.events import TimeQuality
+from agent.contract.grants import ENDED, GrantReport, MediaGrant
+from agent.core import log
+from agent.core.clock import Clock, boot_id
+from agent.core.component import Service
+from agent.core.db import Database
+from agent.core.errors import CommandError
+from agent.grants import store
+from agent.grants.check import lasting_s
+from agent.grants.pushes import Pushes, Send
+from agent.grants.store import Given
+from agent.messages.push import PushState
+
+_TALLY_S, _IDLE_S = 10.0, 1.0
+
+
+class Grants(Service):
+    """All grants of the box. `audit` writes an entry within the transaction it is given."""
+
+    name = "grants"
+
+    def __init__(
+        self,
+        clock: Clock,
+        db: Database,
+        audit: Callable[[sqlite3.Connection, AuditEntry], object],
+        cameras: Callable[[], Collection[str]],
+        send: Send,
+        this_boot: str = "",
+    ) -> None:
+        super().__init__(clock)
+        self._db, self._audit, self._cameras = db, audit, cameras
+        self.pushes = Pushes(send)
+        self._boot = this_boot or boot_id()
+        self._holding: dict[str, Given] = {}
+        self._loaded, self._changed = asyncio.Event(), asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._log = log.get(self.name)
+
+    async def give(self, command: Command, grant: MediaGrant) -> Given:
+        """Take a grant and start what it asks for. The same again changes and prolongs nothing.
+
+        Raises `CommandError`: see `check`, and grant.altered, grant.over.
+        """
+        await self._loaded.wait()
+        digest = hashlib.sha256(msgspec.json.encode(grant)).digest()
+        async with self._changing:
+            known = await self._db.run(lambda c: store.digest_of(c, grant.id))
+            if known is not None:
+                return self._known(grant.id, is_same=known == digest)
+            left_s = lasting_s(grant, command, self._cameras(), self._clock)
+            now_s = self._clock.monotonic_s()
+            given = Given(
+                grant=grant,
+                by=command.by,
+                boot=self._boot,
+                since_mono_s=now_s,
+                until_mono_s=now_s + left_s,
+                left_s=left_s,
+            )
+            await self._db.run(lambda c: store.keep(c, given, digest))
+            self._holding[grant.id] = given
+            await self.pushes.follow(self._holding.values())
+        self._changed.set()
+        self._log.info("grant given", grant=grant.id, audience=grant.audience, left_s=round(left_s))
+        return given
+
+    async def end(self, grant_id: str) -> None:
+        """End a grant now; one that is over is no error. Raises `CommandError` grant.unknown."""
+        await self._loaded.wait()
+        async with self._changing:
+            if grant_id in self._holding:
+                await self._end([self._holding[grant_id]], "ended")
+            elif await self._db.run(lambda c: store.digest_of(c, grant_id)) is None:
+                raise CommandError("grant.unknown", f"The box never had a grant {grant_id}.")
+
+    async def holding(self) -> list[tuple[Given, float]]:
+        """Return the grants that hold, each with the seconds it has left."""
+        await self._loaded.wait()
+        now_s = self._clock.monotonic_s()
+        return [(given, given.until_mono_s - now_s) for given in self._holding.values()]
+
+    async def worker_came(self, camera_id: str) -> None:
+        """A camera's worker has begun: order what it should push."""
+        if self._loaded.is_set():
+            async with self._changing:
+                await self.pushes.worker_came(camera_id)
+
+    async def told(self, state: PushState) -> None:
+        """A worker says how a push does."""
+        self.pushes.told(state)
+
+    async def run(self) -> None:
+        async with self._changing:
+            await self._load()
+        self._loaded.set()
+        tally_s = self._clock.monotonic_s() + _TALLY_S
+        while True:
+            self.progressed()
+            await self._pause()
+            now_s = self._clock.monotonic_s()
+            over = [one for one in self._holding.values() if one.until_mono_s <= now_s]
+            if over:
+                async with self._changing:
+                    over = [one for one in over if one.grant.id in self._holding]
+                    await self._end(over, "expired")
+            if self._holding and now_s >= tally_s:
+                tally_s = now_s + _TALLY_S
+                await self._tally()
+
+    async def _pause(self) -> None:
+        """Wait for the next end or a change; never long, for the clock also runs in suspend."""
+        now_s = self._clock.monotonic_s()
+        next_s = min((one.until_mono_s - now_s for one in self._holding.values()), default=_IDLE_S)
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(min(_IDLE_S, max(0.0, next_s))):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _known(self, grant_id: str, *, is_same: bool) -> Given:
+        if not is_same:
+            raise CommandError("grant.altered", "This id was used for another grant.")
+        if grant_id not in self._holding:
+            raise CommandError("grant.over", "This grant has ended; issue a new one.")
+        return self._holding[grant_id]
+
+    async def _load(self) -> None:
+        """Go on with what held before. A boot's clock dies with it: then the rest must be sure."""
+        kept = await self._db.run(store.holding)
+        now_s, is_sure = self._clock.monotonic_s(), self._clock.quality() is TimeQuality.NTP
+        wall_s = self._clock.utc_now().timestamp()
+        over: list[Given] = []
+        for given in kept:
+            if given.boot != self._boot:
+                left_s = min(given.left_s, given.grant.exp - wall_s) if is_sure else 0.0
+                given.boot, given.left_s = self._boot, left_s
+                given.since_mono_s, given.until_mono_s = now_s, now_s + left_s
+                if left_s <= 0:
+                    over.append(given)
+            self._holding[given.grant.id] = given
+        await self._end(over, "reboot")  # what is over otherwise is found in a moment
+        if self._holding:
+            await self._tally()
+
+    async def _tally(self) -> None:
+        """Write down how far the grants are."""
+        now_s = self._clock.monotonic_s()
+        holding = list(self._holding.values())
+        for given in holding:
+            given.left_s = given.until_mono_s - now_s
+            given.lasted_s += now_s - given.since_mono_s
+            given.since_mono_s = now_s
+
+        def write(connection: sqlite3.Connection) -> None:
+            for given in holding:
+                store.tally(connection, given)
+
+        await self._db.run(write)
+
+    async def _end(self, over: list[Given], why: str) -> None:
+        """Stop what only these wanted, then report: nothing is sent after the report."""
+        for given in over:
+            del self._holding[given.grant.id]
+        await self.pushes.follow(
+            one for one in self._holding.values() if one.until_mono_s > self._clock.monotonic_s()
+        )
+        now_s = self._clock.monotonic_s()
+
+        def write(connection: sqlite3.Connection) -> None:
+            for given in over:
+                store.forget(connection, given.grant.id)
+                self._audit(connection, _entry(given, why, now_s))
+
+        if over:
+            await self._db.run(write)
+        for given in over:
+            self._log.info("grant ended", grant=given.grant.id, why=why, bytes=given.bytes)
+
+
+def _entry(given: Given, why: str, now_s: float) -> AuditEntry:
+    grant, by = given.grant, given.by
+    lasted_s = given.lasted_s + max(0.0, now_s - given.since_mono_s)
+    report = GrantReport(
+        grant=grant.id,
+        incident=grant.incident,
+        audience=grant.audience,
+        ended=why,
+        lasted_s=round(lasted_s, 1),
+        bytes=given.bytes,
+        kbps=round(given.bytes * 8 / 1000 / lasted_s, 1) if lasted_s > 0 else 0.0,
+        stalls=given.stalls,
+        status=grant.status,
+    )
+    return AuditEntry(
+        command_id=grant.id,
+        op=ENDED,
+        actor=by.user,
+        agency=by.agency,
+        case=by.case or grant.incident,
+        outcome=why,
+        detail=msgspec.json.encode(report).decode(),
+    )

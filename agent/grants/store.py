@@ -1,0 +1,68 @@
+"""Grants in `box.db`, so that kill -9 and reboot end none too late and forget none.
+
+A monotonic time means nothing after a reboot: then what was left when it was written last is all
+there is, and only with a proven clock.
+"""
+
+import sqlite3
+
+import msgspec
+from msgspec import Struct
+
+from agent.contract.commands import Actor
+from agent.contract.grants import MediaGrant
+from agent.core.db import Part
+
+PART = Part(
+    "grants", ["CREATE TABLE grants (id TEXT PRIMARY KEY, body BLOB, digest BLOB NOT NULL)"]
+)
+
+_MOST_REMEMBERED = 2000
+
+
+class Given(Struct, kw_only=True):
+    """A grant that holds: until `until_mono_s` of `boot`. The tallies are of this grant alone."""
+
+    grant: MediaGrant
+    by: Actor
+    boot: str
+    since_mono_s: float
+    until_mono_s: float
+    left_s: float
+    lasted_s: float = 0.0
+    bytes: int = 0
+    stalls: int = 0
+
+
+def keep(connection: sqlite3.Connection, given: Given, digest: bytes) -> None:
+    """Write a new grant."""
+    row = (given.grant.id, msgspec.json.encode(given), digest)
+    connection.execute("INSERT INTO grants VALUES (?, ?, ?)", row)
+
+
+def tally(connection: sqlite3.Connection, given: Given) -> None:
+    """Write down how far a grant is."""
+    row = (msgspec.json.encode(given), given.grant.id)
+    connection.execute("UPDATE grants SET body = ? WHERE id = ?", row)
+
+
+def forget(connection: sqlite3.Connection, grant_id: str) -> None:
+    """Let a grant's content go; its id stays known long after the grant can be given again."""
+    connection.execute("UPDATE grants SET body = NULL WHERE id = ?", (grant_id,))
+    connection.execute(
+        "DELETE FROM grants WHERE body IS NULL AND id NOT IN"
+        " (SELECT id FROM grants ORDER BY rowid DESC LIMIT ?)",
+        (_MOST_REMEMBERED,),
+    )
+
+
+def digest_of(connection: sqlite3.Connection, grant_id: str) -> bytes | None:
+    """Return the digest of the grant that has, or had, this id."""
+    row = connection.execute("SELECT digest FROM grants WHERE id = ?", (grant_id,)).fetchone()
+    return None if row is None else bytes(row["digest"])
+
+
+def holding(connection: sqlite3.Connection) -> list[Given]:
+    """Return the grants that were not reported as ended."""
+    rows = connection.execute("SELECT body FROM grants WHERE body IS NOT NULL").fetchall()
+    return [msgspec.json.decode(row["body"], type=Given) for row in rows]

@@ -1,0 +1,40 @@
+"""Live pushes: the core orders them of a camera's worker, and is told how they do."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
+    """Push a stream to `url` until `until_mono_s`; the same id again only changes token and end.
+
+    `max_kbps` 0 is no limit. `token` is a secret.
+    """
+
+    push_id: str
+    stream: Literal["main", "sub"]
+    url: str
+    token: str
+    until_mono_s: float
+    max_kbps: int = 0
+
+    def __repr__(self) -> str:
+        return f"StartPush({self.push_id}, {self.stream})"
+
+
+class StopPush(Struct, frozen=True, kw_only=True, tag="stop-push"):
+    """End a push; a `PushState` with `ended` answers, also when there is none."""
+
+    push_id: str
+
+
+class PushState(Struct, frozen=True, kw_only=True, tag="push-state"):
+    """Counters since the worker began this push. After `ended` no packet follows."""
+
+    push_id: str
+    bytes_total: int = 0
+    packets_total: int = 0
+    stalls_total: int = 0
+    connects_total: int = 0
+    code: str = ""
+    ended: bool = False

@@ -1,0 +1,308 @@
+"""A grant counts only when everything in it fits, ends by itself, and is reported once."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import msgspec
+import pytest
+from joserfc.jwk import KeySet, OKPKey
+
+from agent.commands import journal
+from agent.commands.grant import GrantHandler
+from agent.commands.registry import Commands
+from agent.commands.signature import Signatures
+from agent.contract.audit import AuditRecord
+from agent.contract.commands import Actor, Command, EndGrant, GiveGrant, ListGrants, ReplyState
+from agent.contract.events import StreamName, TimeQuality
+from agent.contract.grants import ENDED, GrantLimits, GrantReport, MediaGrant, Quality, Sink, What
+from agent.core.clock import SystemClock
+from agent.core.component import Components
+from agent.core.db import Database
+from agent.core.ids import new_ulid
+from agent.grants import store as grant_store
+from agent.grants.book import Grants
+from agent.messages.push import PushState, StartPush, StopPush
+from agent.outbox import audit, store
+from agent.outbox.audit import Audit
+from agent.outbox.writer import Outbox
+from agent.simulators.center.commander import sign
+from tests.spine import eventually
+
+TOKEN = "a-secret-token"
+
+
+class Clock(SystemClock):
+    """The true clock, which a test may move; a boot of its own may begin."""
+
+    trusted = TimeQuality.NTP
+    wall_jump_s = mono_jump_s = 0.0
+
+    def quality(self):
+        return self.trusted
+
+    def utc_now(self):
+        return super().utc_now() + timedelta(seconds=self.wall_jump_s)
+
+    def monotonic_s(self):
+        return super().monotonic_s() + self.mono_jump_s
+
+
+class Workers:
+    """Notes what is ordered of them, and says that a push ended."""
+
+    def __init__(self):
+        self.orders, self.grants = [], None
+        self.sent = 0
+
+    @property
+    def started(self):
+        return [order for _, order in self.orders if isinstance(order, StartPush)]
+
+    @property
+    def stopped(self):
+        return [order for _, order in self.orders if isinstance(order, StopPush)]
+
+    async def send(self, camera_id, order):
+        self.orders.append((camera_id, order))
+        if isinstance(order, StopPush):
+            await self.grants.told(
+                PushState(push_id=order.push_id, bytes_total=self.sent, ended=True)
+            )
+
+
+class Desk:
+    """A box's commands and grants; `give` sends a signed order and returns the last reply."""
+
+    def __init__(self, folder, clock, boot="boot-1"):
+        self.folder, self.clock, self.workers, self.replies = folder, clock, Workers(), []
+        parts = [store.PART, audit.PART, journal.PART, grant_store.PART]
+        self.db = Database(folder / "box.db", parts)
+        self.outbox = Outbox(self.db, store.Store(clock, 1, max_bytes=10_000_000), clock)
+        chain = Audit(self.outbox, clock, "edge/site-1/box-1")
+        keys = folder / "keys.json"
+        if not keys.exists():
+            key = OKPKey.generate_key("Ed25519", auto_kid=True)
+            (folder / "private.json").write_bytes(msgspec.json.encode(key.as_dict(private=True)))
+            keys.write_bytes(msgspec.json.encode(KeySet([key]).as_dict(private=False)))
+        private = msgspec.json.decode((folder / "private.json").read_bytes())
+        self.key = OKPKey.import_key(private)
+        self.grants = Grants(
+            clock, self.db, chain.append_in, lambda: {"gate", "yard"}, self.workers.send, boot
+        )
+        self.workers.grants = self.grants
+        self.commands = Commands(
+            clock, self.db, Signatures(keys, "box-1", clock), chain, self._answer
+        )
+        for op in ("grant.give", "grant.end", "grant.list"):
+            self.commands.register(op, GrantHandler(self.grants), idempotent=True)
+
+    async def _answer(self, reply):
+        self.replies.append(reply)
+
+    def command(self, args, **changes):
+        now = int(self.clock.utc_now().timestamp())
+        fields = {
+            "id": new_ulid(self.clock.utc_now()),
+            "args": args,
+            "box": "box-1",
+            "by": Actor(user="kim"),
+            "iat": now,
+            "nbf": now,
+            "exp": now + 30,
+            "iss": "center",
+        }
+        return Command(**(fields | changes))
+
+    def grant(self, lasts_s=600, **changes):
+        now = int(self.clock.utc_now().timestamp())
+        fields = {
+            "id": new_ulid(self.clock.utc_now()),
+            "box": "box-1",
+            "incident": "2026-0417",
+            "audience": "119",
+            "purpose": "a fire",
+            "reason": "fire",
+            "what": (What.LIVE,),
+            "cameras": ("gate",),
+            "nbf": now,
+            "exp": now + lasts_s,
+            "sink": Sink(url="rtsp://relay.example/gate", token=TOKEN),
+        }
+        return MediaGrant(**(fields | changes))
+
+    async def order(self, args, **changes):
+        return await self.hand_in(sign(self.command(args, **changes), self.key))
+
+    async def give(self, grant, **changes):
+        return await self.order(GiveGrant(grant=grant), **changes)
+
+    async def hand_in(self, token):
+        before = len(self.replies)
+        await self.commands.handle(token)
+
+        async def answered():
+            return any(reply.state.is_final for reply in self.replies[before:])
+
+        await eventually(answered)
+        return self.replies[-1]
+
+    async def audited(self):
+        rows = await self.outbox.read(StreamName.AUDIT, 0, 1000, 10**6)
+        return [msgspec.json.decode(row.body, type=AuditRecord).data for row in rows]
+
+    async def reports(self):
+        return [
+            msgspec.json.decode(entry.detail, type=GrantReport)
+            for entry in await self.audited()
+            if entry.op == ENDED
+        ]
+
+
+@asynccontextmanager
+async def desk(folder, clock=None, **fields):
+    made = Desk(folder, clock or Clock(), **fields)
+    await made.db.start()
+    await made.outbox.start()
+    components = Components(made.clock)
+    components.add(made.grants)
+    components.add(made.commands)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(components.run())
+        try:
+            yield made
+        finally:
+            running.cancel()
+    await made.db.stop()
+
+
+WRONG = {
+    "wrong_box": {"box": "box-2"},
+    "unknown_audience": {"audience": "neighbour"},
+    "wrong_audience": {"audience": "court"},
+    "unknown_reason": {"reason": "curiosity"},
+    "no_trigger": {"reason": "anklet", "audience": "112"},
+    "unknown_camera": {"cameras": ("attic",)},
+}
+
+
+@pytest.mark.parametrize("code", WRONG)
+async def test_a_grant_that_does_not_fit_moves_nothing_and_is_audited(tmp_path, code):
+    async with desk(tmp_path) as box:
+        reply = await box.give(box.grant(**WRONG[code]))
+        assert (reply.state, reply.code) == (ReplyState.FAILED, f"grant.{code}")
+        assert [entry.code for entry in await box.audited()] == ["", f"grant.{code}"]
+        assert box.workers.orders == []
+
+
+@pytest.mark.parametrize(("code", "shift_s"), [("expired", -3600), ("not_yet", 600)])
+async def test_a_grant_out_of_its_time_moves_nothing(tmp_path, code, shift_s):
+    async with desk(tmp_path) as box:
+        now = int(box.clock.utc_now().timestamp()) + shift_s
+        reply = await box.give(box.grant(nbf=now, exp=now + 60))
+        assert reply.code == f"grant.{code}"
+        assert box.workers.orders == []
+
+
+async def test_what_the_center_did_not_sign_moves_nothing_and_is_audited(tmp_path):
+    async with desk(tmp_path) as box:
+        good = sign(box.command(GiveGrant(grant=box.grant())), box.key)
+        head, body, tail = good.split(b".")
+        altered = b".".join((head, body[:-6] + b"AAAAAA", tail))
+        stranger = OKPKey.generate_key("Ed25519", auto_kid=True)
+        for token in (altered, sign(box.command(GiveGrant(grant=box.grant())), stranger)):
+            reply_codes = [reply.code for reply in box.replies]
+            await box.commands.handle(token)
+            assert len(reply_codes) <= len(box.replies)
+        other = await box.give(box.grant(), box="box-2")
+        assert other.code == "command.wrong_box"
+        codes = [entry.code for entry in await box.audited()]
+        assert codes == ["command.bad_signature"] * 2 + ["command.wrong_box"]
+        assert box.workers.orders == []
+
+
+async def test_a_replayed_order_and_a_grant_given_twice_start_one_push(tmp_path):
+    async with desk(tmp_path) as box:
+        grant = box.grant()
+        token = sign(box.command(GiveGrant(grant=grant)), box.key)
+        for _ in range(3):
+            await box.hand_in(token)
+        await box.give(grant)
+        assert len(box.workers.started) == 1
+        altered = await box.give(msgspec.structs.replace(grant, cameras=("yard",)))
+        assert altered.code == "grant.altered"
+        await box.order(EndGrant(grant_id=grant.id))
+        await box.hand_in(token)
+        assert (await box.give(grant)).code == "grant.over"
+        assert len(box.workers.started) == 1
+
+
+async def test_three_grants_are_one_push_and_each_ends_alone(tmp_path):
+    async with desk(tmp_path) as box:
+        lasting = [box.grant(lasts_s=s) for s in (600, 300, 900)]
+        for grant in lasting:
+            await box.give(grant)
+        assert len({order.push_id for order in box.workers.started}) == 1
+        for grant in lasting[:2]:
+            await box.order(EndGrant(grant_id=grant.id))
+        assert box.workers.stopped == []
+        box.workers.sent = 1000
+        await box.order(EndGrant(grant_id=lasting[2].id))
+        assert len(box.workers.stopped) == 1
+        assert [report.ended for report in await box.reports()] == ["ended"] * 3
+        assert [report.bytes for report in await box.reports()] == [0, 0, 1000]
+        assert (await box.order(EndGrant(grant_id=new_ulid(box.clock.utc_now())))).code == (
+            "grant.unknown"
+        )
+
+
+async def test_the_sub_stream_is_another_push_with_the_lowest_limit(tmp_path):
+    async with desk(tmp_path) as box:
+        await box.give(box.grant())
+        for kbps in (800, 300, 0):
+            limits = GrantLimits(max_kbps=kbps, quality=Quality.VEHICLE_LTE)
+            await box.give(box.grant(limits=limits))
+        assert len({order.push_id for order in box.workers.started}) == 2
+        assert box.workers.started[-1].max_kbps == 300
+
+
+async def test_a_grant_ends_by_itself_whatever_the_wall_clock_says(tmp_path):
+    clock = Clock()
+    async with desk(tmp_path, clock) as box:
+        await box.give(box.grant(lasts_s=3000))
+        clock.wall_jump_s = -7200
+        clock.mono_jump_s = 3001
+        await eventually(box.reports)
+        (report,) = await box.reports()
+        assert report.ended == "expired"
+        assert len(box.workers.stopped) == 1
+
+
+async def test_a_core_that_was_killed_goes_on_with_what_is_left(tmp_path):
+    async with desk(tmp_path) as box:
+        grant = box.grant()
+        await box.give(grant)
+        until_s = box.workers.started[0].until_mono_s
+    async with desk(tmp_path) as box:
+        listed = await box.order(ListGrants())
+        assert [one["grant"] for one in listed.result["grants"]] == [grant.id]
+        await box.grants.worker_came("gate")
+        assert {order.until_mono_s for order in box.workers.started} == {until_s}
+        assert TOKEN not in str(listed) + repr(box.workers.orders) + repr(grant)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "goes_on"), [(TimeQuality.NTP, True), (TimeQuality.RTC, False)]
+)
+async def test_after_a_reboot_only_a_proven_clock_lets_a_grant_go_on(tmp_path, trusted, goes_on):
+    clock = Clock()
+    async with desk(tmp_path, clock) as box:
+        await box.give(box.grant(lasts_s=600))
+    clock.trusted, clock.mono_jump_s, clock.wall_jump_s = trusted, 5.0, 100.0
+    async with desk(tmp_path, clock, boot="boot-2") as box:
+        left = [left_s for _, left_s in await box.grants.holding()]
+        if goes_on:
+            assert 400 < left[0] <= 500
+        else:
+            assert left == []
+            assert [report.ended for report in await box.reports()] == ["reboot"]
