@@ -59,6 +59,7 @@ from agent.messages.worker import (
     HitReport,
     PictureReply,
     RecordingStatus,
+    RestartStreams,
     Retune,
     TakePicture,
     ToWorker,
@@ -323,11 +324,16 @@ class CameraWorker:
                 camera = msgspec.json.decode(message.camera_json, type=CameraSettings)
                 self._camera = camera
                 self._eyes.retune(camera)
+            case RestartStreams():
+                self._restart_streams()
             case UseStreams():
                 self._picture_watch.fixed = not message.has_ptz
                 if self._streams.use(message):
-                    self._main.restart()
-                    self._sub.restart()
+                    self._restart_streams()
+
+    def _restart_streams(self) -> None:
+        self._main.restart()
+        self._sub.restart()
 
     def _picture(self, order: TakePicture) -> PictureReply:
         view = self._eyes.view

@@ -9,6 +9,7 @@ from agent.app.alarm_files import AlarmFiles
 from agent.app.alarm_watch import AlarmWatch
 from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
+from agent.app.camera_watchdog import CameraWatchdog
 from agent.app.child import SupervisorLink
 from agent.app.coverage import CoverageReporter
 from agent.app.evidence_report import EvidenceReporter
@@ -102,6 +103,14 @@ class Core:
             lambda: self._settings.cameras,
             clock,
         )
+        self._camera_watchdog = CameraWatchdog(
+            db,
+            sight.hub,
+            sight.pole.outputs,
+            lambda: self._settings.cameras,
+            lambda op, outcome, detail: voice.audit_desk.note(op, "box", outcome, detail=detail),
+            clock,
+        )
         self._alarm_watch = AlarmWatch(db, sight.assembler, settings, clock)
         self._tell_watch()
         for component in (
@@ -113,6 +122,7 @@ class Core:
             AlarmFiles(clock, db, data_dir, sight.hub, voice.uploads, sight.assembler.incidents),
             self._watch,
             self._heat,
+            self._camera_watchdog,
             self._alarm_watch,
             BoxFaults(
                 db, sight.assembler.incidents, lambda: troubles(self._watch, sight.hub), clock
@@ -142,7 +152,11 @@ class Core:
         watch.uploads = lambda: voice.uploads.backlog
         watch.data = voice.economy.sample
         watch.alarms = self._alarm_watch
-        watch.pole = lambda: (*self._sight.pole.faults(), *self._heat.faults())
+        watch.pole = lambda: (
+            *self._sight.pole.faults(),
+            *self._heat.faults(),
+            *self._camera_watchdog.faults(),
+        )
 
     def _telemetry(self) -> TelemetrySender:
         settings, voice = self._settings, self._voice

@@ -12,7 +12,14 @@ import sys
 
 import msgspec
 
-from agent.app import alarm_files, audit_desk, boots, coverage, evidence_report
+from agent.app import (
+    alarm_files,
+    audit_desk,
+    boots,
+    camera_watchdog,
+    coverage,
+    evidence_report,
+)
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
 from agent.app.core import Core
 from agent.app.core_disk import on_its_disk, watch_disk
@@ -55,6 +62,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
         data_dir_of(settings) / BOX_DATABASE,
         [
             boots.PART,
+            camera_watchdog.PART,
             store.PART,
             audit.PART,
             audit_desk.PART,

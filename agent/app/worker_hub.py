@@ -21,6 +21,7 @@ from agent.messages.worker import (
     HitAck,
     HitReport,
     PictureReply,
+    RestartStreams,
     Retune,
     TakePicture,
     UseStreams,
@@ -119,6 +120,10 @@ class WorkerHub(Service):
         """Tell a worker where ONVIF says its streams are, and whether the camera can turn."""
         told = UseStreams(main_url=main_url, sub_url=sub_url, has_ptz=has_ptz)
         await self._send(camera_id, told)
+
+    async def restart_streams(self, camera_id: str) -> None:
+        """Have a worker open its streams anew. Raises `CameraError` when it is not there."""
+        await self._send(camera_id, RestartStreams())
 
     async def order_lock(self, camera_id: str, order: LockOrder) -> LockReply:
         """Have a worker lock or unlock. Raises `CameraError` camera.worker_silent."""

@@ -142,8 +142,12 @@ class UseStreams(Struct, frozen=True, kw_only=True, tag="use-streams"):
     has_ptz: bool = False
 
 
+class RestartStreams(Struct, frozen=True, kw_only=True, tag="restart-streams"):
+    """Nothing reaches the disk: close both streams and open them anew."""
+
+
 ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding | LockReply
-ToWorker = HitAck | TakePicture | Retune | UseStreams | LockSpan | Unlock
+ToWorker = HitAck | TakePicture | Retune | UseStreams | RestartStreams | LockSpan | Unlock
 
 encode = msgpack.Encoder().encode
 decode_to_core = msgpack.Decoder(ToCore).decode

@@ -59,6 +59,17 @@ class Outputs(Service):
         self._log.info("switched", output=output_id, on=on, for_s=for_s)
         return output.state
 
+    def pulse(self, output_id: str, for_s: float) -> OutputState:
+        """Leave the safe state for `for_s`, or for as long as the settings allow.
+
+        Raises `CommandError` output.unknown or output.lost.
+        """
+        known = self._outputs.get(output_id)
+        if known is None:
+            return self.switch(output_id, for_s, on=False)  # which says that there is none
+        told = known.settings
+        return self.switch(output_id, min(for_s, told.max_on_s), on=not told.is_on_when_safe)
+
     async def run(self) -> None:
         """Open the lines; let go what is over. A box without outputs has nothing to do here."""
         while self._outputs:
@@ -75,7 +86,7 @@ class Outputs(Service):
 
 class _Output:
     def __init__(self, clock: Clock, lines: Lines, settings: OutputSettings) -> None:
-        self._clock, self._lines, self._settings = clock, lines, settings
+        self._clock, self._lines, self.settings = clock, lines, settings
         self._line: OutputLine | None = None
         self._is_on, self._until_s = settings.is_on_when_safe, 0.0
         self._retry_s, self._fault = 0.0, "its line is not open yet"
@@ -83,11 +94,11 @@ class _Output:
 
     @property
     def state(self) -> OutputState:
-        is_switched = self._is_on is not self._settings.is_on_when_safe
+        is_switched = self._is_on is not self.settings.is_on_when_safe
         left_s = max(0.0, self._until_s - self._clock.monotonic_s()) if is_switched else None
         return OutputState(
-            self._settings.output_id,
-            self._settings.purpose.value,
+            self.settings.output_id,
+            self.settings.purpose.value,
             None if self._line is None else self._is_on,
             left_s,
             "" if self._line is not None else self._fault,
@@ -98,19 +109,19 @@ class _Output:
         now_s = self._clock.monotonic_s()
         if self._line is None:
             self._open(now_s)
-        elif self._is_on is not self._settings.is_on_when_safe and now_s >= self._until_s:
+        elif self._is_on is not self.settings.is_on_when_safe and now_s >= self._until_s:
             try:
-                self._set(on=self._settings.is_on_when_safe)
+                self._set(on=self.settings.is_on_when_safe)
                 self._log.info("safe again")
             except CommandError as error:  # opening the line anew makes it safe, too
                 self._log.error("can't be made safe, tried again", reason=error.message)
 
     def switch(self, for_s: float | None, *, on: bool) -> None:
-        longest_s = self._settings.max_on_s
+        longest_s = self.settings.max_on_s
         if for_s is not None and not 0 < for_s <= longest_s:
             raise CommandError(
                 "output.too_long",
-                f"`{self._settings.output_id}` may be switched for {longest_s:g} s at most.",
+                f"`{self.settings.output_id}` may be switched for {longest_s:g} s at most.",
             )
         self._until_s = self._clock.monotonic_s() + (longest_s if for_s is None else for_s)
         if self._line is None:
@@ -119,7 +130,7 @@ class _Output:
 
     def close(self) -> None:
         line, self._line = self._line, None
-        self._is_on, self._fault = self._settings.is_on_when_safe, "its line is not open yet"
+        self._is_on, self._fault = self.settings.is_on_when_safe, "its line is not open yet"
         if line is not None:
             try:
                 line.close()
@@ -130,7 +141,7 @@ class _Output:
         if now_s < self._retry_s:
             return
         self._retry_s = now_s + REOPEN_S
-        entry = self._settings
+        entry = self.settings
         try:
             self._line = self._lines.open_output(
                 entry.line, safe=entry.is_on_when_safe, active_low=entry.active_low
@@ -155,6 +166,6 @@ class _Output:
     def _lost(self) -> CommandError:
         return CommandError(
             "output.lost",
-            f"`{self._settings.output_id}` can't be switched: {self._fault}",
+            f"`{self.settings.output_id}` can't be switched: {self._fault}",
             hint="Check the line's name (`poleside box lines`) and who else holds it.",
         )

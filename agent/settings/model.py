@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from agent.contract.events import CapStatus, Fraction, Slug
 from agent.settings.camera_io import CameraRelay, Token
 from agent.settings.labels import check_labels
-from agent.settings.pole import PoleSettings
+from agent.settings.pole import PoleSettings, Purpose
 from agent.settings.rules import Calibration, CrowdRule, Rule
 from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414 - kept for readers
 from agent.settings.schedule import zone_named
@@ -31,6 +31,8 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `tls_fingerprint` (SHA-256) pins the certificate of an https:// ONVIF address. `bell_inputs`
     are tokens of the camera's digital inputs that are emergency bells ("*": all of them).
+    `power_output` is the output of the pole that feeds the camera: leaving its safe state for some
+    seconds starts a hung camera anew.
     """
 
     camera_id: Slug
@@ -46,6 +48,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls_fingerprint: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     bell_inputs: tuple[Token, ...] = ()
     relays: tuple[CameraRelay, ...] = ()
+    power_output: str = ""
     record: bool = True
     record_audio: bool = False
     audio_reason: str = ""
@@ -285,6 +288,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(
                     f"input `{contact.input_id}` names a camera `{contact.camera_id}` there is not"
                 )
+        _check_feeds(self.cameras, self.pole)
         grouped = [camera_id for group in self.alarms.overlaps for camera_id in group]
         for camera_id in grouped:
             if camera_id not in ids:
@@ -295,6 +299,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def camera(self, camera_id: str) -> CameraSettings | None:
         """Return the settings of one camera, or None when there is no such camera."""
         return next((c for c in self.cameras if c.camera_id == camera_id), None)
+
+
+def _check_feeds(cameras: tuple[CameraSettings, ...], pole: PoleSettings) -> None:
+    feeds = {o.output_id for o in pole.outputs if o.purpose is Purpose.CAMERA_POWER}
+    for camera in cameras:
+        if camera.power_output and camera.power_output not in feeds:
+            raise ValueError(
+                f"camera `{camera.camera_id}`: `power_output` must name an output"
+                f" with the purpose `camera-power`"
+            )
 
 
 def _check_labels(camera: CameraSettings) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from agent.health.catalogue.alarms import ALARMS
 from agent.health.catalogue.box import BOX
 from agent.health.catalogue.cameras import CAMERAS
+from agent.health.catalogue.care import CARE
 from agent.health.catalogue.center import CENTER
 from agent.health.catalogue.onvif import ONVIF
 from agent.health.catalogue.pole import POLE
@@ -16,7 +17,7 @@ from agent.health.catalogue.storage import STORAGE
 from agent.health.catalogue.words import Words
 from agent.health.fault import Fault
 
-CATALOGUE: dict[str, Words] = CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS | ONVIF
+CATALOGUE: dict[str, Words] = CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS | ONVIF | CARE
 
 
 def fault_of(code: str, subject: str, since: datetime | None = None, **fields: str | int) -> Fault:

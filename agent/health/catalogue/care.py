@@ -1,0 +1,27 @@
+"""Faults of what the box does to help itself, and of what no longer answers it."""
+
+from agent.health.catalogue.words import RED, YELLOW, Words
+
+CARE: dict[str, Words] = {
+    "camera.power_cycled": Words(
+        YELLOW,
+        "Camera {camera} recorded nothing and was switched off and on, {times} time(s) in a day.",
+        "카메라 {camera}: 녹화가 되지 않아 하루 사이 전원을 {times}회 껐다 켰습니다.",
+        "Nothing to do if it stays at this. If it comes again, replace the camera or its supply.",
+        "다시 생기지 않으면 할 일이 없습니다. 반복되면 카메라나 전원 장치를 교체하세요.",
+    ),
+    "camera.power_cycles_spent": Words(
+        RED,
+        "Camera {camera} records nothing although it was switched off and on {times} times.",
+        "카메라 {camera}: 전원을 {times}회 껐다 켰지만 녹화되지 않습니다.",
+        "It is left alone for today. Check its cable and supply on the pole; replace the camera.",
+        "오늘은 더 시도하지 않습니다. 기둥의 케이블과 전원을 확인하고 카메라를 교체하세요.",
+    ),
+    "camera.power_output_lost": Words(
+        YELLOW,
+        "The output that should switch camera {camera} off and on can't be switched ({reason}).",
+        "카메라 {camera}: 전원을 껐다 켜야 하지만 출력을 제어할 수 없습니다 ({reason}).",
+        "Check the output's line: `poleside box lines`.",
+        "출력의 회선을 확인하세요: `poleside box lines`.",
+    ),
+}
