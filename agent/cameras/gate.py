@@ -9,7 +9,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,20 +24,26 @@ from agent.cameras.port import (
     Login,
     PtzPosition,
 )
+from agent.cameras.ptz_sectors import Sectors, forbidden
 from agent.cameras.ptz_stopper import PtzStopper
 from agent.cameras.streams import CameraStreams, choose
 from agent.core.clock import Clock, wait_s
-from agent.core.errors import CameraError, CommandError
+from agent.core.errors import CameraError, CommandError, PolesideError
 from agent.core.log import get
 
 if TYPE_CHECKING:
     from agent.cameras.line import OnvifLine
+    from agent.cameras.ptz_head import PtzHead
 
 ANSWER_S = 20.0
 _VERIFY_S = 3.0
 _LOOKS = 6  # at each round of verifying a stop; motors need time to slow down
 _LOOK_PAUSE_S = 0.1
 _ROUNDS = 2
+_ARRIVED_S = 30.0  # a head that goes somewhere is there by then
+_BLIND_S = 1.0  # with forbidden sectors, nothing moves longer without a look
+_AHEAD_S = 0.5  # a Stop must be sent so long before the edge
+_NUDGE = 1e-3
 
 T = TypeVar("T")
 
@@ -56,11 +63,11 @@ class StopResult(StrEnum):
     UNVERIFIED = "unverified"  # it does not tell, or a new move began
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Move:
-    pan: float
-    tilt: float
-    zoom: float
+    """`send` says whether its goal is known to be allowed, so that nobody need watch it."""
+
+    send: Callable[[], bool]
     timeout_s: float
     done: Future[MoveResult] = field(default_factory=Future)
 
@@ -74,7 +81,11 @@ class CameraGate:
         clock: Clock,
         *,
         answer_s: float = ANSWER_S,
+        sectors: Sectors | None = None,
     ) -> None:
+        self._sectors = sectors or Sectors()
+        self._head: PtzHead | None = None
+        self._watched: _Move | None = None
         self._factory, self._clock, self._answer_s = control_factory, clock, answer_s
         self._building = threading.Lock()
         self._built: CameraControl | None = None
@@ -104,7 +115,20 @@ class CameraGate:
     async def move(self, pan: float, tilt: float, zoom: float, timeout_s: float) -> MoveResult:
         """Move with velocities -1..1; stopped by us after `timeout_s` (at most 60) all the same."""
         _check_move(pan, tilt, zoom, timeout_s)
-        move = _Move(pan, tilt, zoom, timeout_s)
+        return await self._queue(_Move(lambda: self._push(pan, tilt, zoom, timeout_s), timeout_s))
+
+    async def go(self, plan: Callable[["PtzHead"], bool]) -> MoveResult:
+        """Let the head go somewhere by itself (`PtzHead.goto` and the like), in turn with moves.
+
+        Raises `CommandError` `ptz.forbidden` when it would look into a forbidden sector.
+        """
+        return await self._queue(_Move(lambda: plan(self._ptz_head()), _ARRIVED_S))
+
+    async def head(self, question: Callable[["PtzHead"], T]) -> T:
+        """Ask the head something that moves nothing."""
+        return await self._within_answer_s(self._lane.submit(lambda: question(self._ptz_head())))
+
+    async def _queue(self, move: _Move) -> MoveResult:
         self._put(move)
         self._lane.submit(self._send_newest)
         return await self._within_answer_s(move.done)
@@ -174,8 +198,8 @@ class CameraGate:
         if move is None or not move.done.set_running_or_notify_cancel():
             return
         try:
-            self._control().move(move.pan, move.tilt, move.zoom, move.timeout_s)
-        except CameraError as error:
+            is_allowed = move.send()
+        except PolesideError as error:
             if isinstance(error, CameraFailure) and error.retryable:
                 self._stopper.request()  # it may have reached the camera all the same
             move.done.set_exception(error)
@@ -184,8 +208,68 @@ class CameraGate:
             self._stopper.request()  # that Stop may have reached the camera before this move
             move.done.set_result(MoveResult.STOPPED)
             return
-        self._stopper.arm(self._clock.monotonic_s() + move.timeout_s)
+        self._watched = move
+        now_s = self._clock.monotonic_s()
+        if self._sectors and not is_allowed:
+            self._stopper.arm(now_s + min(move.timeout_s, _BLIND_S))
+            self._watch_on(move, now_s + move.timeout_s, stops_before, None)
+        else:
+            self._stopper.arm(now_s + move.timeout_s)
         move.done.set_result(MoveResult.SENT)
+
+    def _ptz_head(self) -> "PtzHead":
+        if self._head is None:
+            from agent.cameras.ptz_head import PtzHead  # noqa: PLC0415 - lxml, ONVIF only
+
+            self._head = PtzHead(self._control(), self._sectors)
+        return self._head
+
+    def _push(self, pan: float, tilt: float, zoom: float, timeout_s: float) -> bool:
+        if self._sectors and (pan or tilt):
+            at = self._control().position()
+            ahead = replace(at, pan=_plus(at.pan, pan * _NUDGE), tilt=_plus(at.tilt, tilt * _NUDGE))
+            if self._sectors.forbid(at, ahead):
+                raise forbidden("the edge of a forbidden sector is reached")
+        self._control().move(pan, tilt, zoom, timeout_s)
+        return not (pan or tilt)
+
+    def _watch_on(
+        self,
+        move: _Move,
+        until_s: float,
+        stops_before: int,
+        before: tuple[float, PtzPosition] | None,
+    ) -> None:
+        with suppress(RuntimeError):  # closed meanwhile
+            self._lane.submit(self._watch, move, until_s, stops_before, before)
+
+    def _watch(
+        self,
+        move: _Move,
+        until_s: float,
+        stops_before: int,
+        before: tuple[float, PtzPosition] | None,
+    ) -> None:
+        """Look once where a move leads, then again in turn. Without a look it is stopped soon."""
+        began_s = self._clock.monotonic_s()
+        if self._watched is not move or self._stopper.requested_total != stops_before:
+            return
+        try:
+            at = self._control().position()
+        except CameraError:
+            return  # the Stop that is due stays due
+        now_s = self._clock.monotonic_s()
+        if at.is_moving is False and before is not None:
+            return
+        ahead = at if before is None else _ahead(before[1], at, _AHEAD_S / (now_s - before[0]))
+        if self._sectors.forbid(at if before is None else before[1], ahead):
+            self._log.warning("stopped at a forbidden sector", pan=at.pan, tilt=at.tilt)
+            self._stopper.request()
+            return
+        if self._stopper.requested_total == stops_before and until_s > now_s:
+            self._stopper.arm(min(until_s, began_s + _BLIND_S))
+            wait_s(self._move_waits, _LOOK_PAUSE_S)
+            self._watch_on(move, until_s, stops_before, (now_s, at))
 
     def _verify_later(self) -> None:
         try:
@@ -220,6 +304,21 @@ class CameraGate:
             if self._stopper.is_armed or wait_s(self._move_waits, _LOOK_PAUSE_S):
                 return StopResult.UNVERIFIED
         return None
+
+
+def _plus(value: float | None, more: float) -> float | None:
+    return None if value is None else value + more
+
+
+def _ahead(before: PtzPosition, at: PtzPosition, steps: float) -> PtzPosition:
+    """Return where it will look if it goes on for `steps` times as far."""
+    if before.pan is None or before.tilt is None or at.pan is None or at.tilt is None:
+        return at
+    return replace(
+        at,
+        pan=at.pan + (at.pan - before.pan) * steps,
+        tilt=at.tilt + (at.tilt - before.tilt) * steps,
+    )
 
 
 def _find_streams(control: CameraControl) -> CameraStreams:

@@ -45,13 +45,24 @@ class StreamProfile:
 class PtzPosition:
     """Where the camera looks, in its own units (generic space: -1..1, zoom 0..1).
 
-    None: the camera does not tell, which ONVIF allows for each part.
+    None: the camera does not tell, which ONVIF allows for each part. `space` is the URI of the
+    space that pan and tilt are numbers of; empty when it does not say.
     """
 
     pan: float | None = None
     tilt: float | None = None
     zoom: float | None = None
     is_moving: bool | None = None
+    space: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to look, or how far to turn, in the camera's own numbers; None: as it is."""
+
+    pan: float | None = None
+    tilt: float | None = None
+    zoom: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

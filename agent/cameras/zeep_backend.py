@@ -226,4 +226,5 @@ def _position(status: Any) -> PtzPosition:
         tilt=_number(_part(status, "Position", "PanTilt", "y")),
         zoom=_number(_part(status, "Position", "Zoom", "x")),
         is_moving="MOVING" in known if known else None,
+        space=_text(_part(status, "Position", "PanTilt"), "space"),
     )

@@ -72,7 +72,7 @@ async def test_strict_zeep_reads_every_answer(camera, login):
         assert device.GetSystemDateAndTime().UTCDateTime.Date.Year >= 2026
         assert device.GetDeviceInformation().Model == 'Pole <7> & "co"'
         assert device.GetCapabilities(Category=["All"]).PTZ.XAddr.endswith("/ptz_service")
-        assert len(device.GetServices(IncludeCapability=False)) == 5
+        assert len(device.GetServices(IncludeCapability=False)) == 6
         assert len(device.GetScopes()) == 5
         assert device.GetNetworkInterfaces()[0].Info.HwAddress == "02:00:5e:00:00:01"
         assert f"urn:uuid:{device.GetEndpointReference()['GUID']}" == camera.epr

@@ -10,19 +10,19 @@ MEDIA = "http://www.onvif.org/ver10/media/wsdl"
 MEDIA2 = "http://www.onvif.org/ver20/media/wsdl"
 DEVICE_IO = "http://www.onvif.org/ver10/deviceIO/wsdl"
 PTZ = "http://www.onvif.org/ver20/ptz/wsdl"
+IMAGING = "http://www.onvif.org/ver20/imaging/wsdl"
 EVENTS = "http://www.onvif.org/ver10/events/wsdl"
 BASE_NOTIFICATION = "http://docs.oasis-open.org/wsn/b-2"
 _SPACES = "http://www.onvif.org/ver10/tptz"
 _PAN_TILT_VELOCITY = f"{_SPACES}/PanTiltSpaces/VelocityGenericSpace"
 _ZOOM_VELOCITY = f"{_SPACES}/ZoomSpaces/VelocityGenericSpace"
-_PAN_TILT_POSITION = f"{_SPACES}/PanTiltSpaces/PositionGenericSpace"
-_ZOOM_POSITION = f"{_SPACES}/ZoomSpaces/PositionGenericSpace"
 
 _ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?>'
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
     'xmlns:tt="http://www.onvif.org/ver10/schema" '
     f'xmlns:tds="{DEVICE}" xmlns:trt="{MEDIA}" xmlns:tptz="{PTZ}" xmlns:tev="{EVENTS}" '
+    f'xmlns:timg="{IMAGING}" '
     f'xmlns:tr2="{MEDIA2}" xmlns:tmd="{DEVICE_IO}" '
     f'xmlns:wsnt="{BASE_NOTIFICATION}" xmlns:wsa="http://www.w3.org/2005/08/addressing" '
     'xmlns:ter="http://www.onvif.org/ver10/error" '
@@ -113,6 +113,7 @@ def capabilities(urls: Mapping[str, str]) -> str:
             "</tt:WSPausableSubscriptionManagerInterfaceSupport></tt:Events>",
             url=urls[EVENTS],
         ),
+        filled("<tt:Imaging><tt:XAddr>{url}</tt:XAddr></tt:Imaging>", url=urls[IMAGING]),
         filled(
             "<tt:Media><tt:XAddr>{url}</tt:XAddr><tt:StreamingCapabilities>"
             "<tt:RTPMulticast>false</tt:RTPMulticast><tt:RTP_TCP>false</tt:RTP_TCP>"
@@ -232,51 +233,6 @@ def ptz_configuration(tag: str) -> str:
         f"<tt:DefaultContinuousZoomVelocitySpace>{_ZOOM_VELOCITY}"
         "</tt:DefaultContinuousZoomVelocitySpace><tt:DefaultPTZTimeout>PT10S"
         f"</tt:DefaultPTZTimeout></{tag}>"
-    )
-
-
-def ptz_nodes(*, has_width: bool = True) -> str:
-    lowest = "-1" if has_width else "1"
-    both = f"<tt:{{a}}Range><tt:Min>{lowest}</tt:Min><tt:Max>1</tt:Max></tt:{{a}}Range>"
-    pan_tilt = both.format(a="X") + both.format(a="Y")
-    return (
-        '<tptz:GetNodesResponse><tptz:PTZNode token="ptz-node"><tt:Name>ptz</tt:Name>'
-        "<tt:SupportedPTZSpaces><tt:ContinuousPanTiltVelocitySpace>"
-        f"<tt:URI>{_PAN_TILT_VELOCITY}</tt:URI>{pan_tilt}</tt:ContinuousPanTiltVelocitySpace>"
-        f"<tt:ContinuousZoomVelocitySpace><tt:URI>{_ZOOM_VELOCITY}</tt:URI>{both.format(a='X')}"
-        "</tt:ContinuousZoomVelocitySpace></tt:SupportedPTZSpaces>"
-        "<tt:MaximumNumberOfPresets>300</tt:MaximumNumberOfPresets>"
-        "<tt:HomeSupported>false</tt:HomeSupported></tptz:PTZNode></tptz:GetNodesResponse>"
-    )
-
-
-def ptz_presets(count: int) -> str:
-    inner = "".join(
-        f'<tptz:Preset token="{n}"><tt:Name>Preset {n}</tt:Name></tptz:Preset>'
-        for n in range(1, count + 1)
-    )
-    return f"<tptz:GetPresetsResponse>{inner}</tptz:GetPresetsResponse>"
-
-
-def ptz_status(
-    position: tuple[float, float, float] | None, moving: str | None, now: datetime
-) -> str:
-    """Return a status; a camera may leave position or movement out."""
-    parts = []
-    if position is not None:
-        parts.append(
-            f'<tt:Position><tt:PanTilt x="{position[0]:.5f}" y="{position[1]:.5f}" '
-            f'space="{_PAN_TILT_POSITION}"/>'
-            f'<tt:Zoom x="{position[2]:.5f}" space="{_ZOOM_POSITION}"/></tt:Position>'
-        )
-    if moving is not None:
-        parts.append(
-            f"<tt:MoveStatus><tt:PanTilt>{moving}</tt:PanTilt><tt:Zoom>{moving}</tt:Zoom>"
-            "</tt:MoveStatus>"
-        )
-    return (
-        f"<tptz:GetStatusResponse><tptz:PTZStatus>{''.join(parts)}"
-        f"<tt:UtcTime>{stamp(now)}</tt:UtcTime></tptz:PTZStatus></tptz:GetStatusResponse>"
     )
 
 

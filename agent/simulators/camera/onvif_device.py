@@ -18,10 +18,19 @@ from lxml import etree
 from agent.core import log
 from agent.core.clock import Clock
 from agent.simulators.camera import onvif_answers as answers
-from agent.simulators.camera.onvif_answers import DEVICE, DEVICE_IO, EVENTS, MEDIA, MEDIA2, PTZ
+from agent.simulators.camera.onvif_answers import (
+    DEVICE,
+    DEVICE_IO,
+    EVENTS,
+    IMAGING,
+    MEDIA,
+    MEDIA2,
+    PTZ,
+)
 from agent.simulators.camera.onvif_discovery import DiscoveryResponder
 from agent.simulators.camera.onvif_events import MOTION, EventSource, in_dialect
 from agent.simulators.camera.onvif_http import HttpReply, HttpRequest, HttpServer
+from agent.simulators.camera.onvif_imaging import ImagingService
 from agent.simulators.camera.onvif_login import LoginCheck, Verdict
 from agent.simulators.camera.onvif_media import SNAPSHOT_PATH, MediaService
 from agent.simulators.camera.onvif_ptz import PtzService
@@ -46,6 +55,7 @@ _PATHS = {
     PTZ: "/onvif/ptz_service",
     EVENTS: "/onvif/event_service",
     DEVICE_IO: "/onvif/deviceio_service",
+    IMAGING: "/onvif/imaging_service",
 }
 _ADDRESSING = "{http://www.w3.org/2005/08/addressing}"
 _SCHEMA_PREFIX = re.compile(rb'xmlns:tt="[^"]*"')
@@ -79,6 +89,7 @@ class OnvifDevice:
         self._rebooting: tuple[float, str, bool] | None = None
         self._reboot_asked = asyncio.Event()
         self.media = MediaService(self)
+        self.head, self.imaging = PtzService(self, motor), ImagingService(self)
         self.system = SystemService(
             self, self.login, self._urls, lambda: self.epr, self.reboot, self._tell_relay
         )
@@ -151,10 +162,10 @@ class OnvifDevice:
 
     def _table(self) -> Operations:
         table = self.system.operations()
-        for service in (self.media, self._subscriptions):
+        for service in (self.media, self.imaging, self._subscriptions):
             table |= service.operations()
         if self.config.ptz:
-            table |= PtzService(self, self.motor).operations()
+            table |= self.head.operations()
         return table
 
     async def _be_away(self) -> None:

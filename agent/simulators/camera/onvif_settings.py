@@ -66,6 +66,9 @@ class OnvifFaults(Struct, kw_only=True):
     knows_no_stop: bool = False
     tells_no_position: bool = False
     presets: int = 2
+    in_degrees: bool = False  # pan 0..360 and tilt -90..90 instead of -1..1
+    has_no_home: bool = False
+    only_continuous: bool = False  # no absolute and no relative moves
     min_is_max: bool = False  # ranges without width
     relays_only_by: Literal["", "device", "device-io"] = ""
 

@@ -26,6 +26,7 @@ class PtzMotor:
         self._velocity = MotorPosition()
         self._since_mono_s = clock.monotonic_s()
         self._until_mono_s: float | None = None
+        self._goal: MotorPosition | None = None
         self.moves_total = self.stops_total = 0
 
     def move(
@@ -44,6 +45,12 @@ class PtzMotor:
         self._set(velocity, timeout_s)
         self.moves_total += 1
 
+    def goto(self, goal: MotorPosition) -> None:
+        """Go there at full speed, each axis by itself."""
+        self._set(MotorPosition(), None)
+        self._goal = goal
+        self.moves_total += 1
+
     def stop(self) -> None:
         """Stand still at once."""
         self._set(MotorPosition(), None)
@@ -52,6 +59,8 @@ class PtzMotor:
     @property
     def is_moving(self) -> bool:
         """Whether a velocity is still in force (also against the end of the range)."""
+        if self._goal is not None:
+            return self.position() != self._goal
         is_over = self._until_mono_s is not None and self._clock.monotonic_s() >= self._until_mono_s
         return self._velocity != MotorPosition() and not is_over
 
@@ -60,7 +69,14 @@ class PtzMotor:
         now_s = self._clock.monotonic_s()
         end_s = now_s if self._until_mono_s is None else min(now_s, self._until_mono_s)
         moved_s = end_s - self._since_mono_s
-        start, velocity = self._start, self._velocity
+        start, velocity, goal = self._start, self._velocity, self._goal
+        if goal is not None:
+            far, near = PAN_TILT_PER_S * moved_s, ZOOM_PER_S * moved_s
+            return MotorPosition(
+                pan=_towards(start.pan, goal.pan, far),
+                tilt=_towards(start.tilt, goal.tilt, far),
+                zoom=_towards(start.zoom, goal.zoom, near),
+            )
         return MotorPosition(
             pan=_within(-1.0, start.pan + velocity.pan * PAN_TILT_PER_S * moved_s),
             tilt=_within(-1.0, start.tilt + velocity.tilt * PAN_TILT_PER_S * moved_s),
@@ -69,10 +85,14 @@ class PtzMotor:
 
     def _set(self, velocity: MotorPosition, timeout_s: float | None) -> None:
         self._start = self.position()
-        self._velocity = velocity
+        self._velocity, self._goal = velocity, None
         self._since_mono_s = self._clock.monotonic_s()
         self._until_mono_s = None if timeout_s is None else self._since_mono_s + timeout_s
 
 
 def _within(lowest: float, value: float) -> float:
     return min(1.0, max(lowest, value))
+
+
+def _towards(start: float, goal: float, at_most: float) -> float:
+    return goal if abs(goal - start) <= at_most else start + (at_most if goal > start else -at_most)

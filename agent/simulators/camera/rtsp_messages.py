@@ -1,7 +1,7 @@
 """RTSP requests and responses as bytes (RFC 2326), and the binary frames between them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ class Request:
     method: str
     uri: str
     headers: Mapping[str, str]
+    body: str = ""
 
     @property
     def stream_name(self) -> str:
@@ -54,15 +55,19 @@ class Response:
         return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def take_request(buffer: bytearray) -> Request | None:
+def take_request(
+    buffer: bytearray, on_frame: Callable[[bytes], None] = lambda _: None
+) -> Request | None:
     """Remove one complete request from `buffer`; return None while it is not all there.
 
-    Interleaved frames (the client's receiver reports) are removed and ignored.
+    Interleaved frames (receiver reports, or a publisher's media) are removed and given, with their
+    four bytes of head, to `on_frame`.
     """
     while buffer[:1] == b"$":
         size_bytes = 4 + int.from_bytes(buffer[2:4], "big")
         if len(buffer) < max(4, size_bytes):
             return None
+        on_frame(bytes(buffer[:size_bytes]))
         del buffer[:size_bytes]
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
@@ -76,5 +81,6 @@ def take_request(buffer: bytearray) -> Request | None:
     whole_bytes = end + 4 + int(length)
     if len(buffer) < whole_bytes:
         return None
+    body = bytes(buffer[end + 4 : whole_bytes]).decode("utf-8", "replace")
     del buffer[:whole_bytes]
-    return request
+    return replace(request, body=body)
