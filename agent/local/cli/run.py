@@ -56,6 +56,18 @@ rule_id = "yard"
 zone = [[0.1, 0.4], [0.9, 0.4], [0.9, 0.95], [0.1, 0.95]]  # fractions: x right, y down
 labels = ["person"]
 dwell_s = 2.0
+
+# What hangs on the pole; `poleside box lines` lists the board's names of its digital lines.
+# [[pole.inputs]]
+# input_id = "bell"
+# meaning = "bell"               # or door, mains-lost, on-battery, fan-stopped, tilt, smoke, water …
+# line = "GPIO17"
+# camera_id = "gate"             # its picture goes with the call
+# [[pole.outputs]]
+# output_id = "siren"
+# purpose = "siren"
+# line = "GPIO27"
+# max_on_s = 60.0                # then it is off again, whoever switched it
 """
 
 
