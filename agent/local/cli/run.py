@@ -60,7 +60,7 @@ dwell_s = 2.0
 # What hangs on the pole; `poleside box lines` lists the board's names of its digital lines.
 # [[pole.inputs]]
 # input_id = "bell"
-# meaning = "bell"               # or door, mains-lost, on-battery, fan-stopped, tilt, smoke, water …
+# meaning = "bell"               # or door, mains-lost, on-battery, tilt, smoke, water …
 # line = "GPIO17"
 # camera_id = "gate"             # its picture goes with the call
 # [[pole.outputs]]
