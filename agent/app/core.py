@@ -5,6 +5,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from agent.app.alarm_files import AlarmFiles
 from agent.app.alarm_watch import AlarmWatch
 from agent.app.birth import birth_document
@@ -25,6 +27,7 @@ from agent.app.voice import Voice
 from agent.app.watch import Watch
 from agent.buffer.journal import Signer
 from agent.contract.info import Info
+from agent.contract.telemetry import BoardSample
 from agent.core.clock import SystemClock
 from agent.core.component import Component, Components
 from agent.core.db import Database
@@ -150,12 +153,23 @@ class Core:
         """Give the watch what others know of themselves."""
         watch, voice = self._watch, self._voice
         watch.uploads = lambda: voice.uploads.backlog
+        watch.with_pole = self._with_pole
         watch.data = voice.economy.sample
         watch.alarms = self._alarm_watch
         watch.pole = lambda: (
             *self._sight.pole.faults(),
             *self._heat.faults(),
             *self._camera_watchdog.faults(),
+        )
+
+    def _with_pole(self, sample: BoardSample) -> BoardSample:
+        """Add to the board's figures what hangs on the pole and how heat is met."""
+        pole = self._sight.pole
+        return replace(
+            sample,
+            heat_band=self._heat.band.name,
+            contacts={signal.input_id: signal.state.value for signal in pole.inputs.signals},
+            outputs={state.output_id: state.is_on for state in pole.outputs.states},
         )
 
     def _telemetry(self) -> TelemetrySender:

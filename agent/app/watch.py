@@ -11,6 +11,7 @@ from agent.app.camera_desk import CameraDesk
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.worker_hub import WorkerHub
 from agent.contract.telemetry import (
+    BoardSample,
     CameraSample,
     CameraState,
     DataSample,
@@ -23,7 +24,7 @@ from agent.contract.telemetry import (
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
 from agent.enrol.renewal import CertificateRenewal
-from agent.health import checks, onvif, pole
+from agent.health import care, checks, onvif, pole
 from agent.health.fault import Fault, keep_since
 from agent.health.vitals import Vitals, VitalsReader
 from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
@@ -70,6 +71,7 @@ class Watch(Service):
         self.uploads: Callable[[], Backlog] = Backlog
         self.alarms: AlarmWatch | None = None
         self.pole: Callable[[], Iterable[Fault]] = tuple
+        self.with_pole: Callable[[BoardSample], BoardSample] = lambda sample: sample
         self.data: Callable[[], DataSample | None] = lambda: None
         self._evicted_before = 0
         self._frames_before: dict[str, tuple[float, int]] = {}
@@ -111,7 +113,7 @@ class Watch(Service):
             ),
             outbox=outbox,
             uploads=_upload_sample(self.uploads()),
-            board=None if vitals is None else vitals.board_sample(),
+            board=None if vitals is None else self.with_pole(vitals.board_sample()),
             processes=() if vitals is None else vitals.process_samples(restarts),
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
             faults=tuple(
@@ -216,6 +218,7 @@ class Watch(Service):
         was_hot = any(fault.code in {"board.hot", "board.too_hot"} for fault in self.faults)
         yield from checks.temperature_faults(vitals.temperatures, was_hot=was_hot)
         yield from checks.power_faults(vitals.power)
+        yield from care.board_faults(vitals.silent, vitals.lost_sensors)
         yield from pole.fan_faults(vitals.fans)
         yield from pole.supply_faults(vitals.supplies)
         yield from pole.watchdog_faults(vitals.watchdogs)

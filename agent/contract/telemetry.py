@@ -107,7 +107,13 @@ class UploadSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the board says of itself. What it can't tell is None."""
+    """What the board says of itself. What it can't tell is None.
+
+    `fan_rpm` is of the slowest fan that is counted; `disk_written_bytes` counts since the boot, all
+    partitions together; `disk_wear` is the medium's own word on its spare blocks. `heat_band` is
+    how much detection gives way to heat. `silent` are parts that do not answer. `contacts` and
+    `outputs` are what hangs on the pole, by id: a contact's state, and whether an output is on.
+    """
 
     temperature_c: float | None = None
     throttled: bool | None = None
@@ -117,6 +123,18 @@ class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     disk_free_bytes: int | None = None
     uptime_s: float | None = None
     simulated: bool = False
+    fan_rpm: int | None = None
+    on_battery: bool | None = None
+    battery_pct: int | None = None
+    disk_life_used_pct: int | None = None
+    disk_wear: Literal["normal", "warning", "urgent"] | None = None
+    disk_read_only: bool | None = None
+    disk_written_bytes: int | None = None
+    watchdog_reset: bool | None = None
+    heat_band: str | None = None
+    silent: tuple[str, ...] = ()
+    contacts: dict[str, str] = {}
+    outputs: dict[str, bool | None] = {}
 
 
 class ProcessSample(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,7 @@ import psutil
 
 from agent.contract.telemetry import BoardSample, ProcessSample
 from agent.core.clock import Clock
+from agent.health.patience import Patience
 from hardware.interface import (
     Board,
     FanState,
@@ -58,6 +59,8 @@ class Vitals:
     fans: tuple[FanState, ...] = ()
     supplies: tuple[Supply, ...] = ()
     watchdogs: tuple[WatchdogState, ...] = ()
+    silent: tuple[str, ...] = ()  # parts of the board that do not answer
+    lost_sensors: tuple[str, ...] = ()  # thermometers that spoke once and no longer do
 
     def board_sample(self) -> BoardSample:
         """Return what the center is told of the board."""
@@ -71,6 +74,17 @@ class Vitals:
             disk_free_bytes=self.disk_free_bytes,
             uptime_s=round(self.mono_s, 1),
             simulated=self.is_simulated,
+            fan_rpm=min((fan.rpm for fan in self.fans if fan.rpm is not None), default=None),
+            on_battery=_on_battery(self.supplies),
+            battery_pct=next(
+                (s.charge_pct for s in self.supplies if s.charge_pct is not None), None
+            ),
+            disk_life_used_pct=self.storage.life_used_pct,
+            disk_wear=self.storage.wear.value if self.storage.wear else None,
+            disk_read_only=self.storage.is_read_only,
+            disk_written_bytes=self.storage.written_bytes,
+            watchdog_reset=_watchdog_reset(self.watchdogs),
+            silent=self.silent,
         )
 
     def process_samples(self, restarts: Mapping[str, int]) -> tuple[ProcessSample, ...]:
@@ -95,11 +109,16 @@ class VitalsReader:
         self._last_machine: tuple[float, float] | None = None  # (busy s, all s) over all cores
         self._known: dict[int, psutil.Process] = {}
         self._pss: dict[int, tuple[float, int | None]] = {}  # pid -> (monotonic s, bytes)
+        self._patience = Patience()
+        self._sensors: set[str] = set()
+        self._clock_chip = True
 
     def read(self, pids: Mapping[str, int]) -> Vitals:
         """Look once at the machine and at the processes `pids` (name -> pid)."""
         memory = psutil.virtual_memory()
-        disk = self._disk()
+        ask, board = self._patience.ask, self._board
+        disk = ask("disk", self._disk, None)
+        temperatures: tuple[Temperature, ...] = ask("thermometers", board.thermometers.read, ())
         processes = tuple(self._process(name, pid) for name, pid in pids.items())
         for gone in self._known.keys() - set(pids.values()):
             del self._known[gone]
@@ -115,15 +134,33 @@ class VitalsReader:
             disk_total_bytes=disk[0] if disk else None,
             disk_free_bytes=disk[1] if disk else None,
             processes=processes,
-            temperatures=self._board.thermometers.read(),
-            power=self._board.power.read(),
-            storage=self._board.storage.read(self._data_dir.resolve()),
-            fans=self._board.fans.read(),
-            supplies=self._board.supplies.read(),
-            watchdogs=self._board.watchdogs.read(),
-            has_clock_chip=self._board.clock_chip.read().is_present,
-            is_simulated=self._board.identity.is_simulated,
+            temperatures=temperatures,
+            power=ask("power", board.power.read, PowerState()),
+            storage=ask("storage", self._storage, StorageState()),
+            fans=ask("fans", board.fans.read, ()),
+            supplies=ask("supplies", board.supplies.read, ()),
+            watchdogs=ask("watchdogs", board.watchdogs.read, ()),
+            has_clock_chip=self._has_clock_chip(),
+            is_simulated=board.identity.is_simulated,
+            silent=self._patience.silent,
+            lost_sensors=self._lost(temperatures),
         )
+
+    def _storage(self) -> StorageState:
+        return self._board.storage.read(self._data_dir.resolve())
+
+    def _has_clock_chip(self) -> bool:
+        """A chip does not come or go; while it is silent, what was known of it holds."""
+        self._clock_chip = self._patience.ask(
+            "clock chip", lambda: self._board.clock_chip.read().is_present, self._clock_chip
+        )
+        return self._clock_chip
+
+    def _lost(self, temperatures: tuple[Temperature, ...]) -> tuple[str, ...]:
+        """Return the names of sensors that have spoken since the start and no longer do."""
+        known = {reading.name for reading in temperatures if reading.celsius is not None}
+        self._sensors |= known
+        return tuple(sorted(self._sensors - known))
 
     def _disk(self) -> tuple[int, int] | None:
         try:
@@ -167,6 +204,16 @@ class VitalsReader:
             return None
         share: float = max(0.0, busy_s - before[0]) / (all_s - before[1])
         return round(100 * share, 1)
+
+
+def _on_battery(supplies: tuple[Supply, ...]) -> bool | None:
+    told = [s.is_discharging for s in supplies if s.is_discharging is not None]
+    return any(told) if told else None
+
+
+def _watchdog_reset(watchdogs: tuple[WatchdogState, ...]) -> bool | None:
+    told = [w.caused_last_reset for w in watchdogs if w.caused_last_reset is not None]
+    return any(told) if told else None
 
 
 def _pss_bytes(process: psutil.Process) -> int | None:

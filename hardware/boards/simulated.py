@@ -16,9 +16,11 @@ from hardware.interface import (
     PowerState,
     Supply,
     Temperature,
+    Thermometers,
     WatchdogState,
 )
 from hardware.lines import NoLines
+from hardware.linux.files import read_scaled
 from hardware.linux.storage import BlockStorage
 
 
@@ -30,6 +32,19 @@ class FixedThermometers:
 
     def read(self) -> tuple[Temperature, ...]:
         return (Temperature("simulated", self.celsius, self.critical_c),)
+
+
+class FileThermometers:
+    """One sensor whose degrees a person or a test writes into a file; 45 without one."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> tuple[Temperature, ...]:
+        celsius: float | None = FixedThermometers().celsius
+        if self._file.exists():
+            celsius = read_scaled(self._file, 1.0)
+        return (Temperature("simulated", celsius, 85.0),)
 
 
 class FixedPower:
@@ -81,15 +96,18 @@ class NoAccelerators:
 
 
 def build(
-    thermometers: FixedThermometers | None = None,
+    thermometers: Thermometers | None = None,
     power: FixedPower | None = None,
     supplies: FixedSupplies | None = None,
     lines_folder: Path | None = None,
 ) -> Board:
-    """Return a simulated board, by default a healthy one; with lines if they have a folder."""
+    """Return a simulated board, by default a healthy one; with lines if they have a folder.
+
+    A file `temperature` in it holds the degrees its thermometer tells.
+    """
     return Board(
         identity=BoardIdentity(BoardKind.SIMULATED, "Simulated board"),
-        thermometers=thermometers or FixedThermometers(),
+        thermometers=thermometers or _thermometers(lines_folder),
         power=power or FixedPower(),
         storage=BlockStorage(Path("/")),
         clock_chip=SimulatedClockChip(),
@@ -99,3 +117,7 @@ def build(
         accelerators=NoAccelerators(),
         lines=FileLines(lines_folder) if lines_folder else NoLines(),
     )
+
+
+def _thermometers(folder: Path | None) -> Thermometers:
+    return FileThermometers(folder / "temperature") if folder else FixedThermometers()

@@ -5,11 +5,13 @@ import pytest
 
 from agent.settings.diff import LIVE_CAMERA_FIELDS, diff
 from agent.settings.model import CameraSettings, Settings
+from agent.settings.pole import OutputSettings, PoleSettings, Purpose
 from agent.settings.rules import Calibration, IntrusionRule
 
 GATE = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/main")
 YARD = CameraSettings(camera_id="yard", main_url="rtsp://10.0.0.2/main")
-BASE = Settings(cameras=(GATE, YARD))
+FEED = OutputSettings(output_id="x", purpose=Purpose.CAMERA_POWER, line="x")
+BASE = Settings(cameras=(GATE, YARD), pole=PoleSettings(outputs=(FEED,)))
 OTHER = {
     bool: lambda value: not value,
     float: lambda value: value + 1,

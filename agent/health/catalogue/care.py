@@ -17,6 +17,20 @@ CARE: dict[str, Words] = {
         "It is left alone for today. Check its cable and supply on the pole; replace the camera.",
         "오늘은 더 시도하지 않습니다. 기둥의 케이블과 전원을 확인하고 카메라를 교체하세요.",
     ),
+    "board.part_silent": Words(
+        YELLOW,
+        "A part of the board does not answer: {part}. What it told is unknown now.",
+        "보드의 일부가 응답하지 않습니다: {part}. 그 상태를 알 수 없습니다.",
+        "Nothing else is held up by it. Restart the box; if it comes again, check the board.",
+        "다른 기능에는 영향이 없습니다. 장치를 다시 시작하고, 반복되면 보드를 점검하세요.",
+    ),
+    "board.sensor_lost": Words(
+        YELLOW,
+        "The temperature sensor {sensor} has fallen silent or tells nonsense.",
+        "온도 센서 {sensor}: 값이 없거나 믿을 수 없습니다.",
+        "Heat is judged by what is left. Restart the box; if it comes again, check the board.",
+        "남은 센서로 판단합니다. 장치를 다시 시작하고, 반복되면 보드를 점검하세요.",
+    ),
     "camera.power_output_lost": Words(
         YELLOW,
         "The output that should switch camera {camera} off and on can't be switched ({reason}).",
