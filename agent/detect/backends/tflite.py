@@ -1,4 +1,6 @@
-"""TensorFlow Lite on the CPU: ai-edge-litert, or tflite-runtime where only that is installed.
+"""TensorFlow Lite on the CPU, or on an Edge TPU by its delegate.
+
+The engine is ai-edge-litert, or tflite-runtime where only that is installed.
 
 One thread on purpose: with a busy second core, two threads burn several times the CPU of one.
 """
@@ -21,18 +23,27 @@ _ENGINES = (
 )
 
 
+EDGE_TPU = "libedgetpu.so.1"  # Coral's runtime, a Debian package of its own
+
+
 class TfliteBackend:
     """A TFLite interpreter for one model file. Implements `Backend`."""
 
-    def __init__(self, model_file: Path, *, threads: int = 1) -> None:
-        """Load the model. Raises `DetectorError` "detector.backend"."""
+    def __init__(self, model_file: Path, *, threads: int = 1, delegate: str = "") -> None:
+        """Load the model; `delegate` is a library that runs it on a chip, empty for the CPU.
+
+        Raises `DetectorError` "detector.backend".
+        """
         self.name, interpreter_module = _installed_engine()
+        if delegate:
+            self.name = f"{self.name} with {delegate}"
         try:
+            chips = [interpreter_module.load_delegate(delegate)] if delegate else []
             self._interpreter: Any = interpreter_module.Interpreter(
-                model_path=str(model_file), num_threads=threads
+                model_path=str(model_file), num_threads=threads, experimental_delegates=chips
             )
             self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
             raise DetectorError(
                 "detector.backend",
                 f"{self.name} can't load {model_file.name}: {error}.",

@@ -1,12 +1,15 @@
 """`poleside box`: the board itself. Answers on a box whose agent is on, off or broken alike."""
 
+import os
 import sys
 from pathlib import Path
 
 import click
 import msgspec
 
+from agent.detect import probe
 from agent.local.cli.board_report import Answer, lines_of, report_of, selftest_of
+from hardware.interface import AcceleratorKind
 from hardware.pick import pick_board
 
 _MARKS = {
@@ -15,6 +18,8 @@ _MARKS = {
     Answer.UNKNOWN: ("UNKNOWN", "yellow"),
     Answer.ABSENT: ("NONE", "bright_black"),
 }
+
+_EDGE_TPUS = frozenset({AcceleratorKind.EDGE_TPU_USB, AcceleratorKind.EDGE_TPU_PCIE})
 
 _root = click.option(
     "--root",
@@ -40,6 +45,7 @@ def box() -> None:
     Examples:
       poleside box status
       poleside box selftest --json
+      poleside box accelerators     # ms per inference, by engine and threads
       poleside box lines            # names for `line = ...` under [pole] in the settings
 
     What a board can't tell is said to be unknown; it is never guessed.
@@ -82,6 +88,46 @@ def selftest(root: Path, data_dir: Path, *, as_json: bool) -> None:
             if finding.hint:
                 click.echo(f"{'':<26} {finding.hint}")
     sys.exit(1 if any(finding.answer is Answer.FAULT for finding in findings) else 0)
+
+
+@box.command()
+@_root
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A model's folder; default: the one shipped.",
+)
+@_as_json
+def accelerators(root: Path, model: Path | None, *, as_json: bool) -> None:
+    """Measure what one inference costs on each engine and thread count of this box.
+
+    A chip is tried only where the board shows one. Each trial is a process of its own: what hangs
+    or crashes is said, and the next one goes on.
+    """
+    chips = pick_board(root).accelerators.read()
+    has_tpu = any(chip.kind in _EDGE_TPUS for chip in chips)
+    engines = (probe.CPU, *([probe.EDGETPU] if has_tpu else []))
+    trials = []
+    for trial in probe.probe(engines, os.cpu_count() or 1, model):
+        trials.append(trial)
+        if not as_json:
+            click.echo(f"{trial.engine:<12}{trial.threads} thread(s)  {_trial_words(trial)}")
+    best = probe.best(trials)
+    if as_json:
+        report = {"chips": chips, "trials": trials, "best": best}
+        click.echo(msgspec.json.encode(report).decode())
+        return
+    for chip in chips:
+        if chip.kind not in _EDGE_TPUS:
+            click.echo(f"{chip.name}: there, and this version has no engine for it.")
+    if best is not None:
+        click.echo(f"Least processor time: {best.engine} with {best.threads} thread(s).")
+
+
+def _trial_words(trial: probe.Trial) -> str:
+    if trial.ms is None:
+        return trial.why
+    return f"{trial.ms:7.2f} ms, {trial.cpu_ms:7.2f} ms of processor  ({trial.name})"
 
 
 @box.command()
