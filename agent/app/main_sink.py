@@ -19,6 +19,7 @@ from agent.buffer.recorder import Recorder
 from agent.buffer.recovery import KILLED
 from agent.ingest.source import StreamFacts
 from agent.messages.supervision import KeyFrame
+from agent.push.live_tap import LiveTap
 
 RECYCLED = "recycled"  # the gap's cause when a worker was replaced and its successor came too late
 SAME_FRAME_WITHIN_S = 2.0  # the same frame reaches two connections so far apart at most
@@ -30,10 +31,12 @@ def digest_of(packet: Packet[VideoStream]) -> bytes:
 
 
 class MainSink:
-    """The session's sink. Without a recorder what comes is let go."""
+    """The session's sink. Without a recorder what comes is let go, once `tap` has seen it."""
 
-    def __init__(self, recorder: Recorder | None, parent_pid: int) -> None:
-        self._recorder, self._parent_pid = recorder, parent_pid
+    def __init__(
+        self, recorder: Recorder | None, parent_pid: int, tap: LiveTap | None = None
+    ) -> None:
+        self._recorder, self._parent_pid, self._tap = recorder, parent_pid, tap
         self._leaving: _Leaving | None = None
         self.stop_cause = "stopped"
         self.has_left = False
@@ -60,6 +63,8 @@ class MainSink:
                 self._recorder.run_ended(RECYCLED)
 
     def run_started(self, stream: VideoStream, facts: StreamFacts) -> None:
+        if self._tap is not None:
+            self._tap.run_started(stream)
         if self._leaving is not None:
             self._leaving.last = None
         if self._recorder is not None:
@@ -67,6 +72,8 @@ class MainSink:
             self._recorder.run_started(stream, facts.codec, size_px, facts.sound)
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
+        if self._tap is not None:
+            self._tap.packet(packet)  # before the recorder, which changes its times
         if self._recorder is None:
             return
         if (
@@ -83,6 +90,8 @@ class MainSink:
             self._recorder.sound(packet)
 
     def run_ended(self, cause: str) -> None:
+        if self._tap is not None:
+            self._tap.run_ended()
         if self._recorder is None:
             return
         if cause == "stopped":

@@ -1,0 +1,149 @@
+"""Beside a stream's sink: keeps the present GOP and hands copies to those who push it.
+
+The stream's thread calls it and is never made to wait: a follower that lags loses packets up to
+the next key frame, no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.push.nal_units import Coding, coding_of
+
+MOST_GOP_BYTES = 4 * 1024 * 1024
+MOST_QUEUED_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A packet's bytes and times, in ticks of the stream; no part of libav's."""
+
+    data: bytes
+    pts: int
+    dts: int
+    is_key: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One unbroken time line: plain data, for libav's stream is its session's thread's alone."""
+
+    coding: Coding
+    tick_s: Fraction
+
+
+class Follower:
+    """The bounded queue of one push."""
+
+    def __init__(self) -> None:
+        self._packets: deque[Copied] = deque()
+        self._news = threading.Condition()
+        self._size_bytes, self._is_waiting_for_key = 0, True
+        self.run_is_over = False
+        self.stalls = 0
+
+    def put(self, packet: Copied) -> None:
+        """Queue a packet; with a full queue all of it gives way to the next key frame."""
+        with self._news:
+            if self._size_bytes + len(packet.data) > MOST_QUEUED_BYTES and self._packets:
+                self._packets.clear()
+                self._size_bytes, self._is_waiting_for_key = 0, True
+                self.stalls += 1
+            if self._is_waiting_for_key and not packet.is_key:
+                return
+            self._is_waiting_for_key = False
+            self._packets.append(packet)
+            self._size_bytes += len(packet.data)
+            self._news.notify()
+
+    def get(self, within_s: float) -> Copied | None:
+        """Return the next packet, None when none comes in time."""
+        with self._news:
+            if not self._packets:
+                self._news.wait(within_s)
+            if not self._packets:
+                return None
+            packet = self._packets.popleft()
+            self._size_bytes -= len(packet.data)
+            return packet
+
+    def end_run(self) -> None:
+        with self._news:
+            self.run_is_over = True
+            self._news.notify()
+
+
+class LiveTap:
+    """`run_started`, `packet` and `run_ended` are called by the stream's thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run: Run | None = None
+        self._gop: list[Copied] = []
+        self._gop_bytes = 0
+        self._followers: set[Follower] = set()
+
+    def run_started(self, stream: VideoStream) -> None:
+        """A new time line begins; what was kept of the old one means nothing."""
+        context = stream.codec_context
+        assert stream.time_base is not None  # noqa: S101 - every demuxer sets it
+        run = Run(coding_of(context.name, bytes(context.extradata or b"")), stream.time_base)
+        with self._lock:
+            self._end_run()
+            self._run = run
+
+    def packet(self, packet: Packet[VideoStream]) -> None:
+        """Copy a packet; must come before anybody muxes it, which changes its times."""
+        if packet.pts is None or packet.dts is None:
+            return
+        copied = Copied(bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
+        with self._lock:
+            if copied.is_key:
+                self._forget()
+            if copied.is_key or self._gop:
+                self._gop.append(copied)
+                self._gop_bytes += len(copied.data)
+            if self._gop_bytes > MOST_GOP_BYTES:
+                self._forget()  # who joins now waits for the next key frame
+            for follower in self._followers:
+                follower.put(copied)
+
+    def run_ended(self) -> None:
+        with self._lock:
+            self._end_run()
+
+    @property
+    def run(self) -> Run | None:
+        """What is on now; None while the camera is away."""
+        return self._run
+
+    def join(self, run: Run) -> Follower | None:
+        """Follow `run` from the kept GOP on; None when it is over."""
+        with self._lock:
+            if run is not self._run:
+                return None
+            follower = Follower()
+            for packet in self._gop:
+                follower.put(packet)
+            self._followers.add(follower)
+            return follower
+
+    def leave(self, follower: Follower) -> None:
+        with self._lock:
+            self._followers.discard(follower)
+
+    def _end_run(self) -> None:
+        for follower in self._followers:
+            follower.end_run()
+        self._forget()
+        self._run = None
+
+    def _forget(self) -> None:
+        self._gop.clear()
+        self._gop_bytes = 0

@@ -1,0 +1,219 @@
+"""The pushes of one camera's worker: started and stopped by the core, ended by themselves.
+
+Each has a thread of its own and a bounded queue; the stream's thread never waits for it. It ends
+on order, at its deadline, and when the core is gone, whichever comes first.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+
+from agent.core import log
+from agent.core.clock import Clock, wait_s
+from agent.core.retry import Backoff
+from agent.messages.push import PushState, StartPush
+from agent.push.live_tap import Copied, Follower, LiveTap, Run
+from agent.push.rtp import CLOCK_HZ, interleave, packetise
+from agent.push.rtsp_publisher import PushError, RtspPublisher
+
+_TELL_EVERY_S, _LOOK_S = 1.0, 0.1
+_BURST_S = 2.0
+_END_WITHIN_S = 2.0
+
+Tell = Callable[[PushState], None]
+
+
+class Pushes:
+    """`taps` are by stream name. `tell` and `is_core_there` are called from the pushes' threads."""
+
+    def __init__(
+        self,
+        taps: Mapping[str, LiveTap],
+        tell: Tell,
+        is_core_there: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._taps, self._tell, self._clock = taps, tell, clock
+        self._is_core_there = is_core_there
+        self._pushes: dict[str, Push] = {}
+        self._lock = threading.Lock()
+
+    def start(self, order: StartPush) -> None:
+        """Begin a push, or change the one there is."""
+        with self._lock:
+            push = self._pushes.get(order.push_id)
+            if push is not None and push.renew(order):
+                return
+            tap = self._taps[order.stream]
+            push = Push(order, tap, self._tell, self._is_core_there, self._clock)
+            self._pushes[order.push_id] = push
+            push.start()
+
+    def stop(self, push_id: str) -> None:
+        """End a push; it tells when it has."""
+        with self._lock:
+            push = self._pushes.pop(push_id, None)
+        if push is None or not push.stop():
+            self._tell(PushState(push_id=push_id, ended=True))
+
+    def close(self) -> None:
+        """End all."""
+        with self._lock:
+            pushes = list(self._pushes.values())
+            self._pushes.clear()
+        for push in pushes:
+            push.stop()
+        for push in pushes:
+            push.join(_END_WITHIN_S)
+
+
+class Push(threading.Thread):
+    """One stream to one relay, again and again while it may."""
+
+    def __init__(
+        self,
+        order: StartPush,
+        tap: LiveTap,
+        tell: Tell,
+        is_core_there: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        super().__init__(name="push", daemon=True)
+        self._order, self._tap, self._tell_core, self._clock = order, tap, tell, clock
+        self._is_core_there = is_core_there
+        self._stop_ordered = threading.Event()
+        self._renewing, self._has_ended = threading.Lock(), False
+        self._backoff = Backoff(0.2, 5.0)
+        self._bytes = self._packets = self._stalls = self._connects = 0
+        self._code, self._next_tell_s = "", 0.0
+        self._level_bytes, self._level_s, self._is_shedding = 0.0, clock.monotonic_s(), False
+        self._log = log.get("push")
+
+    def renew(self, order: StartPush) -> bool:
+        """Take over end, limit and token; False when the push has ended."""
+        with self._renewing:
+            if self._has_ended or self._stop_ordered.is_set():
+                return False
+            self._order = order
+            return True
+
+    def stop(self) -> bool:
+        """End it; False when it has ended already."""
+        with self._renewing:
+            self._stop_ordered.set()
+            return not self._has_ended
+
+    def run(self) -> None:
+        try:
+            while self._is_on():
+                run = self._tap.run
+                if run is None:  # the camera is away
+                    self._tell_now_and_then()
+                    wait_s(self._stop_ordered, _LOOK_S)
+                    continue
+                try:
+                    self._one_connection(run)
+                except PushError as error:
+                    if error.code != "push.over":
+                        self._failed(error)
+        finally:
+            with self._renewing:
+                self._has_ended = True
+            self._tell_core(self._state(ended=True))
+
+    def _is_on(self) -> bool:
+        if self._stop_ordered.is_set() or self._clock.monotonic_s() >= self._order.until_mono_s:
+            return False
+        if not self._is_core_there():
+            self._stop_ordered.set()  # the next core orders it anew
+        return not self._stop_ordered.is_set()
+
+    def _one_connection(self, run: Run) -> None:
+        self._connects += 1
+        order = self._order
+        publisher = RtspPublisher(order.url, order.token, run.coding, self._is_on)
+        follower = self._tap.join(run)
+        if follower is None:
+            publisher.end()
+            return
+        try:
+            self._follow(run, follower, publisher)
+        except PushError:
+            publisher.cut()
+            raise
+        else:
+            publisher.end()
+        finally:
+            self._tap.leave(follower)
+            self._stalls += publisher.stalls + follower.stalls
+
+    def _follow(self, run: Run, follower: Follower, publisher: RtspPublisher) -> None:
+        """Send packets until the run or the push is over."""
+        self._log.info("push begins", push=self._order.push_id)
+        ssrc, seq, offset = secrets.randbits(32), secrets.randbits(16), secrets.randbits(32)
+        while self._is_on():
+            packet = follower.get(_LOOK_S)
+            self._tell_now_and_then()
+            if packet is None:
+                if follower.run_is_over:
+                    return
+                continue
+            if not self._fits(packet):
+                continue
+            units = run.coding.units(packet.data)
+            if packet.is_key:
+                units = run.coding.with_sets(units)
+            payloads = [part for unit in units for part in packetise(unit, run.coding.codec)]
+            timestamp = offset + int(packet.pts * run.tick_s * CLOCK_HZ)
+            data = interleave(
+                payloads, channel=0, first_seq=seq, timestamp_90k=timestamp, ssrc=ssrc
+            )
+            publisher.send(data)
+            self._backoff.reset()
+            self._code = ""
+            seq += len(payloads)
+            self._packets += 1
+            self._bytes += len(data)
+
+    def _fits(self, packet: Copied) -> bool:
+        """Keep to the limit: what is above it goes, up to a key frame that fits again."""
+        limit_kbps = self._order.max_kbps
+        if not limit_kbps:
+            return True
+        now_s, rate = self._clock.monotonic_s(), limit_kbps * 125.0
+        self._level_bytes = max(0.0, self._level_bytes - (now_s - self._level_s) * rate)
+        self._level_s = now_s
+        fits = self._level_bytes + len(packet.data) <= rate * _BURST_S
+        if not fits or (self._is_shedding and not packet.is_key):
+            self._is_shedding = True
+            return False
+        self._is_shedding = False
+        self._level_bytes += len(packet.data)
+        return True
+
+    def _failed(self, error: PushError) -> None:
+        if error.code != self._code:
+            self._log.warning("push failed", push=self._order.push_id, code=error.code)
+        self._code = error.code
+        self._stalls += error.code == "push.stalled"
+        until_s = self._clock.monotonic_s() + self._backoff.next_s()
+        while self._is_on() and self._clock.monotonic_s() < until_s:
+            self._tell_now_and_then()
+            wait_s(self._stop_ordered, _LOOK_S)
+
+    def _tell_now_and_then(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._next_tell_s:
+            self._next_tell_s = now_s + _TELL_EVERY_S
+            self._tell_core(self._state())
+
+    def _state(self, *, ended: bool = False) -> PushState:
+        return PushState(
+            push_id=self._order.push_id,
+            bytes_total=self._bytes,
+            packets_total=self._packets,
+            stalls_total=self._stalls,
+            connects_total=self._connects,
+            code=self._code,
+            ended=ended,
+        )

@@ -1,0 +1,138 @@
+"""A camera's packets reach a relay as they are, from the kept GOP on, and hold nobody up."""
+
+import threading
+
+import av
+import pytest
+
+from agent.app.tapped_sink import TappedSink
+from agent.core.clock import SystemClock
+from agent.messages.push import StartPush
+from agent.push.live_tap import LiveTap
+from agent.push.pushes import Pushes
+from agent.simulators.camera.media import load_media
+from tests.camera_thread import CameraThread, Notes, Watcher, eventually
+from tests.footage_maker import make_clip
+from tests.relay_thread import RelayThread
+
+CLOCK = SystemClock()
+TOKEN = "short-lived"
+
+
+class Live:
+    """A camera, its session with a tap, and the pushes of its worker."""
+
+    def __init__(self, url):
+        self.told, self.tap, self.notes = [], LiveTap(), Notes()
+        self.is_core_there = True
+        self.pushes = Pushes(
+            {"main": self.tap}, self.told.append, lambda: self.is_core_there, CLOCK
+        )
+        self.watcher = Watcher(url, TappedSink(self.notes, self.tap))
+
+    def start(self, url, lasts_s=60.0, **fields):
+        until_s = CLOCK.monotonic_s() + lasts_s
+        fields = {"push_id": "p", "stream": "main", "token": TOKEN, **fields}
+        self.pushes.start(StartPush(url=url, until_mono_s=until_s, **fields))
+
+    @property
+    def has_ended(self):
+        return any(state.ended for state in self.told)
+
+
+@pytest.fixture(scope="module")
+def media(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("media")
+    clip = make_clip(
+        folder / "clip.mp4",
+        seconds=4,
+        size_px=(320, 240),
+        codec=getattr(request, "param", "libx264"),
+    )
+    return load_media(clip)
+
+
+@pytest.fixture
+def live(media):
+    with CameraThread(media) as camera:
+        made = Live(camera.url)
+        with made.watcher:
+            eventually(lambda: made.notes.runs and len(made.notes.runs[-1].times) > 5)
+            yield made
+            made.pushes.close()
+
+
+@pytest.fixture
+def relay():
+    with RelayThread() as made:
+        yield made
+
+
+def no_packet_follows(relay):
+    """Let what is on the way arrive, then see that nothing comes while the camera goes on."""
+    before = relay.packets()
+    threading.Event().wait(0.7)
+    return relay.packets() == before
+
+
+@pytest.mark.parametrize("media", ["libx264", "libx265"], indirect=True)
+def test_what_is_pushed_can_be_decoded_and_began_with_the_kept_gop(live, relay):
+    before_s = CLOCK.monotonic_s()
+    live.start(relay.url())
+    eventually(lambda: relay.publication() and relay.publication().first_frame_mono_s)
+    print("first frame", round(relay.publication().first_frame_mono_s - before_s, 3), "s")  # noqa: T201
+    options = {"rtsp_transport": "tcp"}
+    with av.open(relay.url(), options=options, timeout=(20, 20)) as player:
+        frames = [next(player.decode(video=0)) for _ in range(10)]
+    assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
+
+
+def test_a_relay_that_wants_the_token_gets_it_and_one_that_refuses_gets_no_media(live, relay):
+    relay.admits = lambda token: token == TOKEN
+    live.start(relay.url())
+    eventually(lambda: relay.packets() > 5)
+    live.start(relay.url("other"), push_id="q", token="wrong")
+    eventually(lambda: any(s.push_id == "q" and s.code == "push.refused" for s in live.told))
+    assert relay.tokens[:2] == ["", TOKEN]
+    assert relay.packets("other") == 0
+
+
+@pytest.mark.parametrize("way", ["stop", "deadline", "core"])
+def test_after_the_end_is_told_no_packet_follows(live, relay, way):
+    live.start(relay.url(), lasts_s=3.0 if way == "deadline" else 60.0)
+    eventually(lambda: relay.packets() > 5)
+    if way == "stop":
+        live.pushes.stop("p")
+    elif way == "core":
+        live.is_core_there = False
+    eventually(lambda: live.has_ended)
+    eventually(lambda: no_packet_follows(relay))
+    assert live.told[-1].ended
+    assert live.told[-1].bytes_total > 0
+
+
+def test_a_relay_that_hangs_or_goes_holds_up_nobody(live, relay):
+    live.start(relay.url())
+    eventually(lambda: relay.packets() > 5)
+    relay.hang()
+    count = len(live.notes.runs[-1].times)
+    eventually(lambda: len(live.notes.runs[-1].times) > count + 20)
+    relay.drop()
+    eventually(lambda: relay.relay.announced_total > 1)
+    eventually(lambda: relay.packets() > 5)
+    assert len(live.notes.runs) == 1
+
+
+def test_the_limit_is_kept_by_leaving_out_whole_gops(live, relay):
+    live.start(relay.url(), max_kbps=1)
+    eventually(lambda: live.told)
+    sent = live.told[-1].bytes_total
+    assert sent <= 1 * 125 * 2 + 2000
+
+
+def test_the_same_order_again_only_changes_its_end(live, relay):
+    live.start(relay.url())
+    eventually(lambda: relay.packets() > 5)
+    live.start(relay.url(), lasts_s=0.0)
+    eventually(lambda: live.has_ended)
+    assert relay.relay.announced_total == 1
