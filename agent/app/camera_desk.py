@@ -60,6 +60,9 @@ class CameraDesk(Service):
 
     def use(self, cameras: tuple[CameraSettings, ...]) -> None:
         """Take the cameras with an ONVIF address; those that are known stay."""
+        for camera in cameras:
+            if (known := self._places.get(camera.camera_id)) is not None:
+                known.use_sectors(camera)
         new = [c for c in cameras if c.onvif_url and c.camera_id not in self._places]
         if not new:
             return
@@ -82,6 +85,13 @@ class CameraDesk(Service):
         """Return the camera's gate, None when it has no ONVIF address."""
         place = self._places.get(camera_id)
         return None if place is None else place.gate
+
+    def movable_gate(self, camera_id: str) -> CameraGate | None:
+        """Return the camera's gate once the camera said that it can be moved."""
+        place = self._places.get(camera_id)
+        if place is None or place.facts.device is None or not place.facts.device.has_ptz:
+            return None
+        return place.gate
 
     def facts(self, camera_id: str) -> OnvifFacts | None:
         """Return what is known through ONVIF, None when the camera has no ONVIF address."""

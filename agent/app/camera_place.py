@@ -8,6 +8,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from agent.cameras.identity import Identity, Match, match, merged
 from agent.cameras.line import OnvifLine
 from agent.cameras.memory import CameraMemory
 from agent.cameras.port import CameraControl, CameraUnreachable, Login
+from agent.cameras.ptz_sectors import Sector, Sectors
 from agent.cameras.relay_guard import RelayGuard, RelayRule
 from agent.cameras.tls import CameraTls
 from agent.core import log
@@ -64,6 +66,8 @@ class CameraPlace:
         self.address = camera.onvif_url  # another than in the settings once it has moved
         self.facts = OnvifFacts()
         self.told: tuple[str, str] | None = None
+        self._sectors = Sectors()
+        self.use_sectors(camera)
         self.gate = self._new_gate()
         self._ears: CameraEars | None = None
         self._relay_line: OnvifLine | None = None
@@ -112,6 +116,18 @@ class CameraPlace:
     def ears(self) -> CameraEars | None:
         """Who listens to the camera's events."""
         return self._ears
+
+    def use_sectors(self, camera: CameraSettings) -> None:
+        """Forbid the sectors of these settings from now on."""
+        self._sectors.use(
+            Sector(
+                -inf if told.pan_from is None else told.pan_from,
+                inf if told.pan_to is None else told.pan_to,
+                -inf if told.tilt_from is None else told.tilt_from,
+                inf if told.tilt_to is None else told.tilt_to,
+            )
+            for told in camera.ptz.sectors
+        )
 
     async def close(self) -> None:
         """Leave relays safe and the camera standing, then give everything back."""
@@ -242,7 +258,7 @@ class CameraPlace:
 
             return ZeepCamera(address, _login(camera), clock, tls=_tls(camera))
 
-        return CameraGate(make, clock)
+        return CameraGate(make, clock, sectors=self._sectors)
 
     async def _read_memory(self) -> None:
         self._has_read = True

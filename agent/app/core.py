@@ -17,6 +17,7 @@ from agent.app.coverage import CoverageReporter
 from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
 from agent.app.former_cameras import FormerCameras
+from agent.app.grants_desk import make_grants
 from agent.app.heat_guard import HeatGuard
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
@@ -120,6 +121,14 @@ class Core:
             self._line,
             *sight.components,
             *voice.components,
+            make_grants(
+                sight.hub,
+                voice.commands,
+                voice.audit_desk.chain,
+                db,
+                lambda: [camera.camera_id for camera in self._settings.cameras],
+                clock,
+            ),
             renewal,
             ways,
             AlarmFiles(clock, db, data_dir, sight.hub, voice.uploads, sight.assembler.incidents),
@@ -235,6 +244,7 @@ class Core:
         for camera_id in change.removed:
             sight.assembler.forget(camera_id)
         sight.desk.use(new.cameras)
+        self._voice.minder.use(new.cameras)
         self._voice.uploads.settings = new.uploads
         self._line.ask_reload()
         for camera in new.cameras:

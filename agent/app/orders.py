@@ -12,6 +12,7 @@ from agent.commands.lock import LockHandler
 from agent.commands.output import OutputHandler
 from agent.commands.ping import ping
 from agent.commands.ptz import PtzHandler
+from agent.commands.ptz_orders import PtzOrders
 from agent.commands.relay import RelayHandler
 from agent.commands.renew import renew
 from agent.commands.replay import replay
@@ -50,6 +51,11 @@ def register_orders(
     register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
     register("ptz.lease", leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
     register("ptz.release", leases.release, idempotent=True)
+    held = PtzOrders(voice.gates, leases, clock)
+    register("ptz.goto", held, idempotent=False)
+    register("ptz.presets", held, idempotent=False)
+    register("ptz.imaging", held, idempotent=False)
+    register("ptz.aux", held, idempotent=False)
     search = SearchHandler(data_dir, clock)
     register("search", search, idempotent=True, deadline_s=WATCH_DEADLINE_S, lasts=True)
     register("replay", replay(sight.outbox), idempotent=True)

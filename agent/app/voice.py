@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.app.audit_desk import AuditDesk
+from agent.app.ptz_minder import PtzMinder
 from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
 from agent.commands.counter import Counter
@@ -102,7 +103,12 @@ class Voice:
         keys_file = Path(settings.center.keys_file) if settings.center.keys_file else None
         signatures = Signatures(keys_file, settings.box, clock)
         self.gates = gates_for_orders(sight.desk.gate)
-        self.leases = Leases(clock, self.gates, lambda: self.link.status.connected)
+        self.leases = Leases(
+            clock,
+            self.gates,
+            lambda: self.link.status.connected and self.sender.center_online,
+        )
+        self.minder = PtzMinder(settings.cameras, sight.desk.movable_gate, self.leases, clock)
         answer = Replies(clock, self.link, address).answer
         self.uploads = Uploads(
             clock,
@@ -153,6 +159,7 @@ class Voice:
             LinkReporter(clock, self.link, self.sender, run_folder, self.economy.sample),
             self.uploads,
             self.commands,
+            self.minder,
             Counter(clock, self.commands, settings.box, run_folder),
             self.economy,
         )

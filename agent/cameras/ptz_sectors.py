@@ -42,6 +42,10 @@ class Sectors:
     """All forbidden sectors of one camera; false when there are none."""
 
     def __init__(self, sectors: Iterable[Sector] = ()) -> None:
+        self.use(sectors)
+
+    def use(self, sectors: Iterable[Sector]) -> None:
+        """Forbid these from now on, also to a move that is under way."""
         self._sectors = tuple(sectors)
 
     def __bool__(self) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from agent.cameras.gate import CameraGate
 from agent.commands.ptz_lease import GateOf, Leases
-from agent.contract.commands import Command, PtzMove, PtzStop
+from agent.contract.commands import Command
+from agent.contract.ptz_args import PtzMove, PtzStop
 from agent.core.errors import CommandError
 
 

@@ -1,6 +1,7 @@
 """`ptz.lease` and `ptz.release`: who holds a camera, and the steps that move it meanwhile.
 
-One lease a camera. A higher priority takes it over; everybody else is refused until it ends. The
+One lease a camera. A higher purpose, then a higher priority, takes it over; everybody else is
+refused until it ends. The
 order lasts as long as the lease: its `progress` grants, its final reply says how it ended. Steps
 are neither journalled nor answered. However a lease ends, the camera is told to stop; and without
 the next step the camera's gate stops it after a second.
@@ -9,20 +10,24 @@ the next step the camera's gate stops it after a second.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 from joserfc.jwk import OctKey
 
 from agent.cameras.gate import CameraGate
 from agent.commands.ptz_key import KeyOffer, lease_of, read_step
 from agent.commands.registry import Progress
-from agent.contract.commands import Actor, Command, PtzLease, PtzRelease
+from agent.contract.commands import Actor, Command
 from agent.contract.ptz import STEP_LASTS_S, PtzStep
+from agent.contract.ptz_args import PtzLease, PtzPurpose, PtzRelease
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import CommandError, PolesideError
 
 GateOf = Callable[[str], CameraGate]
-_LINK_LOOK_S = 0.5
+_LINK_LOOK_S = 0.1
+_LADDER = get_args(PtzPurpose)
+_PLAIN_ORDER = _LADDER.index("operator")  # what a move without a lease counts as
 
 
 @dataclass(slots=True)
@@ -32,7 +37,7 @@ class Lease:
     lease_id: str
     camera_id: str
     holder: Actor
-    priority: int
+    rank: tuple[int, int]  # purpose, then priority; higher wins
     until_mono_s: float
     key: OctKey
     moves: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
@@ -51,6 +56,9 @@ class Leases:
     def __init__(self, clock: Clock, gate_of: GateOf, link_is_up: Callable[[], bool]) -> None:
         self._clock, self._gate_of, self._link_is_up = clock, gate_of, link_is_up
         self._by_camera: dict[str, Lease] = {}
+        self._ended_mono_s: dict[str, float] = {}
+        self._moved_mono_s: dict[str, float] = {}
+        self._touring: set[str] = set()
         self._log = log.get("ptz.lease")
 
     async def lease(self, command: Command, progress: Progress) -> dict[str, object]:
@@ -70,6 +78,7 @@ class Leases:
                 lease.end("stopped")
                 if self._by_camera.get(args.camera_id) is lease:
                     del self._by_camera[args.camera_id]
+                    self._ended_mono_s[args.camera_id] = self._clock.monotonic_s()
                     await gate.stop()
         return {"ended": reason, "steps": lease.steps}
 
@@ -101,20 +110,51 @@ class Leases:
     def check(self, camera_id: str, command: Command) -> None:
         """Raise `CommandError` `ptz.taken` when another one holds the camera against `command`."""
         held = self._by_camera.get(camera_id)
-        if held is not None and held.holder != command.by and command.prio <= held.priority:
+        rank = (_PLAIN_ORDER, command.prio)
+        if held is not None and held.holder != command.by and rank <= held.rank:
             raise _taken(held, self._clock.monotonic_s())
+        self._moved_mono_s[camera_id] = self._clock.monotonic_s()
+
+    def require(self, camera_id: str, command: Command) -> None:
+        """Raise `CommandError` unless the one who orders holds the camera."""
+        held = self._by_camera.get(camera_id)
+        if held is None:
+            raise CommandError(
+                "ptz.no_lease",
+                f"{_who(command.by)} holds no lease of camera {camera_id}.",
+                hint="Lease it with `ptz.lease` first.",
+            )
+        if held.holder != command.by:
+            raise _taken(held, self._clock.monotonic_s())
+
+    def is_free(self, camera_id: str) -> bool:
+        """Say whether nobody holds the camera."""
+        return camera_id not in self._by_camera
+
+    def ended_mono_s(self, camera_id: str) -> float | None:
+        """When the last lease of the camera ended; None: there was none."""
+        return self._ended_mono_s.get(camera_id)
+
+    def moved_mono_s(self, camera_id: str) -> float | None:
+        """When somebody last moved the camera without a lease; None: nobody did."""
+        return self._moved_mono_s.get(camera_id)
+
+    def tours(self, camera_id: str) -> None:
+        """The box itself moves the camera now: the next holder has it stopped first."""
+        self._touring.add(camera_id)
 
     def _grant(self, command: Command, args: PtzLease) -> tuple[Lease, dict[str, object]]:
         now = self._clock.monotonic_s()
         held = self._by_camera.get(args.camera_id)
-        if held is not None and held.holder != command.by and args.priority <= held.priority:
+        rank = (_LADDER.index(args.purpose), args.priority)
+        if held is not None and held.holder != command.by and rank <= held.rank:
             raise _taken(held, now)
         offer = KeyOffer()
         lease = Lease(
             lease_id=command.id,
             camera_id=args.camera_id,
             holder=command.by,
-            priority=args.priority,
+            rank=rank,
             until_mono_s=now + args.ttl_s,
             key=offer.step_key(args.key, command.id),
         )
@@ -124,6 +164,9 @@ class Leases:
             "ttl_s": args.ttl_s,
             "preempted": None if held is None else held.lease_id,
         }
+        if held is None and args.camera_id in self._touring:
+            answer["preempted"] = "tour"
+        self._touring.discard(args.camera_id)
         if held is not None:
             held.end("renewed" if held.holder == command.by else f"preempted by {_who(command.by)}")
         self._by_camera[args.camera_id] = lease
@@ -159,6 +202,6 @@ def _taken(held: Lease, now_mono_s: float) -> CommandError:
     return CommandError(
         "ptz.taken",
         f"{_who(held.holder)} holds camera {held.camera_id} for {left_s} more seconds.",
-        hint="Wait, ask them to release it, or lease it with a higher priority.",
+        hint="Wait, ask them to release it, or lease it for a higher purpose.",
         retryable=True,
     )

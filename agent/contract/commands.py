@@ -9,17 +9,22 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from agent.contract.command_args import CommandArgs, CommandId
 from agent.contract.events import Fraction, Slug, StreamName, UtcTime
 from agent.contract.grants import MediaGrant
+from agent.contract.ptz_args import (
+    PtzAux,
+    PtzGoto,
+    PtzImaging,
+    PtzLease,
+    PtzMove,
+    PtzPresets,
+    PtzRelease,
+    PtzStop,
+)
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
-Speed = Annotated[float, Meta(ge=-1.0, le=1.0, description="share of full speed")]
-CommandId = Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
-
-
-class CommandArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
-    """The typed arguments of one operation; the tag `op` names it."""
 
 
 class Ping(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ping"):
@@ -71,44 +76,6 @@ class Unlock(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
     camera_id: Slug
     lock_id: str
-
-
-class PtzMove(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.move"):
-    """Move with these speeds for at most `timeout_s`, then stop by itself."""
-
-    camera_id: Slug
-    pan: Speed = 0.0
-    tilt: Speed = 0.0
-    zoom: Speed = 0.0
-    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
-
-
-class PtzStop(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.stop"):
-    """Stand still."""
-
-    camera_id: Slug
-
-
-class PtzLease(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.lease"):
-    """Hold the camera for at most `ttl_s`; steps follow (`agent.contract.ptz`).
-
-    The reply `progress` grants it: `{lease, key, ttl_s, preempted}`; the final reply says how it
-    ended. `key` is an X25519 public key (base64url, 43 characters). A higher `priority` takes the
-    camera from a lower one, and both are told.
-    """
-
-    camera_id: Slug
-    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
-    priority: Annotated[int, Meta(ge=0, le=9)] = 5
-    ttl_s: Annotated[float, Meta(gt=0, le=120)] = 60.0
-
-
-class PtzRelease(
-    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.release"
-):
-    """Give the lease back; the camera stops."""
-
-    lease: CommandId
 
 
 class Replay(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="replay"):
@@ -270,6 +237,10 @@ Args = (
     | PtzStop
     | PtzLease
     | PtzRelease
+    | PtzGoto
+    | PtzPresets
+    | PtzImaging
+    | PtzAux
     | Replay
     | Search
     | UploadUrls
@@ -360,6 +331,10 @@ OPERATIONS: tuple[str, ...] = (
     "ptz.stop",
     "ptz.lease",
     "ptz.release",
+    "ptz.goto",
+    "ptz.presets",
+    "ptz.imaging",
+    "ptz.aux",
     "replay",
     "search",
     "verdict",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent.contract.commands import Speed
+from agent.contract.command_args import Speed
 
 STEP_ALGORITHM = "HS256"
 STEP_KEY_INFO = b"edge/1 ptz step"  # HKDF-SHA256: salt is the lease's id, 32 bytes come out

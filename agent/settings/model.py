@@ -12,6 +12,7 @@ from agent.contract.events import CapStatus, Fraction, Slug
 from agent.settings.camera_io import CameraRelay, Token
 from agent.settings.labels import check_labels
 from agent.settings.pole import PoleSettings, Purpose
+from agent.settings.ptz import PtzSettings
 from agent.settings.rules import Calibration, CrowdRule, Rule
 from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414 - kept for readers
 from agent.settings.schedule import zone_named
@@ -48,6 +49,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls_fingerprint: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     bell_inputs: tuple[Token, ...] = ()
     relays: tuple[CameraRelay, ...] = ()
+    ptz: PtzSettings = PtzSettings()
     power_output: str = ""
     record: bool = True
     record_audio: bool = False

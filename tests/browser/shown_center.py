@@ -9,7 +9,7 @@ import av
 import numpy as np
 from msgspec import structs
 
-from agent.contract.commands import Actor, Args, Clip, Ping, PtzMove, PtzStop, Reply, ReplyState
+from agent.contract.commands import Actor, Args, Clip, Ping, Reply, ReplyState
 from agent.contract.config import ConfigProblem, ConfigReport, ConfigStatus
 from agent.contract.events import (
     Event,
@@ -23,6 +23,7 @@ from agent.contract.events import (
 )
 from agent.contract.info import CameraInfo, Info
 from agent.contract.ptz import PtzStep
+from agent.contract.ptz_args import PtzMove, PtzStop
 from agent.contract.telemetry import OutboxSample, Telemetry
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock

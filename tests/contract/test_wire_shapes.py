@@ -6,10 +6,11 @@ import pytest
 from agent.contract import records
 from agent.contract.acks import Ack, Acks
 from agent.contract.audit import CHAIN_START, AuditEntry
-from agent.contract.commands import OPERATIONS, Args, Command, PtzMove, Reply, ReplyState, op_of
+from agent.contract.commands import OPERATIONS, Args, Command, Reply, ReplyState, op_of
 from agent.contract.events import Event, Gap, Phase, StreamName
 from agent.contract.info import Info
 from agent.contract.presence import CenterState, State
+from agent.contract.ptz_args import PtzMove
 from agent.contract.telemetry import CameraState, Telemetry
 from agent.contract.topics import (
     CHANNEL_OF,

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.contract.commands import Actor, PtzMove, ReplyState
+from agent.contract.commands import Actor, ReplyState
+from agent.contract.ptz_args import PtzMove
 from agent.simulators.broker import CENTER
 from agent.simulators.center.commander import public_keys_file
 from tests.brokers import Mosquitto

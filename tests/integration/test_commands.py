@@ -7,7 +7,8 @@ import pytest
 
 from agent.commands import journal
 from agent.contract.audit import CHAIN_START, AuditRecord
-from agent.contract.commands import Actor, Ping, PtzMove, ReplyState
+from agent.contract.commands import Actor, Ping, ReplyState
+from agent.contract.ptz_args import PtzMove
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.simulators.broker import CENTER

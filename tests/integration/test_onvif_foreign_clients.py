@@ -98,7 +98,13 @@ async def test_strict_zeep_reads_every_answer(camera, login):
         ptz.Stop(ProfileToken="main")
         assert ptz.GetStatus(ProfileToken="main").Position.PanTilt.x > 0
         with pytest.raises(zeep.exceptions.Fault):
-            ptz.GotoHomePosition(ProfileToken="main")
+            ptz.CreatePresetTour(ProfileToken="main")
+        ptz.AbsoluteMove(ProfileToken="main", Position={"PanTilt": {"x": 0.1, "y": 0.2}})
+        ptz.RelativeMove(ProfileToken="main", Translation={"PanTilt": {"x": 0.1, "y": 0.2}})
+        ptz.GotoHomePosition(ProfileToken="main")
+        assert ptz.SetPreset(ProfileToken="main", PresetName="here", PresetToken="1") == "1"
+        ptz.GotoPreset(ProfileToken="main", PresetToken="1")
+        assert ptz.SendAuxiliaryCommand(ProfileToken="main", AuxiliaryData="tt:Wiper|On")
         assert len(ptz.GetPresets(ProfileToken="main")) == 2
         assert media.GetOSDs()[0].TextString.PlainText == "Camera 1"
         osd = media.GetOSDs()[0]

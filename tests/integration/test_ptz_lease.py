@@ -9,8 +9,9 @@ from agent.cameras.gate import CameraGate
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.commands.ptz import PtzHandler, gates_for_orders
 from agent.commands.ptz_key import KeyOffer, read_step, sign_step
-from agent.contract.commands import Actor, PtzLease, PtzMove, PtzRelease, ReplyState
+from agent.contract.commands import Actor, ReplyState
 from agent.contract.ptz import PtzStep
+from agent.contract.ptz_args import PtzLease, PtzMove, PtzRelease
 from agent.contract.topics import Channel
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError

@@ -6,6 +6,7 @@ import pytest
 from agent.settings.diff import LIVE_CAMERA_FIELDS, diff
 from agent.settings.model import CameraSettings, Settings
 from agent.settings.pole import OutputSettings, PoleSettings, Purpose
+from agent.settings.ptz import PtzSettings
 from agent.settings.rules import Calibration, IntrusionRule
 
 GATE = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/main")
@@ -17,6 +18,7 @@ OTHER = {
     float: lambda value: value + 1,
     int: lambda value: value + 1,
     str: lambda value: value + "x",
+    PtzSettings: lambda _: PtzSettings(home=""),
     type(None): lambda _: Calibration(size_m=(10.0, 6.0)),
     dict: lambda _: {"person": 0.3},
     tuple: lambda _: (IntrusionRule(rule_id="a", zone=((0, 0), (1, 0), (1, 1))),),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from joserfc.jwk import OctKey
 
 from agent.commands.ptz_key import KeyOffer, sign_step
-from agent.contract.commands import Actor, Args, PtzLease, Reply
+from agent.contract.commands import Actor, Args, Reply
 from agent.contract.ptz import PtzStep
+from agent.contract.ptz_args import PtzLease
 from agent.contract.topics import BoxAddress, Channel
 from agent.core.clock import Clock
 from agent.core.component import Service

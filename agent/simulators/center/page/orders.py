@@ -10,20 +10,19 @@ import msgspec
 from msgspec import Struct, structs
 from starlette.requests import Request
 
+from agent.contract.command_args import Speed
 from agent.contract.commands import (
     Actor,
     Clip,
     Ping,
-    PtzMove,
-    PtzStop,
     Reply,
     ReplyState,
     Snapshot,
-    Speed,
     op_of,
 )
 from agent.contract.events import Slug
 from agent.contract.ptz import PtzStep
+from agent.contract.ptz_args import PtzMove, PtzStop
 from agent.contract.topics import BoxAddress
 from agent.core.clock import Clock
 from agent.core.errors import CommandError, PolesideError
