@@ -30,6 +30,7 @@ from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
 from agent.app.streams import Streams, main_session
 from agent.app.succession import Succession
+from agent.app.tapped_sink import TappedSink
 from agent.buffer import ledger
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.orders import WORKER_LOCK
@@ -50,6 +51,7 @@ from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession
 from agent.messages import worker
 from agent.messages.locking import LockSpan, Unlock
+from agent.messages.push import StartPush, StopPush
 from agent.messages.supervision import KeyFrame, SuccessorGone
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import (
@@ -65,6 +67,8 @@ from agent.messages.worker import (
     ToWorker,
     UseStreams,
 )
+from agent.push.live_tap import LiveTap
+from agent.push.pushes import Pushes
 from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 from agent.settings.schedule import zone_named
@@ -184,8 +188,11 @@ class CameraWorker:
             lambda: self._eyes.view.objects,
             manifest.model,
         )
+        taps = {"main": LiveTap(), "sub": LiveTap()}
         self._main_sink = MainSink(
-            self._recorder if camera.record and no_disk is None else None, os.getppid()
+            self._recorder if camera.record and no_disk is None else None,
+            os.getppid(),
+            taps["main"],
         )
         self._main = (
             succession.session
@@ -203,7 +210,7 @@ class CameraWorker:
         self._sub = IngestSession(
             "sub",
             self._streams.sub,
-            self._eyes,
+            TappedSink(self._eyes, taps["sub"]),
             clock,
             stop,
             stall_s=camera.stall_s,
@@ -217,6 +224,7 @@ class CameraWorker:
             self._on_message,
             clock,
         )
+        self._pushes = Pushes(taps, self._line.put, lambda: self._line.is_connected, clock)
         self._hits_total = 0
         self._told: object = None
         self._tell_again_s = 0.0
@@ -245,6 +253,7 @@ class CameraWorker:
             self._tell_core()
         for thread in streams:
             thread.join()
+        self._pushes.close()
         self._keeping.close()
         self._picture_watch.close()
         self._sightings.close()
@@ -324,6 +333,10 @@ class CameraWorker:
                 camera = msgspec.json.decode(message.camera_json, type=CameraSettings)
                 self._camera = camera
                 self._eyes.retune(camera)
+            case StartPush():
+                self._pushes.start(message)
+            case StopPush():
+                self._pushes.stop(message.push_id)
             case RestartStreams():
                 self._restart_streams()
             case UseStreams():

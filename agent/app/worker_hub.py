@@ -14,6 +14,7 @@ from agent.core.errors import CameraError, PolesideError
 from agent.messages import worker
 from agent.messages.locking import LockOrder, LockReply
 from agent.messages.picture import PictureFinding
+from agent.messages.push import PushState, StartPush, StopPush
 from agent.messages.vision import RuleHit
 from agent.messages.worker import (
     CameraStatus,
@@ -56,6 +57,8 @@ class WorkerHub(Service):
         self._lock_orders: dict[str, asyncio.Future[LockReply]] = {}
         self._ids = itertools.count(1)
         self.hits_total = 0
+        self.on_worker: Callable[[str], Awaitable[None]] | None = None
+        self.on_push: Callable[[PushState], Awaitable[None]] | None = None
 
     async def run(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +128,10 @@ class WorkerHub(Service):
         """Have a worker open its streams anew. Raises `CameraError` when it is not there."""
         await self._send(camera_id, RestartStreams())
 
+    async def order_push(self, camera_id: str, order: StartPush | StopPush) -> None:
+        """Have a worker begin or end a push. Raises `CameraError` when it is not there."""
+        await self._send(camera_id, order)
+
     async def order_lock(self, camera_id: str, order: LockOrder) -> LockReply:
         """Have a worker lock or unlock. Raises `CameraError` camera.worker_silent."""
         future: asyncio.Future[LockReply] = asyncio.get_running_loop().create_future()
@@ -160,6 +167,8 @@ class WorkerHub(Service):
                     camera_id = message.camera_id
                     self._writers[camera_id] = writer
                     self._log.info("worker connected", camera=camera_id, pid=message.pid)
+                    if self.on_worker is not None:
+                        await self.on_worker(camera_id)
                 else:
                     await self._take(message, writer)
         except (OSError, PolesideError, msgspec.MsgspecError) as error:
@@ -172,7 +181,7 @@ class WorkerHub(Service):
 
     async def _take(
         self,
-        message: CameraStatus | HitReport | PictureReply | PictureFinding | LockReply,
+        message: CameraStatus | HitReport | PictureReply | PictureFinding | LockReply | PushState,
         writer: asyncio.StreamWriter,
     ) -> None:
         match message:
@@ -187,6 +196,8 @@ class WorkerHub(Service):
             case PictureFinding():
                 if self._on_finding is not None:
                     await self._on_finding(message)
+            case PushState() if self.on_push is not None:
+                await self.on_push(message)
             case PictureReply():
                 future = self._pictures.get(message.request_id)
                 if future is not None and not future.done():

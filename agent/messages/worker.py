@@ -7,6 +7,7 @@ from msgspec import Struct, msgpack
 
 from agent.messages.locking import LockReply, LockSpan, Unlock
 from agent.messages.picture import PictureFinding, PictureTrouble
+from agent.messages.push import PushState, StartPush, StopPush
 from agent.messages.vision import RuleHit, TrackedObject
 
 
@@ -146,8 +147,18 @@ class RestartStreams(Struct, frozen=True, kw_only=True, tag="restart-streams"):
     """Nothing reaches the disk: close both streams and open them anew."""
 
 
-ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding | LockReply
-ToWorker = HitAck | TakePicture | Retune | UseStreams | RestartStreams | LockSpan | Unlock
+ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding | LockReply | PushState
+ToWorker = (
+    HitAck
+    | TakePicture
+    | Retune
+    | UseStreams
+    | RestartStreams
+    | LockSpan
+    | Unlock
+    | StartPush
+    | StopPush
+)
 
 encode = msgpack.Encoder().encode
 decode_to_core = msgpack.Decoder(ToCore).decode
