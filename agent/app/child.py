@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -71,6 +72,18 @@ class SupervisorLink:
     def _send(self, payload: bytes) -> None:
         with contextlib.suppress(OSError):
             self.socket.send(payload)
+
+
+def spawn(module: str, theirs: socket.socket) -> int:
+    """Run `module` in a fresh interpreter that inherits the socket and nothing else."""
+    handle = theirs.fileno()
+    os.set_inheritable(handle, True)
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", module, str(handle), str(os.getpid())],
+        os.environ,
+        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGCHLD],
+    )
 
 
 def die_with_parent() -> None:

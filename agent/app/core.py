@@ -21,6 +21,7 @@ from agent.app.grants_desk import make_grants
 from agent.app.heat_guard import HeatGuard
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
+from agent.app.reboot_note import RebootNote
 from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
@@ -29,7 +30,7 @@ from agent.app.watch import Watch
 from agent.buffer.journal import Signer
 from agent.contract.info import Info
 from agent.contract.telemetry import BoardSample
-from agent.core.clock import SystemClock
+from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Component, Components
 from agent.core.db import Database
 from agent.core.errors import CameraError, StorageError
@@ -115,6 +116,7 @@ class Core:
             lambda op, outcome, detail: voice.audit_desk.note(op, "box", outcome, detail=detail),
             clock,
         )
+        self._reboot_note = RebootNote(data_dir, boot_id(), clock)
         self._alarm_watch = AlarmWatch(db, sight.assembler, settings, clock)
         self._tell_watch()
         for component in (
@@ -169,6 +171,7 @@ class Core:
             *self._sight.pole.faults(),
             *self._heat.faults(),
             *self._camera_watchdog.faults(),
+            *self._reboot_note.faults(),
         )
 
     def _with_pole(self, sample: BoardSample) -> BoardSample:

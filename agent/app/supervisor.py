@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from typing import Any
 import msgspec
 
 from agent.app import memory
-from agent.app.child import SupervisorLink, die_with_parent, name_thread, orphaned
+from agent.app.child import SupervisorLink, die_with_parent, name_thread, orphaned, spawn
+from agent.app.last_resort import last_resort_of
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
 from agent.app.run_dir import PROCESSES_FILE, forget_run_dir, run_dir
@@ -70,6 +70,7 @@ class Supervisor:
         self._reported_at_s = 0.0
         self._is_ready = False
         self._notifier = notify.Notifier.from_environment()
+        self._last_resort = last_resort_of(settings, clock)
 
     def run(self) -> int:
         """Start everything and supervise it until told to stop."""
@@ -87,6 +88,8 @@ class Supervisor:
             self._reap()
             self._tend()
             self._report()
+        if self._is_ready:
+            self._last_resort.forget()
         forget_run_dir(self._settings)
         self._log.info("stopped")
         return 0
@@ -135,7 +138,7 @@ class Supervisor:
             if child.spec.body is not None:
                 pid = self._fork(child, ours, theirs)
             else:
-                pid = _spawn(child.spec.module, theirs)
+                pid = spawn(child.spec.module, theirs)
         except OSError as error:
             ours.close()
             self._log.error("could not start", name=child.spec.name, detail=str(error))
@@ -304,8 +307,9 @@ class Supervisor:
                 del table[name]
 
     def _feed_watchdog(self) -> None:
-        needed = [c for c in self._children.values() if c.spec.needed]
-        if not all(child.is_well() for child in needed):
+        is_well = all(c.is_well() for c in self._children.values() if c.spec.needed)
+        self._last_resort.look(is_well=is_well)
+        if not is_well:
             return
         if not self._is_ready:
             self._is_ready = True
@@ -374,18 +378,6 @@ class Supervisor:
             child.socket.send(supervision.encode(message))
         except OSError as error:  # full or gone: the next report comes in seconds
             self._log.debug("message not taken", name=child.spec.name, detail=str(error))
-
-
-def _spawn(module: str, theirs: socket.socket) -> int:
-    """Run `module` in a fresh interpreter that inherits the socket and nothing else."""
-    handle = theirs.fileno()
-    os.set_inheritable(handle, True)
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-m", module, str(handle), str(os.getpid())],
-        os.environ,
-        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGCHLD],
-    )
 
 
 def _write_file(path: Path, content: bytes) -> None:

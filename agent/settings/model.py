@@ -248,9 +248,15 @@ class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class BoardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`auto` reads the device tree; `simulated` is for the demo and says so everywhere."""
+    """`auto` reads the device tree; `simulated` is for the demo and says so everywhere.
+
+    `reboot_after_s`: when the needed processes made no progress for so long, the box is rebooted,
+    at most `reboots_per_day` times in 24 hours; 0: never.
+    """
 
     kind: Literal["auto", "simulated"] = "auto"
+    reboot_after_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    reboots_per_day: Annotated[int, Meta(ge=1, le=10)] = 2
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

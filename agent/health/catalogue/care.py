@@ -17,6 +17,13 @@ CARE: dict[str, Words] = {
         "It is left alone for today. Check its cable and supply on the pole; replace the camera.",
         "오늘은 더 시도하지 않습니다. 기둥의 케이블과 전원을 확인하고 카메라를 교체하세요.",
     ),
+    "board.rebooted": Words(
+        RED,
+        "The box rebooted itself as a last resort: {reason}.",
+        "최후의 수단으로 장치가 스스로 다시 부팅했습니다. 원인: {reason}.",
+        "It runs again. Send the logs of before the reboot; if it comes again, replace the box.",
+        "다시 작동 중입니다. 재부팅 전의 로그를 보내고, 반복되면 장치를 교체하세요.",
+    ),
     "board.part_silent": Words(
         YELLOW,
         "A part of the board does not answer: {part}. What it told is unknown now.",
