@@ -4,6 +4,7 @@ from agent.commands.registry import Progress
 from agent.contract.commands import Command, EndGrant, GiveGrant, ListGrants
 from agent.core.errors import CommandError
 from agent.grants.book import Grants
+from agent.grants.store import told
 
 
 class GrantHandler:
@@ -25,18 +26,4 @@ class GrantHandler:
         raise CommandError("command.wrong_handler", f"{command.op} is about no grant.")
 
     async def _listed(self) -> list[dict[str, object]]:
-        return [
-            {
-                "grant": given.grant.id,
-                "incident": given.grant.incident,
-                "audience": given.grant.audience,
-                "reason": given.grant.reason,
-                "status": given.grant.status.value,
-                "what": [one.value for one in given.grant.what],
-                "cameras": list(given.grant.cameras),
-                "left_s": round(left_s, 1),
-                "bytes": given.bytes,
-                "stalls": given.stalls,
-            }
-            for given, left_s in await self._grants.holding()
-        ]
+        return [dict(told(given, left_s)) for given, left_s in await self._grants.holding()]

@@ -5,6 +5,7 @@ there is, and only with a proven clock.
 """
 
 import sqlite3
+from typing import TypedDict
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +33,38 @@ class Given(Struct, kw_only=True):
     lasted_s: float = 0.0
     bytes: int = 0
     stalls: int = 0
+
+
+class Told(TypedDict):
+    """What is shown of a grant: no relay, no token."""
+
+    grant: str
+    incident: str
+    audience: str
+    reason: str
+    status: str
+    what: list[str]
+    cameras: list[str]
+    left_s: float
+    bytes: int
+    stalls: int
+
+
+def told(given: Given, left_s: float) -> Told:
+    """Return what is shown of a grant that has `left_s` to go."""
+    grant = given.grant
+    return Told(
+        grant=grant.id,
+        incident=grant.incident,
+        audience=grant.audience,
+        reason=grant.reason,
+        status=grant.status.value,
+        what=[one.value for one in grant.what],
+        cameras=list(grant.cameras),
+        left_s=round(left_s, 1),
+        bytes=given.bytes,
+        stalls=given.stalls,
+    )
 
 
 def keep(connection: sqlite3.Connection, given: Given, digest: bytes) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from joserfc.jwk import KeySet, OKPKey
 
 from agent.commands import journal
@@ -16,12 +17,15 @@ from agent.contract.audit import AuditRecord
 from agent.contract.commands import Actor, Command, EndGrant, GiveGrant, ListGrants, ReplyState
 from agent.contract.events import StreamName, TimeQuality
 from agent.contract.grants import ENDED, GrantLimits, GrantReport, MediaGrant, Quality, Sink, What
-from agent.core.clock import SystemClock
+from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Components
 from agent.core.db import Database
+from agent.core.errors import SettingsError
 from agent.core.ids import new_ulid
 from agent.grants import store as grant_store
 from agent.grants.book import Grants
+from agent.local.cli.center_grant import grant
+from agent.local.cli.grants import grants
 from agent.messages.push import PushState, StartPush, StopPush
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
@@ -306,3 +310,24 @@ async def test_after_a_reboot_only_a_proven_clock_lets_a_grant_go_on(tmp_path, t
         else:
             assert left == []
             assert [report.ended for report in await box.reports()] == ["reboot"]
+
+
+async def test_the_box_lists_who_may_see_without_the_relay_or_its_token(tmp_path):
+    async with desk(tmp_path, boot=boot_id()) as box:
+        given = box.grant()
+        await box.give(given)
+        listed = await asyncio.to_thread(
+            CliRunner().invoke, grants, ["list", "--json", "--data-dir", str(tmp_path)]
+        )
+    (row,) = map(msgspec.json.decode, listed.stdout.splitlines())
+    assert (row["grant"], row["audience"], row["cameras"]) == (given.id, "119", ["gate"])
+    assert 0 < row["left_s"] <= 600
+    assert TOKEN not in listed.stdout
+    assert "relay.example" not in listed.stdout
+
+
+def test_the_center_makes_no_grant_that_no_box_would_take(tmp_path):
+    told = ["box-1", "--camera", "gate", "--audience", "119", "--reason", "fire"]
+    done = CliRunner().invoke(grant, [*told, "--sink", "http://relay.example/gate"])
+    assert isinstance(done.exception, SettingsError)
+    assert "sink" in str(done.exception)
