@@ -71,7 +71,7 @@ class Leases:
         async with lease.moves:
             try:
                 if answer["preempted"]:
-                    await gate.stop()
+                    await self._brake(args.camera_id, gate)
                 await progress("granted", answer)
                 reason = await self._until_ended(lease)
             finally:
@@ -79,7 +79,7 @@ class Leases:
                 if self._by_camera.get(args.camera_id) is lease:
                     del self._by_camera[args.camera_id]
                     self._ended_mono_s[args.camera_id] = self._clock.monotonic_s()
-                    await gate.stop()
+                    await self._brake(args.camera_id, gate)
         return {"ended": reason, "steps": lease.steps}
 
     async def release(self, command: Command, _: Progress) -> dict[str, object]:
@@ -180,6 +180,13 @@ class Leases:
             if lease.ended.done():
                 return lease.ended.result()
         return "expired"
+
+    async def _brake(self, camera_id: str, gate: CameraGate) -> None:
+        """Stop the camera; one that does not take it is tried again by its gate."""
+        try:
+            await gate.stop()
+        except PolesideError as error:
+            self._log.warning("stop not taken", camera=camera_id, code=error.code)
 
     async def _move(self, camera_id: str, step: PtzStep) -> None:
         """Hand a step to the gate; a newer one takes the place of one that waits there."""
