@@ -37,6 +37,7 @@ ALONE = {
     "test_fault_matrix",
     "test_fleet",
     "test_not_recorded",
+    "test_grant_to_relay",
     "test_handover",
     "test_secrets_stay",
     "test_supervisor",

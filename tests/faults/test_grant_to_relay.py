@@ -1,0 +1,163 @@
+"""A signed grant brings a camera's picture to the relay, and its end is the end of it."""
+
+import asyncio
+import sqlite3
+from contextlib import asynccontextmanager, closing
+
+import av
+import msgspec
+import psutil
+import pytest
+
+from agent.contract.audit import AUDIT_TYPE, AuditRecord
+from agent.contract.commands import Actor, EndGrant, GiveGrant, ListGrants, ReplyState
+from agent.contract.grants import ENDED, GrantReport, MediaGrant, Sink, What
+from agent.core.clock import SystemClock
+from agent.core.ids import new_ulid
+from agent.simulators.broker import CENTER
+from tests.box_process import BoxProcess, CameraProcess, camera_in
+from tests.brokers import Mosquitto
+from tests.footage_maker import make_clip
+from tests.relay_thread import RelayThread
+from tests.spine import ADDRESS, eventually, make_center, running
+
+CLOCK = SystemClock()
+TOKEN = "canary-grant-token"
+
+
+@pytest.fixture
+async def broker(tmp_path):
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+class Scene:
+    """A box with a camera, its center and a relay."""
+
+    def __init__(self, box, center, relay, db):
+        self.box, self.center, self.relay, self.db = box, center, relay, db
+
+    def grant(self, lasts_s=600):
+        now = int(CLOCK.utc_now().timestamp())
+        return MediaGrant(
+            id=new_ulid(CLOCK.utc_now()),
+            box=ADDRESS.box,
+            incident="2026-0417",
+            audience="119",
+            purpose="a fire at the market",
+            reason="fire",
+            what=(What.LIVE,),
+            cameras=("gate",),
+            nbf=now,
+            exp=now + lasts_s,
+            sink=Sink(url=self.relay.url(), token=TOKEN),
+        )
+
+    async def order(self, args):
+        replies = [one async for one in self.center.command(ADDRESS, args, Actor(user="kim"))]
+        return replies[-1]
+
+    async def give(self, grant):
+        reply = await self.order(GiveGrant(grant=grant))
+        assert reply.state is ReplyState.DONE, reply
+        return reply
+
+    async def reports(self):
+        with closing(sqlite3.connect(f"file:{self.db}?mode=ro", uri=True)) as db:
+            query = "SELECT body FROM records WHERE type = ?"
+            rows = db.execute(query, (AUDIT_TYPE,)).fetchall()
+        entries = [msgspec.json.decode(body, type=AuditRecord).data for (body,) in rows]
+        return [
+            msgspec.json.decode(entry.detail, type=GrantReport)
+            for entry in entries
+            if entry.op == ENDED
+        ]
+
+    async def packets_come(self, more=5):
+        before = self.relay.packets()
+
+        async def came():
+            return self.relay.packets() >= before + more
+
+        await eventually(came)
+
+    async def nothing_comes(self):
+        async def stands_still():
+            before = self.relay.packets()
+            await asyncio.sleep(0.7)
+            return self.relay.packets() == before
+
+        await eventually(stands_still)
+
+
+@asynccontextmanager
+async def scene(folder, broker):
+    clip = make_clip(folder / "clip.mp4", fps=10, seconds=4)
+    async with running(make_center(folder / "center", broker.settings(CENTER))) as center:
+        with RelayThread() as relay, CameraProcess(folder, "gate", clip, clip) as camera:
+            link = msgspec.to_builtins(broker.settings(ADDRESS.box))
+            told = {
+                "site": ADDRESS.site,
+                "box": ADDRESS.box,
+                "broker": {key: value for key, value in link.items() if value is not None},
+                "center": {"keys_file": str(folder / "center" / "center-keys.json")},
+                "cameras": [camera.settings("gate", detect=False)],
+                "buffer": {"min_free_bytes": 0},
+            }
+            with BoxProcess(folder, told) as box:
+                relay.admits = lambda token: token == TOKEN
+                await asyncio.to_thread(box.until, lambda s: camera_in(s, "gate")["is_recording"])
+                yield Scene(box, center, relay, folder / "center" / "center.db")
+
+
+async def test_a_grant_brings_the_picture_and_its_end_is_reported(tmp_path, broker):
+    async with scene(tmp_path, broker) as here:
+        began_s = CLOCK.monotonic_s()
+        grants = [here.grant() for _ in range(3)]
+        await here.give(grants[0])
+        await here.packets_come()
+        publication = here.relay.publication()
+        print("grant published -> first whole frame, s:",  # noqa: T201
+              round(publication.first_frame_mono_s - began_s, 3))  # fmt: skip
+        for grant in grants[1:]:
+            await here.give(grant)
+        with av.open(here.relay.url(), options={"rtsp_transport": "tcp"}, timeout=20) as player:
+            assert next(player.decode(video=0)).width == 320
+        assert here.relay.relay.announced_total == 1
+        family = psutil.Process(here.box.process.pid).children(recursive=True)
+        core = next(p for p in family if "agent.app.core_process" in " ".join(p.cmdline()))
+        core.kill()
+
+        async def comes_again():
+            return here.relay.relay.announced_total == 2
+
+        await eventually(comes_again)
+        await here.packets_come()
+        listed = await here.order(ListGrants())
+        assert len(listed.result["grants"]) == 3
+        for grant in grants:
+            await here.packets_come()
+            assert (await here.order(EndGrant(grant_id=grant.id))).state is ReplyState.DONE
+        await here.nothing_comes()
+        assert TOKEN not in here.box.said()
+
+
+async def test_a_grant_ends_by_itself_and_the_center_stores_the_report(tmp_path, broker):
+    async with scene(tmp_path, broker) as here:
+        await here.give(here.grant(lasts_s=6))
+        await here.packets_come()
+
+        async def is_reported():
+            return len(await here.reports()) == 1
+
+        await eventually(is_reported)
+        last_s = here.relay.publication().last_packet_mono_s
+        (report,) = await here.reports()
+        print("report", report, "last packet so long ago:", CLOCK.monotonic_s() - last_s)  # noqa: T201
+        assert report.ended == "expired"
+        assert report.bytes > 0
+        before = here.relay.packets()
+        await here.nothing_comes()
+        assert here.relay.packets() == before
