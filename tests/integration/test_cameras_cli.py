@@ -179,3 +179,20 @@ async def test_known_rtsp_paths_are_tried(unused_tcp_port):
 async def test_each_command_teaches(name):
     result = await _run(name, "--help")
     assert len(result.stdout) > 200
+
+
+async def test_a_head_is_sent_to_places_presets_and_home(camera, login):
+    async def ptz(*arguments):
+        return await _run("ptz", camera.url, *arguments, *login)
+
+    went = json.loads((await ptz("goto", "--pan", "0.1", "--tilt", "0.1", "--json")).stdout)
+    assert went["position"]["pan"] == pytest.approx(0.1, abs=1e-3)
+    listed = json.loads((await ptz("presets", "--json")).stdout)
+    assert [kept["token"] for kept in listed["presets"]] == ["1", "2"]
+    assert "Preset 2" in (await ptz("presets")).stdout
+    assert "pan 0.0" in (await ptz("goto", "--preset", "2")).stdout
+    await ptz("turn", "--pan", "0.05")
+    assert "pan 0.0" in (await ptz("home")).stdout
+    assert "-1 to 1" in (await ptz("status")).stdout
+    assert (await ptz("goto", "--preset", "9")).exit_code != 0
+    assert (await ptz("goto")).exit_code == 2

@@ -9,6 +9,7 @@ import click
 
 from agent.core.errors import PolesideError
 from agent.local.cli.cameras_care import CARE
+from agent.local.cli.cameras_ptz import ptz
 from agent.local.cli.cameras_target import Target, show, target_options
 
 if TYPE_CHECKING:
@@ -163,53 +164,6 @@ def snapshot(target: Target, profile: str, output: Path, *, as_json: bool) -> No
 
 @cameras.command()
 @target_options
-@click.argument("action", type=click.Choice(["move", "stop", "status"]))
-@click.option("--pan", default=0.0, help="-1 (left) to 1 (right), share of full speed.")
-@click.option("--tilt", default=0.0, help="-1 (down) to 1 (up).")
-@click.option("--zoom", default=0.0, help="-1 (wide) to 1 (near).")
-@click.option("--seconds", default=1.0, show_default=True, help="Then it is stopped; at most 10.")
-def ptz(
-    target: Target,
-    action: str,
-    pan: float,
-    tilt: float,
-    zoom: float,
-    seconds: float,
-    *,
-    as_json: bool,
-) -> None:
-    """Move the camera for some seconds, stop it, or ask where it looks.
-
-    Nobody else is asked: on a box, cameras are moved through the agent, which knows who holds them.
-    """
-    import threading
-
-    from agent.cameras.port import CameraBadResponse
-    from agent.core.clock import wait_s
-
-    if not 0 < seconds <= 10 or not all(-1 <= v <= 1 for v in (pan, tilt, zoom)):
-        raise click.BadParameter("speeds are -1 to 1, seconds above 0 and at most 10")
-    control = target.control()
-    try:
-        if not control.facts().has_ptz:
-            raise CameraBadResponse("this camera cannot be moved")
-        if action == "move":
-            try:
-                control.move(pan, tilt, zoom, seconds)
-                wait_s(threading.Event(), seconds)
-            finally:
-                control.stop()
-        elif action == "stop":
-            control.stop()
-        at = control.position()
-    finally:
-        control.close()
-    line = f"pan {at.pan}, tilt {at.tilt}, zoom {at.zoom}; moving: {at.is_moving}"
-    show({"action": action, "position": at}, [line], as_json=as_json)
-
-
-@cameras.command()
-@target_options
 @click.option("--seconds", default=30.0, show_default=True, help="How long to listen.")
 @click.option("--filter", "topics", multiple=True, help="Topic tree, as tns1:Device/Trigger//.")
 @click.option("--bell", "bells", multiple=True, help="Token of an input that is a bell; * for all.")
@@ -280,8 +234,8 @@ def relay(target: Target, token: str, seconds: float, *, off: bool, as_json: boo
     show({"relay": token, "active": False}, [f"{token} is off"], as_json=as_json)
 
 
-for care_command in CARE:
-    cameras.add_command(care_command)
+for command in (ptz, *CARE):
+    cameras.add_command(command)
 
 
 def _try_rtsp(given: str, maker: str, *, as_json: bool) -> None:
