@@ -98,6 +98,7 @@ class CameraGate:
 
     async def facts(self) -> DeviceFacts:
         """Log in and ask who the camera is."""
+        self._head = None  # it may be another one now
         return await self._ask(lambda control: control.facts())
 
     async def streams(self) -> CameraStreams:

@@ -11,6 +11,8 @@ from math import inf
 from agent.cameras.port import PtzPosition
 from agent.core.errors import CommandError
 
+_ON_THE_WAY = tuple(step / 8 for step in range(1, 9))
+
 
 @dataclass(frozen=True, slots=True)
 class Sector:
@@ -58,13 +60,17 @@ class Sectors:
         """
         if not self._sectors:
             return False
-        if None in (now.pan, now.tilt, later.pan, later.tilt):
+        if now.pan is None or now.tilt is None or later.pan is None or later.tilt is None:
             return True  # who does not know where it looks can keep nothing secret
         for sector in self._sectors:
-            before = sector.depth(now.pan or 0.0, now.tilt or 0.0)
-            after = sector.depth(later.pan or 0.0, later.tilt or 0.0)
-            if after > 0.0 and after >= before:
-                return True
+            before = sector.depth(now.pan, now.tilt)
+            for share in _ON_THE_WAY:  # a thin sector must not be jumped over
+                after = sector.depth(
+                    now.pan + (later.pan - now.pan) * share,
+                    now.tilt + (later.tilt - now.tilt) * share,
+                )
+                if after > 0.0 and after >= before:
+                    return True
         return False
 
     def check_place(self, pan: float | None, tilt: float | None) -> None:

@@ -117,7 +117,11 @@ def test_no_way_leads_into_a_sector_and_every_way_out_is_open(box, way):
         to = at + step / 5
         now, later = PtzPosition(pan=at, tilt=0.0), PtzPosition(pan=to, tilt=0.0)
         before, after = sector.depth(at, 0.0), sector.depth(to, 0.0)
-        assert sectors.forbid(now, later) == (after > 0 and after >= before)
+        if after > 0 and after >= before:
+            assert sectors.forbid(now, later)
+        if before > 0:
+            out = pan_from - 0.1 if at - pan_from < pan_to - at else pan_to + 0.1
+            assert not sectors.forbid(now, PtzPosition(pan=out, tilt=0.0))
         if not sectors.forbid(now, later):
             at = to
         assert before > 0 or sector.depth(at, 0.0) == 0
@@ -128,6 +132,11 @@ def test_a_sector_over_the_end_of_the_range_holds_on_both_sides():
     assert sector.depth(355, 0) > 0
     assert sector.depth(5, 0) > 0
     assert sector.depth(180, 0) == 0
+
+
+def test_a_sector_thinner_than_a_step_is_not_jumped_over():
+    left, right = PtzPosition(pan=0.0, tilt=0.0), PtzPosition(pan=0.8, tilt=0.0)
+    assert Sectors([Sector(0.35, 0.48)]).forbid(left, right)
 
 
 def test_a_camera_that_hides_where_it_looks_goes_nowhere_beside_a_sector():
