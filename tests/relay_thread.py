@@ -12,8 +12,8 @@ PATIENCE_S = 30.0
 class RelayThread:
     """Notes every token it is shown; `admits` may be set."""
 
-    def __init__(self):
-        self.tokens = []
+    def __init__(self, tls=None):
+        self.tokens, self.tls = [], tls
         self.admits = lambda _token: True
 
     def __enter__(self):
@@ -28,7 +28,10 @@ class RelayThread:
         self._thread.join(PATIENCE_S)
 
     def url(self, name="gate"):
-        return f"rtsp://127.0.0.1:{self.relay.port}/{name}"
+        where = (
+            f"s://localhost:{self.relay.port}" if self.tls else f"://127.0.0.1:{self.relay.port}"
+        )
+        return f"rtsp{where}/{name}"
 
     def publication(self, name="gate"):
         return self.relay.publications.get(name)
@@ -49,7 +52,7 @@ class RelayThread:
 
     async def _serve(self):
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self.relay = Relay(SystemClock(), admits=self._admits)
+        self.relay = Relay(SystemClock(), admits=self._admits, tls=self.tls)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.relay.serve())

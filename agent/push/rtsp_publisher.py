@@ -5,10 +5,13 @@ the recording of the whole worker; and a socket of our own can be cut in an inst
 """
 
 import base64
+import fcntl
 import select
 import socket
 import ssl
 import struct
+import termios
+from array import array
 from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
@@ -18,6 +21,7 @@ from agent.push.nal_units import Coding
 from agent.push.rtp import CLOCK_HZ, PAYLOAD_TYPE
 
 _ANSWER_S, _SLICE_S, _STALL_S, _DEAD_S = 3.0, 0.2, 1.0, 5.0
+_END_TRIES, _END_LOOK_S = 15, 0.02
 _MOST_ANSWER_BYTES = 16 * 1024
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
@@ -30,12 +34,17 @@ class RtspPublisher:
     """One connection. Used by one thread; `may_go_on` is asked at least every 0.2 s of sending."""
 
     def __init__(self, url: str, token: str, coding: Coding, may_go_on: Callable[[], bool]) -> None:
-        """Connect and begin. Raises `PushError` push.unreachable, refused or not_a_relay."""
+        """Connect and begin.
+
+        Raises `PushError` push.unreachable, untrusted, refused or not_a_relay.
+        """
         self._url, self._token, self._may_go_on = url, token, may_go_on
         self._seq, self._session, self._login = 0, "", ""
         self.stalls = 0
         try:
             self._socket = _connect(url)
+        except ssl.SSLCertVerificationError:
+            raise _error("untrusted", "The relay can't prove who it is.") from None
         except OSError as error:
             raise _error(
                 "unreachable", f"The relay can't be reached: {type(error).__name__}."
@@ -72,12 +81,15 @@ class RtspPublisher:
             raise _error("lost", f"The line to the relay ended: {type(error).__name__}.") from None
 
     def end(self) -> None:
-        """Say good-bye and close."""
+        """Say good-bye and close; nothing that waits to be sent goes out later."""
         try:
             self._ask("TEARDOWN", wait=False)
-            self._socket.close()
+            if self._is_all_sent():
+                self._socket.close()
+                return
         except OSError:
-            self.cut()
+            pass  # it takes nothing more
+        self.cut()
 
     def cut(self) -> None:
         """Close at once; what the system has not sent yet is thrown away."""
@@ -85,6 +97,16 @@ class RtspPublisher:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         finally:
             self._socket.close()
+
+    def _is_all_sent(self) -> bool:
+        """Give the system a moment to send what it holds (ioctl SIOCOUTQ, tcp(7))."""
+        held = array("i", [0])
+        for _ in range(_END_TRIES):
+            fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, held)
+            if held[0] == 0:
+                return True
+            select.select([], [], [], _END_LOOK_S)
+        return False
 
     def _begin(self, coding: Coding) -> None:
         sdp = _sdp(coding)

@@ -1,5 +1,6 @@
 """A camera's packets reach a relay as they are, from the kept GOP on, and hold nobody up."""
 
+import ssl
 import threading
 
 import av
@@ -12,6 +13,7 @@ from agent.push.live_tap import LiveTap
 from agent.push.pushes import Pushes
 from agent.simulators.camera.media import load_media
 from tests.camera_thread import CameraThread, Notes, Watcher, eventually
+from tests.certificates import write_certificate
 from tests.footage_maker import make_clip
 from tests.relay_thread import RelayThread
 
@@ -123,11 +125,35 @@ def test_a_relay_that_hangs_or_goes_holds_up_nobody(live, relay):
     assert len(live.notes.runs) == 1
 
 
+def test_the_end_is_told_although_the_relay_hangs(live, relay):
+    live.start(relay.url())
+    eventually(lambda: relay.packets() > 5)
+    relay.hang()
+    live.pushes.stop("p")
+    eventually(lambda: live.has_ended)
+
+
 def test_the_limit_is_kept_by_leaving_out_whole_gops(live, relay):
     live.start(relay.url(), max_kbps=1)
     eventually(lambda: live.told)
     sent = live.told[-1].bytes_total
     assert sent <= 1 * 125 * 2 + 2000
+
+
+def test_a_relay_must_prove_who_it_is(live, tmp_path, monkeypatch):
+    ca = write_certificate(tmp_path, "ca")
+    write_certificate(tmp_path, "relay", ca)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "relay.pem", tmp_path / "relay.key")
+    with RelayThread(tls) as relay:
+        live.start(relay.url("stranger"), push_id="q")
+        eventually(lambda: any(state.code == "push.untrusted" for state in live.told))
+        assert relay.tokens == []
+        live.pushes.stop("q")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        live.start(relay.url())
+        eventually(lambda: relay.packets() > 30)
+        live.pushes.close()
 
 
 def test_the_same_order_again_only_changes_its_end(live, relay):
