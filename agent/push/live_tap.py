@@ -6,8 +6,10 @@ the next key frame, no more.
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -93,7 +95,10 @@ class LiveTap:
         """A new time line begins; what was kept of the old one means nothing."""
         context = stream.codec_context
         assert stream.time_base is not None  # noqa: S101 - every demuxer sets it
-        run = Run(coding_of(context.name, bytes(context.extradata or b"")), stream.time_base)
+        run = None
+        with suppress(LookupError, struct.error):  # a strange description must not stop recording
+            coding = coding_of(context.name, bytes(context.extradata or b""))
+            run = Run(coding, stream.time_base)
         with self._lock:
             self._end_run()
             self._run = run
