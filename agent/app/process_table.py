@@ -70,6 +70,6 @@ _DETECT = ProcessSpec(
 _CORE = ProcessSpec(
     name="core",
     module="agent.app.core_process",
-    sections=frozenset({"data", "outbox", "log_level", "status"}),
+    sections=frozenset({"data", "outbox", "log_level", "status", "pole"}),
     needed=True,
 )
