@@ -1,4 +1,4 @@
-"""What the cameras' control side costs, as ratios in one run: `python -m tests.bench.camera_control`.
+"""The cost of the cameras' control side, in one run: `python -m tests.bench.camera_control`.
 
 A PTZ command against a bare POST of the same body, each further camera, eight cameras in a storm of
 events, the others beside a black hole, reconnecting again and again. Asserts nothing.
@@ -36,7 +36,7 @@ _MOVE = (
 
 @contextmanager
 def cameras(count: int, events_per_s: float = 0.0) -> Iterator[list[str]]:
-    command = [sys.executable, "-m", "tests.bench.camera_control_cameras", str(count), str(events_per_s)]
+    command = [sys.executable, "-m", "tests.bench.onvif_cameras", str(count), str(events_per_s)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield [line.strip() for line in iter(process.stdout.readline, "ready\n")]
