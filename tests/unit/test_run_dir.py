@@ -1,6 +1,9 @@
 """A box's sockets lie in memory, apart from those of others, and its data shows where."""
 
+import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +16,13 @@ from agent.settings.model import Settings
 @pytest.fixture(autouse=True)
 def session_dir(tmp_path, monkeypatch):
     """Return the folder that a session would have in memory."""
-    folder = tmp_path / "session"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="s-"))  # short: a socket's path has 107 bytes
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
     _made.cache_clear()
     yield folder
     _made.cache_clear()
+    shutil.rmtree(folder)
 
 
 def box(folder):
