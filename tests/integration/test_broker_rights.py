@@ -16,6 +16,7 @@ rabbitmq = pytest.param(
     marks=[
         pytest.mark.slow,
         pytest.mark.skipif(not RABBITMQ.exists(), reason="rabbitmq-server is not installed"),
+        pytest.mark.long,  # it takes ten seconds to start, for each test
     ],
 )
 
