@@ -129,6 +129,7 @@ class Core:
                 voice.audit_desk.chain,
                 db,
                 lambda: [camera.camera_id for camera in self._settings.cameras],
+                lambda: self._settings.pole.outputs,
                 clock,
             ),
             renewal,

@@ -5,10 +5,14 @@ from collections.abc import Callable, Collection
 from agent.app.worker_hub import WorkerHub
 from agent.commands.grant import GrantHandler
 from agent.commands.registry import Commands
+from agent.contract.commands import Args, Output
 from agent.core.clock import Clock
 from agent.core.db import Database
 from agent.grants.book import Grants
 from agent.outbox.audit import Audit
+from agent.settings.pole import OutputSettings, Purpose
+
+_MACHINERY = (Purpose.FAN, Purpose.HEATER, Purpose.CAMERA_POWER, Purpose.BELL_TEST)
 
 
 def make_grants(
@@ -17,10 +21,17 @@ def make_grants(
     chain: Audit,
     db: Database,
     cameras: Callable[[], Collection[str]],
+    outputs: Callable[[], Collection[OutputSettings]],
     clock: Clock,
 ) -> Grants:
-    """Return the component; `grant.give`, `grant.end` and `grant.list` are registered."""
-    grants = Grants(clock, db, chain.append_in, cameras, hub.order_push)
+    """Return the component; the grants' orders are registered, and all others must pass it."""
+
+    def is_machinery(args: Args) -> bool:
+        purposes = {one.output_id: one.purpose for one in outputs()}
+        return isinstance(args, Output) and purposes.get(args.output_id) in _MACHINERY
+
+    grants = Grants(clock, db, chain.append_in, cameras, hub.order_push, is_machinery=is_machinery)
+    commands.permits = grants
     hub.on_worker, hub.on_push = grants.worker_came, grants.told
     handler = GrantHandler(grants)
     for op in ("grant.give", "grant.end", "grant.list"):

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,13 +22,23 @@ from agent.outbox.audit import Audit
 
 _MOST_AT_ONCE = 8
 _MOST_WAITING = 32
-_LOCAL_VALID_S, _LOCAL_LOOK_S = 30, 0.1
+_LOCAL, _LOCAL_VALID_S, _LOCAL_LOOK_S = "local", 30, 0.1
 
 
 class Progress(Protocol):
     """Tells the center how far it is; `result` as in the final reply."""
 
     async def __call__(self, text: str, result: dict[str, object] | None = None) -> None: ...
+
+
+class Permits(Protocol):
+    """Whoever knows what the center may order on which grant."""
+
+    async def permit(self, command: Command) -> None: ...
+
+    async def holds(self, grant_id: str) -> bool: ...
+
+    def resting(self, grant_id: str) -> AbstractAsyncContextManager[None]: ...
 
 
 Handler = Callable[[Command, Progress], Awaitable[dict[str, object]]]
@@ -38,7 +49,8 @@ Answer = Callable[[Reply], Awaitable[None]]
 class Operation:
     """How one operation is executed. `idempotent`: after a restart it may simply be done again.
 
-    `lasts`: it mostly waits, so it takes none of the places of those that work.
+    `lasts`: it mostly waits, so it takes none of the places of those that work; and it ends with
+    the grant it rests on.
     """
 
     handler: Handler
@@ -50,7 +62,8 @@ class Operation:
 class Commands(Service):
     """The box's commands: `register` the operations, hand `handle` to the uplink, `run` it.
 
-    `step` takes what is no order but a step inside a lease.
+    `step` takes what is no order but a step inside a lease. `permits`, when set, must let pass what
+    comes from the center; whoever stands at the box answers for himself.
     """
 
     name = "commands"
@@ -67,6 +80,7 @@ class Commands(Service):
     ) -> None:
         super().__init__(clock)
         self._step = step
+        self.permits: Permits | None = None
         self._db, self._signatures, self._audit = db, signatures, audit
         self._answer, self._nonce = answer, nonce
         self._operations: dict[str, Operation] = {}
@@ -103,6 +117,9 @@ class Commands(Service):
         except CommandError as error:
             await self._turn_down(token, error)
             return
+        if command.iss == _LOCAL:
+            await self._turn_down(token, CommandError("command.malformed", "No center's name."))
+            return
         async with self._taking:
             reply = await self._take(command)
         await self._say(reply)
@@ -120,7 +137,7 @@ class Commands(Service):
             iat=at,
             nbf=at,
             exp=at + _LOCAL_VALID_S,
-            iss="local",
+            iss=_LOCAL,
             nonce=self._nonce(),
         )
         async with self._taking:
@@ -141,24 +158,32 @@ class Commands(Service):
 
     async def _take(self, command: Command) -> Reply:
         """Journal and queue a new order, in one commit; return its first reply."""
+        known = await self._db.run(lambda connection: journal.find(connection, command.id))
+        if known is not None:
+            return await self._repeated(command, known.reply)
+        refusal = self._refusal(command) or await self._unpermitted(command)
 
-        def write(connection: sqlite3.Connection) -> Reply | None:
-            known = journal.find(connection, command.id)
-            if known is not None:
-                in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
-                return known.reply or self._progress.get(command.id, in_work)
+        def write(connection: sqlite3.Connection) -> None:
             if refusal is not None:
                 self._refuse(connection, command, refusal)
-                return _reply(command.id, _state_of(refusal), refusal)
-            self._begin(connection, command)
-            return None
+            else:
+                self._begin(connection, command)
 
-        refusal = self._refusal(command)
-        answer = await self._db.run(write)
-        if answer is not None:
-            return answer
+        await self._db.run(write)
+        if refusal is not None:
+            return _reply(command.id, _state_of(refusal), refusal)
         self._waiting.put_nowait(command)
         return Reply(id=command.id, state=ReplyState.ACCEPTED)
+
+    async def _repeated(self, command: Command, known: Reply | None) -> Reply:
+        """Answer what was ordered before; what it showed under a grant, it shows no longer."""
+        if known is not None and known.result and not await self._still_holds(command):
+            over = CommandError("grant.over", "The order was done, and its grant has ended.")
+            entry = _entry(command, "refused", over.code)
+            await self._db.run(lambda connection: self._audit.append_in(connection, entry))
+            return _reply(command.id, ReplyState.REFUSED, over)
+        in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
+        return known or self._progress.get(command.id, in_work)
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -174,7 +199,10 @@ class Commands(Service):
             self._waiting.get_nowait()  # they are in the journal as well
         for command in await self._db.run(journal.interrupted):
             operation = self._operations.get(command.op)
-            if operation is not None and operation.idempotent:
+            if not await self._still_holds(command):
+                over = CommandError("grant.over", "Its grant ended before it could be done.")
+                await self._finish(command, _reply(command.id, ReplyState.FAILED, over))
+            elif operation is not None and operation.idempotent:
                 self._waiting.put_nowait(command)
             else:
                 await self._finish(command, journal.unknown(command.id))
@@ -188,7 +216,7 @@ class Commands(Service):
             await self._say(reply)
 
         try:
-            async with asyncio.timeout(operation.deadline_s):
+            async with asyncio.timeout(operation.deadline_s), self._resting(command, operation):
                 result = await operation.handler(command, progress)
         except PolesideError as error:
             reply = _reply(command.id, ReplyState.FAILED, error)
@@ -213,6 +241,27 @@ class Commands(Service):
         except CommandError as error:
             return error
         return None
+
+    async def _unpermitted(self, command: Command) -> CommandError | None:
+        if self.permits is None or command.iss == _LOCAL:
+            return None
+        try:
+            await self.permits.permit(command)
+        except CommandError as error:
+            return error
+        return None
+
+    async def _still_holds(self, command: Command) -> bool:
+        return (
+            self.permits is None
+            or command.grant is None
+            or await self.permits.holds(command.grant.id)
+        )
+
+    def _resting(self, command: Command, operation: Operation) -> AbstractAsyncContextManager[None]:
+        if self.permits is None or command.grant is None or not operation.lasts:
+            return nullcontext()
+        return self.permits.resting(command.grant.id)
 
     async def _turn_down(self, token: bytes, error: CommandError) -> None:
         """Answer what can't be trusted; it is audited, but has no place in the journal."""
@@ -278,4 +327,5 @@ def _entry(command: Command, outcome: str, code: str, sha256: str = "") -> Audit
         outcome=outcome,
         code=code,
         sha256=sha256,
+        grant=command.grant.id if command.grant else "",
     )

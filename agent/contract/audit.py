@@ -15,7 +15,7 @@ CHAIN_START = "0" * 64
 class AuditEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of one command. `hash` covers `prev` and every other field.
 
-    `sha256` is that of the file which the command made.
+    `sha256` is that of the file which the command made, `grant` the id of what allowed it.
     """
 
     command_id: str
@@ -28,6 +28,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: UtcTime | None = None  # when it was done, for what was done while nobody could chain it
     detail: str = ""
     sha256: str = ""
+    grant: str = ""
     prev: str = CHAIN_START
     hash: str = ""
 

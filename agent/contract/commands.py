@@ -269,6 +269,8 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The signed claims. `box` is the audience; `iat`, `nbf`, `exp` are Unix seconds.
 
     `nonce` echoes the box's presence; a box whose clock is unsure takes no command without it.
+    `grant` is what the order rests on where it needs one (`agent.contract.needs`). It counts from
+    the first order that carries it; the same one may come with many orders, and is given once.
     """
 
     id: CommandId
@@ -281,6 +283,7 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: str
     prio: Annotated[int, Meta(ge=0, le=9)] = 5
     nonce: str = ""
+    grant: MediaGrant | None = None
 
     @property
     def op(self) -> str:

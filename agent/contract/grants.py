@@ -1,8 +1,9 @@
 """Who may see what of a box's cameras, why, and until when: the media grant and its report.
 
-A grant travels as the order `grant.give` (`agent.contract.commands`), so there is one signature,
-one nonce and one journal for all a center may do. It ends by itself on the box's monotonic clock;
-its `GrantReport` is the detail of an audit entry with `op` "grant.ended".
+A grant travels as the order `grant.give`, or inside the order that rests on it
+(`agent.contract.commands`), so there is one signature, one nonce and one journal for all a center
+may do. It ends by itself on the box's monotonic clock. The audit has an entry with `op`
+"grant.given", whose detail is what was given, and one "grant.ended", with the `GrantReport`.
 
 `audience`, `reason` and `trigger` are plain text on the wire: a word this box does not know is
 refused with a code of its own instead of being not understood.
@@ -16,7 +17,7 @@ from msgspec import Meta, Struct
 from agent.contract.events import CapStatus, Slug, UtcTime
 
 LONGEST_S = 3600
-ENDED = "grant.ended"
+GIVEN, ENDED = "grant.given", "grant.ended"
 
 
 class Audience(StrEnum):
@@ -107,6 +108,7 @@ class MediaGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One permission. `nbf` and `exp` are Unix seconds, at most an hour apart.
 
     Live needs a `sink`; playback and clip need a `window`; reason `anklet` needs a `trigger`.
+    Without `cameras` it is for the box as a whole: its outputs, and search over all its cameras.
     """
 
     id: Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
@@ -116,7 +118,7 @@ class MediaGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     purpose: Annotated[str, Meta(min_length=1, max_length=200)]
     reason: Annotated[str, Meta(max_length=32), _words(Reason)]
     what: Annotated[tuple[What, ...], Meta(min_length=1, max_length=7)]
-    cameras: Annotated[tuple[Slug, ...], Meta(min_length=1, max_length=16)]
+    cameras: Annotated[tuple[Slug, ...], Meta(max_length=16)] = ()
     nbf: int
     exp: int
     limits: GrantLimits = GrantLimits()
@@ -130,6 +132,8 @@ class MediaGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"`exp` must be after `nbf`, by {LONGEST_S} s at most")
         if What.LIVE in self.what and self.sink is None:
             raise ValueError("live needs a `sink`")
+        if not self.cameras and set(self.what) - {What.SEARCH, What.TALK}:
+            raise ValueError("name the `cameras`")
         if self.sink and len(self.cameras) > 1 and "{camera}" not in self.sink.url:
             raise ValueError("with several cameras the sink's URL needs `{camera}`")
         if {What.PLAYBACK, What.CLIP} & set(self.what) and self.window is None:

@@ -7,14 +7,16 @@ which the center acknowledges like all of stream `u`.
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from agent.contract.audit import AuditEntry
-from agent.contract.commands import Command
+from agent.contract.commands import Args, Command
 from agent.contract.events import TimeQuality
-from agent.contract.grants import ENDED, GrantReport, MediaGrant
+from agent.contract.grants import ENDED, GIVEN, GrantReport, MediaGrant
+from agent.contract.needs import need_of
 from agent.core import log
 from agent.core.clock import Clock, boot_id
 from agent.core.component import Service
@@ -22,6 +24,7 @@ from agent.core.db import Database
 from agent.core.errors import CommandError
 from agent.grants import store
 from agent.grants.check import lasting_s
+from agent.grants.permit import check_covers
 from agent.grants.pushes import Pushes, Send
 from agent.grants.store import Given
 from agent.messages.push import PushState
@@ -30,7 +33,10 @@ _TALLY_S, _IDLE_S = 10.0, 1.0
 
 
 class Grants(Service):
-    """All grants of the box. `audit` writes an entry within the transaction it is given."""
+    """All grants of the box. `audit` writes an entry within the transaction it is given.
+
+    `is_machinery` names orders that nobody is seen or spoken to by: a fan, a camera's supply.
+    """
 
     name = "grants"
 
@@ -42,12 +48,14 @@ class Grants(Service):
         cameras: Callable[[], Collection[str]],
         send: Send,
         this_boot: str = "",
+        is_machinery: Callable[[Args], bool] = lambda _: False,
     ) -> None:
         super().__init__(clock)
         self._db, self._audit, self._cameras = db, audit, cameras
         self.pushes = Pushes(send)
-        self._boot = this_boot or boot_id()
+        self._boot, self._is_machinery = this_boot or boot_id(), is_machinery
         self._holding: dict[str, Given] = {}
+        self._resting: dict[str, set[asyncio.Timeout]] = {}  # by grant: what ends with it
         self._loaded, self._changed = asyncio.Event(), asyncio.Event()
         self._changing = asyncio.Lock()
         self._log = log.get(self.name)
@@ -73,12 +81,48 @@ class Grants(Service):
                 until_mono_s=now_s + left_s,
                 left_s=left_s,
             )
-            await self._db.run(lambda c: store.keep(c, given, digest))
+
+            def write(connection: sqlite3.Connection) -> None:
+                store.keep(connection, given, digest)
+                self._audit(connection, _given_entry(given))
+
+            await self._db.run(write)
             self._holding[grant.id] = given
             await self.pushes.follow(self._holding.values())
         self._changed.set()
         self._log.info("grant given", grant=grant.id, audience=grant.audience, left_s=round(left_s))
         return given
+
+    async def permit(self, command: Command) -> None:
+        """Let an order pass that needs no grant, or carries one that holds; take a new one.
+
+        Raises `CommandError`: see `check_covers` and `give`.
+        """
+        need = need_of(command.args)
+        if need is not None and not self._is_machinery(command.args):
+            await self.give(command, check_covers(command, need))
+
+    async def holds(self, grant_id: str) -> bool:
+        """Say whether a grant was given and has not ended."""
+        await self._loaded.wait()
+        return grant_id in self._holding
+
+    @asynccontextmanager
+    async def resting(self, grant_id: str) -> AsyncIterator[None]:
+        """What is done inside ends with the grant. Raises `CommandError` grant.over then."""
+        ends = self._resting.setdefault(grant_id, set())
+        try:
+            async with asyncio.timeout(None if grant_id in self._holding else 0.0) as end:
+                ends.add(end)
+                yield
+        except TimeoutError:
+            if not end.expired():
+                raise
+            raise _over() from None
+        finally:
+            ends.discard(end)
+            if not ends:
+                self._resting.pop(grant_id, None)
 
     async def end(self, grant_id: str) -> None:
         """End a grant now; one that is over is no error. Raises `CommandError` grant.unknown."""
@@ -138,7 +182,7 @@ class Grants(Service):
         if not is_same:
             raise CommandError("grant.altered", "This id was used for another grant.")
         if grant_id not in self._holding:
-            raise CommandError("grant.over", "This grant has ended; issue a new one.")
+            raise _over()
         return self._holding[grant_id]
 
     async def _load(self) -> None:
@@ -176,8 +220,11 @@ class Grants(Service):
 
     async def _end(self, over: list[Given], why: str) -> None:
         """Stop what only these wanted, then report: nothing is sent after the report."""
+        now_s = asyncio.get_running_loop().time()
         for given in over:
             del self._holding[given.grant.id]
+            for end in self._resting.get(given.grant.id, ()):
+                end.reschedule(now_s)
         await self.pushes.follow(
             one for one in self._holding.values() if one.until_mono_s > self._clock.monotonic_s()
         )
@@ -192,6 +239,24 @@ class Grants(Service):
             await self._db.run(write)
         for given in over:
             self._log.info("grant ended", grant=given.grant.id, why=why, bytes=given.bytes)
+
+
+def _over() -> CommandError:
+    return CommandError("grant.over", "This grant has ended.", hint="Issue a new one.")
+
+
+def _given_entry(given: Given) -> AuditEntry:
+    grant, by = given.grant, given.by
+    return AuditEntry(
+        command_id=grant.id,
+        op=GIVEN,
+        actor=by.user,
+        agency=by.agency,
+        case=by.case or grant.incident,
+        outcome="done",
+        detail=msgspec.json.encode(store.told(given, given.left_s)).decode(),
+        grant=grant.id,
+    )
 
 
 def _entry(given: Given, why: str, now_s: float) -> AuditEntry:
@@ -216,4 +281,5 @@ def _entry(given: Given, why: str, now_s: float) -> AuditEntry:
         case=by.case or grant.incident,
         outcome=why,
         detail=msgspec.json.encode(report).decode(),
+        grant=grant.id,
     )

@@ -16,7 +16,7 @@ _MAY = {
     Audience.OPERATOR: frozenset(What),
     Audience.PATROL_CAR: _VEHICLE,
     Audience.FIRE_ENGINE: _VEHICLE,
-    Audience.COURT: frozenset({What.PLAYBACK, What.CLIP, What.SNAPSHOT, What.SEARCH}),
+    Audience.COURT: frozenset({What.PLAYBACK, What.CLIP, What.SEARCH}),  # what was, not what is
 }
 
 

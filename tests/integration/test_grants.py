@@ -1,184 +1,23 @@
 """A grant counts only when everything in it fits, ends by itself, and is reported once."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import msgspec
 import pytest
 from click.testing import CliRunner
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import OKPKey
 
-from agent.commands import journal
-from agent.commands.grant import GrantHandler
-from agent.commands.registry import Commands
-from agent.commands.signature import Signatures
-from agent.contract.audit import AuditRecord
-from agent.contract.commands import Actor, Command, EndGrant, GiveGrant, ListGrants, ReplyState
-from agent.contract.events import StreamName, TimeQuality
-from agent.contract.grants import ENDED, GrantLimits, GrantReport, MediaGrant, Quality, Sink, What
-from agent.core.clock import SystemClock, boot_id
-from agent.core.component import Components
-from agent.core.db import Database
+from agent.contract.commands import EndGrant, GiveGrant, ListGrants, ReplyState
+from agent.contract.events import TimeQuality
+from agent.contract.grants import GrantLimits, Quality
+from agent.core.clock import boot_id
 from agent.core.errors import SettingsError
 from agent.core.ids import new_ulid
-from agent.grants import store as grant_store
-from agent.grants.book import Grants
 from agent.local.cli.center_grant import grant
 from agent.local.cli.grants import grants
-from agent.messages.push import PushState, StartPush, StopPush
-from agent.outbox import audit, store
-from agent.outbox.audit import Audit
-from agent.outbox.writer import Outbox
 from agent.simulators.center.commander import sign
+from tests.grant_desk import TOKEN, Clock, desk
 from tests.spine import eventually
-
-TOKEN = "a-secret-token"
-
-
-class Clock(SystemClock):
-    """The true clock, which a test may move; a boot of its own may begin."""
-
-    trusted = TimeQuality.NTP
-    wall_jump_s = mono_jump_s = 0.0
-
-    def quality(self):
-        return self.trusted
-
-    def utc_now(self):
-        return super().utc_now() + timedelta(seconds=self.wall_jump_s)
-
-    def monotonic_s(self):
-        return super().monotonic_s() + self.mono_jump_s
-
-
-class Workers:
-    """Notes what is ordered of them, and says that a push ended."""
-
-    def __init__(self):
-        self.orders, self.grants = [], None
-        self.sent = 0
-
-    @property
-    def started(self):
-        return [order for _, order in self.orders if isinstance(order, StartPush)]
-
-    @property
-    def stopped(self):
-        return [order for _, order in self.orders if isinstance(order, StopPush)]
-
-    async def send(self, camera_id, order):
-        self.orders.append((camera_id, order))
-        if isinstance(order, StopPush):
-            await self.grants.told(
-                PushState(push_id=order.push_id, bytes_total=self.sent, ended=True)
-            )
-
-
-class Desk:
-    """A box's commands and grants; `give` sends a signed order and returns the last reply."""
-
-    def __init__(self, folder, clock, boot="boot-1"):
-        self.folder, self.clock, self.workers, self.replies = folder, clock, Workers(), []
-        parts = [store.PART, audit.PART, journal.PART, grant_store.PART]
-        self.db = Database(folder / "box.db", parts)
-        self.outbox = Outbox(self.db, store.Store(clock, 1, max_bytes=10_000_000), clock)
-        chain = Audit(self.outbox, clock, "edge/site-1/box-1")
-        keys = folder / "keys.json"
-        if not keys.exists():
-            key = OKPKey.generate_key("Ed25519", auto_kid=True)
-            (folder / "private.json").write_bytes(msgspec.json.encode(key.as_dict(private=True)))
-            keys.write_bytes(msgspec.json.encode(KeySet([key]).as_dict(private=False)))
-        private = msgspec.json.decode((folder / "private.json").read_bytes())
-        self.key = OKPKey.import_key(private)
-        self.grants = Grants(
-            clock, self.db, chain.append_in, lambda: {"gate", "yard"}, self.workers.send, boot
-        )
-        self.workers.grants = self.grants
-        self.commands = Commands(
-            clock, self.db, Signatures(keys, "box-1", clock), chain, self._answer
-        )
-        for op in ("grant.give", "grant.end", "grant.list"):
-            self.commands.register(op, GrantHandler(self.grants), idempotent=True)
-
-    async def _answer(self, reply):
-        self.replies.append(reply)
-
-    def command(self, args, **changes):
-        now = int(self.clock.utc_now().timestamp())
-        fields = {
-            "id": new_ulid(self.clock.utc_now()),
-            "args": args,
-            "box": "box-1",
-            "by": Actor(user="kim"),
-            "iat": now,
-            "nbf": now,
-            "exp": now + 30,
-            "iss": "center",
-        }
-        return Command(**(fields | changes))
-
-    def grant(self, lasts_s=600, **changes):
-        now = int(self.clock.utc_now().timestamp())
-        fields = {
-            "id": new_ulid(self.clock.utc_now()),
-            "box": "box-1",
-            "incident": "2026-0417",
-            "audience": "119",
-            "purpose": "a fire",
-            "reason": "fire",
-            "what": (What.LIVE,),
-            "cameras": ("gate",),
-            "nbf": now,
-            "exp": now + lasts_s,
-            "sink": Sink(url="rtsp://relay.example/gate", token=TOKEN),
-        }
-        return MediaGrant(**(fields | changes))
-
-    async def order(self, args, **changes):
-        return await self.hand_in(sign(self.command(args, **changes), self.key))
-
-    async def give(self, grant, **changes):
-        return await self.order(GiveGrant(grant=grant), **changes)
-
-    async def hand_in(self, token):
-        before = len(self.replies)
-        await self.commands.handle(token)
-
-        async def answered():
-            return any(reply.state.is_final for reply in self.replies[before:])
-
-        await eventually(answered)
-        return self.replies[-1]
-
-    async def audited(self):
-        rows = await self.outbox.read(StreamName.AUDIT, 0, 1000, 10**6)
-        return [msgspec.json.decode(row.body, type=AuditRecord).data for row in rows]
-
-    async def reports(self):
-        return [
-            msgspec.json.decode(entry.detail, type=GrantReport)
-            for entry in await self.audited()
-            if entry.op == ENDED
-        ]
-
-
-@asynccontextmanager
-async def desk(folder, clock=None, **fields):
-    made = Desk(folder, clock or Clock(), **fields)
-    await made.db.start()
-    await made.outbox.start()
-    components = Components(made.clock)
-    components.add(made.grants)
-    components.add(made.commands)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(components.run())
-        try:
-            yield made
-        finally:
-            running.cancel()
-    await made.db.stop()
-
 
 WRONG = {
     "wrong_box": {"box": "box-2"},

@@ -16,6 +16,7 @@ from agent.core.clock import Clock
 from agent.core.errors import EnrolError, LinkError
 from agent.core.ids import new_ulid
 from agent.core.whole_file import write_whole
+from agent.simulators.center.granting import GrantOffice, Occasion
 from agent.uplink.link import Outgoing
 
 _ALGORITHM = "Ed25519"
@@ -96,6 +97,7 @@ class Commander:
     ) -> None:
         self._clock, self._key, self._publish, self._name = clock, key, publish, name
         self._waiting: dict[str, asyncio.Queue[Reply]] = {}
+        self._office = GrantOffice(clock)
         self._grace_s = _GRACE_S
 
     def replied(self, reply: Reply) -> None:
@@ -105,9 +107,16 @@ class Commander:
             queue.put_nowait(reply)
 
     def new_command(
-        self, address: BoxAddress, args: Args, by: Actor, *, valid_s: float, nonce: str = ""
+        self,
+        address: BoxAddress,
+        args: Args,
+        by: Actor,
+        *,
+        valid_s: float,
+        nonce: str = "",
+        occasion: Occasion | None = None,
     ) -> Command:
-        """Return a fresh order, valid from now."""
+        """Return a fresh order, valid from now, with the grant it needs."""
         now = self._clock.utc_now()
         at = int(now.timestamp())
         return Command(
@@ -120,6 +129,7 @@ class Commander:
             exp=at + max(1, round(valid_s)),
             iss=self._name,
             nonce=nonce,
+            grant=self._office.grant_for(address, args, by, occasion),
         )
 
     async def configure(
@@ -155,6 +165,8 @@ class Commander:
             while (now := self._clock.monotonic_s()) < deadline:
                 wait_s = _RETRY_S if await self._say(address, token) else _UNSAID_S
                 while reply := await _next(queue, min(wait_s, deadline - now)):
+                    if reply.code == "grant.over" and command.grant is not None:
+                        self._office.forget(command.grant.id)
                     yield reply
                     if reply.state.is_final:
                         return

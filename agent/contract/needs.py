@@ -1,0 +1,39 @@
+"""Which orders need a grant, and for what: one place for boxes and centers.
+
+What stops a camera, lets one go or makes an output safe never needs any.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.contract.commands import Args, Clip, Output, Relay, Search, Snapshot
+from agent.contract.grants import What
+from agent.contract.ptz_args import PtzAux, PtzGoto, PtzImaging, PtzLease, PtzMove, PtzPresets
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """`camera_id` empty: the box as a whole. The span is the recorded time that would be seen."""
+
+    what: What
+    camera_id: str = ""
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+
+
+def need_of(args: Args) -> Need | None:
+    """Return what a grant must allow before this may be done; None: it needs no grant."""
+    match args:
+        case Clip() | Search():
+            what = What.CLIP if isinstance(args, Clip) else What.SEARCH
+            return Need(what, args.camera_id, args.start_at, args.end_at)
+        case PtzPresets(action="list"):
+            return None
+        case Snapshot(camera_id=camera_id):
+            return Need(What.SNAPSHOT, camera_id)
+        case PtzMove() | PtzLease() | PtzGoto() | PtzPresets() | PtzImaging() | PtzAux():
+            return Need(What.PTZ, args.camera_id)
+        case Relay(on=True) | Output(on=True):
+            return Need(What.TALK, args.camera_id if isinstance(args, Relay) else "")
+        case _:
+            return None
