@@ -33,6 +33,7 @@ from agent.messages.vision import RuleChange, RuleHit, TrackedObject
 from agent.messages.worker import DetectionStatus
 from agent.rules.rule import Place, Rule, WatchedRule, build
 from agent.rules.scene import SCENE_WIDTH_PX, Scene
+from agent.rules.survey import Survey
 from agent.settings.model import CameraSettings
 
 LINGER_S = 2.0  # keep looking at full rate so long after the last motion
@@ -110,6 +111,7 @@ class Eyes:
         """A new timeline: tracks and background of the old one mean nothing."""
         thresholds = self._manifest.thresholds.with_labels(self._camera.thresholds)
         self._gate, self._tracker = MotionGate(), Tracker(thresholds)
+        self._survey = Survey(self._camera.calibration)
         self._moved_s = self._looked_s = float("-inf")
         self._tracks: tuple[TrackedObject, ...] = ()
 
@@ -225,7 +227,8 @@ class Eyes:
             return
         self._count.answered += 1
         self._model = reply.model
-        self._tracks = tuple(self._tracker.update(reply.detections, mono_s, picture))
+        tracks = self._tracker.update(reply.detections, mono_s, picture)
+        self._tracks = self._survey.place(tracks, mono_s, frame.width / frame.height)
         self._count.objects += len(self._tracks)
         self._judge(frame, mono_s)
 
@@ -263,6 +266,7 @@ class Eyes:
             return
         if (camera.rules, camera.calibration) != (self._camera.rules, self._camera.calibration):
             self._rules = self._build(camera)
+            self._survey = Survey(camera.calibration)
         is_other_measure = camera.thresholds != self._camera.thresholds
         self._camera = camera
         if is_other_measure:

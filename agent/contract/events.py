@@ -120,12 +120,22 @@ class Region(Struct, frozen=True):
 
 
 class SeenObject(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One object that took part: its class, the best score so far, where it was last."""
+    """One object that took part: its class, the best score so far, where it was last.
+
+    On a calibrated camera also where on the ground (metres, in the axes of its landmarks), how
+    fast, and about how tall. `subject` is the same id on every camera of the box that, by its look
+    and the time, saw the same one; `subject_certainty` (0..1) how likely that is.
+    """
 
     label: str
     score: Fraction
     track_id: int | None = None
     region: Region | None = None
+    ground_m: tuple[float, float] | None = None
+    speed_mps: float | None = None
+    height_m: float | None = None
+    subject: str | None = None
+    subject_certainty: Fraction | None = None
 
 
 class Picture(Struct, frozen=True, kw_only=True, omit_defaults=True):

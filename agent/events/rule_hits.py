@@ -48,4 +48,7 @@ def _seen(thing: TrackedObject) -> SeenObject:
         score=round(thing.score, 3),
         track_id=thing.track_id,
         region=thing.region,
+        ground_m=thing.ground_m,
+        speed_mps=thing.speed_mps,
+        height_m=thing.height_m,
     )

@@ -20,12 +20,19 @@ class Detection(Struct, frozen=True):
 
 
 class TrackedObject(Struct, frozen=True):
-    """A detection with an identity that lasts over frames. `score` is of the last detection."""
+    """A detection with an identity that lasts over frames. `score` is of the last detection.
+
+    What follows `region` is known only where the camera is calibrated: where its foot stands on
+    the ground (metres), how fast it goes there, about how tall it is.
+    """
 
     track_id: int
     label: str
     score: float
     region: Region
+    ground_m: tuple[float, float] | None = None
+    speed_mps: float | None = None
+    height_m: float | None = None
 
     @property
     def foot(self) -> tuple[float, float]:

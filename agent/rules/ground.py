@@ -4,14 +4,21 @@ Least squares over all landmarks (direct linear transform, Hartley and Zisserman
 Geometry", 4.1). Only for what stands on that plane, such as foot points.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.contract.events import Region
 from agent.rules.zone import Point
 from agent.settings.rules import Calibration
 from agent.settings.shapes import area
 
 _HORIZON = 1e-9
+_TALLEST_M = 12.0
+_LEAST_TILT = 1e-6
+
+Matrix = NDArray[np.float64]
 
 
 class Ground:
@@ -23,6 +30,7 @@ class Ground:
         else:
             marks = calibration.landmarks
             self._matrix = _homography([m.at for m in marks], [m.ground_m for m in marks])
+        self._cameras: dict[float, Matrix | None] = {}
 
     def metres(self, point: Point) -> Point | None:
         """Return the place on the ground; None for one at or above the horizon."""
@@ -35,8 +43,27 @@ class Ground:
         on_ground = [corner for corner in corners if corner is not None]
         return area(on_ground) if len(on_ground) == len(corners) else None
 
+    def height_m(self, region: Region, aspect: float) -> float | None:
+        """Return about how tall is what stands upright there; None where that can't be told.
 
-def _homography(picture: list[Point], ground: list[Point]) -> NDArray[np.float64]:
+        `aspect` is the picture's width by its height. The homography gives the whole camera when
+        its pixels are square and its middle looks ahead (Hartley and Zisserman, 8.8); seen from
+        straight above nothing has a height. A stream squeezed to another shape makes it wrong.
+        """
+        if aspect not in self._cameras:
+            self._cameras[aspect] = _camera(self._matrix, aspect)
+        camera = self._cameras[aspect]
+        foot = self.metres((region.x + region.width / 2, region.y + region.height))
+        if camera is None or foot is None:
+            return None
+        at_foot, up = camera[:, [0, 1, 3]] @ (*foot, 1.0), camera[:, 2]
+        top = region.y - 0.5
+        along = top * up[2] - up[1]
+        height = (at_foot[1] - top * at_foot[2]) / along if abs(along) > _HORIZON else math.inf
+        return float(height) if 0 < height < _TALLEST_M else None
+
+
+def _homography(picture: list[Point], ground: list[Point]) -> Matrix:
     """Solve for the matrix that brings each picture point to its ground point."""
     origin = np.mean(ground, axis=0)
     spread = float(np.abs(np.array(ground) - origin).max())
@@ -51,5 +78,32 @@ def _homography(picture: list[Point], ground: list[Point]) -> NDArray[np.float64
     if matrix[2] @ (*np.mean(picture, axis=0), 1.0) < 0:  # the landmarks are below the horizon
         matrix = -matrix
     back = np.array([[spread, 0, origin[0]], [0, spread, origin[1]], [0, 0, 1.0]])
-    result: NDArray[np.float64] = back @ matrix
+    result: Matrix = back @ matrix
     return result
+
+
+def _camera(to_ground: Matrix, aspect: float) -> Matrix | None:
+    """Return the 3x4 matrix from (east, north, up, 1) to the picture's middle, or None.
+
+    Its one unknown, the focal length, follows from the ground's axes: both are as long, and they
+    stand upright on each other. Picture heights are the unit.
+    """
+    shift = np.array([[aspect, 0, -aspect / 2], [0, 1, -0.5], [0, 0, 1.0]])
+    try:
+        axes = shift @ np.linalg.inv(to_ground)
+    except np.linalg.LinAlgError:
+        return None
+    axes /= np.linalg.norm(axes[:, 0])
+    east, north, _ = axes.T
+    flat = np.array([east[:2] @ north[:2], east[:2] @ east[:2] - north[:2] @ north[:2]])
+    deep = np.array([east[2] * north[2], east[2] ** 2 - north[2] ** 2])
+    if deep @ deep < _LEAST_TILT or not -(flat @ deep) > 0:
+        return None  # from above: any focal length would do
+    focal = math.sqrt(-(flat @ flat) / (flat @ deep))
+    turned = axes / [[focal], [focal], [1.0]]
+    turned /= np.linalg.norm(turned[:, 0])
+    up = np.cross(turned[:, 0], turned[:, 1])
+    if turned[:, 2] @ up > 0:  # the camera hangs above the ground, whichever way its axes turn
+        up = -up
+    whole: Matrix = np.column_stack([turned[:, 0], turned[:, 1], up, turned[:, 2]])
+    return whole * [[focal], [focal], [1.0]]

@@ -19,5 +19,6 @@ class Intrusion(Presence):
             break_s=settings.clear_s,
             clear_s=settings.clear_s,
             toward=settings.toward,
+            min_speed_mps=settings.min_speed_mps,
         )
         super().__init__(settings.rule_id, stay)

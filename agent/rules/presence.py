@@ -23,7 +23,11 @@ class Stay:
     break_s: float
     clear_s: float
     inherit_s: float = 1.0
+    reach: float = 0.5
+    alike: float = math.inf
     toward: Point | None = None
+    within_m: float | None = None
+    min_speed_mps: float | None = None
 
 
 @dataclass(slots=True)
@@ -32,6 +36,7 @@ class _Presence:
 
     since_s: float = 0.0
     entry: Point = (0.0, 0.0)
+    ground_m: Point | None = None
     inside_s: float | None = None
     sure: bool = False
 
@@ -43,7 +48,11 @@ class Presence:
         self.rule_id = rule_id
         self._stay, self._alarm = stay, Alarm(rule_id, stay.clear_s)
         self._people = Lineages(
-            lambda _track, _at_s: _Presence(), keep_s=stay.break_s, inherit_s=stay.inherit_s
+            lambda _track, _at_s: _Presence(),
+            keep_s=stay.break_s,
+            inherit_s=stay.inherit_s,
+            reach=stay.reach,
+            alike=stay.alike,
         )
         self._before_s = 0.0
 
@@ -72,11 +81,25 @@ class Presence:
         left_s = memory.inside_s
         if left_s is None or self._before_s - left_s >= self._stay.break_s:
             memory.since_s, memory.entry, memory.sure = at_s, track.foot, False
+            memory.ground_m = track.ground_m
+        elif self._went_on(track, memory):
+            memory.since_s, memory.entry, memory.ground_m = at_s, track.foot, track.ground_m
         memory.inside_s = at_s
         memory.sure = memory.sure or track.score >= self._stay.min_score
         return memory.sure
 
+    def _went_on(self, track: TrackedObject, memory: _Presence) -> bool:
+        """Say whether somebody has left the place where a stay of so few metres began."""
+        within_m = self._stay.within_m
+        if within_m is None or track.ground_m is None:
+            return False
+        return memory.ground_m is None or math.dist(memory.ground_m, track.ground_m) > within_m
+
     def _goes_right(self, track: TrackedObject, memory: _Presence) -> bool:
+        if self._stay.min_speed_mps is not None and (
+            track.speed_mps is None or track.speed_mps < self._stay.min_speed_mps
+        ):
+            return False
         way = self._stay.toward
         if way is None:
             return True

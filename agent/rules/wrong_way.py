@@ -63,6 +63,9 @@ class WrongWay:
         course.places.append((at_s, track.foot))
         while at_s - course.places[0][0] > _LOOK_BACK_S:
             course.places.popleft()
+        least_mps = self._settings.min_speed_mps
+        if least_mps is not None and (track.speed_mps is None or track.speed_mps < least_mps):
+            return False
         if not contains(self._settings.zone, track.foot):
             return False
         _, (x, y) = course.places[0]

@@ -13,9 +13,10 @@ from agent.settings.camera_io import CameraRelay, Token
 from agent.settings.labels import check_labels
 from agent.settings.pole import PoleSettings, Purpose
 from agent.settings.ptz import PtzSettings
-from agent.settings.rules import Calibration, CrowdRule, Rule
+from agent.settings.rules import Calibration, Rule
 from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414 - kept for readers
 from agent.settings.schedule import zone_named
+from agent.settings.stand import StandSettings
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
@@ -27,8 +28,9 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     An rtsps:// camera's certificate is verified: `tls_ca_file` (PEM) holds the authority that
     signed it, `tls_host` the name in it where that isn't the address. A worker that grows past
     `max_rss_bytes` is replaced. With `look` off it is only recorded: its sub stream is left alone,
-    so nothing is detected and there is no motion, picture health or snapshot. `record_audio` takes
-    effect only in the center's signed configuration, with its reason.
+    so nothing is detected and there is no motion, picture health or snapshot. `record_sub` records
+    the sub stream, too: it remains when `buffer.sub_after_days` takes the main stream.
+    `record_audio` takes effect only in the center's signed configuration, with its reason.
 
     `tls_fingerprint` (SHA-256) pins the certificate of an https:// ONVIF address. `bell_inputs`
     are tokens of the camera's digital inputs that are emergency bells ("*": all of them).
@@ -52,6 +54,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ptz: PtzSettings = PtzSettings()
     power_output: str = ""
     record: bool = True
+    record_sub: bool = False
     record_audio: bool = False
     audio_reason: str = ""
     look: bool = True
@@ -62,6 +65,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thresholds: dict[str, Fraction] = {}  # classes this camera sees fainter or falser than usual
     rules: tuple[Rule, ...] = ()
     calibration: Calibration | None = None
+    stand: StandSettings | None = None
 
     def __post_init__(self) -> None:
         if not (self.main_url or self.onvif_url):
@@ -72,9 +76,11 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if len(ids) != len(set(ids)):
             raise ValueError(f"camera `{self.camera_id}` has two rules with one `rule_id`")
         for rule in self.rules:
-            if isinstance(rule, CrowdRule) and not (self.calibration or rule.area_m2):
+            if rule.in_metres and not self.calibration:
+                other = ", or `area_m2`" if rule.in_metres == "levels" else ""
                 raise ValueError(
-                    f"rule `{rule.rule_id}` needs the camera's `calibration`, or `area_m2`"
+                    f"rule `{rule.rule_id}` has `{rule.in_metres}` in metres: it needs the"
+                    f" camera's `calibration`{other}"
                 )
 
 
@@ -96,6 +102,7 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     event_lock_days: Annotated[float, Meta(ge=0, le=365)] = 7.0  # 0: events are not locked
     lock_max_share: Annotated[float, Meta(gt=0, le=0.9)] = 0.25  # of the camera's part of the disk
     thin_after_days: Annotated[float, Meta(gt=0, le=365)] | None = None  # then key frames only
+    sub_after_days: Annotated[float, Meta(gt=0, le=365)] | None = None  # then a recorded sub alone
     require_mount: str = ""  # a mount point the recordings must lie on; empty: any disk will do
     medium_id: str = ""  # … and the id in its `.poleside-medium`; empty: any id
     second_dir: str = ""  # mount point of a second disk that gets a copy of what is locked

@@ -69,6 +69,12 @@ class RuleBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         return ()
 
     @property
+    def in_metres(self) -> str | None:
+        """Name what it was told in metres: without a calibration that could never be known."""
+        names = ("min_speed_mps", "within_m")
+        return next((name for name in names if getattr(self, name, None) is not None), None)
+
+    @property
     def is_on(self) -> bool:
         """Whether it is to run."""
         return self.grade is not Grade.EXPERIMENTAL if self.enabled is None else self.enabled
@@ -77,7 +83,8 @@ class RuleBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 class IntrusionRule(RuleBase, frozen=True, kw_only=True, tag="intrusion"):
     """Someone of these classes stands in the zone for at least `dwell_s`.
 
-    With `toward`, only who has moved that way inside the zone counts.
+    With `toward`, only who has moved that way inside the zone counts. With `min_speed_mps`, only
+    who goes so fast (runs, drives too fast).
     """
 
     zone: Zone
@@ -86,10 +93,15 @@ class IntrusionRule(RuleBase, frozen=True, kw_only=True, tag="intrusion"):
     clear_s: Clear = 3.0
     min_score: Fraction = 0.4
     toward: Way | None = None
+    min_speed_mps: PositiveFloat | None = None
 
 
 class LoiteringRule(RuleBase, frozen=True, kw_only=True, tag="loitering"):
-    """Someone stays in the zone for `dwell_s`, leaving it for less than `break_s` at a time."""
+    """Someone stays in the zone for `dwell_s`, leaving it for less than `break_s` at a time.
+
+    With `within_m`, only who has stayed so near (metres) to where that time began: a long zone
+    is not loitered in by who walks along it.
+    """
 
     zone: Zone
     labels: Labels = ("person",)
@@ -97,6 +109,7 @@ class LoiteringRule(RuleBase, frozen=True, kw_only=True, tag="loitering"):
     break_s: Clear = 5.0
     clear_s: Clear = 5.0
     min_score: Fraction = 0.4
+    within_m: PositiveFloat | None = None
 
 
 class LineCrossingRule(RuleBase, frozen=True, kw_only=True, tag="line-crossing"):
@@ -151,6 +164,11 @@ class CrowdRule(RuleBase, frozen=True, kw_only=True, tag="crowd"):
     clear_s: Clear = 10.0
     min_score: Fraction = 0.4
 
+    @property
+    def in_metres(self) -> str | None:
+        """See `RuleBase.in_metres`."""
+        return None if self.area_m2 else "levels"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.levels[0] < self.levels[1] < self.levels[2]:
@@ -158,7 +176,10 @@ class CrowdRule(RuleBase, frozen=True, kw_only=True, tag="crowd"):
 
 
 class WrongWayRule(RuleBase, frozen=True, kw_only=True, tag="wrong-way"):
-    """Someone of these classes moves against `way` in the zone for `dwell_s`."""
+    """Someone of these classes moves against `way` in the zone for `dwell_s`.
+
+    With `min_speed_mps`, only who goes so fast: who is pushed back a little does not.
+    """
 
     zone: Zone
     way: Way
@@ -166,6 +187,7 @@ class WrongWayRule(RuleBase, frozen=True, kw_only=True, tag="wrong-way"):
     dwell_s: Dwell = 1.0
     clear_s: Clear = 3.0
     min_score: Fraction = 0.4
+    min_speed_mps: PositiveFloat | None = None
 
 
 class StoppedVehicleRule(RuleBase, frozen=True, kw_only=True, tag="stopped-vehicle"):
