@@ -35,6 +35,7 @@ def camera(*answers):
         try:
             yield f"rtsp://127.0.0.1:{server.getsockname()[1]}/main"
         finally:
+            server.shutdown(socket.SHUT_RDWR)  # wakes who waits for another connection
             server.close()
             thread.join()
 
