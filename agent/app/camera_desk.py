@@ -14,6 +14,7 @@ from agent.app.worker_hub import WorkerHub
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError, CommandError
+from agent.messages.worker import CameraState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,14 +57,16 @@ class CameraDesk(Service):
         self._places: dict[str, CameraPlace] = {}
         self._search = search
         self._minding: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, CameraSettings] = {}
         self.use(cameras)
 
     def use(self, cameras: tuple[CameraSettings, ...]) -> None:
-        """Take the cameras with an ONVIF address; those that are known stay."""
-        for camera in cameras:
+        """Take the cameras with an ONVIF address; those that are known stay, changed as told."""
+        self._wanted = {camera.camera_id: camera for camera in cameras if camera.onvif_url}
+        for camera in self._wanted.values():
             if (known := self._places.get(camera.camera_id)) is not None:
                 known.use_sectors(camera)
-        new = [c for c in cameras if c.onvif_url and c.camera_id not in self._places]
+        new = [c for c in self._wanted.values() if c.camera_id not in self._places]
         if not new:
             return
         # 13 MB, only with ONVIF
@@ -105,14 +108,33 @@ class CameraDesk(Service):
 
     def relays(self, camera_id: str) -> RelayGuard:
         """Return who switches the camera's relays. Raises `CommandError` when it has no ONVIF."""
+        return self._place(camera_id, "relay.no_onvif").relays
+
+    async def rotate_password(self, camera_id: str) -> str:
+        """Give the camera a password made here. Raises `CameraFailure`, `CommandError`."""
+        return await self._place(camera_id).rotate_password()
+
+    def kept_settings(self, camera_id: str) -> dict[str, str]:
+        """Return the picture of the camera's settings that is kept; empty while there is none."""
+        return self._place(camera_id).kept_settings
+
+    def changed_by_us(self, camera_id: str, *parts: str) -> None:
+        """Parts of the camera's settings were changed by order: that is no drift."""
+        self._place(camera_id).upkeep.changed_by_us(*parts)
+
+    def accept(self, camera_id: str) -> None:
+        """The camera is right as it is now."""
+        self._place(camera_id).upkeep.accept()
+
+    def _place(self, camera_id: str, code: str = "camera.no_onvif") -> CameraPlace:
         place = self._places.get(camera_id)
         if place is None:
             raise CommandError(
-                "relay.no_onvif",
+                code,
                 f"Camera {camera_id} is not known here or has no `onvif_url`.",
                 hint="Give the camera's ONVIF address in the settings file at the box.",
             )
-        return place.relays
+        return place
 
     async def run(self) -> None:
         try:
@@ -121,7 +143,7 @@ class CameraDesk(Service):
                     self.progressed()
                     if self._search is not None:
                         await self._search.open()
-                    for camera_id, place in self._places.items():
+                    for camera_id, place in tuple(self._places.items()):
                         if camera_id not in self._minding or self._minding[camera_id].done():
                             self._minding[camera_id] = tasks.create_task(
                                 self._mind(camera_id, place)
@@ -137,19 +159,24 @@ class CameraDesk(Service):
             await place.close()
 
     async def _mind(self, camera_id: str, place: CameraPlace) -> None:
-        """One camera's task: ask, care, search, hear, tell."""
+        """One camera's task: ask, care, search, hear, tell; until the settings know it no more."""
         hearing: asyncio.Task[None] | None = None
-        heard_at = ""
+        heard: object = None
         async with asyncio.TaskGroup() as tasks:
-            while True:
+            while (wanted := self._wanted.get(camera_id)) is not None:
+                await place.use(wanted)
                 await place.look(is_lost=self._is_lost(camera_id))
-                if place.is_there and heard_at != place.address:
+                if place.is_there and heard != place.to_hear:
                     if hearing is not None:
                         hearing.cancel()
-                    heard_at, ears = place.address, place.listen()
+                    heard, ears = place.to_hear, place.listen()
                     hearing = tasks.create_task(ears.run()) if ears is not None else None
                 await self._tell(camera_id, place)
                 await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
+            if hearing is not None:
+                hearing.cancel()
+        del self._places[camera_id]
+        await place.close()
 
     def _is_lost(self, camera_id: str) -> bool:
         """Say whether the camera's worker has had no picture of it for a while."""
@@ -160,6 +187,8 @@ class CameraDesk(Service):
 
     async def _tell(self, camera_id: str, place: CameraPlace) -> None:
         """Tell a new worker, and after a move the one there is, where the streams are."""
+        if place.has_new_login:
+            await self._try_streams_again(camera_id, place)
         streams = place.facts.streams
         if not self._hub.is_connected(camera_id):
             place.told = None
@@ -171,3 +200,12 @@ class CameraDesk(Service):
             with suppress(CameraError):
                 await self._hub.use_streams(camera_id, *addresses, has_ptz=has_ptz)
                 place.told = addresses
+
+    async def _try_streams_again(self, camera_id: str, place: CameraPlace) -> None:
+        """A stream that the old password did not open any more need not wait for its next try."""
+        status = self._hub.status(camera_id)
+        state = CameraState.UNKNOWN if status is None else status.main.state
+        place.has_new_login = state not in (CameraState.AUTH_FAILED, CameraState.ONLINE)
+        if state is CameraState.AUTH_FAILED:
+            with suppress(CameraError):
+                await self._hub.restart_streams(camera_id)

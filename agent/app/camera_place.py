@@ -6,7 +6,6 @@ address. Core process; the camera itself is spoken to in the threads of its gate
 
 import asyncio
 import threading
-from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -16,8 +15,10 @@ from msgspec import structs
 
 from agent.app.camera_ears import CameraEars, TakeBell, TakeHit
 from agent.app.camera_search import EVERY_S, CameraSearch
+from agent.app.camera_upkeep import CameraUpkeep
 from agent.app.onvif_facts import OnvifFacts
 from agent.cameras import care, inputs_outputs, memory
+from agent.cameras.door import Door
 from agent.cameras.gate import CameraGate
 from agent.cameras.identity import Identity, Match, match, merged
 from agent.cameras.line import OnvifLine
@@ -25,16 +26,15 @@ from agent.cameras.memory import CameraMemory
 from agent.cameras.port import CameraControl, CameraUnreachable, Login
 from agent.cameras.ptz_sectors import Sector, Sectors
 from agent.cameras.relay_guard import RelayGuard, RelayRule
+from agent.cameras.rotation import rotate, settle
 from agent.cameras.tls import CameraTls
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
 from agent.core.retry import Backoff
+from agent.settings.camera_secret import PasswordFile
 from agent.settings.model import CameraSettings
 
-CLOCK_EVERY_S = 600.0
-SETTINGS_EVERY_S = 900.0
-CONFIRM_EVERY_S = 5.0
 FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
 ASK_LOST_S = 10.0
 UNREACHABLE = CameraUnreachable.camera_code
@@ -58,23 +58,24 @@ class CameraPlace:
         self._log = log.get("camera-place").bind(camera=camera.camera_id)
         self._memory, self._has_read = CameraMemory(), data_dir is None
         self._keeping = threading.Lock()
+        self._passwords = PasswordFile(data_dir, camera)
+        self._door = Door(Login(camera.username, self._passwords.password), clock)
+        self.upkeep = CameraUpkeep(
+            camera.camera_id, data_dir, clock, lambda: self._memory, self._keep_later
+        )
         self._backoff = Backoff(FIRST_ASK_S, LAST_ASK_S)
         self._due_mono_s = self._search_due_mono_s = 0.0
-        self._clock_due_mono_s = self._settings_due_mono_s = 0.0
-        self._confirm_due_mono_s = 0.0
         self._is_away = False
         self.address = camera.onvif_url  # another than in the settings once it has moved
         self.facts = OnvifFacts()
         self.told: tuple[str, str] | None = None
+        self.has_new_login = False  # its streams may still be refused by the old one
         self._sectors = Sectors()
         self.use_sectors(camera)
         self.gate = self._new_gate()
         self._ears: CameraEars | None = None
         self._relay_line: OnvifLine | None = None
-        rules = tuple(
-            RelayRule(relay.token, relay.max_on_s, relay.is_on_when_safe) for relay in camera.relays
-        )
-        self.relays = RelayGuard(rules, self._switch, clock)
+        self.relays = RelayGuard(_rules(camera), self._switch, clock)
 
     @property
     def is_there(self) -> bool:
@@ -93,7 +94,7 @@ class CameraPlace:
             self._search_due_mono_s = now_s + EVERY_S
             await self._look_elsewhere()
         if self.is_there:
-            await self._measure()
+            self.facts = await self.upkeep.look(self.gate, self.facts)
 
     def listen(self) -> CameraEars | None:
         """Return new ears for the camera where it is now, None when nobody listens."""
@@ -113,9 +114,43 @@ class CameraPlace:
         return self._ears
 
     @property
+    def to_hear(self) -> object:
+        """What its ears were made for: when it changes, new ones are needed."""
+        return self.address, self._camera.bell_inputs, _tls(self._camera)
+
+    @property
     def ears(self) -> CameraEars | None:
         """Who listens to the camera's events."""
         return self._ears
+
+    @property
+    def kept_settings(self) -> dict[str, str]:
+        """The picture of its settings that is kept; empty while there is none."""
+        return self._memory.settings
+
+    async def use(self, camera: CameraSettings) -> None:
+        """Take changed settings over; a changed login is tried at once."""
+        was, self._camera = self._camera, camera
+        if was == camera:
+            return
+        if (was.username, was.password) != (camera.username, camera.password):
+            self._passwords = PasswordFile(self._data_dir, camera)
+            self._door.change(Login(camera.username, self._passwords.password))
+            self._due_mono_s = 0.0
+            self._backoff.reset()
+        if was.onvif_url != camera.onvif_url or _tls(was) != _tls(camera):
+            self._due_mono_s, self._is_away = 0.0, self.facts.device is not None
+            await self._use_address(camera.onvif_url)
+        if was.relays != camera.relays:
+            await asyncio.to_thread(self.relays.use, _rules(camera))
+        self.use_sectors(camera)
+
+    async def rotate_password(self) -> str:
+        """Give the camera a password made here, and return it. Raises `CameraFailure`."""
+        try:
+            return await self.gate.over(lambda line: rotate(line, self._passwords, self._clock))
+        finally:
+            self.has_new_login = True
 
     def use_sectors(self, camera: CameraSettings) -> None:
         """Forbid the sectors of these settings from now on."""
@@ -136,6 +171,10 @@ class CameraPlace:
 
     async def _ask(self) -> None:
         try:
+            if self._passwords.pending:
+                await self.gate.over(lambda line: settle(line, self._passwords))
+                self._log.warning("a change of password was cut short and is settled now")
+                self.has_new_login = True
             device = await self.gate.facts()
             streams = await self.gate.streams()
             seen = await self.gate.over(care.identity)
@@ -164,6 +203,7 @@ class CameraPlace:
             candidates=(),
             is_exchanged=self._memory.exchanged_at is not None,
         )
+        self.upkeep.again("streams")
         if is_new:
             self._log.info("camera known", maker=device.manufacturer, at=self.address)
             await asyncio.to_thread(self.relays.make_safe)
@@ -179,7 +219,7 @@ class CameraPlace:
         if known is not None and verdict is not Match.SAME:
             self._log.warning("camera exchanged", model=seen.model)
             now = self._clock.utc_now()
-            self._settings_due_mono_s = 0.0
+            self.upkeep.again("settings")
             await self._keep_later(identity=seen, exchanged_at=now, settings={})
         else:
             whole = seen if known is None else merged(known, seen)
@@ -204,42 +244,6 @@ class CameraPlace:
         self._relay_line = None
         await old.close()
 
-    async def _measure(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if now_s >= self._clock_due_mono_s:
-            self._clock_due_mono_s = now_s + CLOCK_EVERY_S
-            ahead_s = None
-            with suppress(CameraError):
-                ahead_s = await self.gate.clock_ahead_s()
-            self.facts = replace(self.facts, clock_ahead_s=ahead_s)
-        if now_s >= self._confirm_due_mono_s:
-            self._confirm_due_mono_s = now_s + CONFIRM_EVERY_S
-            await self._look_for_confirmation()
-        if now_s >= self._settings_due_mono_s:
-            self._settings_due_mono_s = now_s + SETTINGS_EVERY_S
-            await self._compare_settings()
-
-    async def _look_for_confirmation(self) -> None:
-        """A technician says that all is well as it is now."""
-        folder, name = self._data_dir, self._camera.camera_id
-        if folder is None or not await asyncio.to_thread(memory.take_confirmation, folder, name):
-            return
-        await self._keep_later(exchanged_at=None, settings={})
-        self._settings_due_mono_s = 0.0
-        self.facts = replace(self.facts, is_exchanged=False, drift=())
-
-    async def _compare_settings(self) -> None:
-        try:
-            picture = await self.gate.over(care.settings_picture)
-        except CameraError:
-            return
-        if not self._memory.settings:
-            await self._keep_later(settings=picture)
-        changed = tuple(change.path for change in care.drift(self._memory.settings, picture))
-        if changed and changed != self.facts.drift:
-            self._log.warning("camera set up otherwise", what=changed[:5])
-        self.facts = replace(self.facts, drift=changed)
-
     def _switch(self, token: str, active: bool) -> None:
         """Switch a relay, in a thread of its guard and over a line of its own."""
         line = self._relay_line
@@ -248,15 +252,15 @@ class CameraPlace:
         inputs_outputs.set_relay(line, token, active=active)
 
     def _new_line(self) -> OnvifLine:
-        return OnvifLine(self.address, _login(self._camera), self._clock, tls=_tls(self._camera))
+        return OnvifLine(self.address, self._door, self._clock, tls=_tls(self._camera))
 
     def _new_gate(self) -> CameraGate:
-        camera, address, clock = self._camera, self.address, self._clock
+        tls, address, clock, door = _tls(self._camera), self.address, self._clock, self._door
 
         def make() -> CameraControl:
             from agent.cameras.zeep_backend import ZeepCamera  # noqa: PLC0415 - 13 MB, ONVIF only
 
-            return ZeepCamera(address, _login(camera), clock, tls=_tls(camera))
+            return ZeepCamera(address, door, clock, tls=tls)
 
         return CameraGate(make, clock, sectors=self._sectors)
 
@@ -284,8 +288,10 @@ class CameraPlace:
                 self._log.warning("camera not remembered", reason=str(error))
 
 
-def _login(camera: CameraSettings) -> Login:
-    return Login(camera.username, camera.password)
+def _rules(camera: CameraSettings) -> tuple[RelayRule, ...]:
+    return tuple(
+        RelayRule(relay.token, relay.max_on_s, relay.is_on_when_safe) for relay in camera.relays
+    )
 
 
 def _tls(camera: CameraSettings) -> CameraTls:

@@ -13,7 +13,8 @@ class OnvifFacts:
 
     `clock_ahead_s`: how far its clock is ahead of the box's, to a second; None while unknown.
     `candidates`: addresses where it may be now. `is_exchanged`: another camera hangs here than
-    the calibration was made with. `drift`: settings that somebody changed.
+    the calibration was made with. `drift`: settings that somebody changed. `warnings`: codes of
+    what makes its streams awkward, each with the streams it is said of.
     """
 
     device: DeviceFacts | None = None
@@ -24,3 +25,4 @@ class OnvifFacts:
     candidates: tuple[str, ...] = ()
     is_exchanged: bool = False
     drift: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()

@@ -18,6 +18,7 @@ from agent.core.clock import Clock
 from agent.ingest.session import IngestSession, PacketSink, StreamAddress
 from agent.ingest.source import TlsTrust
 from agent.messages.worker import UseStreams
+from agent.settings.camera_secret import password_of
 from agent.settings.model import CameraSettings
 
 STREAMS_FILE = "streams.json"
@@ -33,15 +34,31 @@ class StoringSink(PacketSink, Protocol):
 class Streams:
     """One camera's addresses; ONVIF's are kept in `folder` for the next start."""
 
-    def __init__(self, camera: CameraSettings, folder: Path, *, audio: bool = False) -> None:
-        """`audio`: the center allows, signed, that the main stream's sound is recorded."""
+    def __init__(
+        self,
+        camera: CameraSettings,
+        folder: Path,
+        *,
+        audio: bool = False,
+        data_dir: Path | None = None,
+    ) -> None:
+        """`audio`: the center allows, signed, that the main stream's sound is recorded.
+
+        In `data_dir` lies the password, if the box gave the camera one of its own.
+        """
         self._camera, self._folder, self.audio = camera, folder, audio
+        self._data_dir = data_dir
         self._known = _read(folder)
 
     @property
     def fixed(self) -> bool:
         """Whether the camera can't turn, as far as is known."""
         return self._known is None or not self._known.has_ptz
+
+    @property
+    def has_sub(self) -> bool:
+        """Whether the camera has a second stream, as far as is known."""
+        return bool(self._camera.sub_url or (self._known and self._known.sub_url))
 
     def use(self, told: UseStreams) -> bool:
         """Take ONVIF's addresses; return whether they are news."""
@@ -68,7 +85,8 @@ class Streams:
             return None
         camera = self._camera
         trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
-        return StreamAddress(url, camera.username, camera.password, trust, audio)
+        password = password_of(self._data_dir, camera)
+        return StreamAddress(url, camera.username, password, trust, audio)
 
 
 def main_session(

@@ -205,6 +205,10 @@ class Watch(Service):
                     candidates=facts.candidates,
                     drift=facts.drift,
                 )
+                allowed = camera.record_audio
+                yield from onvif.stream_faults(
+                    camera.camera_id, facts.warnings, audio_allowed=allowed
+                )
             ears = self._desk.ears(camera.camera_id)
             if ears is not None:
                 has_bells = bool(camera.bell_inputs)

@@ -1,4 +1,4 @@
-"""Looking after a camera: clock, password, reboot, identity, and a picture of its settings.
+"""Looking after a camera: clock, password, reboot, identity, and what changed in its settings.
 
 Each change is proven before it counts: a clock is read again, a password is used before the old
 one is forgotten. Blocking; called in threads of the core or by the command line.
@@ -9,7 +9,6 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from lxml import etree
 from msgspec import Struct
 
 from agent.cameras.identity import Identity, plain_mac
@@ -23,7 +22,7 @@ from agent.cameras.port import (
 )
 from agent.cameras.soap import ClockReading
 from agent.cameras.tls import fingerprint_of
-from agent.cameras.xml_text import child, children, filled, is_true, local, text
+from agent.cameras.xml_text import child, children, filled, is_true, text
 from agent.core.clock import Clock
 
 CLOCK_OFF_S = 2.0
@@ -98,6 +97,11 @@ def set_clock(line: OnvifLine, clock: Clock) -> ClockSet:
     return ClockSet(before, line.link.measure_clock())
 
 
+def prove(line: OnvifLine) -> None:
+    """Ask something that needs a login. Raises `CameraFailure` when it is refused."""
+    line.ask(Service.DEVICE, "<tds:GetDeviceInformation/>")
+
+
 def new_password() -> str:
     """Return a password that no other camera has; letters only that every firmware takes."""
     while True:
@@ -118,7 +122,7 @@ def change_password(line: OnvifLine, login: Login, password: str, clock: Clock) 
     try:
         _set_user(line, new, level)
         try:
-            _prove(trial)
+            prove(trial)
         except CameraWrongPassword as error:
             _prove_old_or_set_back(line, trial, login, level)
             raise CameraBadResponse(
@@ -135,20 +139,6 @@ def reboot(line: OnvifLine) -> None:
     line.ask(Service.DEVICE, "<tds:SystemReboot/>")
 
 
-def settings_picture(line: OnvifLine) -> dict[str, str]:
-    """Return the camera's settings as path to value: encoders, imaging, network, time, users."""
-    picture: dict[str, str] = {}
-    for service, prefix, name in _PICTURED:
-        if not line.has(service):
-            continue
-        try:
-            answer = line.ask(service, f"<{prefix}:{name}/>")
-        except (CameraNotSupported, CameraBadResponse):
-            continue
-        _flatten(answer, name.removeprefix("Get"), picture)
-    return dict(sorted(picture.items())[:2000])
-
-
 def drift(was: dict[str, str], now: dict[str, str]) -> tuple[Drift, ...]:
     """Return what differs between two pictures."""
     return tuple(
@@ -162,34 +152,6 @@ def picture_hash(picture: dict[str, str]) -> str:
     """Return a short hash of a picture, to compare and to report."""
     lines = "\n".join(f"{path}={value}" for path, value in sorted(picture.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-_PICTURED = (
-    (Service.MEDIA2, "tr2", "GetVideoEncoderConfigurations"),
-    (Service.MEDIA, "trt", "GetVideoEncoderConfigurations"),
-    (Service.DEVICE, "tds", "GetNetworkInterfaces"),
-    (Service.DEVICE, "tds", "GetNTP"),
-    (Service.DEVICE, "tds", "GetUsers"),
-    (Service.DEVICE, "tds", "GetRelayOutputs"),
-)
-_CHANGES_BY_ITSELF = {"UseCount", "UTCDateTime", "LocalDateTime", "Password"}
-
-
-def _flatten(element: etree._Element, path: str, picture: dict[str, str]) -> None:
-    """Write leaves as `path`; what has a token or a name is told apart by it."""
-    for name, value in element.attrib.items():
-        plain = str(name).rpartition("}")[2]
-        if plain != "token":
-            picture[f"{path}@{plain}"] = str(value)
-    parts = [part for part in element if isinstance(part.tag, str)]
-    if not parts:
-        picture[path] = text(element)
-    for part in parts:
-        name = local(part)
-        if name in _CHANGES_BY_ITSELF:
-            continue
-        token = part.get("token") or text(part, "Username")
-        _flatten(part, f"{path}/{name}[{token}]" if token else f"{path}/{name}", picture)
 
 
 def _endpoint(line: OnvifLine) -> str:
@@ -233,14 +195,10 @@ def _set_user(line: OnvifLine, login: Login, level: str) -> None:
     line.ask(Service.DEVICE, body)
 
 
-def _prove(line: OnvifLine) -> None:
-    line.ask(Service.DEVICE, "<tds:GetDeviceInformation/>")
-
-
 def _prove_old_or_set_back(line: OnvifLine, trial: OnvifLine, login: Login, level: str) -> None:
     try:
-        _prove(line)
+        prove(line)
     except CameraFailure:
         _set_user(trial, login, level)  # it half took it: the last way in
         line.link.change_login(login)
-        _prove(line)
+        prove(line)

@@ -14,6 +14,7 @@ from lxml import etree
 from agent.cameras.address import repair_service_url
 from agent.cameras.bounded_http import within_s
 from agent.cameras.credentials import SOAP_NS
+from agent.cameras.door import Door
 from agent.cameras.port import CameraBadResponse, CameraNotSupported, Login
 from agent.cameras.soap import CALL_S, SoapLink
 from agent.cameras.soap_answer import parse, with_declared_prefixes
@@ -71,7 +72,7 @@ class OnvifLine:
     def __init__(
         self,
         device_url: str,
-        login: Login,
+        login: Login | Door,
         clock: Clock,
         *,
         call_s: float = CALL_S,

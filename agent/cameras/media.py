@@ -17,6 +17,7 @@ from agent.cameras.port import (
     CameraNotSupported,
     StreamProfile,
 )
+from agent.cameras.streams import choose
 from agent.cameras.xml_text import (
     as_number,
     attribute,
@@ -39,6 +40,7 @@ class Profile:
     stream: StreamProfile
     encoder_token: str = ""
     source_token: str = ""
+    source_configuration: str = ""  # what texts and masks belong to
     ptz_token: str = ""
     has_zoom: bool = False
     has_audio: bool = False
@@ -90,6 +92,14 @@ def stream_url(line: OnvifLine, token: str) -> str:
     return repair_stream_url(_stream_uri(line, token), line.link.device_url)
 
 
+def source_configuration(line: OnvifLine) -> str:
+    """Return the token that texts and masks belong to. Raises `CameraNotSupported`."""
+    found = next((p.source_configuration for p in profiles(line) if p.source_configuration), "")
+    if not found:
+        raise CameraNotSupported("the camera names no video source")
+    return found
+
+
 def snapshot(line: OnvifLine, token: str) -> bytes:
     """Fetch a still picture of a profile; what is no JPEG or PNG is a `CameraBadResponse`."""
     url = ""
@@ -126,6 +136,17 @@ def set_encoder(line: OnvifLine, profile: Profile, wish: EncoderWish) -> tuple[A
     return tuple(AskedGot(name, value, _value(after, path)) for name, path, value in wanted)
 
 
+def set_stream(line: OnvifLine, role: str, wish: EncoderWish) -> tuple[AskedGot, ...]:
+    """Change the encoder of the stream that is our "main" or "sub", as `set_encoder`."""
+    found = profiles(line)
+    main, sub = choose(tuple(profile.stream for profile in found))
+    wanted = main if role == "main" else sub
+    profile = next((p for p in found if wanted is not None and p.stream == wanted), None)
+    if profile is None:
+        raise CameraNotSupported(f"the camera has no {role} stream")
+    return set_encoder(line, profile, wish)
+
+
 def warnings_of(profile: Profile) -> tuple[str, ...]:
     """Return what makes a stream hard to record or to look at, as codes."""
     stream, found = profile.stream, []
@@ -136,7 +157,7 @@ def warnings_of(profile: Profile) -> tuple[str, ...]:
     if profile.has_audio:
         found.append("camera.sends_audio")
     if stream.encoding not in ("H264", "H265"):
-        found.append("camera.codec")
+        found.append("camera.other_codec")
     return tuple(found)
 
 
@@ -214,11 +235,12 @@ def _profile(
         fps=max(0.0, number(encoder, "RateControl/FrameRateLimit") or 0.0),
         gop=_whole(gop),
     )
-    audio = f"AudioEncoder{ending}"
+    audio, source = f"AudioEncoder{ending}", child(parts, f"VideoSource{ending}")
     return Profile(
         stream,
         encoder_token=attribute(encoder, "token"),
-        source_token=text(child(parts, f"VideoSource{ending}"), "SourceToken"),
+        source_token=text(source, "SourceToken"),
+        source_configuration=attribute(source, "token"),
         ptz_token=attribute(ptz, "token"),
         has_zoom=bool(text(ptz, "DefaultContinuousZoomVelocitySpace")),
         has_audio=child(parts, audio) is not None,

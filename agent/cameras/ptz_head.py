@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from lxml import etree
 
-from agent.cameras import media
 from agent.cameras.line import Service
 from agent.cameras.port import (
     CameraBadResponse,
@@ -17,9 +16,10 @@ from agent.cameras.port import (
     Place,
     PtzPosition,
 )
+from agent.cameras.ptz_presets import Preset, presets_of, ptz_profile
 from agent.cameras.ptz_sectors import Sectors
 from agent.cameras.xml_text import as_number as number_of
-from agent.cameras.xml_text import attribute, child, children, everywhere, filled, is_true, text
+from agent.cameras.xml_text import attribute, child, everywhere, filled, is_true, text
 from agent.core.errors import CommandError
 
 _PROFILE = "<tptz:ProfileToken>{profile}</tptz:ProfileToken>"
@@ -43,18 +43,10 @@ class HeadFacts:
     tilt: Span | None = None
     zoom: Span | None = None
     turns_by: bool = False  # knows RelativeMove
+    knows_the_map: bool = False  # knows GeoMove
     has_home: bool = False
     most_presets: int = 0
     auxiliaries: tuple[str, ...] = ()  # as the camera writes them, "tt:Wiper|On"
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A kept place. `place` is empty when the camera does not say where it is."""
-
-    token: str
-    name: str
-    place: Place
 
 
 class PtzHead:
@@ -109,11 +101,22 @@ class PtzHead:
         )
         return False
 
+    def geo_move(self, lat_deg: float, lon_deg: float, height_m: float, area_m: float) -> bool:
+        """Let the camera itself look at a place on the map (GeoMove); it alone knows where."""
+        self._ask(
+            "<tptz:GeoMove>" + _PROFILE + '<tptz:Target lon="{lon}" lat="{lat}"'
+            ' elevation="{height}"/><tptz:AreaHeight>{area}</tptz:AreaHeight>'
+            "<tptz:AreaWidth>{area}</tptz:AreaWidth></tptz:GeoMove>",
+            lon=f"{lon_deg:.8f}",
+            lat=f"{lat_deg:.8f}",
+            height=f"{height_m:.2f}",
+            area=f"{area_m:.1f}",
+        )
+        return False
+
     def presets(self) -> tuple[Preset, ...]:
         """List the kept places."""
-        answer = self._ask("<tptz:GetPresets>" + _PROFILE + "</tptz:GetPresets>")
-        found = (_preset(element) for element in children(answer, "Preset"))
-        return tuple(preset for preset in found if preset.token)
+        return presets_of(self._line, self._profile())
 
     def goto_preset(self, token: str) -> bool:
         """Go to a preset; one that isn't there is refused by us: many cameras just say yes."""
@@ -188,12 +191,12 @@ class PtzHead:
         return found
 
     def _ask(self, template: str, **values: object) -> etree._Element:
+        return self._line.ask(Service.PTZ, filled(template, profile=self._profile(), **values))
+
+    def _profile(self) -> str:
         if not self._token:
-            found = next((p for p in media.profiles(self._line) if p.ptz_token), None)
-            if found is None:
-                raise CameraNotSupported("the camera cannot be moved")
-            self._token = found.stream.token
-        return self._line.ask(Service.PTZ, filled(template, profile=self._token, **values))
+            self._token = ptz_profile(self._line)
+        return self._token
 
 
 def _head_facts(node: etree._Element) -> HeadFacts:
@@ -208,6 +211,7 @@ def _head_facts(node: etree._Element) -> HeadFacts:
         tilt=_span(pan_tilt, "YRange"),
         zoom=_span(zoom, "XRange"),
         turns_by=child(spaces, "RelativePanTiltTranslationSpace") is not None,
+        knows_the_map=is_true(attribute(node, "GeoMove")) is True,
         has_home=is_true(text(node, "HomeSupported")) is True,
         most_presets=int(most or 0),
         auxiliaries=tuple(text(e) for e in everywhere(node, "AuxiliaryCommands")),
@@ -251,17 +255,6 @@ def _vector(place: Place, facts: HeadFacts) -> str:
         space = filled(' space="{uri}"', uri=facts.zoom_space) if facts.zoom_space else ""
         parts.append(f'<tt:Zoom x="{place.zoom:.6g}"{space}/>')
     return "".join(parts)
-
-
-def _preset(found: etree._Element) -> Preset:
-    at = child(found, "PTZPosition")
-    pan_tilt, zoom = child(at, "PanTilt"), child(at, "Zoom")
-    place = Place(
-        number_of(attribute(pan_tilt, "x")),
-        number_of(attribute(pan_tilt, "y")),
-        number_of(attribute(zoom, "x")),
-    )
-    return Preset(attribute(found, "token"), text(found, "Name"), place)
 
 
 def _sum(now: float | None, by: float | None) -> float | None:

@@ -73,6 +73,15 @@ class RelayGuard:
         self._switch(token, rule.safe_active)
         self._settled(token)
 
+    def use(self, rules: tuple[RelayRule, ...]) -> None:
+        """Take other rules; what was on is made safe before, and all that are listed now after."""
+        if self._due:
+            self.make_safe()
+        with self._changed:
+            self._rules = {rule.token: rule for rule in rules}
+            self._due = {token: due for token, due in self._due.items() if token in self._rules}
+        self.make_safe()
+
     def make_safe(self) -> None:
         """Put all into their safe state: at the start, and before the agent ends."""
         for rule in self._rules.values():

@@ -1,19 +1,19 @@
 """The SOAP line to one camera: finds the login the camera takes, stamps its time, judges answers.
 
 Order of trying: nothing, then HTTP digest when challenged, else a UsernameToken by the camera's
-own clock; what works is remembered. A refused password is tried once, then not again for
-`BACK_OFF_S`, because cameras lock users out. Safe for two threads at once. Core process.
+own clock; what works is remembered. A refused password is tried once, then not again for a while
+by any line to the camera (`agent.cameras.door`). Safe for two threads at once. Core process.
 """
 
 import base64
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from agent.cameras.address import device_service_url
 from agent.cameras.bounded_http import Answer, BoundedHttp
 from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
+from agent.cameras.door import Door, Key
 from agent.cameras.port import CameraClockSkew, CameraFailure, CameraWrongPassword, Login
 from agent.cameras.soap_answer import (
     blames_time,
@@ -27,7 +27,6 @@ from agent.cameras.soap_answer import (
 from agent.cameras.tls import CameraTls
 from agent.core.clock import Clock
 
-BACK_OFF_S = 300.0
 CALL_S = 5.0
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
@@ -64,6 +63,7 @@ class _Request:
     envelope: bytes
     content_type: str
     timeout_s: float
+    login: Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,15 @@ class ClockReading:
 
 
 class SoapLink:
-    """One camera's line. `device_url` is the address all others are repaired by."""
+    """One line to a camera. `device_url` is the address all others are repaired by.
+
+    `login` is a `Door` where several lines lead to the same camera.
+    """
 
     def __init__(
         self,
         device_url: str,
-        login: Login,
+        login: Login | Door,
         clock: Clock,
         *,
         call_s: float = CALL_S,
@@ -92,19 +95,16 @@ class SoapLink:
         self.device_url = device_service_url(device_url)
         self._http = BoundedHttp(clock, tls)
         self._clock, self._call_s = clock, call_s
-        self._lock = threading.Lock()
         self._has_spoken_soap = False
-        self.change_login(login)
+        self.door = login if isinstance(login, Door) else Door(login, clock)
+        self._key: Key | None = None
+        self._way = _Way.OPEN
+        self._challenge: DigestChallenge | None = None
+        self._camera_clock: _CameraClock | None = None
 
     def change_login(self, login: Login) -> None:
-        """Use `login` from now on and forget what the camera thought of the one before."""
-        with self._lock:
-            self._login = login
-            self._way = _Way.OPEN
-            self._challenge: DigestChallenge | None = None
-            self._camera_clock: _CameraClock | None = None
-            self._refusal: CameraFailure | None = None
-            self._refused_mono_s = 0.0
+        """Use `login` from now on, here and on all lines through the same door."""
+        self.door.change(login)
 
     def call(
         self,
@@ -115,14 +115,17 @@ class SoapLink:
         timeout_s: float | None = None,
     ) -> Answer:
         """Send one envelope and return the camera's good answer; any other is a `CameraFailure`."""
-        self._check_back_off()
-        way = self._way
-        request = _Request(url, envelope, content_type, timeout_s or self._call_s)
+        self.door.check()
+        key, way = self._present_key(), self._way
+        request = _Request(url, envelope, content_type, timeout_s or self._call_s, key.login)
         answer = self._send(request, way)
         if refuses_login(answer):
-            with self._lock:
-                self._check_back_off()
-                answer = self._log_in(request, way, answer)
+            with self.door.turn(self._call_s) as now:
+                is_new = now is not key  # changed while we waited: what was refused was the old one
+                again = replace(request, login=now.login)
+                answer = self._log_in(again, now, _Way.OPEN if is_new else way, answer)
+        if way is not _Way.OPEN or self._way is not _Way.OPEN:
+            self.door.opened(self._present_key())
         problem = problem_of(answer, has_spoken_soap=self._has_spoken_soap)
         if problem is not None:
             raise problem
@@ -131,16 +134,16 @@ class SoapLink:
 
     def fetch(self, url: str) -> Answer:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
-        self._check_back_off()
-        headers = dict(_HEADERS)
+        self.door.check()
+        login, headers = self.door.key.login, dict(_HEADERS)
         answer = self._http.request("GET", url, b"", headers, timeout_s=self._call_s)
-        if answer.status_code != 401 or not self._login.username:
+        if answer.status_code != 401 or not login.username:
             return answer
         challenge = DigestChallenge.best_of(answer.challenges)
         if challenge is not None:
-            headers["Authorization"] = challenge.authorization(self._login, url, "GET")
+            headers["Authorization"] = challenge.authorization(login, url, "GET")
         else:
-            secret = f"{self._login.username}:{self._login.password}".encode()
+            secret = f"{login.username}:{login.password}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(secret).decode()}"
         answer = self._http.request("GET", url, b"", headers, timeout_s=self._call_s)
         if answer.status_code == 401:
@@ -150,8 +153,7 @@ class SoapLink:
     def measure_clock(self) -> ClockReading:
         """Ask the camera's time without a login; by HTTP `Date` when it hides it."""
         asked_mono_s = self._clock.monotonic_s()
-        request = _Request(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, self._call_s)
-        answer = self._send(request, _Way.OPEN)
+        answer = self._ask_date()
         trip_s = self._clock.monotonic_s() - asked_mono_s
         at = camera_time(answer)
         if at is None:
@@ -162,39 +164,51 @@ class SoapLink:
     def close(self) -> None:
         self._http.close()
 
+    def _present_key(self) -> Key:
+        """Return the key in force; with a new one, begin anew as with an unknown camera."""
+        key = self.door.key
+        if key is not self._key:
+            self._key, self._way = key, _Way.OPEN
+            self._challenge = self._camera_clock = None
+        return key
+
+    def _ask_date(self) -> Answer:
+        nobody = Login()
+        question = _Request(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, self._call_s, nobody)
+        return self._send(question, _Way.OPEN)
+
     def _send(self, request: "_Request", way: _Way) -> Answer:
         url, envelope = request.url, request.envelope
         headers = {"Content-Type": request.content_type, **_HEADERS}
         if way is _Way.DIGEST and self._challenge is not None:
-            headers["Authorization"] = self._challenge.authorization(self._login, url)
+            headers["Authorization"] = self._challenge.authorization(request.login, url)
         elif way is _Way.TOKEN and self._camera_clock is not None:
             envelope = with_username_token(
-                envelope, self._login, self._camera_clock.now(self._clock)
+                envelope, request.login, self._camera_clock.now(self._clock)
             )
         return self._http.post(url, envelope, headers, timeout_s=request.timeout_s)
 
-    def _log_in(self, request: "_Request", tried: _Way, refused: Answer) -> Answer:
+    def _log_in(self, request: "_Request", key: Key, tried: _Way, refused: Answer) -> Answer:
         """Try the login the one way the refusal asks for, unless just that was refused."""
-        if not self._login.username:
+        if not request.login.username:
             raise CameraWrongPassword("the camera wants a user name and password")
+        self._present_key()
         challenge = DigestChallenge.best_of(refused.challenges)
         if challenge is not None:  # a fresh nonce is worth a try even when one was just refused
             self._way, self._challenge = _Way.DIGEST, challenge
         elif not self._find_camera_clock(refused) and tried is _Way.TOKEN:
-            raise self._refuse(refused)
+            raise self._refuse(refused, key)
         else:
             self._way = _Way.TOKEN
         answer = self._send(request, self._way)
         if refuses_login(answer):
-            raise self._refuse(answer)
+            raise self._refuse(answer, key)
         return answer
 
     def _find_camera_clock(self, refused: Answer) -> bool:
         """Measure the camera's clock: asked, by HTTP `Date`, else ours. Say whether it is news."""
         old = self._camera_clock
-        question = _Request(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, self._call_s)
-        asked = self._send(question, _Way.OPEN)
-        at = camera_time(asked) or http_time(refused)
+        at = camera_time(self._ask_date()) or http_time(refused)
         new = _CameraClock(
             at or self._clock.utc_now(), self._clock.monotonic_s(), is_measured=at is not None
         )
@@ -204,7 +218,7 @@ class SoapLink:
         step = new.now(self._clock) - old.now(self._clock)
         return abs(step.total_seconds()) > _CLOCK_STEP_S
 
-    def _refuse(self, answer: Answer) -> CameraFailure:
+    def _refuse(self, answer: Answer, key: Key) -> CameraFailure:
         clock = self._camera_clock
         is_blind = (
             self._way is _Way.TOKEN
@@ -218,16 +232,5 @@ class SoapLink:
         if error is None:
             error = CameraWrongPassword("the camera refuses user name or password")
         self._way, self._challenge, self._camera_clock = _Way.OPEN, None, None
-        self._refusal, self._refused_mono_s = error, self._clock.monotonic_s()
+        self.door.shut(key, error)
         return error
-
-    def _check_back_off(self) -> None:
-        """Raise the last refusal again while it is fresh, without asking the camera."""
-        refusal = self._refusal
-        if refusal is None:
-            return
-        left_s = self._refused_mono_s + BACK_OFF_S - self._clock.monotonic_s()
-        if left_s <= 0:
-            self._refusal = None
-            return
-        raise type(refusal)(f"{refusal.message}; next try in {left_s:.0f} s")

@@ -14,6 +14,7 @@ from lxml import etree
 
 from agent.cameras import media
 from agent.cameras.bounded_http import Answer, within_s
+from agent.cameras.door import Door
 from agent.cameras.line import OPERATION_S, OnvifLine, Service
 from agent.cameras.port import (
     CameraBadResponse,
@@ -61,7 +62,7 @@ class ZeepCamera:
     def __init__(
         self,
         device_url: str,
-        login: Login,
+        login: Login | Door,
         clock: Clock,
         *,
         call_s: float = CALL_S,

@@ -8,7 +8,8 @@ the next step the camera's gate stops it after a second.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -39,7 +40,7 @@ class Lease:
     holder: Actor
     rank: tuple[int, int]  # purpose, then priority; higher wins
     until_mono_s: float
-    key: OctKey
+    key: OctKey | None = None  # without one it is not moved by steps
     moves: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     ended: asyncio.Future[str] = field(default_factory=asyncio.Future)
     seq: int = 0
@@ -66,21 +67,62 @@ class Leases:
         args = command.args
         if not isinstance(args, PtzLease):
             raise CommandError("command.wrong_handler", f"{command.op} leases no camera.")
-        gate = self._gate_of(args.camera_id)
-        lease, answer = self._grant(command, args)
+        offer = KeyOffer()
+        lease = self.claim(command, args.camera_id, args.purpose, args.priority, args.ttl_s)
+        lease.key = offer.step_key(args.key, command.id)
+        async with self.held(lease) as preempted:
+            answer: dict[str, object] = {
+                "lease": command.id,
+                "key": offer.public,
+                "ttl_s": args.ttl_s,
+                "preempted": preempted,
+            }
+            await progress("granted", answer)
+            reason = await self.until_ended(lease)
+        return {"ended": reason, "steps": lease.steps}
+
+    def claim(
+        self, command: Command, camera_id: str, purpose: PtzPurpose, priority: int, ttl_s: float
+    ) -> Lease:
+        """Return a lease as `held` takes it, for the one who orders."""
+        until_s = self._clock.monotonic_s() + ttl_s
+        rank = (_LADDER.index(purpose), priority)
+        return Lease(command.id, camera_id, command.by, rank, until_s)
+
+    @asynccontextmanager
+    async def held(self, lease: Lease) -> AsyncIterator[str | None]:
+        """Hold the camera for the length of a `with` block; give what was pre-empted.
+
+        Raises `CommandError` `ptz.taken`.
+        """
+        camera_id, gate = lease.camera_id, self._gate_of(lease.camera_id)
+        preempted = self._take(lease)
+        failure: PolesideError | None = None
         async with lease.moves:
             try:
-                if answer["preempted"]:
-                    await self._brake(args.camera_id, gate)
-                await progress("granted", answer)
-                reason = await self._until_ended(lease)
+                if preempted:
+                    await self._brake(camera_id, gate)
+                yield preempted
+            except PolesideError as error:  # a task group would wrap it
+                failure = error
             finally:
                 lease.end("stopped")
-                if self._by_camera.get(args.camera_id) is lease:
-                    del self._by_camera[args.camera_id]
-                    self._ended_mono_s[args.camera_id] = self._clock.monotonic_s()
-                    await self._brake(args.camera_id, gate)
-        return {"ended": reason, "steps": lease.steps}
+                if self._by_camera.get(camera_id) is lease:
+                    del self._by_camera[camera_id]
+                    self._ended_mono_s[camera_id] = self._clock.monotonic_s()
+                    await self._brake(camera_id, gate)
+        if failure is not None:
+            raise failure
+
+    async def until_ended(self, lease: Lease, *, needs_link: bool = True) -> str:
+        """Wait until a lease is over; return why. A hand far away `needs_link`."""
+        while (left_s := lease.until_mono_s - self._clock.monotonic_s()) > 0:
+            if needs_link and not self._link_is_up():
+                return "link lost"
+            await asyncio.wait([lease.ended], timeout=min(left_s, _LINK_LOOK_S))
+            if lease.ended.done():
+                return lease.ended.result()
+        return "expired"
 
     async def release(self, command: Command, _: Progress) -> dict[str, object]:
         """End a lease before its time; one that has ended is released already."""
@@ -96,7 +138,7 @@ class Leases:
         """Take a step; what is wrong with it is logged, nothing is answered."""
         lease_id = lease_of(token)
         lease = next((x for x in self._by_camera.values() if x.lease_id == lease_id), None)
-        if lease is None or lease.ended.done():
+        if lease is None or lease.key is None or lease.ended.done():
             self._log.info("step without a lease", lease=lease_id[:26])
             return
         try:
@@ -127,6 +169,16 @@ class Leases:
         if held.holder != command.by:
             raise _taken(held, self._clock.monotonic_s())
 
+    def is_held_by(self, camera_id: str, actor: Actor) -> bool:
+        """Say whether it is this one who holds the camera."""
+        held = self._by_camera.get(camera_id)
+        return held is not None and held.holder == actor
+
+    def holds(self, camera_id: str, command: Command) -> bool:
+        """Say whether the one who orders holds the camera."""
+        held = self._by_camera.get(camera_id)
+        return held is not None and held.holder == command.by
+
     def is_free(self, camera_id: str) -> bool:
         """Say whether nobody holds the camera."""
         return camera_id not in self._by_camera
@@ -143,43 +195,20 @@ class Leases:
         """The box itself moves the camera now: the next holder has it stopped first."""
         self._touring.add(camera_id)
 
-    def _grant(self, command: Command, args: PtzLease) -> tuple[Lease, dict[str, object]]:
-        now = self._clock.monotonic_s()
-        held = self._by_camera.get(args.camera_id)
-        rank = (_LADDER.index(args.purpose), args.priority)
-        if held is not None and held.holder != command.by and rank <= held.rank:
-            raise _taken(held, now)
-        offer = KeyOffer()
-        lease = Lease(
-            lease_id=command.id,
-            camera_id=args.camera_id,
-            holder=command.by,
-            rank=rank,
-            until_mono_s=now + args.ttl_s,
-            key=offer.step_key(args.key, command.id),
-        )
-        answer: dict[str, object] = {
-            "lease": command.id,
-            "key": offer.public,
-            "ttl_s": args.ttl_s,
-            "preempted": None if held is None else held.lease_id,
-        }
-        if held is None and args.camera_id in self._touring:
-            answer["preempted"] = "tour"
-        self._touring.discard(args.camera_id)
+    def _take(self, lease: Lease) -> str | None:
+        """Make a lease the camera's; return the one it takes it from."""
+        camera_id, held = lease.camera_id, self._by_camera.get(lease.camera_id)
+        if held is not None and held.holder != lease.holder and lease.rank <= held.rank:
+            raise _taken(held, self._clock.monotonic_s())
+        preempted = None if held is None else held.lease_id
+        if held is None and camera_id in self._touring:
+            preempted = "tour"
+        self._touring.discard(camera_id)
         if held is not None:
-            held.end("renewed" if held.holder == command.by else f"preempted by {_who(command.by)}")
-        self._by_camera[args.camera_id] = lease
-        return lease, answer
-
-    async def _until_ended(self, lease: Lease) -> str:
-        while (left_s := lease.until_mono_s - self._clock.monotonic_s()) > 0:
-            if not self._link_is_up():
-                return "link lost"
-            await asyncio.wait([lease.ended], timeout=min(left_s, _LINK_LOOK_S))
-            if lease.ended.done():
-                return lease.ended.result()
-        return "expired"
+            is_own = held.holder == lease.holder
+            held.end("renewed" if is_own else f"preempted by {_who(lease.holder)}")
+        self._by_camera[camera_id] = lease
+        return preempted
 
     async def _brake(self, camera_id: str, gate: CameraGate) -> None:
         """Stop the camera; one that does not take it is tried again by its gate."""

@@ -20,6 +20,15 @@ def place_faults(
         yield fault_of("camera.set_up_otherwise", subject, camera=camera_id, what=what)
 
 
+def stream_faults(
+    camera_id: str, warnings: Sequence[tuple[str, str]], *, audio_allowed: bool
+) -> Iterator[Fault]:
+    """Tell what makes a camera's streams hard to record, to look at, or to keep lawfully."""
+    for code, streams in warnings:
+        if not (code == "camera.sends_audio" and audio_allowed):
+            yield fault_of(code, f"camera/{camera_id}", camera=camera_id, streams=streams)
+
+
 def event_faults(camera_id: str, code: str | None, *, has_bells: bool) -> Iterator[Fault]:
     """Tell when a camera that carries a bell is not heard; an absent one is told of already."""
     silent = code not in (None, "camera.unreachable", "camera.events_starting")

@@ -127,7 +127,7 @@ async def test_texts_and_masks_are_read_back():
             line = OnvifLine(device.url, LOGIN, _CLOCK)
             assert overlays.set_text(line, "osd-1", "Pole 7 <north>") == "Pole 7 <north>"
             polygon = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.4))
-            mask = overlays.add_mask(line, "source", polygon)
+            mask = overlays.add_mask(line, polygon)
             assert [round(c, 3) for point in mask.polygon for c in point] == [
                 c for point in polygon for c in point
             ]

@@ -17,6 +17,7 @@ from agent.cameras.line import OnvifLine
 from agent.cameras.notifications import read_notifications
 from agent.cameras.port import CameraFailure, Login
 from agent.cameras.pull_point import PullPoint, Reference
+from agent.cameras.settings_picture import settings_picture
 from agent.cameras.soap_answer import camera_time, fault_of, parse, problem_of, refuses_login
 from agent.core.clock import SystemClock
 from agent.core.errors import CameraError
@@ -108,7 +109,7 @@ _OPERATIONS = {
     "stream": lambda line: media.stream_url(line, "main"),
     "relays": inputs_outputs.relays,
     "switch": lambda line: inputs_outputs.set_relay(line, "1", active=True),
-    "settings": care.settings_picture,
+    "settings": settings_picture,
     "clock": lambda line: line.link.measure_clock(),
     "set clock": lambda line: care.set_clock(line, _CLOCK),
     "subscribe": lambda line: PullPoint.open(line, _CLOCK),

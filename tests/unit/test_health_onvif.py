@@ -27,6 +27,22 @@ def test_a_fact_becomes_its_fault(facts, code):
     assert re.search("[가-힣]", fault.hint_ko)
 
 
+@pytest.mark.parametrize(
+    "code", ["camera.gop_long", "camera.smart_codec", "camera.sends_audio", "camera.other_codec"]
+)
+def test_an_awkward_stream_is_a_fault_that_names_the_stream(code):
+    (fault,) = onvif.stream_faults("gate", ((code, "main, sub"),), audio_allowed=False)
+    assert (fault.code, fault.subject) == (code, "camera/gate")
+    assert "main, sub" in fault.sentence_en
+    assert "main, sub" in fault.sentence_ko
+    assert re.search("[가-힣]", fault.hint_ko)
+
+
+def test_sound_that_the_center_allowed_is_no_fault():
+    told = (("camera.sends_audio", "main"),)
+    assert list(onvif.stream_faults("gate", told, audio_allowed=True)) == []
+
+
 def test_a_bell_that_is_not_heard_is_a_fault_and_an_absent_camera_is_told_of_once():
     def codes(code: str | None, *, has_bells: bool) -> list[str]:
         return [f.code for f in onvif.event_faults("gate", code, has_bells=has_bells)]
@@ -38,4 +54,4 @@ def test_a_bell_that_is_not_heard_is_a_fault_and_an_absent_camera_is_told_of_onc
 
 
 def test_the_catalogue_holds_no_more():
-    assert len(ONVIF) == 4
+    assert len(ONVIF) == 8

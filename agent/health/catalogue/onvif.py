@@ -31,4 +31,32 @@ ONVIF: dict[str, Words] = {
         "Switch ONVIF events on in the camera; if all its places are taken, restart it.",
         "카메라에서 ONVIF 이벤트를 켜세요. 연결 수가 가득 찼다면 카메라를 다시 시작하세요.",
     ),
+    "camera.gop_long": Words(
+        YELLOW,
+        "Camera {camera} sends a key frame less than every 4 s ({streams} stream).",
+        "카메라 {camera}: 키 프레임 간격이 4초를 넘습니다 ({streams} 스트림).",
+        "Set the key frame interval (GOP) to 1 to 2 s; until then clips begin late.",
+        "키 프레임 간격(GOP)을 1~2초로 설정하세요. 그 전까지 클립 시작이 늦어집니다.",
+    ),
+    "camera.smart_codec": Words(
+        YELLOW,
+        "Camera {camera} uses a smart codec that leaves frames out ({streams} stream).",
+        "카메라 {camera}: 프레임을 생략하는 스마트 코덱을 사용합니다 ({streams} 스트림).",
+        "Switch H.264+, H.265+, Zipstream or the like off in the camera.",
+        "카메라에서 H.264+, H.265+, Zipstream 등의 기능을 끄세요.",
+    ),
+    "camera.sends_audio": Words(
+        YELLOW,
+        "Camera {camera} sends sound, which is not recorded here ({streams} stream).",
+        "카메라 {camera}: 음성을 전송합니다. 이 장치에서는 녹음하지 않습니다 ({streams} 스트림).",
+        "Switch the microphone off in the camera, unless the center has allowed it.",
+        "센터가 허용하지 않았다면 카메라에서 마이크를 끄세요.",
+    ),
+    "camera.other_codec": Words(
+        YELLOW,
+        "Camera {camera} sends neither H.264 nor H.265 ({streams} stream).",
+        "카메라 {camera}: H.264나 H.265가 아닌 영상을 보냅니다 ({streams} 스트림).",
+        "Set the stream to H.264 or H.265 in the camera; others can't be recorded.",
+        "카메라에서 스트림을 H.264 또는 H.265로 설정하세요. 다른 형식은 녹화할 수 없습니다.",
+    ),
 }

@@ -161,22 +161,27 @@ def confirm(camera_id: str, data_dir: Path) -> None:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Say what differs from a kept file.",
 )
-@click.option("--restore", is_flag=True, help="With --compare: set the encoders back.")
+@click.option("--restore", is_flag=True, help="With --compare: set it back.")
 def camera_settings(
     target: Target, save: Path | None, compare: Path | None, *, restore: bool, as_json: bool
 ) -> None:
-    """Keep a picture of the camera's settings, compare with it, set the encoders back to it."""
+    """Keep a picture of the camera's settings, compare with it, set the camera back to it.
+
+    Encoders, imaging, texts and masks are set back. Presets are only by the order `camera.care`,
+    as they move the head; network, users and time never by a machine.
+    """
     import msgspec
 
     from agent.cameras import care
-    from agent.cameras.restore import restore_encoders
+    from agent.cameras.restore import restore as set_back
+    from agent.cameras.settings_picture import settings_picture
 
     line = target.line()
     try:
         done: tuple[AskedGot, ...] = ()
         if compare is not None and restore:
-            done = restore_encoders(line, _kept(compare))
-        now = care.settings_picture(line)
+            done = set_back(line, _kept(compare))
+        now = settings_picture(line)
     finally:
         line.close()
     if save is not None:

@@ -10,7 +10,8 @@ from agent.local.cli.cameras_target import Target, show, target_options
 
 if TYPE_CHECKING:
     from agent.cameras.port import PtzPosition
-    from agent.cameras.ptz_head import HeadFacts, Preset, PtzHead
+    from agent.cameras.ptz_head import HeadFacts, PtzHead
+    from agent.cameras.ptz_presets import Preset
     from agent.cameras.zeep_backend import ZeepCamera
 
 _ACTIONS = ("status", "presets", "goto", "turn", "home", "move", "stop")

@@ -10,6 +10,7 @@ from agent.core.clock import Clock
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_BODY_BYTES = 256 * 1024
 _IDLE_S = 60.0
+_TURNS = 5  # of the event loop, from accepting a connection to serving it
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
 
@@ -74,10 +75,13 @@ class HttpServer:
         finally:
             self.ready.clear()
             server.close()
+            for _ in range(_TURNS):  # let those begin that were just taken: they are cut, too
+                await self._clock.sleep_s(0)
             open_ones = tuple(self._connections)
             for connection in open_ones:
                 connection.cancel()
             await asyncio.gather(*open_ones, return_exceptions=True)
+            await self._clock.sleep_s(0)  # and let their sockets be closed
 
     async def _serve_connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -94,7 +98,8 @@ class HttpServer:
         except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError):
             pass  # the peer went away or does not speak HTTP
         except asyncio.CancelledError:
-            pass  # `serve` ends; the stream's own callback must not see a cancelled task
+            # `serve` ends; the stream's own callback must not see a cancelled task
+            writer.transport.abort()
         finally:
             writer.transport.abort() if writer.transport.is_closing() else writer.close()
 

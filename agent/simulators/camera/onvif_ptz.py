@@ -2,11 +2,13 @@
 
 from lxml import etree
 
+from agent.pointing.geodesy import Place
 from agent.simulators.camera import onvif_answers, onvif_ptz_answers
 from agent.simulators.camera.onvif_answers import PTZ
 from agent.simulators.camera.onvif_http import HttpRequest
 from agent.simulators.camera.onvif_ptz_answers import Angles
 from agent.simulators.camera.onvif_service import Camera, Operations, SoapRefusal, said, seconds
+from agent.simulators.camera.ptz_geo import aimed
 from agent.simulators.camera.ptz_motor import MotorPosition, PtzMotor
 
 
@@ -32,6 +34,7 @@ class PtzService:
             "GotoHomePosition": self._goto_home,
             "SetHomePosition": self._set_home,
             "SendAuxiliaryCommand": self._auxiliary,
+            "GeoMove": self._geo_move,
         }
         asked = {
             "GetNodes": self._nodes,
@@ -57,6 +60,7 @@ class PtzService:
             in_degrees=faults.in_degrees,
             only_continuous=faults.only_continuous,
             has_home=not faults.has_no_home,
+            knows_the_map=self._camera.config.place is not None,
         )
 
     def _configurations(self) -> str:
@@ -91,6 +95,13 @@ class PtzService:
         told, now = _vector(operation, "Translation"), self._told(self._motor.position())
         goal = (n + (t or 0.0) for t, n in zip(told, now, strict=True))
         self._motor.goto(self._meant(tuple(goal)))
+
+    def _geo_move(self, operation: etree._Element) -> None:
+        place, target = self._camera.config.place, operation.find("{*}Target")
+        if place is None or target is None:
+            raise SoapRefusal("ActionNotSupported", "this head knows no map", "Receiver")
+        where = Place(*(float(target.get(name, "0")) for name in ("lat", "lon", "elevation")))
+        self._motor.goto(aimed(place, where, float(said(operation, "AreaWidth", "20"))))
 
     def _check_absolute(self) -> None:
         if self._camera.faults.only_continuous:

@@ -13,7 +13,14 @@ AUXILIARIES = ("tt:Wiper|On", "tt:Wiper|Off", "tt:IRLamp|On", "tt:IRLamp|Off", "
 Angles = tuple[float, float, float]
 
 
-def nodes(*, has_width: bool, in_degrees: bool, only_continuous: bool, has_home: bool) -> str:
+def nodes(
+    *,
+    has_width: bool,
+    in_degrees: bool,
+    only_continuous: bool,
+    has_home: bool,
+    knows_the_map: bool = False,
+) -> str:
     """Return the one node of the head, with its spaces."""
     one = (-1.0, 1.0)
     x, y = ((0.0, 360.0), (-90.0, 90.0)) if in_degrees else (one, one)
@@ -41,7 +48,9 @@ def nodes(*, has_width: bool, in_degrees: bool, only_continuous: bool, has_home:
         f"<tt:AuxiliaryCommands>{name}</tt:AuxiliaryCommands>" for name in AUXILIARIES
     )
     return (
-        '<tptz:GetNodesResponse><tptz:PTZNode token="ptz-node"><tt:Name>ptz</tt:Name>'
+        '<tptz:GetNodesResponse><tptz:PTZNode token="ptz-node"'
+        + (' GeoMove="true"' if knows_the_map else "")
+        + "><tt:Name>ptz</tt:Name>"
         f"<tt:SupportedPTZSpaces>{inner}</tt:SupportedPTZSpaces>"
         "<tt:MaximumNumberOfPresets>300</tt:MaximumNumberOfPresets>"
         f"<tt:HomeSupported>{str(has_home).lower()}</tt:HomeSupported>{auxiliaries}"

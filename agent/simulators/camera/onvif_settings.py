@@ -4,6 +4,23 @@ from typing import Literal
 
 from msgspec import Struct
 
+
+class SimulatedPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a simulated camera hangs, how far its pole leans, and where its pan zero looks.
+
+    The head turns 180 degrees to either side and 90 up and down.
+    """
+
+    lat: float
+    lon: float
+    height_m: float = 5.0
+    yaw_deg: float = 0.0
+    lean_east_deg: float = 0.0
+    lean_north_deg: float = 0.0
+    wide_deg: float = 60.0
+    tele_deg: float = 3.0
+
+
 Maker = Literal["onvif", "tp-link", "reolink", "axis", "hikvision"]
 
 
@@ -32,6 +49,7 @@ class OnvifDeviceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_pull_points: int = 4
     tls_files: tuple[str, str] | None = None
     discovery_port: int = 0
+    place: SimulatedPlace | None = None  # it knows the map: GeoMove
 
 
 class OnvifFaults(Struct, kw_only=True):

@@ -19,7 +19,7 @@ from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream
 from agent.simulators.camera.media import Media, load_media
 from agent.simulators.camera.onvif_device import OnvifDevice
-from agent.simulators.camera.onvif_settings import OnvifDeviceConfig, OnvifFaults
+from agent.simulators.camera.onvif_settings import OnvifDeviceConfig, OnvifFaults, SimulatedPlace
 from agent.simulators.camera.ptz_motor import PtzMotor
 from agent.simulators.camera.rtsp_server import RtspServer
 
@@ -47,6 +47,7 @@ class SimulatedCameraConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     main_views: Views
     sub_views: Views
     ptz: bool = False
+    place: SimulatedPlace | None = None
     faults_file: str = ""
 
     def __post_init__(self) -> None:
@@ -125,6 +126,7 @@ def _device_config(
         sub_size_px=(sub_media.width_px, sub_media.height_px),
         fps=round(main_media.fps),
         ptz=config.ptz,
+        place=config.place,
     )
 
 

@@ -1,0 +1,88 @@
+"""One camera's door: the login that all lines to it share, and what the camera thought of it.
+
+Cameras lock a user out after a few wrong tries, and count them whoever sends them. So a refusal
+shuts the door for every line at once; a new login opens it at once. Threads of the core process.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from agent.cameras.port import CameraFailure, CameraUnreachable, Login
+from agent.core.clock import Clock
+
+BACK_OFF_S = 300.0
+_YIELD_S = 0.1  # to another line's try, once the login is known to be good: a Stop can't wait
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The login in force; `number` tells it from the one before, even of the same words."""
+
+    login: Login
+    number: int
+
+
+class Door:
+    """Shared by all lines to one camera."""
+
+    def __init__(self, login: Login, clock: Clock) -> None:
+        self._clock = clock
+        self._trying = threading.RLock()
+        self._key = Key(login, 0)
+        self._is_proven = False
+        self._refusal: CameraFailure | None = None
+        self._refused_mono_s = 0.0
+
+    @property
+    def key(self) -> Key:
+        """What to log in with now."""
+        return self._key
+
+    def change(self, login: Login) -> None:
+        """Use `login` from now on and forget what the camera thought of the one before."""
+        self._key = Key(login, self._key.number + 1)
+        self._is_proven, self._refusal = False, None
+
+    def check(self) -> None:
+        """Raise the last refusal again while it is fresh, without asking the camera."""
+        refusal = self._refusal
+        if refusal is None:
+            return
+        left_s = self._refused_mono_s + BACK_OFF_S - self._clock.monotonic_s()
+        if left_s <= 0:
+            self._refusal = None
+            return
+        raise type(refusal)(f"{refusal.message}; next try in {left_s:.0f} s")
+
+    @contextmanager
+    def turn(self, patience_s: float) -> Iterator[Key]:
+        """Try one line after the other, so that one refusal is enough for all of them."""
+        has_turn = self._trying.acquire(timeout=_YIELD_S if self._is_proven else patience_s)
+        try:
+            self.check()
+            if not has_turn and not self._is_proven:
+                raise CameraUnreachable("the camera has not answered the login before this one")
+            yield self._key
+        finally:
+            if has_turn:
+                self._trying.release()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Have all other lines wait at the door: the camera is being given another password."""
+        with self._trying:
+            self._is_proven = False
+            yield
+
+    def opened(self, key: Key) -> None:
+        """The camera took this login."""
+        if key is self._key:
+            self._is_proven = True
+
+    def shut(self, key: Key, error: CameraFailure) -> None:
+        """The camera refused this login."""
+        if key is self._key:
+            self._is_proven = False
+            self._refusal, self._refused_mono_s = error, self._clock.monotonic_s()
