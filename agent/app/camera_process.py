@@ -91,7 +91,7 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     lock, succession = FileLock(folder / WORKER_LOCK, clock), None
     if link.is_successor:
         audio = may_record_audio(settings, camera, clock)
-        streams = Streams(camera, folder, audio=audio)
+        streams = Streams(camera, folder, audio=audio, data_dir=data_dir_of(settings))
         succession = Succession(camera, streams, link, clock, stop)
         if not succession.wait(lock):
             return 0
@@ -156,7 +156,11 @@ class CameraWorker:
             stage,
         )
         audio = may_record_audio(settings, camera, clock)
-        self._streams = succession.streams if succession else Streams(camera, folder, audio=audio)
+        self._streams = (
+            succession.streams
+            if succession
+            else Streams(camera, folder, audio=audio, data_dir=data_dir_of(settings))
+        )
         self._picture_watch = PictureWatch(
             camera,
             folder,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent.app.sight import Sight
 from agent.app.voice import Voice
+from agent.commands.camera_orders import CameraOrders
 from agent.commands.clip import DEADLINE_S as CLIP_DEADLINE_S
 from agent.commands.clip import ClipHandler
 from agent.commands.config import ConfigHandler
@@ -61,6 +62,12 @@ def register_orders(
     register("replay", replay(sight.outbox), idempotent=True)
     register("output", OutputHandler(sight.pole.outputs), idempotent=True)
     register("relay", RelayHandler(sight.desk.relays), idempotent=True, deadline_s=20.0)
+    care = CameraOrders(voice.gates, sight.desk, leases, clock)
+    register("camera.osd", care, idempotent=True)
+    register("camera.masks", care, idempotent=False)
+    register("camera.encoder", care, idempotent=True)
+    register("camera.password", care, idempotent=False, deadline_s=60.0)
+    register("camera.care", care, idempotent=False, deadline_s=180.0)
     verdicts = VerdictHandler(db, clock)
     register("verdict", verdicts, idempotent=True)
     register("nuisance", verdicts, idempotent=True)

@@ -9,6 +9,13 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from agent.contract.camera_args import (
+    CameraCare,
+    CameraEncoder,
+    CameraMasks,
+    CameraOsd,
+    CameraPassword,
+)
 from agent.contract.command_args import CommandArgs, CommandId
 from agent.contract.events import Fraction, Slug, StreamName, UtcTime
 from agent.contract.grants import MediaGrant
@@ -253,6 +260,11 @@ Args = (
     | GiveGrant
     | EndGrant
     | ListGrants
+    | CameraOsd
+    | CameraMasks
+    | CameraEncoder
+    | CameraPassword
+    | CameraCare
 )
 
 
@@ -350,4 +362,9 @@ OPERATIONS: tuple[str, ...] = (
     "grant.give",
     "grant.end",
     "grant.list",
+    "camera.osd",
+    "camera.masks",
+    "camera.encoder",
+    "camera.password",
+    "camera.care",
 )
