@@ -24,29 +24,25 @@ from agent.app.keeping import Keeping, find_folder, open_stage
 from agent.app.main_sink import MainSink
 from agent.app.model_choice import model_choice
 from agent.app.picture_watch import PictureWatch
+from agent.app.recorders import open_recorders
 from agent.app.replacing import Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
 from agent.app.streams import Streams, main_session
+from agent.app.sub_sink import SubSink
 from agent.app.succession import Succession
-from agent.app.tapped_sink import TappedSink
 from agent.buffer import ledger
-from agent.buffer.observer import RecordingObserver
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
-from agent.buffer.recorder import Recorder
-from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
-from agent.buffer.stage import DISK
 from agent.core import log
-from agent.core.clock import Clock, SystemClock, boot_id, to_tick_s, wait_s
+from agent.core.clock import Clock, SystemClock, to_tick_s, wait_s
 from agent.core.errors import StorageError
 from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
 from agent.evidence import schema as evidence
-from agent.evidence.gop_chain import GopChain, open_chain
 from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession
 from agent.messages import worker
@@ -121,27 +117,21 @@ class CameraWorker:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
         self._index = open_index(folder, [ledger.PART, evidence.PART], clock)
-        chain = () if no_disk else _evidence(settings, camera.camera_id, folder, clock)
-        observers: tuple[RecordingObserver, ...] = (ledger.Ledger(), *chain)
-        this_boot = boot_id()
         stage = open_stage(settings, camera.camera_id, folder, self._index, clock)
         self._succession = succession
-        self._seam = self._index.seam(this_boot) if succession else None
-        goes_on = self._seam is not None
-        if cause := recover(folder, self._index, this_boot, observers, goes_on=goes_on):
-            self._log.warning("the last run did not end cleanly", cause=cause)
         retention = Retention(
             folder, self._index, settings.buffer, clock, cameras=len(settings.cameras)
         )
-        self._recorder = Recorder(
+        self._recorders = open_recorders(
+            settings,
+            camera,
             folder,
             self._index,
             retention,
-            settings.buffer,
+            stage,
             clock,
-            this_boot,
-            observers,
-            base=(lambda: stage.base) if stage else (lambda: DISK),
+            has_disk=no_disk is None,
+            is_successor=succession is not None,
         )
         self._keeping = Keeping(
             settings,
@@ -149,10 +139,9 @@ class CameraWorker:
             folder,
             self._index,
             retention,
-            self._recorder,
+            self._recorders,
             clock,
             no_disk,
-            observers,
             stage,
         )
         audio = may_record_audio(settings, camera, clock)
@@ -194,7 +183,7 @@ class CameraWorker:
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
         self._main_sink = MainSink(
-            self._recorder if camera.record and no_disk is None else None,
+            self._recorders.main if camera.record and no_disk is None else None,
             os.getppid(),
             taps["main"],
         )
@@ -214,12 +203,18 @@ class CameraWorker:
         self._sub = IngestSession(
             "sub",
             self._streams.sub,
-            TappedSink(self._eyes, taps["sub"]),
+            SubSink(
+                self._eyes if camera.look else None,
+                taps["sub"],
+                MainSink(self._recorders.sub, os.getppid()),
+                lambda: self._streams.has_sub,
+            ),
             clock,
             stop,
             stall_s=camera.stall_s,
             gather_s=self._eyes.gather_s,
         )
+        self._opens_sub = camera.look or self._recorders.sub is not None
         self._line_stop = threading.Event()
         self._line = CoreLine(
             run_dir(settings) / CORE_SOCKET,
@@ -236,11 +231,12 @@ class CameraWorker:
     def run(self) -> int:
         """Run until stopped or a thread dies."""
         if self._succession:
-            self._succession.held.pass_on(self._main_sink, self._seam, self._clock.monotonic_s())
+            held, seam = self._succession.held, self._recorders.seam
+            held.pass_on(self._main_sink, seam, self._clock.monotonic_s())
         streams = [
             self._succession.thread if self._succession else guarded_thread("main", self._main.run),
-            *([guarded_thread("sub", self._sub.run)] if self._camera.look else []),
-            guarded_thread("sync", lambda: self._recorder.keep_synced(self._stop)),
+            *([guarded_thread("sub", self._sub.run)] if self._opens_sub else []),
+            *(guarded_thread(*sync) for sync in self._recorders.syncs(self._stop)),
             guarded_thread("upkeep", lambda: self._keeping.run(self._stop)),
         ]
         line = guarded_thread("line", lambda: self._line.run(self._line_stop))
@@ -291,7 +287,7 @@ class CameraWorker:
     def _ages_s(self) -> dict[str, float]:
         now_s = self._clock.monotonic_s()
         ages_s = {"main": now_s - self._main.last_progress_mono_s}
-        if self._camera.look:
+        if self._opens_sub:
             ages_s["sub"] = now_s - self._sub.last_progress_mono_s
         return ages_s
 
@@ -299,8 +295,9 @@ class CameraWorker:
         return CameraStatus(
             camera_id=self._camera.camera_id,
             main=self._main.status,
-            sub=self._sub.status if self._camera.look else None,
+            sub=self._sub.status if self._opens_sub else None,
             recording=self._recording(),
+            sub_recording=self._keeping.sub_status,
             detection=self._eyes.status,
             hits_total=self._hits_total,
             picture=self._picture_watch.troubles,
@@ -366,14 +363,3 @@ class CameraWorker:
             taken_mono_s=view.mono_s,
             objects=view.objects,
         )
-
-
-def _evidence(
-    settings: Settings, camera_id: str, folder: Path, clock: Clock
-) -> tuple[GopChain, ...]:
-    """Return the camera's chain; without a key the box still records."""
-    try:
-        return (open_chain(data_dir_of(settings), folder, settings.box, camera_id, clock),)
-    except StorageError as error:
-        log.get("camera").error("no evidence", code=error.code, detail=error.message)
-        return ()

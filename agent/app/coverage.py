@@ -136,6 +136,7 @@ def _coverage(folder: Path, camera_id: str, day: date) -> Coverage | None:
         frames_stored=sums.frames_stored,
         frames_expected=sums.frames_expected,
         missing_s=sums.missing_s,
+        event_only=sums.event_only,
     )
 
 

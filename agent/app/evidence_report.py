@@ -90,7 +90,8 @@ class EvidenceReporter(Service):
         await self._tell_key(key)
         for camera_id in self._cameras():
             index_file = camera_folder(self._data_dir, camera_id) / INDEX_FILE
-            await self._tell_heads(key, camera_id, index_file)
+            for stream in (chain_index.MAIN, chain_index.SUB):
+                await self._tell_heads(key, camera_id, stream, index_file)
             await self._tell_purges(key, camera_id, index_file)
         await self._tell_audit_head(key)
 
@@ -102,16 +103,16 @@ class EvidenceReporter(Service):
             data = BoxKeyData(x=public.x, y=public.y, kind=key.kind, handover=handover)
             await self._tell(key, what, mark, "", data)
 
-    async def _tell_heads(self, key: BoxKey, camera_id: str, index_file: Path) -> None:
-        what = f"heads/{camera_id}"
+    async def _tell_heads(self, key: BoxKey, camera_id: str, stream: str, index_file: Path) -> None:
+        what = f"heads/{camera_id}" + ("" if stream == chain_index.MAIN else f"/{stream}")
         mark, told_at = await self._told(what)
         if told_at is not None and self._clock.utc_now() - told_at < HEADS_EVERY:
             return
         run_id, seq = (int(part) for part in (mark or "0:-1").split(":"))
 
         def read(db: sqlite3.Connection) -> VideoHeads:
-            heads = chain_index.heads_since(db, run_id, seq, MOST_HEADS)
-            return VideoHeads(camera_id=camera_id, heads=tuple(heads))
+            heads = chain_index.heads_since(db, run_id, seq, MOST_HEADS, stream)
+            return VideoHeads(camera_id=camera_id, heads=tuple(heads), stream=stream)
 
         data = await asyncio.to_thread(_read, index_file, read)
         if data is not None and data.heads:

@@ -6,21 +6,19 @@ Joins the buffer's parts with hits, orders and the box's key, which they know no
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec import structs
 
+from agent.app.recorders import Recorders
 from agent.app.run_dir import LINK, STAGED, WITHOUT_DISK, run_dir
 from agent.buffer import orders
 from agent.buffer.index import Index
 from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.medium import WRONG, require_medium
-from agent.buffer.observer import RecordingObserver
 from agent.buffer.reading import camera_folder
-from agent.buffer.recorder import Recorder
 from agent.buffer.retention import Retention
 from agent.buffer.stage import Stage
 from agent.buffer.upkeep import Upkeep
@@ -35,6 +33,7 @@ from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
 LOOK_FOR_DISK_EVERY_S = 5.0
+SUB_MISSING, SUB_MISSED_AFTER_S = "storage.sub_not_recorded", 60.0
 
 
 def find_folder(settings: Settings, camera_id: str) -> tuple[Path, StorageError | None]:
@@ -76,15 +75,16 @@ class Keeping:
         folder: Path,
         index: Index,
         retention: Retention,
-        recorder: Recorder,
+        recorders: Recorders,
         clock: Clock,
         no_disk: StorageError | None = None,
-        observers: Sequence[RecordingObserver] = (),
         stage: Stage | None = None,
     ) -> None:
         self._stage = stage
         self._settings, self._camera_id, self._clock = settings, camera_id, clock
-        self._index, self._recorder, self._no_disk = index, recorder, no_disk
+        self._index, self._recorders, self._no_disk = index, recorders, no_disk
+        self._recorder = recorders.main
+        self._sub_stored_mono_s = clock.monotonic_s()
         cameras = max(1, len(settings.cameras))
         self._locks = Locks(
             folder,
@@ -101,9 +101,9 @@ class Keeping:
             settings.buffer,
             clock,
             cameras=cameras,
-            flushes=lambda: recorder.flushes_total,
+            flushes=lambda: recorders.flushes_total,
             signer=_signer(data_dir_of(settings)),
-            observers=observers,
+            observers=recorders.observers,
             stage=stage,
         )
         self._look_due_mono_s = 0.0
@@ -114,13 +114,25 @@ class Keeping:
         status = structs.replace(
             self._recorder.status,
             mode=self._settings.buffer.mode,
-            faults=self._upkeep.faults,
+            faults=(*self._upkeep.faults, *self._sub_faults()),
         )
         if self._no_disk is None:
             return status
         return structs.replace(
             status, fault_code=self._no_disk.code, fault_detail=self._no_disk.message
         )
+
+    @property
+    def sub_status(self) -> RecordingStatus | None:
+        """What the recorder of the sub stream tells; None where it is not to be recorded."""
+        sub = self._recorders.sub
+        return structs.replace(sub.status, mode=self._settings.buffer.mode) if sub else None
+
+    def _sub_faults(self) -> tuple[str, ...]:
+        status, now_s = self.sub_status, self._clock.monotonic_s()
+        if status is None or status.recording:
+            self._sub_stored_mono_s = now_s
+        return (SUB_MISSING,) if now_s - self._sub_stored_mono_s > SUB_MISSED_AFTER_S else ()
 
     def run(self, stop: threading.Event) -> None:
         """Thread body: the upkeep."""

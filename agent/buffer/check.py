@@ -19,14 +19,14 @@ import av
 from av.error import FFmpegError
 
 from agent.buffer import journal
-from agent.buffer.index import Index, micros
+from agent.buffer.index import MAIN, Index, micros
 from agent.buffer.journal import Doomed
 from agent.buffer.segment_file import OPEN_SUFFIX, cut_torn_end, final_path, probe
 from agent.buffer.tiers import KEY_FRAMES, THIN_MARK, full_name
 from agent.core.clock import Clock
 
 REBUILT = "rebuilt"
-_NAME = re.compile(r"main-(?P<run>\d{6,})-(?P<clock>\d{9})(?:-k)?\.mp4")
+_NAME = re.compile(r"(?P<stream>main|sub)-(?P<run>\d{6,})-(?P<clock>\d{9})(?:-k)?\.mp4")
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class Findings:
 @dataclass(frozen=True, slots=True)
 class _Row:
     segment_id: int
+    stream: str
     path: str
     is_open: bool
     size_bytes: int
@@ -204,12 +205,13 @@ class Check:
         run_id, start_at = named
         facts = _facts(path)
         with self._index.transaction() as db:
-            _know_run(db, run_id, start_at, facts)
+            _know_run(db, run_id, stream_of(relative), start_at, facts)
             db.execute(
-                "INSERT INTO segments (run_id, path, state, start_utc_us, duration_us, frames,"
-                " bytes, time_quality, tier) VALUES (?,?,'closed',?,?,?,?,?,?)",
+                "INSERT INTO segments (run_id, stream, path, state, start_utc_us, duration_us,"
+                " frames, bytes, time_quality, tier) VALUES (?,?,?,'closed',?,?,?,?,?,?)",
                 (
                     run_id,
+                    stream_of(relative),
                     relative,
                     micros(start_at),
                     duration_us,
@@ -245,8 +247,8 @@ class Check:
         if journal.forget(self._index, [doomed], self._clock.utc_now()):
             with self._index.transaction() as db:
                 db.execute(
-                    "INSERT INTO gaps (from_utc_us, to_utc_us, cause) VALUES (?,?,?)",
-                    (row.start_us, row.start_us + row.duration_us, rule),
+                    "INSERT INTO gaps (stream, from_utc_us, to_utc_us, cause) VALUES (?,?,?,?)",
+                    (row.stream, row.start_us, row.start_us + row.duration_us, rule),
                 )
 
 
@@ -255,19 +257,20 @@ def know_runs_of_files(index: Index, folder: Path) -> int:
 
     Returns the highest number found.
     """
-    highest, start = 0, datetime(1970, 1, 1, tzinfo=UTC)
+    highest, start, stream = 0, datetime(1970, 1, 1, tzinfo=UTC), MAIN
     for path in (folder / "video").rglob("*.mp4"):
-        named = named_start(path.relative_to(folder).as_posix())
+        relative = path.relative_to(folder).as_posix()
+        named = named_start(relative)
         if named is not None and named[0] > highest:
-            highest, start = named
+            highest, start, stream = *named, stream_of(relative)
     if highest:
         with index.transaction() as db:
-            _know_run(db, highest, start, ("", 0, 0))
+            _know_run(db, highest, stream, start, ("", 0, 0))
     return highest
 
 
 def named_start(relative: str) -> tuple[int, datetime] | None:
-    """Return (run, start) as a segment's path tells them: `video/DAY/HOUR/main-RUN-CLOCK.mp4`."""
+    """Return (run, start) as a segment's path tells them: `video/DAY/HOUR/STREAM-RUN-CLOCK.mp4`."""
     parts = relative.replace(OPEN_SUFFIX, ".mp4").split("/")
     name = _NAME.fullmatch(parts[-1])
     if name is None or len(parts) != 4:
@@ -277,6 +280,11 @@ def named_start(relative: str) -> tuple[int, datetime] | None:
     except ValueError:
         return None
     return int(name["run"]), start
+
+
+def stream_of(relative: str) -> str:
+    """Return the stream that a segment's file name begins with."""
+    return relative.rpartition("/")[2].partition("-")[0]
 
 
 def _count_stranger(
@@ -310,6 +318,7 @@ def _rows(db: Connection, prefix: str, state: str | None = None) -> Iterator[_Ro
     ):
         yield _Row(
             segment_id=row["segment_id"],
+            stream=row["stream"],
             path=row["path"],
             is_open=row["state"] == "open",
             size_bytes=row["bytes"],
@@ -318,12 +327,14 @@ def _rows(db: Connection, prefix: str, state: str | None = None) -> Iterator[_Ro
         )
 
 
-def _know_run(db: Connection, run_id: int, start: datetime, facts: tuple[str, int, int]) -> None:
+def _know_run(
+    db: Connection, run_id: int, stream: str, start: datetime, facts: tuple[str, int, int]
+) -> None:
     codec, width_px, height_px = facts
     db.execute(
         "INSERT OR IGNORE INTO runs (run_id, stream, codec, width_px, height_px, started_utc_us,"
-        " started_mono_us, boot_id, time_quality, ended_cause) VALUES (?,'main',?,?,?,?,0,'',?,?)",
-        (run_id, codec, width_px, height_px, micros(start), REBUILT, REBUILT),
+        " started_mono_us, boot_id, time_quality, ended_cause) VALUES (?,?,?,?,?,?,0,'',?,?)",
+        (run_id, stream, codec, width_px, height_px, micros(start), REBUILT, REBUILT),
     )
     if codec:
         db.execute(

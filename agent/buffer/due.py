@@ -1,19 +1,25 @@
 """Which closed segments are due to go, by which rule: the whole policy, deleting nothing.
 
-In this order: too old (age), nothing happened (event-only mode), over the camera's own limit
-(share), disk or inodes low. What a held lock covers is never due. Asks a connection only, so that
+In this order: too old (age), old enough that the sub stream alone remains (sub-tier), nothing
+happened (event-only mode), over the camera's own limit (share), disk or inodes low. What a held
+lock covers is never due. Asks a connection only, so that
 `poleside buffer prune --dry-run` answers exactly what the worker would do.
 """
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from sqlite3 import Connection, Row
 
-from agent.buffer.index import micros
+from agent.buffer.index import MAIN, SUB, micros
 from agent.buffer.journal import Doomed
+from agent.buffer.locks import LONGEST_SEGMENT_US
 from agent.core.clock import RELEASE_FLOOR
 from agent.settings.model import BufferSettings
+
+SUB_TIER = "sub-tier"  # the rule by which main segments go when the sub stream of their time stays
 
 _COLUMNS = "s.segment_id, s.path, s.bytes, s.start_utc_us, s.duration_us"
 _OVERLAPS = "l.to_utc_us > s.start_utc_us AND l.from_utc_us < s.start_utc_us + s.duration_us"
@@ -24,6 +30,17 @@ _UNEVENTFUL = f"NOT EXISTS (SELECT 1 FROM locks l WHERE {_OVERLAPS})"  # noqa: S
 _TIMELESS = (
     "(s.time_quality = 'unproven'"
     " AND (s.start_utc_us < :floor_us OR s.start_utc_us > :tomorrow_us))"
+)
+_SUB = "FROM segments k WHERE k.stream = 'sub' AND k.state = 'closed' AND k.start_utc_us"
+_MIDDLE, _END = "s.start_utc_us + s.duration_us / 2", "s.start_utc_us + s.duration_us"
+# The first look is one step in an index; the second sums up, of what passed the first.
+_SUB_REMAINS = (
+    f"(SELECT k.start_utc_us + k.duration_us {_SUB} <= {_MIDDLE}"
+    f" ORDER BY k.start_utc_us DESC LIMIT 1) > {_MIDDLE}"
+    f" AND (SELECT sum(min(k.start_utc_us + k.duration_us, {_END})"
+    f" - max(k.start_utc_us, s.start_utc_us)) {_SUB} < {_END}"
+    f" AND k.start_utc_us > s.start_utc_us - {LONGEST_SEGMENT_US}"
+    " AND k.start_utc_us + k.duration_us > s.start_utc_us) * 20 >= s.duration_us * 19"
 )
 
 
@@ -93,12 +110,7 @@ def due(db: Connection, settings: BufferSettings, state: State, limit: int) -> l
 
 def oldest_unlocked(db: Connection, count: int, rule: str) -> list[Doomed]:
     """Return the oldest that may go at all."""
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM segments s WHERE {_UNLOCKED}"  # noqa: S608
-        " ORDER BY s.run_id, s.start_utc_us LIMIT ?",
-        (count,),
-    )
-    return [_doomed(row, rule) for row in rows]
+    return [_doomed(row, rule) for row in islice(_oldest_unlocked(db), count)]
 
 
 class _Plan:
@@ -166,6 +178,12 @@ def _by_time(
     )
     for query in (timeless, aged):
         yield from (_doomed(row, "age") for row in db.execute(query, times))
+    if settings.sub_after_days is not None:
+        times["horizon_us"] = micros(now - timedelta(days=settings.sub_after_days))
+        kept_as_sub = aged.replace(
+            " ORDER BY", f" AND s.stream = 'main' AND {_SUB_REMAINS} ORDER BY", 1
+        )
+        yield from (_doomed(row, SUB_TIER) for row in db.execute(kept_as_sub, times))
     if settings.mode == "events":
         times["horizon_us"] = micros(now - timedelta(seconds=settings.events_keep_s))
         uneventful = aged.replace(" AND NOT", f" AND {_UNEVENTFUL} AND NOT", 1)
@@ -173,10 +191,16 @@ def _by_time(
 
 
 def _oldest_unlocked(db: Connection) -> Iterator[Row]:
-    yield from db.execute(
-        f"SELECT {_COLUMNS} FROM segments s WHERE {_UNLOCKED}"  # noqa: S608
-        " ORDER BY s.run_id, s.start_utc_us"
+    """Each stream in the order it was recorded, both side by side."""
+    streams = (
+        db.execute(
+            f"SELECT {_COLUMNS} FROM segments s WHERE {_UNLOCKED}"  # noqa: S608
+            " AND +s.stream = ? ORDER BY s.run_id, s.start_utc_us",  # `+`: not by that index
+            (stream,),
+        )
+        for stream in (MAIN, SUB)
     )
+    return heapq.merge(*streams, key=lambda row: row["start_utc_us"])
 
 
 def _doomed(row: Row, rule: str) -> Doomed:

@@ -1,7 +1,8 @@
 """The index of one camera's recordings: runs, segments, gaps, hits.
 
-One writer, the camera's worker; its threads share one connection behind a lock. Everybody else
-reads through `agent.buffer.reading`.
+A run is of one stream, main or sub; so are its segments and the gap behind it. One writer, the
+camera's worker; its threads share one connection behind a lock. Everybody else reads through
+`agent.buffer.reading`.
 """
 
 import threading
@@ -18,6 +19,7 @@ from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
+MAIN, SUB = "main", "sub"
 HANDED_OVER = "handed-over"  # how a run ends that the next one goes on from without a gap
 
 
@@ -161,7 +163,7 @@ class Index:
                 _close_segment(db, end)
                 also(db)
             db.execute("UPDATE runs SET ended_cause=? WHERE run_id=?", (cause, run_id))
-            _open_gap(db, gap_from.utc_us, cause, gap_from.boot_id, gap_from.mono_us)
+            _open_gap(db, run_id, gap_from.utc_us, cause, gap_from.boot_id, gap_from.mono_us)
 
     def leave_run(self, seam: Seam, end: SegmentEnd | None, also: Also = _nothing) -> None:
         """Close the run's last segment and leave the run to a successor: no gap begins yet."""
@@ -180,7 +182,7 @@ class Index:
             row = db.execute(
                 "SELECT run_id, seam_key, seam_key_mono_us, seam_mono_us FROM runs"
                 " WHERE ended_cause IS NULL AND boot_id=? AND seam_key IS NOT NULL"
-                " AND run_id = (SELECT max(run_id) FROM runs)",
+                " AND run_id = (SELECT max(run_id) FROM runs WHERE stream='main')",
                 (boot_id,),
             ).fetchone()
         return None if row is None else Seam(*row)
@@ -195,25 +197,28 @@ class Index:
     ) -> int:
         """Close `previous` and open its successor in one transaction.
 
-        It also ends an open gap, and the run of a worker that left the stream to this one.
+        It also ends the stream's open gap, and the run of a worker that left it to this one.
         """
         with self.transaction() as db:
             if previous is not None:
                 _close_segment(db, previous)
                 also(db)
+            stream = _stream_of(db, run_id)
             db.execute(
-                "UPDATE runs SET ended_cause=? WHERE ended_cause IS NULL AND run_id <> ?",
-                (HANDED_OVER, run_id),
+                "UPDATE runs SET ended_cause=?"
+                " WHERE ended_cause IS NULL AND run_id <> ? AND stream=?",
+                (HANDED_OVER, run_id, stream),
             )
             db.execute(
-                "UPDATE gaps SET to_utc_us=?, to_boot_id=?, to_mono_us=? WHERE to_utc_us IS NULL",
-                (start.utc_us, start.boot_id, start.mono_us),
+                "UPDATE gaps SET to_utc_us=?, to_boot_id=?, to_mono_us=?"
+                " WHERE to_utc_us IS NULL AND stream=?",
+                (start.utc_us, start.boot_id, start.mono_us, stream),
             )
             cursor = db.execute(
                 "INSERT INTO segments"
-                " (run_id, path, state, start_utc_us, start_mono_us, time_quality)"
-                " VALUES (?,?,'open',?,?,?)",
-                (run_id, path, start.utc_us, start.mono_us, start.quality),
+                " (run_id, stream, path, state, start_utc_us, start_mono_us, time_quality)"
+                " VALUES (?,?,?,'open',?,?,?)",
+                (run_id, stream, path, start.utc_us, start.mono_us, start.quality),
             )
             if start.quality is not RecordedTime.UNPROVEN:
                 db.execute(
@@ -262,14 +267,15 @@ class Index:
                 (boot_id, before_us, shift_us, micros(at)),
             )
 
-    def open_segments(self) -> list[tuple[int, int, str, int]]:
+    def open_segments(self, stream: str) -> list[tuple[int, int, str, int]]:
         """Return (segment_id, run_id, path, start_utc_us) of segments that were never closed."""
         with self.reading() as db:
             return [
                 tuple(row)
                 for row in db.execute(
                     "SELECT segment_id, run_id, path, start_utc_us FROM segments"
-                    " WHERE state='open' ORDER BY segment_id"
+                    " WHERE state='open' AND stream=? ORDER BY segment_id",
+                    (stream,),
                 )
             ]
 
@@ -279,33 +285,41 @@ class Index:
             _close_segment(db, end)
             also(db)
 
-    def recover_gap(self, boot_id: str, cause_same_boot: str, cause_other_boot: str) -> str | None:
+    def recover_gap(
+        self, boot_id: str, cause_same_boot: str, cause_other_boot: str, stream: str
+    ) -> str | None:
         """Open the gap a crash left behind; return its cause, None when nothing is missing."""
         with self.transaction() as db:
             run = db.execute(
-                "SELECT run_id, boot_id FROM runs WHERE ended_cause IS NULL"
-                " ORDER BY run_id DESC LIMIT 1"
+                "SELECT run_id, boot_id FROM runs WHERE ended_cause IS NULL AND stream=?"
+                " ORDER BY run_id DESC LIMIT 1",
+                (stream,),
             ).fetchone()
             if run is None:
                 return None
             cause = cause_same_boot if run["boot_id"] == boot_id else cause_other_boot
-            db.execute("UPDATE runs SET ended_cause=? WHERE ended_cause IS NULL", (cause,))
+            db.execute(
+                "UPDATE runs SET ended_cause=? WHERE ended_cause IS NULL AND stream=?",
+                (cause, stream),
+            )
             last = db.execute(
                 "SELECT start_utc_us + duration_us, start_mono_us + duration_us FROM segments"
-                " WHERE state='closed' ORDER BY 1 DESC LIMIT 1"
+                " WHERE state='closed' AND stream=? ORDER BY 1 DESC LIMIT 1",
+                (stream,),
             ).fetchone()
             if last is not None:
-                _open_gap(db, last[0], cause, run["boot_id"], last[1])
+                _open_gap(db, run["run_id"], last[0], cause, run["boot_id"], last[1])
             return cause
 
-    def totals(self) -> tuple[int, float, int, int]:
-        """Return (frames, recorded seconds, bytes, gaps) of all closed segments on record."""
+    def totals(self, stream: str) -> tuple[int, float, int, int]:
+        """Return (frames, recorded seconds, bytes, gaps) of a stream's closed segments."""
         with self.reading() as db:
             frames, duration_us, size = db.execute(
                 "SELECT coalesce(sum(frames),0), coalesce(sum(duration_us),0),"
-                " coalesce(sum(bytes),0) FROM segments WHERE state='closed'"
+                " coalesce(sum(bytes),0) FROM segments WHERE state='closed' AND stream=?",
+                (stream,),
             ).fetchone()
-            gaps = db.execute("SELECT count(*) FROM gaps").fetchone()[0]
+            gaps = db.execute("SELECT count(*) FROM gaps WHERE stream=?", (stream,)).fetchone()[0]
         return frames, duration_us / 1e6, size, gaps
 
     # Hits: kept until the core has committed them
@@ -351,9 +365,18 @@ def _close_segment(db: Connection, end: SegmentEnd) -> None:
     )
 
 
-def _open_gap(db: Connection, from_us: int, cause: str, boot_id: str, mono_us: int | None) -> None:
-    if db.execute("SELECT 1 FROM gaps WHERE to_utc_us IS NULL").fetchone() is None:
+def _stream_of(db: Connection, run_id: int) -> str:
+    row = db.execute("SELECT stream FROM runs WHERE run_id=?", (run_id,)).fetchone()
+    return MAIN if row is None else str(row["stream"])
+
+
+def _open_gap(
+    db: Connection, run_id: int, from_us: int, cause: str, boot_id: str, mono_us: int | None
+) -> None:
+    stream, is_open = _stream_of(db, run_id), "SELECT 1 FROM gaps WHERE to_utc_us IS NULL"
+    if db.execute(f"{is_open} AND stream=?", (stream,)).fetchone() is None:
         db.execute(
-            "INSERT INTO gaps (from_utc_us, cause, from_boot_id, from_mono_us) VALUES (?,?,?,?)",
-            (from_us, cause, boot_id, mono_us),
+            "INSERT INTO gaps (stream, from_utc_us, cause, from_boot_id, from_mono_us)"
+            " VALUES (?,?,?,?,?)",
+            (stream, from_us, cause, boot_id, mono_us),
         )

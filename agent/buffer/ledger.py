@@ -2,13 +2,16 @@
 
 The recorder's observer counts what it stores, minute by minute, in the same transaction that closes
 a segment; `account` lays the gaps with their causes beside it. A minute without frames and without
-a gap is told as `unexplained`: the ledger never invents a reason.
+a gap is told as `unexplained`: the ledger never invents a reason. It is of the main stream.
+
+Each minute carries its mode. In an `events` one (event-only mode) frames count as stored when the
+box held them for an event to come; that they went again without one is no gap.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +19,17 @@ from sqlite3 import Connection
 from typing import Protocol
 
 from agent.buffer import reading
-from agent.buffer.index import INDEX_FILE, RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.index import RunStart, SegmentEnd, from_micros, micros
+from agent.buffer.locks import LONGEST_SEGMENT_US
 from agent.buffer.reading import StoredGap
-from agent.core.sqlite import Part, open_reader
+from agent.core.sqlite import Part
 
 MINUTE = timedelta(minutes=1)
 _MINUTE_US = 60_000_000
 _RATE_FRAMES = 200  # frame intervals the camera's own rate is measured over
 UNEXPLAINED = "unexplained"
+CONTINUOUS, EVENTS = "continuous", "events"
+_TIERS = ("full", "key-frames", "sub")  # the best first
 
 PART = Part(
     "ledger",
@@ -32,7 +38,8 @@ PART = Part(
 CREATE TABLE minutes (minute INTEGER PRIMARY KEY, stored INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE rates (
     since_utc_us INTEGER PRIMARY KEY, milli_fps INTEGER NOT NULL) WITHOUT ROWID;
-"""
+""",
+        "CREATE TABLE event_minutes (minute INTEGER PRIMARY KEY) WITHOUT ROWID",
     ],
 )
 
@@ -49,12 +56,17 @@ class TimedPacket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """One camera-minute. `expected` is None while the camera's frame rate is not known."""
+    """One camera-minute. `expected` is None while the camera's frame rate is not known.
+
+    `tier` says what is there of it now: full, key-frames, sub, or none (deleted, or never kept).
+    """
 
     at: datetime
     stored: int
     expected: int | None
     causes: tuple[str, ...]
+    mode: str = CONTINUOUS
+    tier: str = "none"
 
     @property
     def is_covered(self) -> bool:
@@ -64,7 +76,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """A span of camera-minutes, summed up. `missing_s` by cause."""
+    """A span of camera-minutes, summed up. `missing_s` by cause; `event_only` counts minutes."""
 
     since: datetime
     until: datetime
@@ -73,12 +85,14 @@ class Coverage:
     frames_stored: int
     frames_expected: int | None
     missing_s: dict[str, float]
+    event_only: int = 0
 
 
 class Ledger:
     """The observer that counts. Rates are noted when they change by more than a twentieth."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: str = CONTINUOUS) -> None:
+        self._mode = mode
         self._stored: Counter[int] = Counter()
         self._intervals: Counter[int] = Counter()
         self._measured = 0  # intervals in all
@@ -109,7 +123,7 @@ class Ledger:
 
     def segment_closing(self, connection: Connection, _end: SegmentEnd) -> None:
         counted = self._stored
-        _add(connection, counted)
+        _add(connection, counted, self._mode)
         if self._new_rate is not None and self._rate_since_us is not None:
             connection.execute(
                 "INSERT OR REPLACE INTO rates VALUES (?, ?)", (self._rate_since_us, self._new_rate)
@@ -128,7 +142,7 @@ class Ledger:
         for number in range(end.frames):
             frame_us = micros(start_at) + number * end.duration_us // end.frames
             counted[frame_us // _MINUTE_US] += 1
-        _add(connection, counted)
+        _add(connection, counted, self._mode)
 
     def segment_thinned(self, _connection: Connection, _segment_id: int, _old: Path) -> None:
         """The ledger tells what was recorded; thinning it later changes nothing of that."""
@@ -150,21 +164,29 @@ def account(folder: Path, since: datetime, until: datetime) -> Iterator[Minute]:
     """Yield every camera-minute that lies wholly in [since, until), oldest first."""
     first = -(-micros(since) // _MINUTE_US)
     last = micros(until) // _MINUTE_US
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+    with closing(reading.open_index_reader(folder, [PART])) as db:
         stored = dict(
             db.execute(
                 "SELECT minute, stored FROM minutes WHERE minute >= ? AND minute < ?", (first, last)
             ).fetchall()
         )
         rates = db.execute("SELECT * FROM rates ORDER BY since_utc_us").fetchall()
+        event_minutes = {
+            row[0]
+            for row in db.execute(
+                "SELECT minute FROM event_minutes WHERE minute >= ? AND minute < ?", (first, last)
+            )
+        }
+        tiers = _tiers(db, first, last)
     gaps = reading.gaps(folder, since, until)
     for minute in range(first, last):
         at = from_micros(minute * _MINUTE_US)
         expected = _expected(rates, minute)
         count = stored.get(minute, 0)
         causes = tuple(dict.fromkeys(gap.cause for gap in gaps if _touches(gap, at)))
-        row = Minute(at, count, expected, causes)
-        yield row if row.is_covered or causes else Minute(at, count, expected, (UNEXPLAINED,))
+        mode = EVENTS if minute in event_minutes else CONTINUOUS
+        row = Minute(at, count, expected, causes, mode, tiers.get(minute, "none"))
+        yield row if row.is_covered or causes else replace(row, causes=(UNEXPLAINED,))
 
 
 def sum_up(folder: Path, since: datetime, until: datetime) -> Coverage:
@@ -186,15 +208,36 @@ def sum_up(folder: Path, since: datetime, until: datetime) -> Coverage:
         frames_stored=sum(row.stored for row in rows),
         frames_expected=sum(known) if len(known) == len(rows) else None,
         missing_s={cause: round(seconds, 1) for cause, seconds in missing_s.items()},
+        event_only=sum(row.mode == EVENTS for row in rows),
     )
 
 
-def _add(connection: Connection, counted: Counter[int]) -> None:
+def _add(connection: Connection, counted: Counter[int], mode: str) -> None:
     connection.executemany(
         "INSERT INTO minutes VALUES (?, ?) ON CONFLICT (minute)"
         " DO UPDATE SET stored = stored + excluded.stored",
         counted.items(),
     )
+    if mode == EVENTS:
+        connection.executemany(
+            "INSERT OR IGNORE INTO event_minutes VALUES (?)", ((minute,) for minute in counted)
+        )
+
+
+def _tiers(db: Connection, first: int, last: int) -> dict[int, str]:
+    """Return the best that is kept of each minute from `first` up to `last`."""
+    begin_us, end_us = first * _MINUTE_US, last * _MINUTE_US
+    rows = db.execute(
+        "SELECT start_utc_us, duration_us, CASE WHEN stream = 'sub' THEN 'sub'"
+        " WHEN tier = 'key-frames' THEN tier ELSE 'full' END FROM segments"
+        " WHERE start_utc_us > ? AND start_utc_us < ? AND start_utc_us + duration_us > ?",
+        (begin_us - LONGEST_SEGMENT_US, end_us, begin_us),
+    )
+    best: dict[int, str] = {}
+    for start_us, duration_us, tier in rows:
+        for minute in range(start_us // _MINUTE_US, (start_us + duration_us) // _MINUTE_US + 1):
+            best[minute] = min(best.get(minute, tier), tier, key=_TIERS.index)
+    return best
 
 
 def _expected(rates: list[tuple[int, int]], minute: int) -> int | None:

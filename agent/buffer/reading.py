@@ -4,18 +4,26 @@ For the core, the command line and the demo's report; works on a running box and
 from another one. Opens the index read-only for each question.
 """
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from sqlite3 import Connection
 
-from agent.buffer.index import INDEX_FILE, from_micros, micros
-from agent.core.sqlite import open_reader
+from agent.buffer.index import INDEX_FILE, MAIN, SUB, from_micros, micros
+from agent.buffer.schema import MIGRATIONS
+from agent.core.sqlite import Part, open_reader
+
+_LEAD = timedelta(seconds=30)  # a clip begins at the key frame that its first frame needs
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSegment:
-    """One segment on disk. `duration_us` is 0 while it is still being written."""
+    """One segment on disk. `duration_us` is 0 while it is still being written.
+
+    `tier` is `full`, or `key-frames` once it was thinned.
+    """
 
     path: Path
     run_id: int
@@ -24,6 +32,8 @@ class StoredSegment:
     frames: int
     size_bytes: int
     is_open: bool
+    stream: str = MAIN
+    tier: str = "full"
 
     @property
     def end_at(self) -> datetime | None:
@@ -57,14 +67,22 @@ def camera_folder(data_dir: Path, camera_id: str) -> Path:
     return data_dir / "cameras" / camera_id
 
 
-def segments(folder: Path, since: datetime, until: datetime) -> list[StoredSegment]:
-    """Return the segments that overlap [since, until), oldest first, the open one included."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+def open_index_reader(folder: Path, parts: Sequence[Part] = ()) -> Connection:
+    """Return a camera's index for reading, on this box or from another one, of any version."""
+    return open_reader(folder / INDEX_FILE, MIGRATIONS, parts)
+
+
+def segments(
+    folder: Path, since: datetime, until: datetime, stream: str = MAIN
+) -> list[StoredSegment]:
+    """Return a stream's segments that overlap [since, until), oldest first, with the open one."""
+    with closing(open_index_reader(folder)) as db:
         rows = db.execute(
-            "SELECT path, run_id, start_utc_us, duration_us, frames, bytes, state FROM segments"
-            " WHERE start_utc_us < ? AND (state='open' OR start_utc_us + duration_us > ?)"
+            "SELECT path, run_id, start_utc_us, duration_us, frames, bytes, state, tier"
+            " FROM segments WHERE stream=?"
+            " AND start_utc_us < ? AND (state='open' OR start_utc_us + duration_us > ?)"
             " ORDER BY start_utc_us",
-            (micros(until), micros(since)),
+            (stream, micros(until), micros(since)),
         ).fetchall()
     return [
         StoredSegment(
@@ -75,19 +93,42 @@ def segments(folder: Path, since: datetime, until: datetime) -> list[StoredSegme
             frames=row["frames"],
             size_bytes=row["bytes"],
             is_open=row["state"] == "open",
+            stream=stream,
+            tier=row["tier"],
         )
         for row in rows
     ]
 
 
-def gaps(folder: Path, since: datetime, until: datetime) -> list[StoredGap]:
-    """Return the gaps that overlap [since, until), oldest first."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+def for_clip(
+    folder: Path, since: datetime, until: datetime, wanted: str = "auto"
+) -> tuple[str, list[StoredSegment]]:
+    """Return a stream and its segments for a clip of [since, until), with some before it.
+
+    `auto` takes the main stream, but the sub stream where main holds less than nine tenths of the
+    time that sub does: it was thinned, or failed.
+    """
+    streams = (MAIN, SUB) if wanted == "auto" else (wanted,)
+    found = {name: segments(folder, since - _LEAD, until, name) for name in streams}
+    if wanted == "auto":
+        covered = {name: _covered(found[name], since, until) for name in streams}
+        wanted = MAIN if covered[MAIN] >= 0.9 * covered[SUB] else SUB
+    return wanted, found[wanted]
+
+
+def _covered(found: Sequence[StoredSegment], since: datetime, until: datetime) -> timedelta:
+    spans = (min(one.end_at or until, until) - max(one.start_at, since) for one in found)
+    return sum((span for span in spans if span > timedelta(0)), timedelta(0))
+
+
+def gaps(folder: Path, since: datetime, until: datetime, stream: str = MAIN) -> list[StoredGap]:
+    """Return a stream's gaps that overlap [since, until), oldest first."""
+    with closing(open_index_reader(folder)) as db:
         rows = db.execute(
-            "SELECT from_utc_us, to_utc_us, cause FROM gaps"
-            " WHERE from_utc_us < ? AND (to_utc_us IS NULL OR to_utc_us > ?)"
+            "SELECT from_utc_us, to_utc_us, cause FROM gaps WHERE stream=?"
+            " AND from_utc_us < ? AND (to_utc_us IS NULL OR to_utc_us > ?)"
             " ORDER BY from_utc_us",
-            (micros(until), micros(since)),
+            (stream, micros(until), micros(since)),
         ).fetchall()
     return [
         StoredGap(
@@ -101,7 +142,7 @@ def gaps(folder: Path, since: datetime, until: datetime) -> list[StoredGap]:
 
 def totals(folder: Path) -> Totals:
     """Return sums over all closed segments."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+    with closing(open_index_reader(folder)) as db:
         frames, duration_us, size = db.execute(
             "SELECT coalesce(sum(frames),0), coalesce(sum(duration_us),0),"
             " coalesce(sum(bytes),0) FROM segments WHERE state='closed'"
@@ -112,5 +153,5 @@ def totals(folder: Path) -> Totals:
 
 def hit_ids(folder: Path, state: str = "began") -> set[str]:
     """Return the ids of all hits the worker ever kept: the eyes' own count of incidents."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+    with closing(open_index_reader(folder)) as db:
         return {row[0] for row in db.execute("SELECT hit_id FROM hits WHERE state=?", (state,))}

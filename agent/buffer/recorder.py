@@ -1,4 +1,4 @@
-"""Packets of the main stream into segments on disk: the box's memory.
+"""Packets of a stream into segments on disk: the box's memory.
 
 Order at each rotation: write, fsync, rename, fsync folder, then one index transaction that closes
 the old segment and opens the new one. A helper thread syncs the open segment every `sync_s`, so a
@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from agent.buffer.disk_refusal import DISK_ERROR, DISK_FULL, disk_code
 from agent.buffer.index import (
     HANDED_OVER,
+    MAIN,
     Index,
     Moment,
     RunStart,
@@ -35,14 +36,7 @@ from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
 from agent.buffer.run import Run, RunEnd
-from agent.buffer.segment_file import (
-    OPEN_SUFFIX,
-    SegmentFile,
-    cut_torn_end,
-    final_path,
-    hour_folder,
-    probe,
-)
+from agent.buffer.segment_file import SegmentFile, cut_torn_end, final_path, open_name, probe
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import StorageError
@@ -54,7 +48,7 @@ FRESH_S = 10.0  # "recording" is said only while frames really reach the disk
 
 
 class Recorder:
-    """The sink of one camera's main stream. Called by the session's thread only.
+    """The sink of one stream of a camera. Called by the session's thread only.
 
     `status` may be read from any thread. While the disk refuses, frames are dropped, the gap says
     `disk-full` or `disk-error`, and every 5 s it tries again.
@@ -70,9 +64,14 @@ class Recorder:
         boot_id: str,
         observers: Sequence[RecordingObserver] = (),
         base: Callable[[], str] = lambda: "video",
+        stream: str = MAIN,
+        time: RecordingClock | None = None,
     ) -> None:
-        """`base`: the folder, below the camera's, that the next segment goes to."""
-        self._base = base
+        """`base`: the folder, below the camera's, that the next segment goes to.
+
+        Recorders that share an index share `time`, too.
+        """
+        self._base, self._stream = base, stream
         self._folder, self._index, self._retention = folder, index, retention
         self._settings, self._clock, self._boot_id = settings, clock, boot_id
         self._log = log.get("buffer.recorder")
@@ -80,7 +79,7 @@ class Recorder:
         self._segment_id = 0
         self._segment_start_mono_s = 0.0
         self._observers = tuple(observers)
-        self._time = RecordingClock(index, clock, boot_id)
+        self.time = time or RecordingClock(index, clock, boot_id)
         self._stored_mono_s = float("-inf")
         self._unnoted: SegmentEnd | None = None  # finished, but the index does not know yet
         self._owed: list[RunEnd] = []
@@ -94,7 +93,7 @@ class Recorder:
         self.disk = SameDisk(folder)
         self._is_disk_doubtful = False  # it failed: rows may have been left open
         self._fault: tuple[str, str] | None = None
-        self._frames, self._recorded_s, self._bytes, self._gaps = index.totals()
+        self._frames, self._recorded_s, self._bytes, self._gaps = index.totals(stream)
         self._lock = threading.Lock()
 
     # The sink
@@ -110,7 +109,7 @@ class Recorder:
         self._template, self._sound = stream, sound
         self._run = Run(
             RunStart(
-                stream="main",
+                stream=self._stream,
                 codec=codec,
                 width_px=size_px[0],
                 height_px=size_px[1],
@@ -127,12 +126,12 @@ class Recorder:
             if packet.is_keyframe and self._run.is_astray:
                 self._begin_another_timeline(self._run)
             self._run.place(packet, arrived_mono_s)
-            self._time.look()
+            self.time.look()
             self._heed_sync_error()
             if self._needs_new_segment(packet):
                 self._rotate()
             if self._file is not None:
-                self._tell_stored(packet, self._time.utc(self._run.now_mono_s))
+                self._tell_stored(packet, self.time.utc(self._run.now_mono_s))
                 self._file.mux(packet)
                 self._stored_mono_s = self._clock.monotonic_s()
         except (OSError, StorageError) as error:
@@ -227,7 +226,7 @@ class Recorder:
 
     def moment(self, mono_s: float) -> Moment:
         """Return the time that recordings give to a recent `monotonic_s`."""
-        return self._time.moment(mono_s)
+        return self.time.moment(mono_s)
 
     # Inside
 
@@ -259,21 +258,27 @@ class Recorder:
         self.disk.check()
         self._settle()
         if self._is_disk_doubtful:
-            recover(self._folder, self._index, self._boot_id, self._observers)
+            recover(self._folder, self._index, self._boot_id, self._observers, stream=self._stream)
             self._is_disk_doubtful = False
-        start = self.moment(self._run.now_mono_s)
         self._finish_segment()
-        if self._run.run_id is None:
-            run_start = replace(self._run.start, at=start)
-            self._run.run_id = self._index.begin_run(run_start)
+        with self.time.steady:
+            self._open_segment(self._run, self._template)
+        self._fault, self._refused_until_mono_s = None, 0.0
+
+    def _open_segment(self, run: Run, template: VideoStream) -> None:
+        start = self.moment(run.now_mono_s)
+        if run.run_id is None:
+            run_start = replace(run.start, at=start)
+            run.run_id = self._index.begin_run(run_start)
             for observer in self._observers:
-                observer.run_started(self._run.run_id, run_start)
-        path = self._new_path(self._run.run_id, from_micros(start.utc_us))
+                observer.run_started(run.run_id, run_start)
+        begin_at = from_micros(start.utc_us)
+        path = self._folder / self._base() / open_name(self._stream, run.run_id, begin_at)
         relative = path.relative_to(self._folder).as_posix()
-        file = SegmentFile(path, self._template, self._sound)
+        file = SegmentFile(path, template, self._sound)
         try:
             segment_id = self._index.next_segment(
-                self._run.run_id, relative, start, self._unnoted, self._also(self._unnoted)
+                run.run_id, relative, start, self._unnoted, self._also(self._unnoted)
             )
         except StorageError:
             file.abandon()
@@ -281,11 +286,10 @@ class Recorder:
             raise
         with self._lock:
             self._file, self._segment_id = file, segment_id
-            self._segment_start_mono_s = self._run.now_mono_s
+            self._segment_start_mono_s = run.now_mono_s
             self._unnoted = self._seam = None
         for observer in self._observers:
-            observer.segment_opened(segment_id, from_micros(start.utc_us))
-        self._fault, self._refused_until_mono_s = None, 0.0
+            observer.segment_opened(segment_id, begin_at)
 
     def _finish_segment(self) -> None:
         with self._lock:
@@ -370,10 +374,6 @@ class Recorder:
     def _tell_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
         for observer in self._observers:
             observer.packet_stored(packet, at)
-
-    def _new_path(self, run_id: int, at: datetime) -> Path:
-        folder = self._folder / self._base() / hour_folder(at)
-        return folder / f"main-{run_id:06d}-{at:%H%M%S}{at.microsecond // 1000:03d}{OPEN_SUFFIX}"
 
     def _refused(self, error: OSError | StorageError) -> None:
         """The disk said no: keep what it holds, free the oldest, try again soon."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 
 from agent.buffer.index import Index, Moment, micros
@@ -14,12 +15,17 @@ LEAST_CORRECTION_S = 0.05
 
 
 class RecordingClock:
-    """One a recorder; the recorder's thread calls `look`, any thread may ask for times."""
+    """One an index; the recorders' threads call `look`, any thread may ask for times.
+
+    `steady` is held while times change, and by a recorder from asking when a segment begins until
+    its row is there: no row may carry a time from before a correction it was not part of.
+    """
 
     def __init__(self, index: Index, clock: Clock, boot_id: str) -> None:
         self._index, self._clock, self._boot_id = index, clock, boot_id
         self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id))
         self._look_due_s = 0.0
+        self.steady = threading.RLock()
         self._log = log.get("buffer.recorder")
 
     def utc(self, mono_s: float) -> datetime:
@@ -42,6 +48,12 @@ class RecordingClock:
         """
         now_s = self._clock.monotonic_s()
         if now_s < self._look_due_s:
+            return
+        with self.steady:
+            self._look(now_s)
+
+    def _look(self, now_s: float) -> None:
+        if now_s < self._look_due_s:  # another stream's thread was faster
             return
         self._look_due_s = now_s + LOOK_EVERY_S
         correction = self._keeper.look()

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
 
-from agent.buffer.index import Index, SegmentEnd, from_micros
+from agent.buffer.index import MAIN, Index, SegmentEnd, from_micros
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.segment_file import OPEN_SUFFIX, cut_torn_end, final_path, probe, sync_folder
 from agent.core import log
@@ -19,16 +19,19 @@ def recover(
     boot_id: str,
     observers: Sequence[RecordingObserver] = (),
     *,
+    stream: str = MAIN,
     goes_on: bool = False,
 ) -> str | None:
     """Close every segment a crash left open and note the gap; return its cause, if there is one.
+
+    Of one stream: the other may be recorded meanwhile.
 
     What the disk refuses to show stays open, for the next time. `goes_on`: a predecessor left its
     run to this process, which ends it without a gap or with one.
     """
     the_log = log.get("buffer.recovery")
     refused: set[Path] = set()
-    for segment_id, _, relative, start_us in index.open_segments():
+    for segment_id, _, relative, start_us in index.open_segments(stream):
         try:
             end = _salvage(folder, segment_id, relative)
         except OSError as error:
@@ -46,8 +49,8 @@ def recover(
 
         index.recover_segment(end, tell)
         the_log.warning("segment recovered", path=end.path, frames=end.frames)
-    _remove_strays(folder, refused, the_log)
-    return None if goes_on else index.recover_gap(boot_id, KILLED, POWER_CUT)
+    _remove_strays(folder, stream, refused, the_log)
+    return None if goes_on else index.recover_gap(boot_id, KILLED, POWER_CUT, stream)
 
 
 def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:
@@ -69,8 +72,8 @@ def _salvage(folder: Path, segment_id: int, relative: str) -> SegmentEnd:
     return SegmentEnd(segment_id, final.relative_to(folder).as_posix(), duration_us, frames, size)
 
 
-def _remove_strays(folder: Path, refused: set[Path], the_log: log.Logger) -> None:
+def _remove_strays(folder: Path, stream: str, refused: set[Path], the_log: log.Logger) -> None:
     """Files that were begun but never reached the index hold at most one fragment."""
-    for path in set((folder / "video").rglob(f"*{OPEN_SUFFIX}")) - refused:
+    for path in set((folder / "video").rglob(f"{stream}-*{OPEN_SUFFIX}")) - refused:
         the_log.warning("stray segment removed", path=path.name)
         path.unlink(missing_ok=True)

@@ -9,14 +9,15 @@ from sqlite3 import Connection
 from msgspec import Struct
 
 from agent.buffer import locks
+from agent.buffer.check import stream_of
 from agent.buffer.due import due
 from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind
 from agent.buffer.medium import mount_of, read_id
+from agent.buffer.reading import open_index_reader
 from agent.buffer.retention import state_of
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
-from agent.core.sqlite import open_reader
 from agent.settings.model import BufferSettings
 
 _STAGED = "path LIKE 'staged/%'"
@@ -32,8 +33,22 @@ class DiskStatus(Struct, frozen=True, kw_only=True):
     free_inodes: int
 
 
+class Tier(Struct, frozen=True, kw_only=True):
+    """What is kept of one stream in one form: `full`, or `key-frames` where it was thinned."""
+
+    stream: str
+    tier: str
+    segments: int
+    bytes: int
+    first_at: datetime
+    last_until: datetime
+
+
 class CameraBuffer(Struct, frozen=True, kw_only=True):
-    """One camera's ring. `is_open`: a segment is being written, or was when the box lost power."""
+    """One camera's ring. `is_open`: a segment is being written, or was when the box lost power.
+
+    `open_gap` is of the main stream.
+    """
 
     camera_id: str
     segments: int
@@ -53,12 +68,14 @@ class CameraBuffer(Struct, frozen=True, kw_only=True):
     purge_records: int
     written_today_bytes: int
     flushes_today: int
+    tiers: tuple[Tier, ...] = ()
 
 
 class Doom(Struct, frozen=True, kw_only=True):
     """A segment that would go now, and by which rule."""
 
     camera_id: str
+    stream: str
     path: str
     bytes: int
     start_at: datetime
@@ -94,14 +111,16 @@ def disk_status(folder: Path) -> DiskStatus:
 
 def camera_buffer(folder: Path, now: datetime) -> CameraBuffer:
     """Return the figures of one camera's ring."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+    with closing(open_index_reader(folder)) as db:
         usage = db.execute("SELECT segments, bytes FROM usage").fetchone()
         first_us = db.execute("SELECT min(start_utc_us) FROM segments").fetchone()[0]
         last_us = db.execute(
             "SELECT max(start_utc_us + duration_us) FROM segments WHERE state = 'closed'"
         ).fetchone()[0]
         held = locks.all_locks(db)
-        gap = db.execute("SELECT cause FROM gaps WHERE to_utc_us IS NULL").fetchone()
+        gap = db.execute(
+            "SELECT cause FROM gaps WHERE to_utc_us IS NULL AND stream = 'main'"
+        ).fetchone()
         today = db.execute(
             "SELECT bytes, flushes FROM writes WHERE day = ?", (f"{now:%Y-%m-%d}",)
         ).fetchone()
@@ -131,23 +150,25 @@ def camera_buffer(folder: Path, now: datetime) -> CameraBuffer:
             purge_records=_count(db, "purges"),
             written_today_bytes=today["bytes"] if today else 0,
             flushes_today=today["flushes"] if today else 0,
+            tiers=_tiers(db),
         )
 
 
 def locks_of(folder: Path, *, released: bool) -> list[Lock]:
     """Return a camera's locks, those of the past too when `released`."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+    with closing(open_index_reader(folder)) as db:
         return locks.all_locks(db, released=released)
 
 
 def doomed(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -> list[Doom]:
     """Return what the camera's worker would delete now, changing nothing."""
-    with closing(open_reader(folder / INDEX_FILE)) as db:
+    with closing(open_index_reader(folder)) as db:
         total = _count(db, "segments")
         found = due(db, settings, state_of(folder, settings, clock, cameras), total)
     return [
         Doom(
             camera_id=folder.name,
+            stream=stream_of(segment.path),
             path=segment.path,
             bytes=segment.size_bytes,
             start_at=from_micros(segment.start_us),
@@ -156,6 +177,25 @@ def doomed(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -
         )
         for segment in found
     ]
+
+
+def _tiers(db: Connection) -> tuple[Tier, ...]:
+    rows = db.execute(
+        "SELECT stream, CASE tier WHEN 'key-frames' THEN tier ELSE 'full' END, count(*),"
+        " sum(bytes), min(start_utc_us), max(start_utc_us + duration_us)"
+        " FROM segments WHERE state = 'closed' GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    return tuple(
+        Tier(
+            stream=stream,
+            tier=tier,
+            segments=segments,
+            bytes=size_bytes,
+            first_at=from_micros(first_us),
+            last_until=from_micros(last_us),
+        )
+        for stream, tier, segments, size_bytes, first_us, last_us in rows
+    )
 
 
 def _count(db: Connection, what: str) -> int:

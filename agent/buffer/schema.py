@@ -125,4 +125,9 @@ MIGRATIONS = (
     ALTER TABLE runs ADD COLUMN seam_key_mono_us INTEGER;
     ALTER TABLE runs ADD COLUMN seam_mono_us INTEGER
     """,
+    """
+    ALTER TABLE segments ADD COLUMN stream TEXT NOT NULL DEFAULT 'main';
+    CREATE INDEX segments_by_stream ON segments (stream, start_utc_us);
+    ALTER TABLE gaps ADD COLUMN stream TEXT NOT NULL DEFAULT 'main'
+    """,
 )

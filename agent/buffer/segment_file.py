@@ -179,9 +179,10 @@ def probe(path: Path) -> tuple[int, int]:
     return frames, round((last + ticks) * base * 1_000_000)
 
 
-def hour_folder(at: datetime) -> Path:
-    """Return the folder, below a camera's `video`, of segments that begin in the hour of `at`."""
-    return Path(f"{at:%Y-%m-%d}") / f"{at:%H}"
+def open_name(stream: str, run_id: int, at: datetime) -> str:
+    """Return the path, below a camera's `video`, of a segment that begins `at`."""
+    clock = f"{at:%H%M%S}{at.microsecond // 1000:03d}"
+    return f"{at:%Y-%m-%d}/{at:%H}/{stream}-{run_id:06d}-{clock}{OPEN_SUFFIX}"
 
 
 def final_path(path: Path) -> Path:

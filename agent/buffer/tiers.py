@@ -26,7 +26,7 @@ THIN_MARK = "-k"
 
 _NEXT = (
     "SELECT s.segment_id, s.path, s.bytes FROM segments s"
-    " WHERE s.state = 'closed' AND s.tier = 'full' AND s.start_utc_us < ?"
+    " WHERE s.state = 'closed' AND s.stream = 'main' AND s.tier = 'full' AND s.start_utc_us < ?"
     " AND s.path NOT LIKE 'staged/%'"
     " AND NOT EXISTS (SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL"
     " AND l.to_utc_us > s.start_utc_us AND l.from_utc_us < s.start_utc_us + s.duration_us)"

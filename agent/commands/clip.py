@@ -28,6 +28,8 @@ class ClipFacts(Struct, frozen=True, kw_only=True):
     end_at: datetime
     frames: int
     codec: str
+    stream: str = "main"
+    plays_in_browsers: bool = True
     bytes: int
     sha256: str
     sealed: bool = False
@@ -116,6 +118,7 @@ async def export_clip(
         "agent.local.cli.main",
         *("clip", "export", "--json", "--data-dir", str(data_dir)),
         *("--camera", wanted.camera_id, "--out", str(out)),
+        *("--stream", wanted.stream),
         *("--from", wanted.start_at.isoformat(), "--to", wanted.end_at.isoformat()),
         *(f"--by={by}", f"--incident={incident}", f"--purpose={purpose}"),
         *(("--order", command_id) if command_id else ()),
@@ -147,7 +150,9 @@ def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:
         "start_at": facts.start_at,
         "end_at": facts.end_at,
         "frames": facts.frames,
+        "stream": facts.stream,
         "codec": facts.codec,
+        "plays_in_browsers": facts.plays_in_browsers,
         "bytes": facts.bytes,
         "sha256": facts.sha256,
         "sealed": facts.sealed,

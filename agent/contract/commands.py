@@ -49,12 +49,15 @@ class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     """Recorded video of a camera from `start_at` to `end_at`, sent to the center as a file.
 
     `upload_url` serves for one PUT of a small file; for all else the box asks (`contract.uploads`).
+    `stream`: the small one plays in browsers when the main one is H.265; `auto` is main, or sub of
+    a time when that alone is left. The reply tells which it is.
     """
 
     camera_id: Slug
     start_at: UtcTime
     end_at: UtcTime
     upload_url: str = ""
+    stream: Literal["auto", "main", "sub"] = "auto"
 
     def __post_init__(self) -> None:
         if self.end_at <= self.start_at:

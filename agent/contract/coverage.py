@@ -10,10 +10,12 @@ from agent.contract.events import StreamName, UtcTime
 COVERAGE_TYPE = "edge.rollup.coverage.v1"
 
 
-class Coverage(Struct, frozen=True, kw_only=True):
+class Coverage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`covered` of `minutes` have at least 95 % of their frames; `missing_s` by cause.
 
-    `frames_expected` is None when the camera's frame rate was never known.
+    `frames_expected` is None when the camera's frame rate was never known. In `event_only` of the
+    minutes, frames were held for an event to come and kept only where there was one. It is left
+    out when it is 0, so that signatures of before it are true to what they signed.
     """
 
     camera_id: str
@@ -23,6 +25,7 @@ class Coverage(Struct, frozen=True, kw_only=True):
     frames_stored: int
     frames_expected: int | None
     missing_s: dict[str, float]
+    event_only: int = 0
 
     def to_sign(self) -> bytes:
         """Return the bytes a signature covers: JSON with sorted keys."""

@@ -26,11 +26,15 @@ class HeadMark(Struct, frozen=True, array_like=True):
     link: str  # SHA-256, base64url
 
 
-class VideoHeads(Struct, frozen=True, kw_only=True):
-    """Every head of a camera's chain signed since the last such record, oldest first."""
+class VideoHeads(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Every head of a camera's chain signed since the last such record, oldest first.
+
+    The sub stream, where it is recorded, has a chain of its own; `stream` is told of that only.
+    """
 
     camera_id: str
     heads: tuple[HeadMark, ...]
+    stream: str = "main"
 
     def to_sign(self) -> bytes:
         return msgspec.json.encode(self, order="sorted")

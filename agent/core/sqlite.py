@@ -72,15 +72,18 @@ def migrate_parts(connection: sqlite3.Connection, parts: Sequence[Part]) -> None
         raise _unusable("the tables", error) from error
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(
+    path: Path, migrations: Sequence[str] = (), parts: Sequence[Part] = ()
+) -> sqlite3.Connection:
     """Open `path` read-only, while its writer goes on; `StorageError` when it is not there.
 
     On a disk that is mounted read-only SQLite can't read a WAL file: such a database is read from
-    a copy that lasts as long as the connection.
+    a copy that lasts as long as the connection. So is one that an older version wrote, brought up
+    to `migrations` and `parts`.
     """
     try:
         if path.exists() and os.statvfs(path).f_flag & os.ST_RDONLY:
-            return _open_copy(path)
+            return _open_copy(path, migrations, parts)
         connection = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
         )
@@ -91,10 +94,24 @@ def open_reader(path: Path) -> sqlite3.Connection:
             hint="Check the data folder; the agent makes it when it first runs.",
         ) from error
     connection.row_factory = sqlite3.Row
+    if migrations and _is_older(connection, migrations, parts):
+        connection.close()
+        return _open_copy(path, migrations, parts)
     return connection
 
 
-def _open_copy(path: Path) -> sqlite3.Connection:
+def _is_older(
+    connection: sqlite3.Connection, migrations: Sequence[str], parts: Sequence[Part]
+) -> bool:
+    if connection.execute("PRAGMA user_version").fetchone()[0] < len(migrations):
+        return True
+    if not parts:
+        return False
+    versions = dict(connection.execute("SELECT part, version FROM schema_versions").fetchall())
+    return any(versions.get(part.name, 0) < len(part.migrations) for part in parts)
+
+
+def _open_copy(path: Path, migrations: Sequence[str], parts: Sequence[Part]) -> sqlite3.Connection:
     """Open a copy of the database and its WAL; the copy is gone with the connection."""
     with tempfile.TemporaryDirectory(prefix="poleside-") as folder:
         copy = Path(folder) / path.name
@@ -104,7 +121,9 @@ def _open_copy(path: Path) -> sqlite3.Connection:
             shutil.copyfile(wal, copy.with_name(wal.name))
         connection = sqlite3.connect(copy, isolation_level=None)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens all its files
-    connection.row_factory = sqlite3.Row
+        connection.row_factory = sqlite3.Row
+        _migrate(connection, migrations)
+        migrate_parts(connection, parts)
     return connection
 
 

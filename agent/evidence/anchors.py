@@ -53,7 +53,8 @@ def check_anchors(manifest: ClipManifest, anchors: Anchors) -> tuple[list[Findin
     """Return what contradicts the center's word, and what else is to be said."""
     if manifest.box != anchors.box:
         return [], [f"The anchors are of box {anchors.box}: the clip was not held against them."]
-    told = [one.heads for one in anchors.heads if one.camera_id == manifest.camera and one.heads]
+    chain = manifest.camera, manifest.stream
+    told = [one.heads for one in anchors.heads if (one.camera_id, one.stream) == chain]
     by_place = {(mark.run, mark.seq): mark for heads in told for mark in heads}
     findings, same = [], 0
     for head in _heads(manifest):
@@ -79,6 +80,8 @@ def _heads(manifest: ClipManifest) -> Iterable[HeadStatement]:
 
 def _spans(heads: tuple[HeadMark, ...], head: HeadStatement) -> bool:
     """Say whether one record, which leaves no head out, goes past this one."""
+    if not heads:
+        return False
     first, last = heads[0], heads[-1]
     in_time = first.media_us <= head.media_us <= last.media_us
     in_order = (first.run, first.seq) <= (head.run, head.seq) <= (last.run, last.seq)

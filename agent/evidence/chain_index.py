@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection, Row
 
 import msgspec
+from msgspec import UNSET
 
 from agent.contract.evidence import HeadMark
 from agent.core import log
@@ -22,6 +23,8 @@ from agent.evidence.signer import HeadStatement, SignedHead, sign_head
 
 SIGN_EVERY_US = 60_000_000
 DIGEST_BYTES = 32
+MAIN, SUB = "main", "sub"
+_HEAD_TABLES = {MAIN: "chain_head", SUB: "sub_chain_head"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,18 @@ class ChainHead:
 
 
 class ChainWriter:
-    """Appends to one camera's chain and signs its head."""
+    """Appends to the chain of one camera's stream and signs its head."""
 
-    def __init__(self, box: str, camera: str, key: Callable[[], BoxKey], clock: Clock) -> None:
+    def __init__(
+        self,
+        box: str,
+        camera: str,
+        key: Callable[[], BoxKey],
+        clock: Clock,
+        stream: str = MAIN,
+    ) -> None:
         self._box, self._camera, self._key, self._clock = box, camera, key, clock
+        self._stream = stream
         self._log = log.get("evidence.chain")
 
     def append(
@@ -68,7 +79,7 @@ class ChainWriter:
         ).fetchone()
         if known or not gops:
             return
-        head = read_head(connection)
+        head = read_head(connection, self._stream)
         if head.run_id != run.run_id:
             head = self._begin_run(connection, run, head)
         numbered = [
@@ -91,11 +102,12 @@ class ChainWriter:
         for gop in numbered:
             at = link(at, run.run_id, gop)
         last = numbered[-1]
-        _write_head(connection, replace(head, seq=last.seq, link=at, media_us=last.start_us))
+        now = replace(head, seq=last.seq, link=at, media_us=last.start_us)
+        _write_head(connection, self._stream, now)
 
     def sign_if_due(self, connection: Connection, *, at_once: bool) -> None:
         """Sign the head when a minute of video lies behind the last signature, or `at_once`."""
-        head = read_head(connection)
+        head = read_head(connection, self._stream)
         if head.seq <= head.signed_seq:
             return
         if at_once or abs(head.media_us - head.signed_media_us) >= SIGN_EVERY_US:
@@ -113,6 +125,7 @@ class ChainWriter:
             started_us=run.started_us,
             time_quality=run.time_quality,
             previous=last.link,
+            stream=UNSET if self._stream == MAIN else self._stream,
         )
         connection.execute(
             "INSERT OR REPLACE INTO chain_runs VALUES (?,?)",
@@ -147,13 +160,15 @@ class ChainWriter:
                 signed.signature,
             ),
         )
-        _write_head(connection, replace(head, signed_seq=head.seq, signed_media_us=head.media_us))
+        now = replace(head, signed_seq=head.seq, signed_media_us=head.media_us)
+        _write_head(connection, self._stream, now)
 
 
-def read_head(connection: Connection) -> ChainHead:
-    """Return where the chain stands; what the center should hold an anchor of."""
+def read_head(connection: Connection, stream: str = MAIN) -> ChainHead:
+    """Return where a stream's chain stands; what the center should hold an anchor of."""
     row = connection.execute(
-        "SELECT run_id, seq, link, media_us, signed_seq, signed_media_us FROM chain_head"
+        "SELECT run_id, seq, link, media_us, signed_seq, signed_media_us"  # noqa: S608
+        f" FROM {_HEAD_TABLES[stream]}"
     ).fetchone()
     return ChainHead() if row is None else ChainHead(*row)
 
@@ -250,12 +265,16 @@ def signatures(connection: Connection, run_id: int, from_seq: int) -> list[Store
     return [StoredSignature(*row) for row in rows]
 
 
-def heads_since(connection: Connection, run_id: int, seq: int, limit: int) -> list[HeadMark]:
-    """Return the heads signed behind GOP `seq` of `run_id`, oldest first, for the center."""
+def heads_since(
+    connection: Connection, run_id: int, seq: int, limit: int, stream: str = MAIN
+) -> list[HeadMark]:
+    """Return a stream's heads signed behind GOP `seq` of `run_id`, oldest first, for the center."""
     rows = connection.execute(
-        "SELECT run_id, seq FROM signed_heads WHERE (run_id, seq) > (?, ?)"
+        "SELECT run_id, seq FROM signed_heads JOIN chain_runs USING (run_id)"
+        " WHERE (run_id, seq) > (?, ?)"
+        " AND coalesce(json_extract(CAST(header AS TEXT), '$.stream'), 'main') = ?"
         " ORDER BY run_id, seq LIMIT ?",
-        (run_id, seq, limit),
+        (run_id, seq, stream, limit),
     ).fetchall()
     marks = (_mark(connection, *row) for row in rows)
     return [mark for mark in marks if mark is not None]
@@ -284,9 +303,9 @@ def _segment(row: Row) -> ChainedSegment:
     return ChainedSegment(segment_id, run_id, link_before, tuple(unpacked))
 
 
-def _write_head(connection: Connection, head: ChainHead) -> None:
+def _write_head(connection: Connection, stream: str, head: ChainHead) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO chain_head VALUES (1,?,?,?,?,?,?)",
+        f"INSERT OR REPLACE INTO {_HEAD_TABLES[stream]} VALUES (1,?,?,?,?,?,?)",  # noqa: S608
         (
             head.run_id,
             head.seq,

@@ -12,7 +12,7 @@ import struct
 from enum import IntEnum
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 FIRST_LINK = bytes(32)
 _LINK = struct.Struct(">qqqIIB")
@@ -40,7 +40,10 @@ class Gop(Struct, frozen=True, array_like=True):
 
 
 class RunHeader(Struct, frozen=True, kw_only=True):
-    """One unbroken session with a camera, as its chain begins. `parameters` is a SHA-256."""
+    """One unbroken session with a camera, as its chain begins. `parameters` is a SHA-256.
+
+    `stream` is told of a sub stream only, which has a chain of its own.
+    """
 
     box: str
     camera: str
@@ -50,6 +53,7 @@ class RunHeader(Struct, frozen=True, kw_only=True):
     started_us: int
     time_quality: str
     previous: bytes = FIRST_LINK
+    stream: str | UnsetType = UNSET
 
     def link(self) -> bytes:
         """Return what the run's first GOP is tied to."""

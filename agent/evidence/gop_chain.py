@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from agent.core import log
 from agent.core.clock import Clock
 from agent.evidence.chain_index import (
+    MAIN,
     ChainWriter,
     RunFacts,
     chained_segment,
@@ -205,14 +206,16 @@ class GopChain:
         self._log.warning("chained from the file", path=path.name, gops=len(gops))
 
 
-def open_chain(data_dir: Path, folder: Path, box: str, camera: str, clock: Clock) -> GopChain:
-    """Return the chain of a camera whose `index.db` is in `folder`; makes the box's key once.
+def open_chain(
+    data_dir: Path, folder: Path, box: str, camera: str, clock: Clock, stream: str = MAIN
+) -> GopChain:
+    """Return a stream's chain, whose camera's `index.db` is in `folder`; makes the box's key once.
 
     Raises `StorageError` evidence.key: recording then goes on without evidence.
     """
     ring = KeyRing(data_dir)
     ring.key()
-    return GopChain(folder, ChainWriter(box, camera, ring.key, clock))
+    return GopChain(folder, ChainWriter(box, camera, ring.key, clock, stream))
 
 
 def _micros(at: datetime) -> int:

@@ -57,7 +57,10 @@ class ClipRequest(Struct, frozen=True, kw_only=True):
 
 
 class ClipManifest(Struct, frozen=True, kw_only=True):
-    """The signed claims. `media_*` are of the file up to the seal."""
+    """The signed claims. `media_*` are of the file up to the seal.
+
+    `stream` is `sub` where the camera's small stream was asked for, or alone is left.
+    """
 
     format: Literal["poleside.clip.v1"] = FORMAT
     box: str
@@ -73,6 +76,7 @@ class ClipManifest(Struct, frozen=True, kw_only=True):
     media_bytes: int
     media_sha256: bytes
     stretches: tuple[Stretch, ...]
+    stream: str = "main"
     handovers: tuple[str, ...] = ()  # of the box's keys, each signed by the old one
 
 

@@ -68,5 +68,16 @@ PART = Part(
                 AND NOT EXISTS (SELECT 1 FROM segment_gops WHERE run_id = OLD.run_id);
         END
         """,  # noqa: S608 - a constant of this file
+        """
+        CREATE TABLE sub_chain_head (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            run_id INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            link BLOB NOT NULL,
+            media_us INTEGER NOT NULL,
+            signed_seq INTEGER NOT NULL,
+            signed_media_us INTEGER NOT NULL
+        )
+        """,
     ),
 )

@@ -51,6 +51,7 @@ class ClipFacts:
     start_at: datetime
     end_at: datetime
     places: Sequence[GopPlace]
+    stream: str = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def seal_clip(
         manifest = ClipManifest(
             box=box,
             camera=clip.camera,
+            stream=clip.stream,
             request=request,
             start_at=clip.start_at,
             end_at=clip.end_at,

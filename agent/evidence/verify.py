@@ -12,6 +12,8 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from msgspec import UNSET
+
 from agent.contract.events import TimeQuality
 from agent.core.errors import StorageError
 from agent.evidence.anchors import Anchors, check_anchors
@@ -161,8 +163,12 @@ def _check_chain(
         return [], 0
     findings = []
     name = f"run {header.run}"
-    if (header.box, header.camera) != (manifest.box, manifest.camera):
-        why = f"The chain of {name} belongs to camera {header.camera} of box {header.box}."
+    stream = "main" if header.stream is UNSET else header.stream
+    if (header.box, header.camera, stream) != (manifest.box, manifest.camera, manifest.stream):
+        why = (
+            f"The chain of {name} belongs to the {stream} stream of camera {header.camera}"
+            f" of box {header.box}."
+        )
         findings.append(Finding(FindingKind.CHAIN_BROKEN, why))
     at = stretch.before
     if stretch.gops and stretch.gops[0].seq == 0 and at != header.link():
@@ -253,6 +259,8 @@ def _check_container(media: ClipMedia, manifest: ClipManifest) -> list[Finding]:
 def _notes(manifest: ClipManifest, covered: int) -> list[str]:
     gops = [gop for one in manifest.stretches for gop in one.gops]
     notes = []
+    if manifest.stream != "main":
+        notes.append(f"It is the camera's {manifest.stream} stream, which shows less detail.")
     late = len(gops) - covered
     if late:
         notes.append(

@@ -86,6 +86,7 @@ class CameraStatus(Struct, frozen=True, kw_only=True, tag="status"):
     sub: StreamStatus | None
     recording: RecordingStatus
     detection: DetectionStatus
+    sub_recording: RecordingStatus | None = None  # where the sub stream is recorded, too
     hits_total: int = 0
     hits_waiting: int = 0
     picture: tuple[PictureTrouble, ...] = ()

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -32,7 +32,10 @@ def until_segments(box, count, within_s=40.0):
     while time.monotonic() < deadline_s:
         index = camera_folder(box.data_dir, "gate") / "index.db"
         if index.exists():
-            with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as db:
+            with (
+                suppress(sqlite3.OperationalError),  # its tables are being made
+                closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as db,
+            ):
                 query = "SELECT count(*) FROM segments WHERE state = 'closed'"
                 if db.execute(query).fetchone()[0] >= count:
                     return

@@ -6,7 +6,7 @@ import threading
 import av
 import pytest
 
-from agent.app.tapped_sink import TappedSink
+from agent.app.sub_sink import SubSink
 from agent.core.clock import SystemClock
 from agent.messages.push import StartPush
 from agent.push.live_tap import LiveTap
@@ -30,7 +30,7 @@ class Live:
         self.pushes = Pushes(
             {"main": self.tap}, self.told.append, lambda: self.is_core_there, CLOCK
         )
-        self.watcher = Watcher(url, TappedSink(self.notes, self.tap))
+        self.watcher = Watcher(url, SubSink(self.notes, self.tap))
 
     def start(self, url, lasts_s=60.0, **fields):
         until_s = CLOCK.monotonic_s() + lasts_s

@@ -17,6 +17,13 @@ STORAGE: dict[str, Words] = {
         "Check that disk, its cable and `buffer.second_dir`; recording goes on without it.",
         "두 번째 디스크와 케이블, `buffer.second_dir`을 확인하세요. 녹화는 계속됩니다.",
     ),
+    "storage.sub_not_recorded": Words(
+        YELLOW,
+        "Camera {camera}: its sub stream is not recorded, so old video is not thinned to it.",
+        "카메라 {camera}: 보조 스트림이 녹화되지 않아 오래된 영상을 줄일 수 없습니다.",
+        "Check that the camera has a second stream and give its address, or unset `record_sub`.",
+        "카메라에 보조 스트림이 있는지 확인해 주소를 넣거나, `record_sub` 설정을 해제하세요.",
+    ),
     "storage.write_budget": Words(
         YELLOW,
         "Camera {camera} writes more a day than the disk is meant to bear.",

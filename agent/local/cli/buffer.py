@@ -84,6 +84,11 @@ def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
         click.echo(f"\n{one.camera_id}: {one.segments} segments, {_size(one.bytes)}")
         if one.first_at and one.last_until:
             click.echo(f"  from {_time(one.first_at)} to {_time(one.last_until)}")
+        for tier in one.tiers:
+            click.echo(
+                f"  {tier.stream} stream, {tier.tier.replace('-', ' ')}: {tier.segments} segments,"
+                f" {_size(tier.bytes)}, {_time(tier.first_at)} to {_time(tier.last_until)}"
+            )
         click.echo(f"  {'a segment is open' if one.is_open else 'no segment is open'}")
         if one.open_gap:
             click.echo(f"  not recording now: {one.open_gap}")
@@ -105,6 +110,7 @@ def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
 @click.option("--from", "since", help="Start, ISO 8601; without a zone it is UTC.")
 @click.option("--to", "until", help="End, ISO 8601; without it, now.")
 @click.option("--last-hours", type=float, default=24.0, show_default=True)
+@click.option("--stream", type=click.Choice(["main", "sub"]), default="main", show_default=True)
 @_json
 @_plain_failure
 def gaps(
@@ -113,6 +119,7 @@ def gaps(
     since: str | None,
     until: str | None,
     last_hours: float,
+    stream: str,
     *,
     as_json: bool,
 ) -> None:
@@ -124,11 +131,11 @@ def gaps(
     found = [
         (folder.name, gap)
         for folder in report.cameras_in(data_dir, camera_id)
-        for gap in reading.gaps(folder, begin, to)
+        for gap in reading.gaps(folder, begin, to, stream)
     ]
     if as_json:
         facts = [{"camera_id": name} | msgspec.to_builtins(gap) for name, gap in found]
-        _print({"since": begin, "until": to, "gaps": facts})
+        _print({"since": begin, "until": to, "stream": stream, "gaps": facts})
         return
     for name, gap in found:
         end = _time(gap.until) if gap.until else "now"
@@ -286,9 +293,8 @@ def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
     """
     from agent.buffer import report
     from agent.buffer.check import compare
-    from agent.buffer.index import INDEX_FILE
     from agent.buffer.journal import verify_purges
-    from agent.core.sqlite import open_reader
+    from agent.buffer.reading import open_index_reader
     from agent.evidence.box_key import load_public_key
     from agent.evidence.handover import predecessors, read_handovers
     from agent.evidence.key_store import PUBLIC_FILE
@@ -303,7 +309,7 @@ def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
     answer: dict[str, Any] = {}
     is_clean = True
     for folder in report.cameras_in(data_dir, camera_id):
-        with closing(open_reader(folder / INDEX_FILE)) as db:
+        with closing(open_index_reader(folder)) as db:
             findings = compare(db, folder)
             purges = list(verify_purges(db, verifies)) if key else []
         is_clean = is_clean and findings.is_clean and not purges

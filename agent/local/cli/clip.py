@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,7 +19,13 @@ from agent.core.errors import PolesideError, StorageError
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.clip_key import key, rotate_key
 from agent.local.cli.clip_verify import verify
-from agent.local.cli.clip_views import preview, stream, timelapse
+from agent.local.cli.clip_views import (
+    preview,
+    sources_of,
+    stream,
+    stream_option,
+    timelapse,
+)
 from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
@@ -50,6 +56,7 @@ clip.add_command(timelapse)
 @click.option("--purpose", default="", help="What it is for.")
 @click.option("--order", "command_id", default="", hidden=True)
 @click.option("--sidecar", is_flag=True, help="Write the manifest beside the clip as well.")
+@stream_option
 @click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
 def export(
@@ -62,6 +69,7 @@ def export(
     incident: str,
     purpose: str,
     command_id: str,
+    wanted: str,
     data_dir: Path,
     *,
     sidecar: bool,
@@ -80,13 +88,13 @@ def export(
     )
     try:
         begin, end = time_range(since, until, last_s)
-        made = _export(camera, begin, end, out, data_dir)
-        seal = _seal(made, camera, begin, end, asked, data_dir, sidecar=sidecar)
+        stream, made = _export(camera, begin, end, out, data_dir, wanted)
+        seal = _seal(made, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
         sha256 = _sha256(made.path)
-        span = f"{camera} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
+        span = f"{camera} {stream} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
         is_whole = bool(seal.get("whole"))
         audited(code="" if is_whole else "clip.not_whole", detail=f"{span}, sha256 {sha256}")
-        _tell(made, sha256, seal, as_json=as_json)
+        _tell(made, stream, sha256, seal, as_json=as_json)
     except PolesideError as error:
         audited(outcome="failed", code=error.code, detail=camera)
         if not as_json:
@@ -96,18 +104,19 @@ def export(
         sys.exit(1)
 
 
-def _export(camera: str, since: datetime, until: datetime, out: Path, data_dir: Path) -> Clip:
-    from agent.buffer.reading import camera_folder, segments
-    from agent.clips.export import ClipSource, export_clip
+def _export(
+    camera: str, since: datetime, until: datetime, out: Path, data_dir: Path, wanted: str
+) -> tuple[str, Clip]:
+    from agent.clips.export import export_clip
 
-    found = segments(camera_folder(data_dir, camera), since - timedelta(seconds=30), until)
-    sources = [ClipSource(segment.path, segment.start_at) for segment in found]
-    return export_clip(sources, since, until, out)
+    stream, sources = sources_of(data_dir, camera, since, until, wanted)
+    return stream, export_clip(sources, since, until, out)
 
 
 def _seal(
     made: Clip,
     camera: str,
+    stream: str,
     since: datetime,
     until: datetime,
     asked: dict[str, str],
@@ -126,7 +135,7 @@ def _seal(
     from agent.evidence.verify import verify_clip
 
     places = [GopPlace(gop.path, gop.number) for gop in made.gops]
-    facts = ClipFacts(made.path, camera, made.start_at, made.end_at, places)
+    facts = ClipFacts(made.path, camera, made.start_at, made.end_at, places, stream)
     request = ClipRequest(since=since, until=until, **asked)
     index_file = camera_folder(data_dir, camera) / INDEX_FILE
     try:
@@ -152,14 +161,18 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tell(made: Clip, sha256: str, seal: dict[str, object], *, as_json: bool) -> None:
+def _tell(made: Clip, stream: str, sha256: str, seal: dict[str, object], *, as_json: bool) -> None:
+    from agent.clips.preview import PLAYABLE_CODECS
+
     size_bytes = made.path.stat().st_size
     facts = {
         "path": str(made.path),
         "start_at": made.start_at.isoformat(),
         "end_at": made.end_at.isoformat(),
         "frames": made.frames,
+        "stream": stream,
         "codec": made.codec,
+        "plays_in_browsers": made.codec in PLAYABLE_CODECS,
         "bytes": size_bytes,
         "sha256": sha256,
     }
@@ -167,7 +180,9 @@ def _tell(made: Clip, sha256: str, seal: dict[str, object], *, as_json: bool) ->
         click.echo(json.dumps(facts | seal))
         return
     click.echo(f"{made.path}: {made.start_at:%Y-%m-%d %H:%M:%S} to {made.end_at:%H:%M:%S} UTC")
-    click.echo(f"{made.frames} frames, {made.codec}, {size_bytes} bytes")
+    click.echo(f"{made.frames} frames, {stream} stream, {made.codec}, {size_bytes} bytes")
+    if not facts["plays_in_browsers"]:
+        click.echo("Few browsers play this codec: try --stream sub, or `poleside clip preview`.")
     click.echo(f"sha256 {sha256}")
     if not seal["sealed"]:
         click.echo(f"Not sealed, so nobody can check it: {seal['seal_problem']}", err=True)

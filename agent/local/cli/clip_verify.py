@@ -104,6 +104,7 @@ def _facts(verdict: Verdict) -> dict[str, object]:
         facts |= {
             "box": manifest.box,
             "camera": manifest.camera,
+            "stream": manifest.stream,
             "start_at": manifest.start_at.isoformat(),
             "end_at": manifest.end_at.isoformat(),
             "by": manifest.request.by,
@@ -123,7 +124,8 @@ def _tell(verdict: Verdict) -> None:
     if manifest is not None:
         asked = manifest.request
         click.echo(
-            f"Camera {manifest.camera} of box {manifest.box or 'unknown'},"
+            f"Camera {manifest.camera} ({manifest.stream} stream) of box"
+            f" {manifest.box or 'unknown'},"
             f" {manifest.start_at:%Y-%m-%d %H:%M:%S} to {manifest.end_at:%H:%M:%S} UTC"
         )
         click.echo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,16 @@ from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
     from agent.clips.export import ClipSource
+
+
+stream_option = click.option(
+    "--stream",
+    "wanted",
+    type=click.Choice(["auto", "main", "sub"]),
+    default="auto",
+    show_default=True,
+    help="auto: the main stream, or the sub stream of a time when that alone is left.",
+)
 
 
 def _camera_and_range(command: Callable[..., None]) -> Callable[..., None]:
@@ -32,8 +42,14 @@ def _camera_and_range(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @_camera_and_range
+@stream_option
 def stream(
-    camera: str, since: str | None, until: str | None, last_s: float | None, data_dir: Path
+    camera: str,
+    since: str | None,
+    until: str | None,
+    last_s: float | None,
+    data_dir: Path,
+    wanted: str,
 ) -> None:
     """Write recorded video to standard output as it is read: for a player, not for a court.
 
@@ -49,11 +65,13 @@ def stream(
         )
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.stream", detail=_span(camera, begin, end))
-    stream_clip(_sources(data_dir, camera, begin, end), begin, end, sys.stdout.buffer)
+    _, sources = sources_of(data_dir, camera, begin, end, wanted)
+    stream_clip(sources, begin, end, sys.stdout.buffer)
 
 
 @click.command()
 @_camera_and_range
+@stream_option
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
 def preview(
     camera: str,
@@ -61,6 +79,7 @@ def preview(
     until: str | None,
     last_s: float | None,
     data_dir: Path,
+    wanted: str,
     out: Path,
 ) -> None:
     """Write a small film of the key frames that any browser plays, H.265 cameras too (WebM)."""
@@ -68,7 +87,8 @@ def preview(
 
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.preview", detail=_span(camera, begin, end))
-    made = make_preview(_sources(data_dir, camera, begin, end), begin, end, out)
+    _, sources = sources_of(data_dir, camera, begin, end, wanted)
+    made = make_preview(sources, begin, end, out)
     click.echo(f"{made.path}: {made.frames} pictures, {made.start_at:%Y-%m-%d %H:%M:%S} UTC on")
 
 
@@ -97,9 +117,12 @@ def _span(camera: str, begin: datetime, end: datetime) -> str:
     return f"{camera} {begin.isoformat()} to {end.isoformat()}"
 
 
-def _sources(data_dir: Path, camera: str, since: datetime, until: datetime) -> list[ClipSource]:
-    from agent.buffer.reading import camera_folder, segments
+def sources_of(
+    data_dir: Path, camera: str, since: datetime, until: datetime, wanted: str
+) -> tuple[str, list[ClipSource]]:
+    """Return the stream that a clip of this range is of, and its segments."""
+    from agent.buffer.reading import camera_folder, for_clip
     from agent.clips.export import ClipSource
 
-    found = segments(camera_folder(data_dir, camera), since - timedelta(seconds=30), until)
-    return [ClipSource(segment.path, segment.start_at) for segment in found]
+    stream_name, found = for_clip(camera_folder(data_dir, camera), since, until, wanted)
+    return stream_name, [ClipSource(segment.path, segment.start_at) for segment in found]

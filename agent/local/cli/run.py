@@ -33,6 +33,7 @@ retention_days = 30.0            # the law's limit: older video goes within ten 
 min_free_bytes = 536870912       # below this the oldest goes, the camera over its share first
 event_lock_days = 7.0            # video around an event is kept at least so long
 # thin_after_days = 14.0         # older video: key frames only
+# sub_after_days = 7.0           # … or the sub stream alone, of cameras with `record_sub = true`
 # require_mount = "/mnt/video"   # record on this disk only, never under an empty mount point
 # second_dir = "/mnt/second"     # a copy of what is locked
 

@@ -1,0 +1,53 @@
+"""The sub stream's sink: a tap for the push, the eyes, and where it is recorded its recorder.
+
+Worker process, the sub stream's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from agent.app.main_sink import MainSink
+from agent.ingest.session import PacketSink
+from agent.ingest.source import StreamFacts
+from agent.push.live_tap import LiveTap
+
+
+class SubSink:
+    """The tap comes first, the store last: it changes a packet's times."""
+
+    def __init__(
+        self,
+        eyes: PacketSink | None,
+        tap: LiveTap,
+        store: MainSink | None = None,
+        may_store: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`may_store`: asked at each run; false for a camera that has only one stream."""
+        self._eyes, self._tap, self._store, self._may_store = eyes, tap, store, may_store
+        self._storing: MainSink | None = None
+
+    def run_started(self, stream: VideoStream, facts: StreamFacts) -> None:
+        self._tap.run_started(stream)
+        if self._eyes is not None:
+            self._eyes.run_started(stream, facts)
+        self._storing = self._store if self._may_store() else None
+        if self._storing is not None:
+            self._storing.run_started(stream, facts)
+
+    def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
+        self._tap.packet(packet)
+        if self._eyes is not None:
+            self._eyes.packet(packet, arrived_mono_s)
+        if self._storing is not None:
+            self._storing.packet(packet, arrived_mono_s)
+
+    def run_ended(self, cause: str) -> None:
+        self._tap.run_ended()
+        if self._eyes is not None:
+            self._eyes.run_ended(cause)
+        if self._storing is not None:
+            self._storing.run_ended(cause)
