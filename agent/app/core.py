@@ -248,7 +248,9 @@ class Core:
         for camera_id in change.removed:
             sight.assembler.forget(camera_id)
         sight.desk.use(new.cameras)
+        sight.handover.use(new)
         self._voice.minder.use(new.cameras)
+        self._voice.aimer.use(new.cameras)
         self._voice.uploads.settings = new.uploads
         self._line.ask_reload()
         for camera in new.cameras:

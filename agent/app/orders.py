@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent.app.sight import Sight
 from agent.app.voice import Voice
+from agent.commands.aim import AimHandler
 from agent.commands.camera_orders import CameraOrders
 from agent.commands.clip import DEADLINE_S as CLIP_DEADLINE_S
 from agent.commands.clip import ClipHandler
@@ -38,7 +39,12 @@ def register_orders(
     `renew_now` asks the center for the box's papers at once.
     """
     hub, files, leases = sight.hub, voice.uploads, voice.leases
-    ptz = PtzHandler(voice.gates, leases)
+    desk = voice.audit_desk
+    ptz = PtzHandler(
+        voice.gates,
+        leases,
+        lambda op, actor, outcome, detail: desk.note(op, actor, outcome, detail=detail),
+    )
     register = voice.commands.register
     register("ping", ping(clock), idempotent=True)
     register("snapshot", SnapshotHandler(hub, clock, files), idempotent=True)
@@ -48,7 +54,7 @@ def register_orders(
     lock = LockHandler(hub)
     register("lock", lock, idempotent=True, deadline_s=20.0)
     register("unlock", lock, idempotent=True, deadline_s=20.0)
-    register("ptz.move", ptz, idempotent=False, deadline_s=15.0)
+    register("ptz.move", ptz, idempotent=False, deadline_s=30.0, lasts=True)
     register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
     register("ptz.lease", leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
     register("ptz.release", leases.release, idempotent=True)
@@ -57,6 +63,8 @@ def register_orders(
     register("ptz.presets", held, idempotent=False)
     register("ptz.imaging", held, idempotent=False)
     register("ptz.aux", held, idempotent=False)
+    aim = AimHandler(voice.aimer, leases)
+    register("camera.aim", aim, idempotent=False, deadline_s=150.0, lasts=True)
     search = SearchHandler(data_dir, clock)
     register("search", search, idempotent=True, deadline_s=WATCH_DEADLINE_S, lasts=True)
     register("replay", replay(sight.outbox), idempotent=True)

@@ -12,6 +12,7 @@ from agent.app.audit_desk import AuditDesk
 from agent.app.ptz_minder import PtzMinder
 from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
+from agent.commands.aim import Aimer
 from agent.commands.counter import Counter
 from agent.commands.desired import DesiredConfig
 from agent.commands.ptz import gates_for_orders
@@ -108,6 +109,7 @@ class Voice:
             self.gates,
             lambda: self.link.status.connected and self.sender.center_online,
         )
+        self.aimer = Aimer(self.gates, settings.cameras)
         self.minder = PtzMinder(settings.cameras, sight.desk.movable_gate, self.leases, clock)
         answer = Replies(clock, self.link, address).answer
         self.uploads = Uploads(

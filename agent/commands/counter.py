@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from agent.commands.registry import Commands
 from agent.contract.commands import Actor, Nuisance, Replay, Reply, Verdict
+from agent.contract.ptz_args import CameraAim
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
@@ -27,12 +28,12 @@ _MOST_BYTES = 4096
 class CounterOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be ordered at the box."""
 
-    args: Replay | Verdict | Nuisance
+    args: Replay | Verdict | Nuisance | CameraAim
     user: str
 
 
 class Counter(Service):
-    """Looks for orders, one after another; what an earlier process left is thrown away."""
+    """Looks for orders; what an earlier process left is thrown away."""
 
     name = "counter"
 
@@ -46,19 +47,20 @@ class Counter(Service):
         await asyncio.to_thread(self._clear)
 
     async def run(self) -> None:
-        while True:
-            self.progressed()
-            for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.order"))):
-                await self._serve(path)
-            await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self.progressed()
+                for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.order"))):
+                    try:
+                        content = await asyncio.to_thread(_take, path)
+                        order = msgspec.json.decode(content, type=CounterOrder)
+                    except (OSError, msgspec.MsgspecError) as error:
+                        self._log.warning("order at the counter not understood", reason=str(error))
+                    else:
+                        tasks.create_task(self._serve(path, order))
+                await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
 
-    async def _serve(self, path: Path) -> None:
-        try:
-            content = await asyncio.to_thread(_take, path)
-            order = msgspec.json.decode(content, type=CounterOrder)
-        except (OSError, msgspec.MsgspecError) as error:
-            self._log.warning("order at the counter not understood", reason=str(error))
-            return
+    async def _serve(self, path: Path, order: CounterOrder) -> None:
         by = Actor(user=order.user, role="technician")
         reply = await self._commands.order(order.args, by, self._box)
         await asyncio.to_thread(_put, path.with_suffix(".reply"), msgspec.json.encode(reply))
@@ -69,14 +71,14 @@ class Counter(Service):
             path.unlink()
 
 
-async def ask(run_folder: Path, order: CounterOrder, clock: Clock) -> Reply:
-    """Hand an order to the running agent and wait for its answer.
+async def ask(run_folder: Path, order: CounterOrder, clock: Clock, lasts_s: float = 0.0) -> Reply:
+    """Hand an order to the running agent and wait for its answer, longer for one that lasts.
 
     Raises `CommandError` `counter.closed` when no agent takes it.
     """
     path = run_folder / FOLDER / f"{new_ulid(clock.utc_now())}.order"
     answer = path.with_suffix(".reply")
-    until_mono_s = clock.monotonic_s() + _PATIENCE_S
+    until_mono_s = clock.monotonic_s() + _PATIENCE_S + lasts_s
     try:
         await asyncio.to_thread(_put, path, msgspec.json.encode(order))
         while clock.monotonic_s() < until_mono_s:

@@ -20,6 +20,7 @@ from agent.contract.command_args import CommandArgs, CommandId
 from agent.contract.events import Fraction, Slug, StreamName, UtcTime
 from agent.contract.grants import MediaGrant
 from agent.contract.ptz_args import (
+    CameraAim,
     PtzAux,
     PtzGoto,
     PtzImaging,
@@ -118,8 +119,9 @@ class Search(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
     `label` is a class of the detector or ONVIF's word for several ("Vehicle", "Animal"). Without
     `camera_id` all cameras are searched. With `watch_s` it is a standing watch under an incident:
-    what is seen from now on comes as `progress`, and the final reply ends it. Colours and bags are
-    of assist grade.
+    what is seen from now on comes as `progress`, and the final reply ends it. `subject` is an id
+    that an event or another answer gave: all tracks that were linked to it. Colours, bags, hats and
+    subjects are of assist grade.
     """
 
     camera_id: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")] = ""
@@ -127,6 +129,9 @@ class Search(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     upper: Colour = ""
     lower: Colour = ""
     bag: Literal["", "backpack", "handbag", "suitcase"] = ""
+    hat: Colour = ""
+    direction: Literal["", "still", "right", "away", "left", "toward"] = ""
+    subject: Annotated[str, Meta(max_length=64)] = ""
     zone: Annotated[tuple[tuple[Fraction, Fraction], ...], Meta(max_length=64)] = ()
     start_at: UtcTime | None = None
     end_at: UtcTime | None = None
@@ -251,6 +256,7 @@ Args = (
     | PtzPresets
     | PtzImaging
     | PtzAux
+    | CameraAim
     | Replay
     | Search
     | UploadUrls
@@ -353,6 +359,7 @@ OPERATIONS: tuple[str, ...] = (
     "ptz.presets",
     "ptz.imaging",
     "ptz.aux",
+    "camera.aim",
     "replay",
     "search",
     "verdict",

@@ -8,7 +8,15 @@ from datetime import datetime
 
 from agent.contract.commands import Args, Clip, Output, Relay, Search, Snapshot
 from agent.contract.grants import What
-from agent.contract.ptz_args import PtzAux, PtzGoto, PtzImaging, PtzLease, PtzMove, PtzPresets
+from agent.contract.ptz_args import (
+    CameraAim,
+    PtzAux,
+    PtzGoto,
+    PtzImaging,
+    PtzLease,
+    PtzMove,
+    PtzPresets,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,15 @@ def need_of(args: Args) -> Need | None:
             return None
         case Snapshot(camera_id=camera_id):
             return Need(What.SNAPSHOT, camera_id)
-        case PtzMove() | PtzLease() | PtzGoto() | PtzPresets() | PtzImaging() | PtzAux():
+        case (
+            PtzMove()
+            | PtzLease()
+            | PtzGoto()
+            | PtzPresets()
+            | PtzImaging()
+            | PtzAux()
+            | CameraAim()
+        ):
             return Need(What.PTZ, args.camera_id)
         case Relay(on=True) | Output(on=True):
             return Need(What.TALK, args.camera_id if isinstance(args, Relay) else "")

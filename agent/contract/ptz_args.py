@@ -7,24 +7,28 @@ from msgspec import Meta, Struct
 from agent.contract.command_args import CommandArgs, CommandId, Speed
 from agent.contract.events import Slug
 
+PtzPurpose = Literal["tour", "exercise", "operator", "disaster", "119", "bell", "manual-112"]
+
 
 class PtzMove(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.move"):
-    """Move with these speeds for at most `timeout_s`, then stop by itself."""
+    """Move with these speeds for at most `timeout_s`, inside a lease; then stop by itself.
+
+    Without a lease of one's own it is refused, unless `purpose` is given: then the box leases the
+    camera for just this move, by the same rules and audited, and answers when it is over.
+    """
 
     camera_id: Slug
     pan: Speed = 0.0
     tilt: Speed = 0.0
     zoom: Speed = 0.0
     timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    purpose: PtzPurpose | None = None
 
 
 class PtzStop(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.stop"):
     """Stand still."""
 
     camera_id: Slug
-
-
-PtzPurpose = Literal["tour", "exercise", "operator", "disaster", "119", "bell", "manual-112"]
 
 
 class PtzLease(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.lease"):
@@ -72,6 +76,26 @@ class PtzGoto(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True
             True
         ) != 1:
             raise ValueError("give one of `to`, `by`, `preset` and `home`")
+
+
+class CameraAim(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="camera.aim"
+):
+    """Look at a place on the map, `area_m` wide, by the camera's GeoMove or by its landmarks.
+
+    Whoever holds no lease gets one for `hold_s`, for this purpose; the reply `progress` tells
+    where the camera looks and how sure that is, the final one how the lease ended. Without
+    `height_m` the height is the ground's, as far as the landmarks tell.
+    """
+
+    camera_id: Slug
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+    height_m: float | None = None
+    area_m: Annotated[float, Meta(gt=0, le=1000)] = 20.0
+    hold_s: Annotated[float, Meta(gt=0, le=120)] = 20.0
+    purpose: PtzPurpose = "operator"
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
 
 
 class PtzPresets(

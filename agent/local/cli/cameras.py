@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import PolesideError
+from agent.local.cli.cameras_calibrate import calibrate
 from agent.local.cli.cameras_care import CARE
 from agent.local.cli.cameras_ptz import ptz
 from agent.local.cli.cameras_target import Target, show, target_options
@@ -234,7 +235,7 @@ def relay(target: Target, token: str, seconds: float, *, off: bool, as_json: boo
     show({"relay": token, "active": False}, [f"{token} is off"], as_json=as_json)
 
 
-for command in (ptz, *CARE):
+for command in (ptz, calibrate, *CARE):
     cameras.add_command(command)
 
 

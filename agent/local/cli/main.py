@@ -28,6 +28,7 @@ _COMMANDS = {
         "incidents",
         "What was raised; true or false; what stayed in the shadow.",
     ),
+    "aim": ("agent.local.cli.aim", "aim", "A camera looks at a place on the map."),
     "grants": ("agent.local.cli.grants", "grants", "Who may see what just now."),
     "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
     "uploads": ("agent.local.cli.uploads", "uploads", "Files on their way to the center."),

@@ -61,6 +61,7 @@ class PtzService:
             only_continuous=faults.only_continuous,
             has_home=not faults.has_no_home,
             knows_the_map=self._camera.config.place is not None,
+            highest_tilt=faults.highest_tilt,
         )
 
     def _configurations(self) -> str:

@@ -20,10 +20,11 @@ def nodes(
     only_continuous: bool,
     has_home: bool,
     knows_the_map: bool = False,
+    highest_tilt: float = 1.0,
 ) -> str:
     """Return the one node of the head, with its spaces."""
     one = (-1.0, 1.0)
-    x, y = ((0.0, 360.0), (-90.0, 90.0)) if in_degrees else (one, one)
+    x, y = ((0.0, 360.0), (-90.0, 90.0)) if in_degrees else (one, (-1.0, highest_tilt))
     position = _DEGREES if in_degrees else f"{_PAN_TILT}/PositionGenericSpace"
     spaces = [
         ("ContinuousPanTiltVelocitySpace", f"{_PAN_TILT}/VelocityGenericSpace", one, one),

@@ -85,6 +85,7 @@ class OnvifFaults(Struct, kw_only=True):
     tells_no_position: bool = False
     presets: int = 2
     in_degrees: bool = False  # pan 0..360 and tilt -90..90 instead of -1..1
+    highest_tilt: float = 1.0  # of a dome, which can't look up
     has_no_home: bool = False
     only_continuous: bool = False  # no absolute and no relative moves
     min_is_max: bool = False  # ranges without width

@@ -1,0 +1,65 @@
+"""`poleside aim`: a camera of this box looks at a place on the map."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from getpass import getuser
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("camera_id")
+@click.argument("lat", type=click.FloatRange(-90, 90))
+@click.argument("lon", type=click.FloatRange(-180, 180))
+@click.option("--height", "height_m", type=float, help="Metres; by default the ground's there.")
+@click.option("--area", "area_m", default=20.0, show_default=True, help="How wide, in metres.")
+@click.option("--hold", "hold_s", default=10.0, show_default=True, help="Seconds to hold it there.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/var/lib/poleside"))
+@click.option("--json", "as_json", is_flag=True)
+def aim(
+    camera_id: str,
+    lat: float,
+    lon: float,
+    height_m: float | None,
+    area_m: float,
+    hold_s: float,
+    data_dir: Path,
+    *,
+    as_json: bool,
+) -> None:
+    r"""Turn CAMERA_ID towards a place and hold it there, through the running agent.
+
+    \b
+    poleside aim gate 37.56651 126.97802
+    poleside aim gate 37.56651 126.97802 --height 41 --area 10 --hold 30
+
+    Nobody who holds the camera for a higher purpose is disturbed. It is journalled and audited.
+    """
+    from agent.commands.counter import CounterOrder, ask
+    from agent.contract.commands import ReplyState
+    from agent.contract.ptz_args import CameraAim
+    from agent.core.clock import SystemClock
+    from agent.core.errors import CommandError
+
+    args = CameraAim(
+        camera_id=camera_id, lat=lat, lon=lon, height_m=height_m, area_m=area_m, hold_s=hold_s
+    )
+    order = CounterOrder(args=args, user=getuser())
+    reply = asyncio.run(ask(data_dir / "run", order, SystemClock(), hold_s))
+    if reply.state is not ReplyState.DONE:
+        raise CommandError(reply.code, reply.message, hint=reply.hint)
+    told = reply.result or {}
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    if told["by"] == "geo-move":
+        click.echo("The camera turned there by its own map (GeoMove).")
+    else:
+        click.echo(
+            f"pan {told['pan']:g}, tilt {told['tilt']:g}, zoom {told['zoom']:g}: {told['range_m']}"
+            f" m away, {told['fov_deg']} deg wide; its landmarks fit within"
+            f" {told['residual_deg']:.2f} deg ({told['model']})"
+        )
