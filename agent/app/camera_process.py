@@ -180,6 +180,7 @@ class CameraWorker:
             clock,
             lambda: self._eyes.view.objects,
             manifest.model,
+            lambda passing: self._line.put(passing),  # noqa: PLW0108 - made below
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
         self._main_sink = MainSink(

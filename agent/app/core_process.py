@@ -38,6 +38,7 @@ from agent.messages.supervision import Configure
 from agent.outbox import audit, store
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from agent.sightings import links
 from agent.uplink import economy
 from agent.uploads import queue as uploads
 
@@ -76,6 +77,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             economy.PART,
             grants.PART,
             evidence_report.PART,
+            links.PART,
         ],
     )
     await db.start()

@@ -4,6 +4,7 @@ RuleHit -> assembler -> incident -> outbox, one transaction on the way.
 """
 
 from agent.app.camera_desk import CameraDesk
+from agent.app.handover_watch import HandoverWatch
 from agent.app.pole_desk import PoleDesk
 from agent.app.run_dir import CORE_SOCKET, run_dir
 from agent.app.worker_hub import WorkerHub
@@ -58,12 +59,13 @@ class Sight:
             take=self.assembler.take,
             take_bell=self.assembler.take_contact,
         )
+        self.handover = HandoverWatch(db, self.hub, self.assembler, settings, clock)
         self.pole = PoleDesk(settings.pole, board, self.hub, self.assembler.take_contact, clock)
 
     @property
     def components(self) -> tuple[Component, ...]:
         """What the core keeps alive."""
-        return self.hub, self.assembler, self.desk, *self.pole.components
+        return self.hub, self.assembler, self.desk, self.handover, *self.pole.components
 
     def online(self) -> frozenset[str]:
         """The ids of the cameras whose main stream is there."""

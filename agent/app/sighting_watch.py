@@ -19,14 +19,14 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
 from agent.ingest.jpeg import encode_jpeg
+from agent.messages.passing import Passing
 from agent.messages.vision import TrackedObject
-from agent.rules.ground import Ground
 from agent.settings.model import CameraSettings, SightingSettings
 from agent.sightings.gatherer import Gatherer
-from agent.sightings.store import SightingStore
+from agent.sightings.store import Sighting, SightingStore
 
 PRUNE_EVERY_S = 600.0
-WRITE_EVERY_S = 5.0
+LOOK_EVERY_S, WRITE_EVERY_S = 1.0, 5.0
 _THUMBNAIL_WIDTH_PX, _THUMBNAIL_BYTES = 96, 4096
 _LEAST_PX = 16
 
@@ -42,15 +42,17 @@ class SightingWatch:
         clock: Clock,
         objects: Callable[[], tuple[TrackedObject, ...]],
         model: str = "",
+        tell: Callable[[Passing], None] = lambda _: None,
     ) -> None:
+        """`tell` hears of everybody once he is described, and once he is gone."""
         self._folder, self._settings, self._clock = folder, settings, clock
         self._objects, self._model = objects, model
         self._log = log.get("sightings")
-        metres = Ground(camera.calibration).metres if camera.calibration else None
-        self._gatherer = Gatherer(_thumbnail, metres)
+        self._gatherer = Gatherer(_thumbnail, tell, camera.camera_id)
         self._store: SightingStore | None = None
         self._seen: tuple[TrackedObject, ...] = ()
-        self._written_s = self._pruned_s = float("-inf")
+        self._over: list[Sighting] = []
+        self._looked_s = self._written_s = self._pruned_s = float("-inf")
 
     def look(self, frame: av.VideoFrame, at: datetime, mono_s: float) -> None:
         """Take what is followed in this frame."""
@@ -67,19 +69,24 @@ class SightingWatch:
             if objects:
                 grey = is_grey(frame)
                 self._gatherer.look(objects, picture, at, mono_s, has_colour=not grey)
+        if mono_s - self._looked_s >= LOOK_EVERY_S:  # who waits for somebody hears it soon
+            self._looked_s = mono_s
+            self._over += self._gatherer.over(mono_s)
         if mono_s - self._written_s >= WRITE_EVERY_S:
             self._written_s = mono_s
-            self._write(mono_s, all_of_them=False)
+            self._write(mono_s)
 
     def close(self) -> None:
         """Keep what is still open."""
-        self._write(self._clock.monotonic_s(), all_of_them=True)
+        mono_s = self._clock.monotonic_s()
+        self._over += self._gatherer.over(mono_s, all_of_them=True)
+        self._write(mono_s)
         if self._store is not None:
             self._store.close()
             self._store = None
 
-    def _write(self, mono_s: float, *, all_of_them: bool) -> None:
-        over = self._gatherer.over(mono_s, all_of_them=all_of_them)
+    def _write(self, mono_s: float) -> None:
+        over, self._over = self._over, []
         try:
             if over:
                 self._opened().add([replace(one, model=self._model) for one in over])

@@ -13,6 +13,7 @@ from agent.core.component import Service
 from agent.core.errors import CameraError, PolesideError
 from agent.messages import worker
 from agent.messages.locking import LockOrder, LockReply
+from agent.messages.passing import Passing
 from agent.messages.picture import PictureFinding
 from agent.messages.push import PushState, StartPush, StopPush
 from agent.messages.vision import RuleHit
@@ -49,7 +50,7 @@ class WorkerHub(Service):
     ) -> None:
         super().__init__(clock)
         self._path, self._on_hit, self._on_status = path, on_hit, on_status
-        self._on_finding = on_finding
+        self._on_finding = on_finding or _nobody_listens
         self._log = log.get(self.name)
         self._writers: dict[str, asyncio.StreamWriter] = {}
         self._statuses: dict[str, tuple[float, CameraStatus]] = {}
@@ -58,7 +59,8 @@ class WorkerHub(Service):
         self._ids = itertools.count(1)
         self.hits_total = 0
         self.on_worker: Callable[[str], Awaitable[None]] | None = None
-        self.on_push: Callable[[PushState], Awaitable[None]] | None = None
+        self.on_push: Callable[[PushState], Awaitable[None]] = _nobody_listens
+        self.on_passing: Callable[[Passing], Awaitable[None]] = _nobody_listens
 
     async def run(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +183,13 @@ class WorkerHub(Service):
 
     async def _take(
         self,
-        message: CameraStatus | HitReport | PictureReply | PictureFinding | LockReply | PushState,
+        message: CameraStatus
+        | HitReport
+        | PictureReply
+        | PictureFinding
+        | LockReply
+        | PushState
+        | Passing,
         writer: asyncio.StreamWriter,
     ) -> None:
         match message:
@@ -194,10 +202,11 @@ class WorkerHub(Service):
                 ack = worker.encode(HitAck(hit_id=message.hit.hit_id))
                 await framing.write_frame(writer, ack)
             case PictureFinding():
-                if self._on_finding is not None:
-                    await self._on_finding(message)
-            case PushState() if self.on_push is not None:
+                await self._on_finding(message)
+            case PushState():
                 await self.on_push(message)
+            case Passing():
+                await self.on_passing(message)
             case PictureReply():
                 future = self._pictures.get(message.request_id)
                 if future is not None and not future.done():
@@ -206,6 +215,10 @@ class WorkerHub(Service):
                 waiting = self._lock_orders.get(message.request_id)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
+
+
+async def _nobody_listens(_: object) -> None:
+    """Drop what no one asked for."""
 
 
 def _silent(camera_id: str) -> CameraError:

@@ -19,7 +19,8 @@ from agent.contract.commands import Command, Search
 from agent.core.clock import Clock
 from agent.core.errors import CommandError
 from agent.rules.zone import contains
-from agent.sightings.store import Sighting, Wanted, newest_number, search_all
+from agent.sightings.finding import find
+from agent.sightings.store import Sighting, Wanted, newest_number
 from agent.sightings.telling import facts_of
 
 WATCH_DEADLINE_S = 24 * 3600.0 + 60.0
@@ -42,7 +43,7 @@ class SearchHandler:
             raise CommandError("camera.unknown", f"There is no camera {args.camera_id}.")
         if args.watch_s:
             return await self._watch(command, args, cameras, progress)
-        found = await asyncio.to_thread(self._search, cameras, _wanted(args))
+        found = await asyncio.to_thread(self._search, cameras, _wanted(args), args.subject)
         return {"found": told(found)}
 
     async def _watch(
@@ -60,7 +61,7 @@ class SearchHandler:
             await self._clock.sleep_s(self._look_every_s)
             for camera_id in cameras:
                 wanted = replace(_wanted(args), after_number=last[camera_id])
-                found = await asyncio.to_thread(self._search, [camera_id], wanted)
+                found = await asyncio.to_thread(self._search, [camera_id], wanted, args.subject)
                 if found:
                     last[camera_id] = max(one.number for one in found)
                     total += len(found)
@@ -73,9 +74,10 @@ class SearchHandler:
     def _cameras(self) -> list[str]:
         return sorted(path.name for path in (self._data_dir / "cameras").glob("*"))
 
-    def _search(self, cameras: Sequence[str], wanted: Wanted) -> list[Sighting]:
+    def _search(self, cameras: Sequence[str], wanted: Wanted, subject: str) -> list[Sighting]:
         in_zone = partial(contains, wanted.zone) if wanted.zone else None
-        return search_all([self._folder_of(one) for one in cameras], wanted, in_zone)
+        folders = [self._folder_of(one) for one in cameras]
+        return find(self._data_dir, folders, wanted, in_zone, subject)
 
 
 def told(found: Sequence[Sighting]) -> list[dict[str, object]]:
@@ -96,6 +98,8 @@ def _wanted(args: Search) -> Wanted:
         upper=args.upper,
         lower=args.lower,
         bag=args.bag,
+        hat=args.hat,
+        direction=args.direction,
         since=args.start_at,
         until=args.end_at,
         zone=args.zone,

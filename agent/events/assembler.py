@@ -5,6 +5,7 @@ a worker that comes back and sees the same again only updates it.
 """
 
 import sqlite3
+from collections.abc import Callable
 
 from agent.contract.events import (
     CapCertainty,
@@ -48,6 +49,7 @@ class Assembler(Service):
         self._log = log.get(self.name)
         self._watch: dict[str, _CameraWatch] = {}
         self._may_be_open = False
+        self.subject_of: Callable[[str, int], tuple[str, float] | None] = _nobody
 
     @property
     def rations(self) -> Rations:
@@ -61,7 +63,8 @@ class Assembler(Service):
 
     async def take(self, hit: RuleHit) -> None:
         """Commit what a hit means; returns when it is on the disk. Raises `StorageError`."""
-        what, self._may_be_open = rule_hits.happening(hit, thumbnails=self._thumbnails), True
+        self._may_be_open = True
+        what = rule_hits.happening(hit, thumbnails=self._thumbnails, subject_of=self.subject_of)
         event_id = await self._db.run(lambda c: self._alarms.take(c, hit, what))
         if event_id is not None:
             self._log.info("incident", event_id=event_id, camera=hit.camera_id, rule=hit.rule_id)
@@ -155,6 +158,10 @@ class Assembler(Service):
             urgency=CapUrgency.EXPECTED,
             certainty=CapCertainty.OBSERVED,
         )
+
+
+def _nobody(_camera_id: str, _track_id: int) -> None:
+    """Nobody is linked while no one looks for it."""
 
 
 class _CameraWatch:

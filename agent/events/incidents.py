@@ -162,15 +162,18 @@ class Incidents:
         if row is None:  # ended and forgotten meanwhile
             return
         data = msgspec.json.decode(row["data"], type=EventData)
-        data = msgspec.structs.replace(data, files=(*data.files, file))
+        self.tell_again(connection, row, msgspec.structs.replace(data, files=(*data.files, file)))
+
+    def tell_again(self, connection: sqlite3.Connection, row: sqlite3.Row, data: EventData) -> None:
+        """Keep what is known now of an incident and tell it: as an update, or its end once more."""
         connection.execute(
             "UPDATE incidents SET data = ? WHERE event_id = ?",
-            (msgspec.json.encode(data), event_id),
+            (msgspec.json.encode(data), row["event_id"]),
         )
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
         what = _word_on(row, data, now, now_s, self._clock.quality())
         phase = Phase.UPDATE if row["ended_utc_us"] is None else Phase.END
-        self._telling.tell(connection, event_id, what, phase, data)
+        self._telling.tell(connection, row["event_id"], what, phase, data)
 
     def any_open(self, connection: sqlite3.Connection) -> bool:
         """Say whether an incident is open, of whatever kind."""

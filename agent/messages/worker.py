@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, msgpack
 
 from agent.messages.locking import LockReply, LockSpan, Unlock
+from agent.messages.passing import Passing
 from agent.messages.picture import PictureFinding, PictureTrouble
 from agent.messages.push import PushState, StartPush, StopPush
 from agent.messages.vision import RuleHit, TrackedObject
@@ -148,7 +149,16 @@ class RestartStreams(Struct, frozen=True, kw_only=True, tag="restart-streams"):
     """Nothing reaches the disk: close both streams and open them anew."""
 
 
-ToCore = Hello | CameraStatus | HitReport | PictureReply | PictureFinding | LockReply | PushState
+ToCore = (
+    Hello
+    | CameraStatus
+    | HitReport
+    | PictureReply
+    | PictureFinding
+    | LockReply
+    | PushState
+    | Passing
+)
 ToWorker = (
     HitAck
     | TakePicture

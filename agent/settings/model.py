@@ -124,11 +124,30 @@ class TimelapseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_bytes: Annotated[int, Meta(ge=8 * 1024, le=1024 * 1024)] = 96 * 1024
 
 
+class Neighbours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two cameras with a way between them, and how long it takes, either way: `[least, most]`."""
+
+    cameras: tuple[Slug, Slug]
+    travel_s: tuple[Annotated[float, Meta(ge=0)], Annotated[float, Meta(gt=0, le=600)]]
+
+    def __post_init__(self) -> None:
+        if self.travel_s[0] >= self.travel_s[1]:
+            raise ValueError("`travel_s` is from the shortest to the longest time")
+        if self.cameras[0] == self.cameras[1]:
+            raise ValueError("`cameras` must be two")
+
+
 class SightingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is remembered of each track for search: how long, and how many bytes a camera."""
+    """What is remembered of each track for search: how long, and how many bytes a camera.
+
+    With `link` on, who leaves one camera and, by the look, comes to another is linked; what is not
+    told in `neighbours` is learned.
+    """
 
     keep_days: Annotated[float, Meta(gt=0, le=365)] = 30.0
     max_bytes: Annotated[int, Meta(ge=1024 * 1024)] = 256 * 1024 * 1024
+    link: bool = True
+    neighbours: tuple[Neighbours, ...] = ()
 
 
 class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -305,9 +324,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 )
         _check_feeds(self.cameras, self.pole)
         grouped = [camera_id for group in self.alarms.overlaps for camera_id in group]
-        for camera_id in grouped:
-            if camera_id not in ids:
-                raise ValueError(f"`alarms.overlaps` names a camera `{camera_id}` there is not")
+        near = [camera_id for way in self.sightings.neighbours for camera_id in way.cameras]
+        for where, named in (("alarms.overlaps", grouped), ("sightings.neighbours", near)):
+            if strange := set(named) - set(ids):
+                raise ValueError(f"`{where}` names a camera `{min(strange)}` there is not")
         if len(grouped) != len(set(grouped)):
             raise ValueError("a camera may be in one group of `alarms.overlaps` only")
 

@@ -11,11 +11,15 @@ from agent.sightings.words import COLOURS, UNKNOWN
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+Shares = NDArray[np.float64]
+"""Of each of `COLOURS`; all 0 where nothing can be told."""
 
 _LEAST_PX = 20  # of a part; fewer tell nothing
 _MAJORITY = 0.4
 _UPPER, _LOWER = (0.18, 0.48), (0.54, 0.86)  # of a standing person's height
 _ACROSS = (0.28, 0.72)
+_LEAST_TALL_PX = 96  # of a person, for a hat
+_NO_HAIR = frozenset({"red", "yellow", "green", "cyan", "blue", "purple", "pink"})
 _BLACK_BELOW, _WHITE_ABOVE = 0.22, 0.78  # of full value
 _GREY_BELOW = 0.20  # of full saturation
 _HUES = (
@@ -26,27 +30,58 @@ _EDGES = np.array([float(upto) for upto, _ in _HUES])
 _OF_HUE = np.array([COLOURS.index(name) for _, name in _HUES])
 
 
-def clothes(cut: Picture) -> tuple[int, int]:
-    """Return the colours (index into `COLOURS`) of a standing person's upper and lower part."""
+def clothes(cut: Picture) -> tuple[Shares, Shares]:
+    """Return the colours of a standing person's upper and lower part."""
     return _part(cut, _UPPER), _part(cut, _LOWER)
 
 
-def whole(cut: Picture) -> int:
-    """Return the colour of a thing: of the middle of its region."""
+def whole(cut: Picture) -> Shares:
+    """Return the colours of a thing: of the middle of its region."""
     return _part(cut, (0.25, 0.75))
 
 
-def _part(cut: Picture, rows: tuple[float, float]) -> int:
+def hat(cut: Picture) -> int:
+    """Return the colour of a cap or helmet (index into `COLOURS`), where it can be told.
+
+    Only of a colour no hair has, on a head tall enough, and unlike what is to its left and right:
+    else it may be the wall behind. That nothing is told means nothing.
+    """
     height, width = cut.shape[:2]
-    part = cut[
-        round(rows[0] * height) : round(rows[1] * height),
-        round(_ACROSS[0] * width) : round(_ACROSS[1] * width),
-    ].reshape(-1, 3)
-    if len(part) < _LEAST_PX:
+    if height < _LEAST_TALL_PX:
         return UNKNOWN
-    votes = np.bincount(name_pixels(part), minlength=len(COLOURS))
-    best = int(votes.argmax())
-    return best if votes[best] >= _MAJORITY * len(part) else UNKNOWN
+    band = cut[round(0.01 * height) : round(0.08 * height)]
+    crown = plain(_shares(band[:, round(0.38 * width) : round(0.62 * width)]))
+    around = np.concatenate([band[:, : round(0.15 * width)], band[:, round(0.85 * width) :]], 1)
+    if COLOURS[crown] not in _NO_HAIR or plain(_shares(around)) == crown:
+        return UNKNOWN
+    return crown
+
+
+def plain(shares: Shares) -> int:
+    """Return the colour that has a majority (index into `COLOURS`); 0: none has."""
+    if not shares.any():
+        return UNKNOWN
+    best = int(shares.argmax())
+    return best if shares[best] >= _MAJORITY else UNKNOWN
+
+
+def _part(cut: Picture, rows: tuple[float, float]) -> Shares:
+    height, width = cut.shape[:2]
+    return _shares(
+        cut[
+            round(rows[0] * height) : round(rows[1] * height),
+            round(_ACROSS[0] * width) : round(_ACROSS[1] * width),
+        ]
+    )
+
+
+def _shares(part: Picture) -> Shares:
+    """Return the share of each of `COLOURS`, all 0 when there are too few pixels to tell."""
+    pixels = part.reshape(-1, 3)
+    if len(pixels) < _LEAST_PX:
+        return np.zeros(len(COLOURS))
+    shares: Shares = np.bincount(name_pixels(pixels), minlength=len(COLOURS)) / len(pixels)
+    return shares
 
 
 def name_pixels(pixels: Picture) -> NDArray[np.int64]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
+from agent.messages.passing import Passing
 from agent.messages.vision import TrackedObject
-from agent.sightings.colour import clothes, whole
-from agent.sightings.store import Sighting
+from agent.sightings.colour import clothes, hat, plain, whole
+from agent.sightings.store import OnGround, Sighting
 from agent.sightings.words import BAGS, COLOURS, UNKNOWN
 
 Picture = NDArray[np.uint8]
@@ -26,36 +28,51 @@ LONGEST_S = 600.0  # who stays is told now and then
 _LOOK_EVERY_S = 1.0
 _MOST_PLACES = 24
 _STILL = 0.04  # of the picture
-_BAG_SEEN = 2
+_SEEN = 2  # looks that agree: a bag, a hat
+_DESCRIBED_AFTER = 3  # looks
+
+
+def _none() -> NDArray[np.float64]:
+    return np.zeros(len(COLOURS))
 
 
 @dataclass(slots=True)
 class _Open:
+    """`since` is when the track began; `first` when this part of it did."""
+
+    since: tuple[datetime, float, Point]
     first_at: datetime
     first_s: float
     thing: TrackedObject
     last_at: datetime
     last_s: float
     way: list[Point] = field(default_factory=list)
+    ground: list[Point] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
+    heights_m: list[float] = field(default_factory=list)
+    speeds_mps: list[float] = field(default_factory=list)
     upper: Counter[int] = field(default_factory=Counter)
     lower: Counter[int] = field(default_factory=Counter)
+    hat: Counter[int] = field(default_factory=Counter)
+    shares: NDArray[np.float64] = field(default_factory=lambda: np.stack([_none(), _none()]))
     bags: Counter[str] = field(default_factory=Counter)
     best: float = 0.0
     jpeg: bytes = b""
     looked_s: float = float("-inf")
+    is_described: bool = False
 
 
 class Gatherer:
-    """Follows what the tracker follows."""
+    """Follows what the tracker follows; `tell` hears of each once described, and once over."""
 
     def __init__(
         self,
         thumbnail: Callable[[Picture], bytes],
-        metres: Callable[[Point], Point | None] | None = None,
+        tell: Callable[[Passing], None] = lambda _: None,
+        camera_id: str = "",
     ) -> None:
-        """`thumbnail` encodes a cut; `metres` brings a foot point to the ground where it can."""
-        self._thumbnail, self._metres = thumbnail, metres
+        """`thumbnail` encodes a cut."""
+        self._thumbnail, self._tell, self._camera_id = thumbnail, tell, camera_id
         self._open: dict[int, _Open] = {}
 
     def look(
@@ -71,28 +88,41 @@ class Gatherer:
         for track in tracks:
             one = self._open.get(track.track_id)
             if one is None:
-                one = self._open[track.track_id] = _Open(at, at_s, track, at, at_s)
+                since = (at, at_s, track.foot)
+                one = self._open[track.track_id] = _Open(since, at, at_s, track, at, at_s)
             one.last_at, one.last_s, one.thing = at, at_s, track
             if at_s - one.looked_s >= _LOOK_EVERY_S:
                 one.looked_s = at_s
                 self._study(one, picture(), tracks, has_colour=has_colour)
+                if not one.is_described and len(one.way) >= _DESCRIBED_AFTER:
+                    one.is_described = True
+                    self._tell(self._passing(one))
 
     def over(self, now_s: float, *, all_of_them: bool = False) -> list[Sighting]:
-        """Return the sightings of those gone, and forget them."""
-        ended = [
-            number
-            for number, one in self._open.items()
-            if all_of_them or now_s - one.last_s > GONE_AFTER_S or now_s - one.first_s > LONGEST_S
-        ]
-        return [self._sighting(self._open.pop(number)) for number in ended]
+        """Return the sightings of those gone, and forget them; of who stays, a part."""
+        ended = []
+        for number, one in list(self._open.items()):
+            is_gone = all_of_them or now_s - one.last_s > GONE_AFTER_S
+            if not is_gone and now_s - one.first_s <= LONGEST_S:
+                continue
+            del self._open[number]
+            if one.way:
+                ended.append(_sighting(one))
+            if is_gone:
+                self._tell(structs.replace(self._passing(one), is_over=True))
+            else:
+                self._open[number] = replace(
+                    _Open(one.since, one.last_at, one.last_s, one.thing, one.last_at, one.last_s),
+                    shares=one.shares,
+                    is_described=one.is_described,
+                )
+        return ended
 
     def _study(
         self, one: _Open, picture: Picture, tracks: Sequence[TrackedObject], *, has_colour: bool
     ) -> None:
         track, region = one.thing, one.thing.region
-        one.way.append(track.foot)
-        if len(one.way) > _MOST_PLACES:  # every other one: the whole way stays, more coarsely
-            one.way = one.way[::2]
+        _keep_place(one, track)
         one.heights.append(region.height)
         height_px, width_px = picture.shape[:2]
         cut = picture[
@@ -101,42 +131,79 @@ class Gatherer:
         ]
         if not cut.size:
             return
+        is_person = track.label == "person"
         if has_colour:
-            upper, lower = clothes(cut) if track.label == "person" else (whole(cut), UNKNOWN)
-            one.upper[upper] += 1
-            one.lower[lower] += 1
-        if track.label == "person":
+            shares = clothes(cut) if is_person else (whole(cut), _none())
+            one.shares += shares
+            one.upper[plain(shares[0])] += 1
+            one.lower[plain(shares[1])] += 1
+        if is_person:
             one.bags.update(other.label for other in tracks if _carries(track, other))
+            one.hat[hat(cut) if has_colour else UNKNOWN] += 1
         value = track.score * region.width * region.height
         if value > 1.2 * one.best:
             one.best, one.jpeg = value, self._thumbnail(cut)
 
-    def _sighting(self, one: _Open) -> Sighting:
-        bag, times = (one.bags.most_common(1) or [("unknown", 0)])[0]
-        return Sighting(
-            begin=one.first_at,
-            end=one.last_at,
+    def _passing(self, one: _Open) -> Passing:
+        begin, begin_s, came_at = one.since
+        upper, lower = (
+            tuple(round(float(v), 3) for v in part / part.sum()) if part.any() else ()
+            for part in one.shares
+        )
+        return Passing(
+            camera_id=self._camera_id,
             track_id=one.thing.track_id,
             label=one.thing.label,
-            score=one.thing.score,
-            height=float(np.median(one.heights)) if one.heights else 0.0,
-            way=tuple(one.way) or (one.thing.foot,),
-            upper=COLOURS[_vote(one.upper)],
-            lower=COLOURS[_vote(one.lower)],
-            bag=bag if times >= _BAG_SEEN else "unknown",
-            direction=_direction(one.way),
-            speed_mps=self._speed(one),
-            jpeg=one.jpeg,
+            begin=begin,
+            begin_s=begin_s,
+            last=one.last_at,
+            last_s=one.last_s,
+            came_at=came_at,
+            left_at=one.thing.foot,
+            upper=upper,
+            lower=lower,
+            height_m=_middle(one.heights_m),
         )
 
-    def _speed(self, one: _Open) -> float | None:
-        """Return metres a second between first and last place; None when not calibrated."""
-        if self._metres is None or len(one.way) < 2 or one.last_s <= one.first_s:
-            return None
-        first, last = self._metres(one.way[0]), self._metres(one.way[-1])
-        if first is None or last is None:
-            return None
-        return float(np.hypot(last[0] - first[0], last[1] - first[1])) / (one.last_s - one.first_s)
+
+def _keep_place(one: _Open, track: TrackedObject) -> None:
+    one.way.append(track.foot)
+    if len(one.way) > _MOST_PLACES:  # every other one: the whole way stays, more coarsely
+        one.way = one.way[::2]
+    if track.ground_m is not None:
+        one.ground = [*one.ground[:1], track.ground_m]
+    if track.height_m is not None:
+        one.heights_m.append(track.height_m)
+    if track.speed_mps is not None:
+        one.speeds_mps.append(track.speed_mps)
+
+
+def _sighting(one: _Open) -> Sighting:
+    bag, bags = (one.bags.most_common(1) or [("unknown", 0)])[0]
+    worn = _vote(one.hat)
+    return Sighting(
+        begin=one.first_at,
+        end=one.last_at,
+        track_id=one.thing.track_id,
+        label=one.thing.label,
+        score=one.thing.score,
+        height=float(np.median(one.heights)),
+        way=tuple(one.way),
+        upper=COLOURS[_vote(one.upper)],
+        lower=COLOURS[_vote(one.lower)],
+        bag=bag if bags >= _SEEN else "unknown",
+        hat=COLOURS[worn] if one.hat[worn] >= max(_SEEN, one.hat.total() / 2) else "unknown",
+        direction=_direction(one.way),
+        speed_mps=_middle(one.speeds_mps),
+        ground=OnGround(one.ground[0], one.ground[-1], _middle(one.heights_m))
+        if one.ground
+        else None,
+        jpeg=one.jpeg,
+    )
+
+
+def _middle(values: Sequence[float]) -> float | None:
+    return round(float(np.median(values)), 2) if values else None
 
 
 def _vote(votes: Counter[int]) -> int:

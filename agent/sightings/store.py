@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,15 +35,30 @@ _MIGRATIONS = (
     CREATE INDEX sightings_by_time ON sightings (label, begin_us, cells, lower);
     CREATE TABLE thumbnails (id INTEGER PRIMARY KEY, jpeg BLOB NOT NULL);
     """,
+    """
+    ALTER TABLE sightings ADD COLUMN hat INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE sightings ADD COLUMN ground BLOB;
+    """,
 )
+_GROUND = struct.Struct("<4iH")  # centimetres
+
+
+@dataclass(frozen=True, slots=True)
+class OnGround:
+    """Where somebody stood first and last, in metres, and about how tall, where that is known."""
+
+    came_m: tuple[float, float]
+    left_m: tuple[float, float]
+    height_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One track from its first to its last moment. Places are fractions of the picture.
 
-    `way` holds foot points in the order of time; `height` is the region's; `speed_mps` only where
-    the camera is calibrated.
+    `way` holds foot points in the order of time; `height` is the region's; `speed_mps` (the middle
+    one) and `ground` only where the camera is calibrated. `subject` is set where a camera's lost
+    one was found by another (`agent.sightings.links`), with how likely that is.
     """
 
     begin: datetime
@@ -55,12 +71,16 @@ class Sighting:
     upper: str = "unknown"
     lower: str = "unknown"
     bag: str = "unknown"
+    hat: str = "unknown"
     direction: str = "still"
     speed_mps: float | None = None
+    ground: OnGround | None = None
     model: str = ""
     jpeg: bytes = b""
     camera_id: str = ""
     number: int = 0
+    subject: str = ""
+    subject_certainty: float | None = None
 
     @property
     def onvif_type(self) -> str:
@@ -76,8 +96,11 @@ class Wanted:
     upper: str = ""
     lower: str = ""
     bag: str = ""
+    hat: str = ""
+    direction: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    begins_us: tuple[int, ...] | None = None  # these tracks only, by when they began
     zone: tuple[tuple[float, float], ...] = ()
     limit: int = 50
     after_number: int = 0
@@ -101,8 +124,8 @@ class SightingStore:
             for one in sightings:
                 cursor = self._db.execute(
                     "INSERT INTO sightings (begin_us, lasts_ms, track, label, upper, lower, bag,"
-                    " direction, height, score, cells, way, speed, model)"
-                    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    " direction, height, score, cells, way, speed, model, hat, ground)"
+                    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                     _row(one),
                 )
                 if one.jpeg:
@@ -181,7 +204,7 @@ def search(
     folder: Path, wanted: Wanted, in_zone: Callable[[tuple[float, float]], bool] | None = None
 ) -> list[Sighting]:
     """Return a camera's sightings that fit, newest first. Raises `StorageError` without a file."""
-    with closing(open_reader(folder / SIGHTINGS_FILE)) as db:
+    with closing(open_reader(folder / SIGHTINGS_FILE, _MIGRATIONS)) as db:
         return list(_take(_fitting(db, wanted, folder.name), wanted.limit, in_zone))
 
 
@@ -203,7 +226,7 @@ def newest_number(folder: Path) -> int:
     """Return the number of the last sighting kept, 0 while there is none."""
     if not (folder / SIGHTINGS_FILE).exists():
         return 0
-    with closing(open_reader(folder / SIGHTINGS_FILE)) as db:
+    with closing(open_reader(folder / SIGHTINGS_FILE, _MIGRATIONS)) as db:
         return int(db.execute("SELECT coalesce(max(id), 0) FROM sightings").fetchone()[0])
 
 
@@ -220,7 +243,7 @@ def _fitting(db: sqlite3.Connection, wanted: Wanted, camera_id: str) -> Iterator
 
 def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     labels = labels_called(wanted.label) if wanted.label else ()
-    if not labels and (wanted.upper or wanted.lower or wanted.bag):
+    if not labels and (wanted.upper or wanted.lower or wanted.bag or wanted.hat):
         labels = ("person",)
     where, values = ["1"], list[object]()
     if labels:
@@ -230,6 +253,8 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         ("upper", COLOURS, wanted.upper),
         ("lower", COLOURS, wanted.lower),
         ("bag", BAGS, wanted.bag),
+        ("hat", COLOURS, wanted.hat),
+        ("direction", DIRECTIONS, wanted.direction),
     ):
         if word:
             where.append(f"{column} = ?")
@@ -240,6 +265,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     if wanted.until is not None:
         where.append("begin_us < ?")
         values.append(_micros(wanted.until))
+    if wanted.begins_us is not None:
+        where.append(f"begin_us IN ({','.join('?' * len(wanted.begins_us))})")
+        values += wanted.begins_us
     if wanted.after_number:
         where.append("id > ?")
         values.append(wanted.after_number)
@@ -300,7 +328,23 @@ def _row(one: Sighting) -> tuple[object, ...]:
         way,
         None if one.speed_mps is None else round(one.speed_mps * 100),
         one.model,
+        COLOURS.index(one.hat),
+        None if one.ground is None else _packed(one.ground),
     )
+
+
+def _packed(ground: OnGround) -> bytes:
+    limit = 2**31 - 1
+    places = (round(100 * value) for value in (*ground.came_m, *ground.left_m))
+    height = round(100 * (ground.height_m or 0.0))
+    return _GROUND.pack(*(max(-limit, min(limit, value)) for value in places), min(height, 65535))
+
+
+def _unpacked(blob: bytes | None) -> OnGround | None:
+    if blob is None:
+        return None
+    *places, height = (value / 100 for value in _GROUND.unpack(blob))
+    return OnGround((places[0], places[1]), (places[2], places[3]), height or None)
 
 
 def _sighting(row: sqlite3.Row, camera_id: str) -> Sighting:
@@ -319,6 +363,8 @@ def _sighting(row: sqlite3.Row, camera_id: str) -> Sighting:
         bag=BAGS[row["bag"]],
         direction=DIRECTIONS[row["direction"]],
         speed_mps=None if row["speed"] is None else row["speed"] / 100,
+        hat=COLOURS[row["hat"]],
+        ground=_unpacked(row["ground"]),
         model=row["model"] or "",
         jpeg=row["jpeg"] or b"",
         camera_id=camera_id,

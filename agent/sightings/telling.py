@@ -4,7 +4,8 @@ from agent.sightings.store import Sighting
 
 
 def facts_of(one: Sighting) -> dict[str, object]:
-    """Return all but the picture. Colours and bags are of assist grade; a hat is never told."""
+    """Return all but the picture. Colours, bags, hats and subjects are of assist grade."""
+    ground = one.ground
     return {
         "camera_id": one.camera_id,
         "number": one.number,
@@ -17,10 +18,15 @@ def facts_of(one: Sighting) -> dict[str, object]:
         "upper": one.upper,
         "lower": one.lower,
         "bag": one.bag,
-        "hat": "unknown",
+        "hat": one.hat,
         "height": one.height,
         "direction": one.direction,
         "speed_mps": one.speed_mps,
+        "height_m": ground.height_m if ground else None,
+        "came_m": ground.came_m if ground else None,
+        "left_m": ground.left_m if ground else None,
+        "subject": one.subject or None,
+        "subject_certainty": one.subject_certainty,
         "way": [[round(x, 3), round(y, 3)] for x, y in one.way],
         "model": one.model,
         "grade": "assist",

@@ -10,9 +10,10 @@ from agent.contract.events import Region
 from agent.core.errors import StorageError
 from agent.messages.vision import TrackedObject
 from agent.rules.zone import contains
-from agent.sightings.colour import clothes, name_pixels
+from agent.sightings.colour import clothes, hat, name_pixels, plain
 from agent.sightings.gatherer import Gatherer
 from agent.sightings.store import (
+    OnGround,
     Sighting,
     SightingStore,
     Wanted,
@@ -51,12 +52,14 @@ def store_in(folder, *sightings, keep_days=30.0, max_bytes=10_000_000):
 
 
 def test_a_sighting_comes_back_as_it_was_kept(tmp_path):
-    store_in(tmp_path, seen(bag="backpack", speed_mps=1.25, jpeg=b"picture")).close()
+    ground = OnGround((1.5, -20.25), (3.0, 4.0), 1.82)
+    known = {"bag": "backpack", "hat": "yellow", "speed_mps": 1.25, "ground": ground}
+    store_in(tmp_path, seen(jpeg=b"picture", **known)).close()
     [one] = search(tmp_path, Wanted(label="person"))
     assert (one.upper, one.lower, one.bag, one.speed_mps) == ("red", "unknown", "backpack", 1.25)
     assert (one.begin, one.end, one.jpeg) == (START, START + timedelta(seconds=9), b"picture")
     assert np.array(one.way) == pytest.approx(np.array([(0.1, 0.5), (0.2, 0.6)]), abs=0.003)
-    assert one.onvif_type == "Human"
+    assert (one.onvif_type, one.hat, one.ground) == ("Human", "yellow", ground)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,8 @@ def test_a_sighting_comes_back_as_it_was_kept(tmp_path):
         (Wanted(zone=LEFT), [3, 1, 0]),
         (Wanted(limit=2), [3, 2]),
         (Wanted(upper="pink"), []),
+        (Wanted(hat="yellow"), [2]),
+        (Wanted(direction="left"), [3, 2]),
     ],
 )
 def test_it_is_found_by_class_colour_zone_and_time(tmp_path, wanted, found):
@@ -78,8 +83,8 @@ def test_it_is_found_by_class_colour_zone_and_time(tmp_path, wanted, found):
         tmp_path,
         seen(0, track_id=0),
         seen(1, track_id=1, lower="black"),
-        seen(2, track_id=2, upper="blue", way=((0.9, 0.9),)),
-        seen(3, track_id=3, label="car", upper="white"),
+        seen(2, track_id=2, upper="blue", way=((0.9, 0.9),), hat="yellow", direction="left"),
+        seen(3, track_id=3, label="car", upper="white", direction="left"),
     )
     in_zone = partial(contains, wanted.zone) if wanted.zone else None
     assert [one.track_id for one in search(tmp_path, wanted, in_zone)] == found
@@ -137,15 +142,45 @@ def test_plain_colours_have_their_names(rgb, name):
 def test_upper_and_lower_clothing_are_told_apart_and_a_speck_is_unknown():
     cut = np.zeros((80, 30, 3), np.uint8)
     cut[:40], cut[40:] = (190, 30, 40), (30, 50, 170)
-    assert [COLOURS[index] for index in clothes(cut)] == ["red", "blue"]
-    assert [COLOURS[index] for index in clothes(cut[::20, ::10])] == ["unknown", "unknown"]
+    assert [COLOURS[plain(part)] for part in clothes(cut)] == ["red", "blue"]
+    assert [COLOURS[plain(part)] for part in clothes(cut[::20, ::10])] == ["unknown", "unknown"]
 
 
-def walk(gatherer, *, has_colour=True, label="person"):
+def head(crown, around=(120, 118, 122), tall_px=120):
+    """Return a cut of somebody whose head's upper part has this colour."""
+    cut = np.full((tall_px, tall_px // 3, 3), around, np.uint8)
+    cut[: tall_px // 8, tall_px // 9 : tall_px // 4] = crown
+    return cut
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        (head((220, 30, 30)), "red"),
+        (head((240, 220, 40)), "yellow"),
+        (head((30, 25, 22)), "unknown"),  # black: hair, or a cap
+        (head((240, 240, 240)), "unknown"),  # white hair, or a cap
+        (head((220, 30, 30), tall_px=60), "unknown"),  # too small to tell
+        (head((40, 150, 60), around=(40, 150, 60)), "unknown"),  # grass behind the head
+    ],
+)
+def test_a_hat_is_told_only_where_nothing_else_can_be_meant(cut, told):
+    assert COLOURS[hat(cut)] == told
+
+
+def walk(gatherer, *, has_colour=True, label="person", looks=20):
     picture = np.zeros((200, 400, 3), np.uint8)
     picture[:] = (200, 30, 30)
-    for n in range(20):
-        person = TrackedObject(1, label, 0.8, Region(0.1 + 0.02 * n, 0.3, 0.08, 0.5))
+    for n in range(looks):
+        person = TrackedObject(
+            1,
+            label,
+            0.8,
+            Region(0.1 + 0.02 * n, 0.3, 0.08, 0.5),
+            ground_m=(0.2 * n, 7.0),
+            speed_mps=0.4,
+            height_m=1.7,
+        )
         bag = TrackedObject(2, "backpack", 0.5, Region(0.12 + 0.02 * n, 0.4, 0.03, 0.1))
         at_s = n * 0.5
         gatherer.look(
@@ -158,16 +193,36 @@ def walk(gatherer, *, has_colour=True, label="person"):
 
 
 def test_a_track_becomes_one_sighting_when_it_is_gone():
-    gatherer = Gatherer(lambda cut: bytes(cut.shape), lambda place: (10 * place[0], 0.0))
+    gatherer = Gatherer(lambda cut: bytes(cut.shape))
     walk(gatherer)
     assert gatherer.over(9.6) == []
     told = {one.label: one for one in gatherer.over(14.0)}
     person = told["person"]
     assert (person.upper, person.bag, person.direction) == ("red", "backpack", "right")
     assert person.end - person.begin == timedelta(seconds=9.5)
-    assert person.speed_mps == pytest.approx(0.4, rel=0.1)
+    assert person.speed_mps == pytest.approx(0.4)
+    assert person.ground == OnGround((0.0, 7.0), (pytest.approx(3.6), 7.0), 1.7)
     assert person.jpeg
     assert gatherer.over(100.0) == []
+
+
+def test_who_passes_is_told_once_described_and_once_gone_and_a_long_stay_in_parts():
+    told = []
+    gatherer = Gatherer(lambda _: b"", told.append, "gate")
+    walk(gatherer)
+    assert [(one.label, one.is_over) for one in told] == [("person", False), ("backpack", False)]
+    parts = gatherer.over(9.6 + 601.0 - 9.5 + 9.5)  # gone, long since
+    assert [one.label for one in parts] == ["person", "backpack"]
+    person = next(one for one in told if one.is_over and one.label == "person")
+    assert person.upper[COLOURS.index("red")] == 1.0
+    assert (person.begin, person.height_m) == (START, 1.7)
+    gatherer = Gatherer(lambda _: b"", told.append, "gate")
+    told.clear()
+    walk(gatherer, looks=1300)
+    first = gatherer.over(649.5)
+    walk_end = gatherer.over(700.0)
+    assert [len(first), len(walk_end)] == [2, 0]  # nothing was looked at since
+    assert sum(one.is_over for one in told if one.label == "person") == 1
 
 
 def test_a_grey_picture_tells_no_colour():

@@ -13,7 +13,7 @@ import click
 
 from agent.core.errors import PolesideError, SettingsError
 from agent.local.cli.time_range import time_range
-from agent.sightings.words import BAGS, COLOURS
+from agent.sightings.words import BAGS, COLOURS, DIRECTIONS
 
 if TYPE_CHECKING:
     from agent.sightings.store import Sighting
@@ -27,6 +27,9 @@ _COLOUR = click.Choice([colour for colour in COLOURS if colour != "unknown"])
 @click.option("--upper", type=_COLOUR, help="Colour of the upper clothing (of a thing: its own).")
 @click.option("--lower", type=_COLOUR, help="Colour of the lower clothing.")
 @click.option("--bag", type=click.Choice(BAGS[1:]), help="A bag that was seen on the person.")
+@click.option("--hat", type=_COLOUR, help="Colour of a cap or helmet that no hair has.")
+@click.option("--direction", type=click.Choice(DIRECTIONS), help="Its way through the picture.")
+@click.option("--subject", default="", help="All tracks linked to this id, on any camera.")
 @click.option("--zone", help="Where the feet were: x,y x,y x,y ... as fractions of the picture.")
 @click.option("--from", "since", help="Start, ISO 8601; without a zone it is UTC.")
 @click.option("--to", "until", help="End, ISO 8601; without a zone it is UTC.")
@@ -41,6 +44,9 @@ def search(
     upper: str | None,
     lower: str | None,
     bag: str | None,
+    hat: str | None,
+    direction: str | None,
+    subject: str,
     zone: str | None,
     since: str | None,
     until: str | None,
@@ -61,7 +67,8 @@ def search(
     """
     from agent.buffer.reading import camera_folder
     from agent.rules.zone import contains
-    from agent.sightings.store import SIGHTINGS_FILE, Wanted, search_all
+    from agent.sightings.finding import find
+    from agent.sightings.store import SIGHTINGS_FILE, Wanted
 
     try:
         begin, end = time_range(since, until, last_s) if since or until or last_s else (None, None)
@@ -71,6 +78,8 @@ def search(
             upper=upper or "",
             lower=lower or "",
             bag=bag or "",
+            hat=hat or "",
+            direction=direction or "",
             since=begin,
             until=end,
             zone=corners,
@@ -79,7 +88,8 @@ def search(
         folders = [camera_folder(data_dir, camera) for camera in cameras] or sorted(
             path.parent for path in data_dir.glob(f"cameras/*/{SIGHTINGS_FILE}")
         )
-        found = search_all(folders, wanted, partial(contains, corners) if corners else None)
+        in_zone = partial(contains, corners) if corners else None
+        found = find(data_dir, folders, wanted, in_zone, subject)
         if sheet is not None:
             _write_sheet(found, sheet)
     except PolesideError as error:
@@ -106,7 +116,14 @@ def _tell(found: list[Sighting], *, as_json: bool) -> None:
 
 
 def _look(one: Sighting) -> dict[str, str]:
-    return {"upper": one.upper, "lower": one.lower, "bag": one.bag}
+    same = f"{one.subject} ({one.subject_certainty:.0%})" if one.subject else "unknown"
+    return {
+        "upper": one.upper,
+        "lower": one.lower,
+        "bag": one.bag,
+        "hat": one.hat,
+        "subject": same,
+    }
 
 
 def _facts(one: Sighting) -> dict[str, object]:
