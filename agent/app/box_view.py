@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
@@ -13,7 +13,7 @@ from agent.app.supervisor_line import SupervisorLine
 from agent.app.watch import Watch
 from agent.app.worker_hub import WorkerHub
 from agent.buffer import reading as recordings
-from agent.buffer.reading import camera_folder
+from agent.buffer.reading import StoredSegment, camera_folder
 from agent.cameras.port import DeviceFacts
 from agent.contract.events import StreamName
 from agent.core.clock import Clock, utc_at
@@ -126,20 +126,18 @@ class CoreBoxView:
         folder = camera_folder(data_dir_of(settings), camera_id)
         try:
             segments = await asyncio.to_thread(recordings.segments, folder, began, until)
+            first = segments[0].start_at if segments else until
+            of_sub = await asyncio.to_thread(recordings.segments, folder, began, first, "sub")
             gaps = await asyncio.to_thread(recordings.gaps, folder, began, until)
         except StorageError:
-            segments, gaps = [], []
+            segments, of_sub, gaps = [], [], []
         events = await self._db.run(lambda c: incidents.of_camera(c, camera_id, began))
         return view.Timeline(
             began=began,
             until=until,
-            segments=tuple(
-                (
-                    s.start_at,
-                    until if s.is_open else s.start_at + timedelta(microseconds=s.duration_us),
-                )
-                for s in segments
-            ),
+            segments=_spans((s for s in segments if not s.is_held), until),
+            sub_segments=_spans(of_sub, first),
+            held_segments=_spans((s for s in segments if s.is_held), until),
             gaps=tuple(
                 view.TimelineGap(began=gap.since, until=gap.until, cause=gap.cause) for gap in gaps
             ),
@@ -194,6 +192,7 @@ class CoreBoxView:
             state=state,
             since=status.main.since,
             is_recording=status.recording.recording,
+            is_event_only=status.recording.mode == "events",
             recorded_s=status.recording.recorded_s,
             sub_fps=status.sub.fps if status.sub else None,
             gaps=status.recording.gaps_total,
@@ -253,6 +252,12 @@ class CoreBoxView:
             voltage_v=vitals.power.rails[0].volts if vitals and vitals.power.rails else None,
             is_undervolted=sample.undervoltage if sample else None,
         )
+
+
+def _spans(
+    segments: Iterable[StoredSegment], until: datetime
+) -> tuple[tuple[datetime, datetime], ...]:
+    return tuple((one.start_at, min(one.end_at or until, until)) for one in segments)
 
 
 def _says_simulated(device: DeviceFacts) -> bool:

@@ -20,6 +20,7 @@ from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
 MAIN, SUB = "main", "sub"
+STAGED = "staged"  # the folder of segments that wait in memory for an event
 HANDED_OVER = "handed-over"  # how a run ends that the next one goes on from without a gap
 
 

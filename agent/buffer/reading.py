@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
 
-from agent.buffer.index import INDEX_FILE, MAIN, SUB, from_micros, micros
+from agent.buffer.index import INDEX_FILE, MAIN, STAGED, SUB, from_micros, micros
 from agent.buffer.schema import MIGRATIONS
 from agent.core.sqlite import Part, open_reader
 
@@ -34,6 +34,11 @@ class StoredSegment:
     is_open: bool
     stream: str = MAIN
     tier: str = "full"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits in memory for an event (event-only mode)."""
+        return STAGED in self.path.parts
 
     @property
     def end_at(self) -> datetime | None:

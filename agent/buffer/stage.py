@@ -16,13 +16,13 @@ from pathlib import Path
 from sqlite3 import Row
 
 from agent.buffer import journal
-from agent.buffer.index import Index, micros
+from agent.buffer.index import STAGED, Index, micros
 from agent.buffer.journal import Doomed
 from agent.buffer.segment_file import OPEN_SUFFIX, sync_folder
 from agent.core import log
 from agent.core.clock import Clock
 
-STAGED, DISK = "staged", "video"
+DISK = "video"
 LOST = "staged-lost"
 KEPT_FOR_READERS_S = 60.0  # a clip that is being made may still read the file in memory
 _ROWS = (

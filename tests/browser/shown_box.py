@@ -55,7 +55,7 @@ class ShownBox:
     def __init__(self, name: str = "North gate") -> None:
         self.clock = SystemClock()
         self.name = name
-        self.is_frozen = False
+        self.is_frozen = self.is_event_only = False
         self.light = Light.RED
         self.camera_ids = ("gate", "yard")
         self.password_in_error = "mqtt://box:hunter2@center.example:1883 refused"
@@ -143,6 +143,8 @@ class ShownBox:
                 *((began + step * n, began + step * (n + 1)) for n in range(before)),
                 (back, now),
             ),
+            sub_segments=((began - step, began),),
+            held_segments=((back, now),) if self.is_event_only else (),
             gaps=(TimelineGap(began=middle, until=back, cause="timeout"),),
             events=(
                 TimelineEvent(
@@ -177,6 +179,7 @@ class ShownBox:
             state=CameraState.ONLINE,
             since=self.clock.utc_now() - timedelta(minutes=42),
             is_recording=True,
+            is_event_only=self.is_event_only,
             recorded_s=2520.0,
             sub_fps=10.0,
             gaps=1,

@@ -164,6 +164,20 @@ def test_a_tap_on_a_gap_tells_its_cause(box, browse: Browse):
         assert "the camera stopped sending" in note
 
 
+def test_event_only_mode_is_said_and_its_unkept_time_is_no_gap(box, browse: Browse):
+    box.is_event_only = True
+    with served(create_app(box, box.clock)) as page:
+        browser = browse()
+        browser.go(page.url)
+        browser.wait("return document.querySelector('[data-camera=gate] .strip .held')")
+        browser.wait("return document.querySelector('[data-camera=gate] .strip .recorded.sub')")
+        text = browser.run("return document.querySelector('[data-camera=gate]').textContent")
+        assert "Recording events only" in text
+        assert "Kept: events only" in text
+        gaps = "return document.querySelectorAll('[data-camera=gate] .strip .gap').length"
+        assert browser.run(gaps) == 1  # the camera's own silence, and nothing else
+
+
 def test_a_box_out_of_reach_is_said_and_the_page_comes_back(box, browse: Browse):
     app = create_app(box, box.clock)
     with served(app) as page:

@@ -1,11 +1,13 @@
 """A whole box in event-only mode: no video on its disk until an event, then all of the event."""
 
+import json
 import os
 import signal
 import sqlite3
 import time
 from contextlib import closing, suppress
 from datetime import timedelta
+from urllib.request import urlopen
 
 from agent.buffer import orders
 from agent.buffer.index import from_micros
@@ -14,7 +16,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import StorageError
 from agent.messages.locking import LockSpan
 from agent.settings.model import BufferSettings
-from tests.box_process import BoxProcess, CameraProcess
+from tests.box_process import BoxProcess, CameraProcess, camera_in
 from tests.footage_maker import make_clip
 from tests.recording import frames_in
 
@@ -55,6 +57,10 @@ def test_nothing_is_on_the_disk_until_an_event_which_outlives_a_kill(tmp_path):
             rows = until(lambda: len(r := closed(folder)) >= 3 and r, box)
             assert {path.split("/")[0] for path, _, _ in rows} == {"staged"}
             assert not (folder / "video").exists()
+            box.until(lambda state: camera_in(state, "gate")["is_event_only"])
+            shown = timeline(box)
+            assert shown["held_segments"]
+            assert (shown["segments"], shown["gaps"]) == ([], [])
 
             (pid,) = [p.pid for p in box.children() if p.name() == "camera-gate"]
             os.kill(pid, signal.SIGKILL)  # what is in memory is not the worker's
@@ -72,6 +78,13 @@ def test_nothing_is_on_the_disk_until_an_event_which_outlives_a_kill(tmp_path):
             written = until(lambda: list((folder / "video").rglob("main-*[0-9].mp4")), box)
             assert [frames_in(path) for path in written] == [20]
     assert written[0].name == rows[1][0].rpartition("/")[2]
+
+
+def timeline(box):
+    """Return what the page's strip shows."""
+    address = f"http://127.0.0.1:{box.port}/api/cameras/gate/timeline?last_s=600"
+    with urlopen(address, timeout=10) as answer:
+        return json.load(answer)
 
 
 def given(folder, order):

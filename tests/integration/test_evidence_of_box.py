@@ -36,18 +36,19 @@ def until_segments(box, count, within_s=40.0):
                 suppress(sqlite3.OperationalError),  # its tables are being made
                 closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as db,
             ):
-                query = "SELECT count(*) FROM segments WHERE state = 'closed'"
-                if db.execute(query).fetchone()[0] >= count:
+                query = "SELECT count(*) FROM segments WHERE state = 'closed' AND stream = ?"
+                if all(db.execute(query, (s,)).fetchone()[0] >= count for s in ("main", "sub")):
                     return
         time.sleep(0.2)
     raise AssertionError(box.said()[-3000:])
 
 
-def test_a_clip_over_a_killed_worker_is_whole_and_tells_it(tmp_path):
+def test_a_clip_of_each_stream_over_a_killed_worker_is_whole_and_tells_it(tmp_path):
     main = make_clip(tmp_path / "main.mp4", seconds=6)
-    camera = CameraProcess(tmp_path, "gate", main, main)
+    sub = make_clip(tmp_path / "sub.mp4", fps=5, seconds=6, size_px=(160, 120))
+    camera = CameraProcess(tmp_path, "gate", main, sub)
     settings = {
-        "cameras": [camera.settings("gate", detect=False)],
+        "cameras": [camera.settings("gate", detect=False, record_sub=True)],
         "buffer": {"segment_s": 2.0, "min_free_bytes": 0},
     }
     with camera, BoxProcess(tmp_path, settings) as box:
@@ -55,15 +56,19 @@ def test_a_clip_over_a_killed_worker_is_whole_and_tells_it(tmp_path):
         time.sleep(1.5)  # something is in the open segment
         os.kill(worker_of(box).pid, signal.SIGKILL)
         until_segments(box, 5)
-        out = tmp_path / "clip.mp4"
-        done = poleside(
-            *("clip", "export", "--camera", "gate", "--last", "60", "--out", out, "--json"),
-            *("--data-dir", box.data_dir, "--by", "Lee", "--incident", "7"),
-        )
-        facts = json.loads(done.stdout)
-        assert (facts["sealed"], facts["whole"]) == (True, True), facts
-        key = box.data_dir / "keys" / "box-p256.jwk.json"
-        told = poleside("clip", "verify", out, "--box-key", key, "--json")
+        for stream in ("main", "sub"):
+            check_clip(box, stream, tmp_path / f"{stream}.mp4")
+
+
+def check_clip(box, stream, out):
+    done = poleside(
+        *("clip", "export", "--camera", "gate", "--last", "60", "--out", out, "--json"),
+        *("--data-dir", box.data_dir, "--by", "Lee", "--incident", "7", "--stream", stream),
+    )
+    facts = json.loads(done.stdout)
+    assert (facts["stream"], facts["sealed"], facts["whole"]) == (stream, True, True), facts
+    key = box.data_dir / "keys" / "box-p256.jwk.json"
+    told = poleside("clip", "verify", out, "--box-key", key, "--json")
     assert told.returncode == 0, told.stdout
     verdict = json.loads(told.stdout)
     assert verdict["key_given"]

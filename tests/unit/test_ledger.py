@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from agent.buffer.ledger import PART, UNEXPLAINED, Ledger, account, sum_up
+from agent.buffer.ledger import EVENTS, PART, UNEXPLAINED, Ledger, account, sum_up
 from tests.footage_maker import make_clip
 from tests.recording import Tape
 
@@ -45,6 +45,19 @@ def test_a_minute_without_video_says_why(tape, clip):
     assert (total.minutes, total.covered) == (4, 2)
     assert total.frames_expected == 2400
     assert total.missing_s == {"camera-closed": pytest.approx(120.0, abs=0.2)}
+
+
+def test_an_event_only_minute_says_so_and_is_no_gap_when_its_frames_go(tmp_path, clip):
+    tape = Tape(tmp_path / "camera", parts=[PART], observers=[Ledger(EVENTS)], mode="events")
+    began = tape.clock.utc_now()
+    tape.record(clip)
+    tape.clock.pass_s(600)
+    assert tape.retention.prune() == len(tape.rows("deletions")) > 0
+    (row,) = account(tape.folder, began, began + timedelta(minutes=1))
+    assert (row.mode, row.tier, row.causes) == (EVENTS, "none", ())
+    assert row.is_covered
+    assert sum_up(tape.folder, began, began + timedelta(minutes=1)).event_only == 1
+    tape.index.close()
 
 
 def test_missing_frames_without_a_gap_are_unexplained(tape, clip):

@@ -26,6 +26,7 @@ from agent.local.web.view import BoxView, LivePicture
 from agent.local.web.words import load_words
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")  # camera slugs and event ULIDs
+_BARS: Final = ("segments", "sub_segments", "held_segments")
 _JOIN: Final = timedelta(seconds=1)  # segments this close are one bar on the strip
 _MAX_TIMELINE_S: Final = 7 * 86_400.0
 _MAX_EVENTS: Final = 200
@@ -100,7 +101,8 @@ class _Routes:
         timeline = camera_id and await self._box.timeline(camera_id, last_s)
         if not timeline:
             return not_found()
-        return json_answer(structs.replace(timeline, segments=tuple(_joined(timeline.segments))))
+        joined = {name: tuple(_joined(getattr(timeline, name))) for name in _BARS}
+        return json_answer(structs.replace(timeline, **joined))
 
     async def events(self, request: Request) -> Response:
         limit = int(_number(request, "n", 20, _MAX_EVENTS))

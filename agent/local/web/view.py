@@ -45,13 +45,17 @@ class Fault(Struct, frozen=True, kw_only=True):
 
 
 class CameraView(Struct, frozen=True, kw_only=True):
-    """One camera just now. `is_recording` is true only while frames really reach the disk."""
+    """One camera just now. `is_recording` is true only while frames really reach the disk.
+
+    `is_event_only`: what it records is kept around events alone.
+    """
 
     camera_id: str
     name: str
     state: CameraState = CameraState.UNKNOWN
     since: UtcTime | None = None
     is_recording: bool | None = None
+    is_event_only: bool = False
     recorded_s: float | None = None
     sub_fps: float | None = None
     gaps: int | None = None
@@ -182,11 +186,17 @@ class TimelineEvent(Struct, frozen=True, kw_only=True):
 
 
 class Timeline(Struct, frozen=True, kw_only=True):
-    """What was recorded between `began` and `until`, oldest first."""
+    """What was recorded between `began` and `until`, oldest first.
+
+    `sub_segments` are of the sub stream where no main one is left; `held_segments` wait in memory
+    for an event and else go again.
+    """
 
     began: UtcTime
     until: UtcTime
     segments: tuple[tuple[UtcTime, UtcTime], ...] = ()
+    sub_segments: tuple[tuple[UtcTime, UtcTime], ...] = ()
+    held_segments: tuple[tuple[UtcTime, UtcTime], ...] = ()
     gaps: tuple[TimelineGap, ...] = ()
     events: tuple[TimelineEvent, ...] = ()
 

@@ -58,7 +58,9 @@ class CameraCard {
     this.state.className = `pill ${tone[camera.state] ?? "dim"}`;
     setText(this.state, sayCode("camera", camera.state));
     this.recording.className = `pill ${{ true: "rec", false: "bad" }[camera.is_recording] ?? "dim"}`;
-    setText(this.recording, say(`recording.${camera.is_recording ?? "unknown"}`));
+    const isEvents = camera.is_recording && camera.is_event_only;
+    setText(this.recording, say(`recording.${isEvents ? "events" : camera.is_recording ?? "unknown"}`));
+    this.timeline.sayMode(camera.is_event_only);
     this.facts.replaceChildren(
       ...fact("since", orUnknown(camera.since, (at) => duration((Date.parse(utcNow) - Date.parse(at)) / 1000))),
       ...fact("recorded", orUnknown(camera.recorded_s, duration)),

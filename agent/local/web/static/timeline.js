@@ -1,4 +1,5 @@
-// The strip that shows what is on the disk: green recorded, red missing (tap: why), amber events.
+// The strip that shows what is on the disk: green recorded (low: the sub stream alone is left), grey
+// held in memory for an event, red missing (tap: why), amber events.
 
 import { make, place, setText } from "./element.js";
 import { ask, poll } from "./poll.js";
@@ -15,7 +16,7 @@ export function timelineStrip(base, cameraId) {
   const address = () => `${path}?last_s=${strip.lastS}`;
   const stop = poll(address, EVERY_MS, (timeline) => strip.show(timeline));
   strip.onRange = () => ask(address()).then((timeline) => strip.show(timeline), () => {});
-  return { root: strip.root, stop };
+  return { root: strip.root, stop, sayMode: (isEventOnly) => strip.sayMode(isEventOnly) };
 }
 
 class Strip {
@@ -24,6 +25,7 @@ class Strip {
     this.items = [];
     this.picked = -1;
     this.onRange = () => {};
+    this.caption = make("span", { class: "caption" }, say("on-disk"));
     this.bar = make("button", { class: "strip", type: "button", onclick: (click) => this.pick(click) });
     this.start = make("span");
     this.note = make("span", { class: "note", role: "status" });
@@ -31,11 +33,16 @@ class Strip {
     this.ranges = RANGES_S.map((lastS) => this.rangeButton(lastS));
     this.root = make("div", { class: "timeline" },
       make("div", { class: "ranges", role: "group", "aria-label": say("range") },
-        make("span", { class: "caption" }, say("on-disk")), ...this.ranges),
+        this.caption, ...this.ranges),
       this.bar,
       make("div", { class: "axis" }, this.start, this.end),
       this.note);
     this.markRange();
+  }
+
+  /** Tell that only what lies around events is kept: an empty strip is then no fault. */
+  sayMode(isEventOnly) {
+    setText(this.caption, say(isEventOnly ? "on-disk-events" : "on-disk"));
   }
 
   rangeButton(lastS) {
@@ -65,6 +72,8 @@ class Strip {
       ...timeline.events.map((event) => ({ ...event, at: share(event.began), to: share(event.until ?? timeline.until), text: eventText(event) })),
     ];
     this.bar.replaceChildren(
+      ...timeline.held_segments.map(([began, ended]) => bar("held", began, ended)),
+      ...timeline.sub_segments.map(([began, ended]) => bar("recorded sub", began, ended)),
       ...timeline.segments.map(([began, ended]) => bar("recorded", began, ended)),
       ...timeline.gaps.map((gap) => bar("gap", gap.began, gap.until)),
       ...timeline.events.map((event) => bar("happened", event.began, event.until)),
