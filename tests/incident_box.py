@@ -22,6 +22,7 @@ from agent.messages.worker import (
 from agent.outbox import store
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
+from agent.sightings import links
 from tests.fake_clock import FakeClock
 
 
@@ -39,7 +40,7 @@ class IncidentBox:
         settings=None,
     ):
         self.clock = clock or FakeClock()
-        self.db = Database(folder / "box.db", [store.PART, incidents.PART])
+        self.db = Database(folder / "box.db", [store.PART, incidents.PART, links.PART])
         self.outbox = Outbox(self.db, Store(self.clock, boot, max_bytes=max_bytes), self.clock)
         origin = Origin("site-1", "box-1", boot, lambda: self.outbox.epoch, CapStatus.TEST)
         self.assembler = Assembler(

@@ -101,12 +101,13 @@ class Matcher:
 
     def _is_free(self, before: Passing, after: Passing, like: float) -> bool:
         """Say whether somebody is not known, by far or since then, to be another one."""
-        taken = self._onward.get(before.key)
+        link = self._onward.get(before.key)
+        taken = self._passings.get(link.after.key) if link else None
         if taken is None:
             return True
-        if self._is_in_time(taken.after, after):  # who may have gone on from there
+        if self._is_in_time(taken, after):  # who may have gone on from there
             return False
-        return like > (likeness(before, taken.after) or 0.0) - CLEARLY_LIKE
+        return like > (likeness(before, taken) or 0.0) - CLEARLY_LIKE
 
     def _is_in_time(self, before: Passing, after: Passing) -> bool:
         if before.camera_id == after.camera_id or not before.is_over:
