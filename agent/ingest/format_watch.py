@@ -5,8 +5,7 @@ from __future__ import annotations
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.core.errors import CameraError
-from agent.ingest import nal_units
+from agent.ingest import nal_units, refusals
 
 _PEEK_BYTES = 6  # a start code and the header of the first NAL unit
 _MOST_FAMILIAR = 64
@@ -35,12 +34,7 @@ class FormatWatch:
             self._look(head)
         sets = nal_units.sequence_sets(view, self._codec) if packet.is_keyframe else b""
         if self._strangers >= _MOST_STRANGERS or (sets and self._sets and sets != self._sets):
-            raise CameraError(
-                "camera.codec_changed",
-                "The camera changed its video format.",
-                hint="Nothing: recording goes on in the new format.",
-                retryable=True,
-            )
+            raise refusals.other_format()
         self._sets = sets or self._sets
 
     def _look(self, head: bytes) -> None:

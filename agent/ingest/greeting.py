@@ -8,7 +8,7 @@ import socket
 from enum import Enum, auto
 from urllib.parse import urlsplit
 
-RTSP_PORT = 554
+RTSP_PORT, RTSPS_PORT = 554, 322
 GREETING_TIMEOUT_S = 2.0
 
 

@@ -15,7 +15,7 @@ _ALL_SETS = {"h264": frozenset({7, 8}), "hevc": frozenset({32, 33, 34})}
 _SLICES = {"h264": frozenset(range(1, 6)), "hevc": frozenset(range(32))}
 # Slices of pictures, parameter sets, SEI, delimiters: what a camera's encoder makes. The rest is
 # reserved, or scalable and three-dimensional video that no decoder here knows.
-_KNOWN = {
+KNOWN_KINDS = {
     "h264": frozenset({1, 5, 6, 7, 8, 9, 10, 11, 12, 13}),
     "hevc": frozenset({*range(10), *range(16, 22), *range(32, 41)}),
 }
@@ -38,7 +38,7 @@ def is_of(head: bytes, codec: str) -> bool:
         return True
     at = head.find(_START) + 3
     first = head[at : at + 2]
-    return not first or kind_of(first, codec) in _KNOWN[codec]
+    return not first or kind_of(first, codec) in KNOWN_KINDS[codec]
 
 
 def sequence_sets(packet: memoryview, codec: str) -> bytes:

@@ -32,6 +32,7 @@ from av.video.stream import VideoStream
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
 from agent.core.redact import redact_text
+from agent.ingest import refusals
 from agent.ingest.greeting import Peer, greet, refuses_clearly
 from agent.ingest.source import (
     STRANGE_BYTES,
@@ -76,6 +77,8 @@ _NETWORK_ERRORS = frozenset(
 
 class RtspSource:
     """One RTSP session over TCP. Audio is not even set up unless the address allows it."""
+
+    gathers = False
 
     def __init__(
         self,
@@ -196,12 +199,7 @@ def broken_off(error: Exception, url: str) -> CameraError:
     told = camera_error(error, url)
     is_nonsense = told.code == "camera.unreachable" and not _is_network_trouble(error)
     if told.code == "camera.not_a_camera" or is_nonsense:
-        return CameraError(
-            "camera.garbled",
-            "The camera sends what can't be read as video.",
-            hint="Restart the camera; check its encoder settings and its cable.",
-            retryable=True,
-        )
+        return refusals.garbled()
     return told
 
 
@@ -209,45 +207,17 @@ def camera_error(error: Exception, url: str) -> CameraError:
     """Translate what PyAV raised into a `CameraError` a technician understands."""
     host = urlsplit(url).hostname or "the camera"
     if isinstance(error, HTTPUnauthorizedError | HTTPForbiddenError):
-        return CameraError(
-            "camera.wrong_password",
-            f"{host} refuses this user name and password.",
-            hint="Set the camera's own user name and password; it may lock after more tries.",
-        )
+        return refusals.wrong_password(host)
     if isinstance(error, HTTPNotFoundError):
-        return CameraError(
-            "camera.no_such_stream",
-            f"{host} has no stream at this path.",
-            hint="Check the path, or give `onvif_url` and let the camera tell its own.",
-        )
+        return refusals.no_such_stream(host)
     if isinstance(error, AvConnectionRefusedError | ConnectionRefusedError):
-        return CameraError(
-            "camera.refused",
-            f"{host} is there, but nothing listens on that port.",
-            hint="Check the port; the camera may still be starting.",
-            retryable=True,
-        )
+        return refusals.port_closed(host)
     if isinstance(error, ExitError | AvTimeoutError | TimeoutError):
-        return CameraError(
-            "camera.timeout",
-            f"{host} does not answer in time.",
-            hint="Check power, cable and switch port; then the camera itself.",
-            retryable=True,
-        )
+        return refusals.no_answer(host)
     strange = InvalidDataError | ValueError | LookupError | ArithmeticError | MemoryError
     if isinstance(error, strange) and not _is_network_trouble(error):
-        return CameraError(
-            "camera.not_a_camera",
-            f"What answers at {host} does not speak RTSP as a camera does.",
-            hint="Check address and port: this may be another device.",
-            retryable=True,
-        )
-    return CameraError(
-        "camera.unreachable",
-        f"{host} can't be reached: {redact_text(str(error))}.",
-        hint="Check address, cable and power.",
-        retryable=True,
-    )
+        return refusals.not_a_camera(host)
+    return refusals.unreachable(host, redact_text(str(error)))
 
 
 def _is_network_trouble(error: Exception) -> bool:

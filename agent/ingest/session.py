@@ -15,12 +15,15 @@ from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
 from agent.core.retry import Backoff
+from agent.ingest import refusals
 from agent.ingest.handfuls import Handfuls
+from agent.ingest.readers import Readers
 from agent.ingest.rtsp import broken_off
 from agent.ingest.run_cutter import PacketSink, RunCutter
-from agent.ingest.source import OnSound, Source, StreamAddress, StreamFacts, open_source
+from agent.ingest.source import OnSound, Pace, Source, StreamAddress, StreamFacts, open_source
 from agent.ingest.timeline import Dating
 from agent.ingest.tries import LoginRetry, OpenPatience
+from agent.ingest.wire.strange import NotUnderstood
 from agent.messages.worker import CameraState, StreamStatus
 
 __all__ = ["IngestSession", "PacketSink", "StreamAddress"]
@@ -61,6 +64,7 @@ class IngestSession:
         self._name, self._address, self._sink, self._clock = name, address, sink, clock
         self._stop, self._stall_s = stop, stall_s
         self._handfuls = Handfuls(clock, stop, gather_s)
+        self._pace, self._readers = Pace(stop, gather_s), Readers()
         self._restart = threading.Event()
         self._backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
         self._patience = OpenPatience(clock)
@@ -126,7 +130,9 @@ class IngestSession:
         began_s = self._clock.monotonic_s()
         patience = self._patience.for_next_try(self._stall_s)
         try:
-            source = open_source(address, patience, self._clock, self._on_sound)
+            source = open_source(
+                address, patience, self._clock, self._on_sound, self._pace, self._readers
+            )
         except CameraError as error:
             return self._failed(error, address)
         self._progressed()  # opening and the first packet may each take their full time
@@ -135,32 +141,33 @@ class IngestSession:
         self.sound_fault = source.facts.sound_fault
         try:
             cause = self._stream(source)
+        except NotUnderstood as reason:
+            self._readers.not_understood(reason)
+            return 0.0
         except (CameraError, FFmpegError, OSError) as error:
             return self._spent_s(began_s) + self._failed(broken_off(error, address.url), address)
         finally:
             source.close()
         if cause == "stopped":
             return 0.0
-        lost = CameraError("camera.lost", "The camera ended the stream.", retryable=True)
-        return self._spent_s(began_s) + self._failed(lost, address)
+        return self._spent_s(began_s) + self._failed(refusals.lost(), address)
 
     def _spent_s(self, began_s: float) -> float:
         return self._clock.monotonic_s() - began_s
 
     def _stream(self, source: Source) -> str:
         """Hand packets on until the stream ends; the sink is told why in every case."""
-        facts = source.facts
         runs = RunCutter(
             source,
             self._sink,
             self._clock,
             stall_s=self._stall_s,
-            on_run=lambda: self._online(facts),
+            on_run=lambda: self._online(source.facts),
             on_packet=self._count,
             on_key=self._patience.key_after,
         )
         cause = "camera-closed"
-        dating, tick_s = Dating(), float(facts.time_base)
+        dating, tick_s = Dating(), float(source.facts.time_base)
         self._handfuls.begin()
         try:
             for undated in source.packets():
@@ -174,8 +181,9 @@ class IngestSession:
                     runs.take(packet)
                 if not packets:
                     runs.check_silence()
-                dts = undated.dts
-                self._handfuls.took(size_bytes, None if dts is None else dts * tick_s)
+                if not source.gathers:
+                    dts = undated.dts
+                    self._handfuls.took(size_bytes, None if dts is None else dts * tick_s)
         except (FFmpegError, CameraError, OSError) as error:
             cause = broken_off(error, "").code.removeprefix("camera.")
             raise

@@ -6,6 +6,7 @@ a `CameraError` with a code of ours; nothing of libav's leaves it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,8 +19,9 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.core.clock import Clock
-from agent.core.errors import CameraError
+from agent.core.clock import Clock, wait_s
+from agent.ingest import refusals
+from agent.ingest.readers import Readers
 
 RECORDABLE_CODECS = ("h264", "hevc")
 RECORDABLE_SOUND = ("aac",)  # MP4 has no place for G.711
@@ -84,6 +86,18 @@ class StreamFacts:
     sound_fault: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a source may take its time: what comes may gather so long before it is read."""
+
+    stop: threading.Event
+    longest_s: Callable[[], float]
+
+    def rest(self, seconds: float) -> None:
+        """Wait, but not when all is to stop."""
+        wait_s(self.stop, seconds)
+
+
 OnSound = Callable[["Packet[AudioStream]"], None]
 
 
@@ -96,7 +110,14 @@ class Source(Protocol):
         ...
 
     @property
-    def facts(self) -> StreamFacts: ...
+    def facts(self) -> StreamFacts:
+        """What is known by now: a size may come with the first key frame only."""
+        ...
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it rests by itself where its `Pace` allows that."""
+        ...
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Yield packets in decoding order until the stream ends. Raises `CameraError`."""
@@ -106,17 +127,22 @@ class Source(Protocol):
 
 
 def open_source(
-    address: StreamAddress, patience: Patience, clock: Clock, on_sound: OnSound | None = None
+    address: StreamAddress,
+    patience: Patience,
+    clock: Clock,
+    on_sound: OnSound | None = None,
+    pace: Pace | None = None,
+    readers: Readers | None = None,
 ) -> Source:
     """Open what the address names: rtsp://, rtsps://, csi:// or a file. Raises `CameraError`.
 
-    `on_sound` takes the packets of the sound track, where the address allows it.
+    `on_sound` takes the packets of the sound track, where the address allows it; `readers`
+    remembers which reader understands the camera.
     """
     scheme = urlsplit(address.url).scheme
     if scheme in ("rtsp", "rtsps"):
-        from agent.ingest.rtsp import RtspSource  # noqa: PLC0415 - each source only where used
-
-        return RtspSource(address, patience, clock, on_sound)
+        pace = pace or Pace(threading.Event(), lambda: 0.0)
+        return (readers or Readers()).open(address, patience, clock, on_sound, pace)
     if scheme == "csi":
         from agent.ingest.csi import CsiSource  # noqa: PLC0415 - picamera2 only on a Pi
 
@@ -139,19 +165,11 @@ def with_sound(facts: StreamFacts, container: InputContainer) -> StreamFacts:
 def video_of(container: InputContainer) -> tuple[VideoStream, StreamFacts]:
     """Return the video stream of an open container. Raises `CameraError` when it has none."""
     if not container.streams.video:
-        raise CameraError(
-            "camera.no_video",
-            "The address answers, but has no video.",
-            hint="Check the stream path; ask the camera's page for its RTSP address.",
-        )
+        raise refusals.no_video()
     stream = container.streams.video[0]
     context = stream.codec_context
     if context.name not in RECORDABLE_CODECS:
-        raise CameraError(
-            "camera.codec",
-            f"The stream is {context.name}; only H.264 and H.265 can be recorded.",
-            hint="Set the camera's encoder to H.264 or H.265.",
-        )
+        raise refusals.other_codec(context.name)
     assert stream.time_base is not None  # noqa: S101 - every demuxer sets it
     facts = StreamFacts(context.name, context.width, context.height, stream.time_base)
     return stream, facts

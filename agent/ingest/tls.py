@@ -6,9 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.core.errors import CameraError
+from agent.ingest.greeting import RTSPS_PORT
 from agent.ingest.source import TlsTrust
-
-RTSPS_PORT = 322
 
 
 def tls_error(url: str, trust: TlsTrust, timeout_s: float) -> CameraError:
@@ -18,21 +17,14 @@ def tls_error(url: str, trust: TlsTrust, timeout_s: float) -> CameraError:
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or RTSPS_PORT
-    if trust.ca_file and not Path(trust.ca_file).is_file():
-        return _untrusted(f"the file of trusted authorities, {trust.ca_file}, is not there")
     try:
-        context = ssl.create_default_context(cafile=trust.ca_file or None)
-        if not trust.verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (
             socket.create_connection((host, port), timeout=timeout_s) as plain,
-            context.wrap_socket(plain, server_hostname=trust.host or host),
+            secured(plain, trust, host),
         ):
             pass
-    except ssl.SSLCertVerificationError as error:
-        return _untrusted(f"{host}: {error.verify_message}")
-    except ssl.SSLError as error:
-        return _untrusted(f"{host} does not speak TLS here ({error.reason or 'no answer'})")
+    except CameraError as error:
+        return error
     except OSError as error:
         return CameraError(
             "camera.unreachable",
@@ -46,6 +38,33 @@ def tls_error(url: str, trust: TlsTrust, timeout_s: float) -> CameraError:
         hint="Restart the camera.",
         retryable=True,
     )
+
+
+def tls_context(trust: TlsTrust) -> ssl.SSLContext:
+    """Return what checks a camera's certificate as was said. Raises `CameraError` camera.tls."""
+    if trust.ca_file and not Path(trust.ca_file).is_file():
+        raise _untrusted(f"the file of trusted authorities, {trust.ca_file}, is not there")
+    try:
+        context = ssl.create_default_context(cafile=trust.ca_file or None)
+    except ssl.SSLError:
+        raise _untrusted(f"{trust.ca_file} holds no certificate") from None
+    if not trust.verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def secured(plain: socket.socket, trust: TlsTrust, host: str) -> ssl.SSLSocket:
+    """Shake hands on a connection. Raises `CameraError` camera.tls, `OSError`."""
+    try:
+        return tls_context(trust).wrap_socket(plain, server_hostname=trust.host or host)
+    except ssl.SSLError as error:
+        raise _not_secured(host, error) from None
+
+
+def _not_secured(host: str, error: ssl.SSLError) -> CameraError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _untrusted(f"{host}: {error.verify_message}")
+    return _untrusted(f"{host} does not speak TLS here ({error.reason or 'no answer'})")
 
 
 def _untrusted(why: str) -> CameraError:
