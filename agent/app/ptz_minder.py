@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 HOME_AFTER_S = 4.0  # an operator's lease may only be on its way to be renewed
 GIVE_UP_HOME_S = 60.0
-AFTER_A_HAND_S = 60.0
 HOME = "home"
 
 
@@ -34,7 +33,6 @@ class Holders(Protocol):
 
     def is_free(self, camera_id: str) -> bool: ...
     def ended_mono_s(self, camera_id: str) -> float | None: ...
-    def moved_mono_s(self, camera_id: str) -> float | None: ...
     def tours(self, camera_id: str) -> None: ...
 
 
@@ -109,9 +107,6 @@ class PtzMinder(Service):
             if now_s >= max(ended_s + HOME_AFTER_S, head.due_mono_s):
                 await self._go_home(camera_id, head, gate, ended_s)
         elif settings.tour and now_s >= head.due_mono_s:
-            moved_s = self._holders.moved_mono_s(camera_id)
-            if moved_s is not None and now_s < moved_s + AFTER_A_HAND_S:
-                return
             stop = settings.tour[head.next_stop % len(settings.tour)]
             head.next_stop += 1  # before it is tried: a preset that is gone is passed over
             self._holders.tours(camera_id)

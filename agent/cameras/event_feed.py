@@ -1,7 +1,8 @@
 """A thread that keeps one camera's events flowing, whatever the camera does meanwhile.
 
 A cut connection is an empty pull: the subscription is resumed, not doubled. What faults is closed
-and opened anew, with a back-off. One that a crash left behind is closed first. Core process.
+and opened anew, with a back-off; so is what has gone deaf (`agent.cameras.hearing`). One that a
+crash left behind is closed first. Core process.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from agent.cameras.hearing import Hearing, Verdict
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.notifications import Notification
 from agent.cameras.port import (
@@ -23,15 +25,16 @@ from agent.cameras.port import (
 from agent.cameras.pull_point import PullPoint, Reference
 from agent.cameras.push_point import PushPoint
 from agent.cameras.quirks import Quirks
+from agent.cameras.xml_text import attribute, everywhere, is_true
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
 from agent.core.log import get
 from agent.core.retry import Backoff
 
-SYNCHRONISE_S = 300.0
 _FIRST_S, _LAST_S = 0.5, 10.0  # with the spread at most 13 s: events again within 15 s
 _SELDOM_S = 300.0
 _BUSY_PAUSE_S = 0.2
+_LOGIN_LOOK_S = 0.5
 _CUTS = 2  # so many in a row, and the camera counts as away
 
 
@@ -93,11 +96,12 @@ class EventFeed:
         self._quirks = quirks or Quirks()
         self._pull_s = pull_s or self._quirks.pull_s
         self._open = open_point or self._pull_or_push
+        self._hearing = Hearing()
+        self._push_first = self._is_deaf = False
         self._topics = topics
         self._backoff = Backoff(_FIRST_S, _LAST_S)
         self._point: Point | None = None
         self._cuts = self._busy = 0
-        self._synchronised_mono_s = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._log = get("cameras.events")
@@ -148,7 +152,7 @@ class EventFeed:
             return _SELDOM_S
         except CameraWrongPassword as error:
             self._tell(error)
-            return _SELDOM_S / 5
+            return self._until_new_login()
         except CameraFailure as error:
             if not self._cuts:  # after an absence its id may be somebody else's: not ours to close
                 self._close_point()
@@ -156,26 +160,39 @@ class EventFeed:
             self._tell(error)
             return self._backoff.next_s()
 
+    def _until_new_login(self) -> float:
+        """A refused login is only worth trying when it was changed; else after its back-off."""
+        door = self._line.link.door
+        key, until_s = door.key, self._clock.monotonic_s() + _SELDOM_S / 5
+        while door.key is key and self._clock.monotonic_s() < until_s:
+            if wait_s(self._stop, _LOGIN_LOOK_S):
+                break
+        return 0.0
+
     def _subscribe(self) -> None:
         if not self._line.has(Service.EVENTS):
             raise CameraNotSupported("the camera tells no events")
         self._point = self._open()
         self._remember(self._point.reference)
-        self._synchronised_mono_s = self._clock.monotonic_s()
+        self._hearing.opened(self._clock.monotonic_s())
         self.status = replace(
             self.status,
-            is_live=True,
-            code=None,
+            is_live=not self._is_deaf,
+            code=self.status.code if self._is_deaf else None,
             since=self._clock.utc_now(),
             opened_total=self.status.opened_total + 1,
         )
 
     def _pull_or_push(self) -> Point:
-        """Ask for news; where that is not known, have the camera tell them."""
+        """Ask for news; where that is not known, or deaf, have the camera tell them."""
+        ways: list[type[PullPoint]] = [PullPoint, PushPoint]
+        if self._push_first:
+            ways.reverse()
         try:
-            return PullPoint.open(self._line, self._clock, topics=self._topics)
+            return ways[0].open(self._line, self._clock, topics=self._topics)
         except CameraNotSupported:
-            return PushPoint.open(self._line, self._clock)
+            self._push_first = False
+            return ways[1].open(self._line, self._clock, topics=self._topics)
 
     def _pull(self) -> float:
         point = self._point
@@ -184,18 +201,21 @@ class EventFeed:
         asked_mono_s = self._clock.monotonic_s()
         messages = point.pull(self._pull_s)
         self._cuts = 0
-        self._backoff.reset()
-        now = self.status
+        if messages:
+            self._is_deaf = False
+            self._hearing.heard(self._clock.monotonic_s())
+            self._deliver(messages)
+        if not self._is_deaf:
+            self._backoff.reset()
+        now, is_live = self.status, not self._is_deaf
         self.status = replace(
             now,
-            is_live=True,
-            code=None,
-            since=now.since if now.is_live else self._clock.utc_now(),
+            is_live=is_live,
+            code=None if is_live else now.code,
+            since=now.since if now.is_live or not is_live else self._clock.utc_now(),
             pulls_total=now.pulls_total + 1,
             messages_total=now.messages_total + len(messages),
         )
-        if messages:
-            self._deliver(messages)
         self._keep(point)
         took_s = self._clock.monotonic_s() - asked_mono_s
         self._busy = self._busy + 1 if took_s < _BUSY_PAUSE_S else 0
@@ -206,11 +226,32 @@ class EventFeed:
         if not self._quirks.no_renew:
             with contextlib.suppress(CameraNotSupported, CameraBadResponse):  # pulling keeps it too
                 point.keep()
-        now_s = self._clock.monotonic_s()
-        if now_s - self._synchronised_mono_s >= SYNCHRONISE_S:
-            self._synchronised_mono_s = now_s
+        self._listen(point)
+
+    def _listen(self, point: Point) -> None:
+        """Have the camera tell all states when it was silent for long; open anew what is deaf."""
+        verdict = self._hearing.look(self._clock.monotonic_s())
+        if verdict is Verdict.ASK:
             with contextlib.suppress(CameraNotSupported, CameraBadResponse):
                 point.synchronise()
+            return
+        if verdict is Verdict.FINE or (verdict is Verdict.IN_DOUBT and not self._has_states()):
+            return
+        self._is_deaf = verdict is not Verdict.IN_DOUBT
+        if verdict is not Verdict.DEAF:
+            self._push_first = not self._push_first
+        raise CameraBadResponse("the camera keeps the subscription and tells nothing")
+
+    def _has_states(self) -> bool:
+        """Say whether the camera lists topics whose state it must tell when asked."""
+        try:
+            answer = self._line.ask(Service.EVENTS, "<tev:GetEventProperties/>")
+        except (CameraNotSupported, CameraBadResponse):
+            return False
+        return any(
+            is_true(attribute(told, "IsProperty"))
+            for told in everywhere(answer, "MessageDescription")
+        )
 
     def _was_cut(self, error: CameraUnreachable) -> float:
         self._cuts += 1

@@ -86,6 +86,7 @@ class CameraGate:
         self._sectors = sectors or Sectors()
         self._head: PtzHead | None = None
         self._watched: _Move | None = None
+        self.sector_stops = 0  # moves that were ended because they led into a forbidden sector
         self._factory, self._clock, self._answer_s = control_factory, clock, answer_s
         self._building = threading.Lock()
         self._built: CameraControl | None = None
@@ -265,6 +266,7 @@ class CameraGate:
         ahead = at if before is None else _ahead(before[1], at, _AHEAD_S / (now_s - before[0]))
         if self._sectors.forbid(at if before is None else before[1], ahead):
             self._log.warning("stopped at a forbidden sector", pan=at.pan, tilt=at.tilt)
+            self.sector_stops += 1
             self._stopper.request()
             return
         if self._stopper.requested_total == stops_before and until_s > now_s:

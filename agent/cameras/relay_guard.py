@@ -69,9 +69,9 @@ class RelayGuard:
         """Put a relay back into its safe state now."""
         rule = self._rule(token)
         with self._changed:
-            self._due[token] = self._clock.monotonic_s()  # tried again should this fail
+            began = self._due[token] = self._clock.monotonic_s()  # tried again should this fail
         self._switch(token, rule.safe_active)
-        self._settled(token)
+        self._settled(token, began)
 
     def use(self, rules: tuple[RelayRule, ...]) -> None:
         """Take other rules; what was on is made safe before, and all that are listed now after."""
@@ -85,12 +85,13 @@ class RelayGuard:
     def make_safe(self) -> None:
         """Put all into their safe state: at the start, and before the agent ends."""
         for rule in self._rules.values():
+            began = self._due.get(rule.token)
             try:
                 self._switch(rule.token, rule.safe_active)
             except CameraError as error:
                 self._log.warning("relay not made safe", token=rule.token, code=error.code)
             else:
-                self._settled(rule.token)
+                self._settled(rule.token, began)
 
     def close(self) -> None:
         """Make what we switched safe, and end the timer."""
@@ -109,9 +110,11 @@ class RelayGuard:
             )
         return self._rules[token]
 
-    def _settled(self, token: str) -> None:
+    def _settled(self, token: str, began: float | None) -> None:
+        """Forget when it was to end, unless it was wanted again, or longer, meanwhile."""
         with self._changed:
-            self._due.pop(token, None)
+            if self._due.get(token) == began:
+                self._due.pop(token, None)
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -140,6 +143,4 @@ class RelayGuard:
             level("relay not switched back", token=token, code=error.code)
             wait_s(self._is_closing, _AGAIN_S)
             return
-        with self._changed:
-            if self._due.get(token) == began:  # not wanted longer meanwhile
-                self._due.pop(token, None)
+        self._settled(token, began)

@@ -151,7 +151,7 @@ class CameraOrders:
                 return {"accepted": True}
             case "restore":
                 changed = _told(await gate.over(lambda line: restore.restore(line, kept)))
-                if self._leases.holds(camera_id, command):
+                if self._leases.is_held_by(camera_id, command.by):
                     changed += await self._restore_presets(gate, kept)
             case _:
                 changed = []
@@ -203,7 +203,9 @@ def _recipient(key: str) -> OKPKey:
     from joserfc.jwk import OKPKey  # noqa: PLC0415
 
     try:
-        return OKPKey.import_key({"kty": "OKP", "crv": "X25519", "x": key})
+        recipient = OKPKey.import_key({"kty": "OKP", "crv": "X25519", "x": key})
+        _sealed("", recipient)  # a key nothing can be sealed for is refused before anything is done
+        return recipient
     except (JoseError, ValueError) as error:
         raise CommandError("camera.bad_key", "`seal_for` is no X25519 key.") from error
 

@@ -1,10 +1,10 @@
 """`ptz.lease` and `ptz.release`: who holds a camera, and the steps that move it meanwhile.
 
 One lease a camera. A higher purpose, then a higher priority, takes it over; everybody else is
-refused until it ends. The
-order lasts as long as the lease: its `progress` grants, its final reply says how it ended. Steps
-are neither journalled nor answered. However a lease ends, the camera is told to stop; and without
-the next step the camera's gate stops it after a second.
+refused until it ends. The order lasts as long as the lease: its `progress` grants, and tells of a
+forbidden sector; its final reply says how it ended. Steps are neither journalled nor answered.
+However a lease ends, the camera is told to stop; and without the next step the camera's gate stops
+it after a second.
 """
 
 import asyncio
@@ -28,7 +28,6 @@ from agent.core.errors import CommandError, PolesideError
 GateOf = Callable[[str], CameraGate]
 _LINK_LOOK_S = 0.1
 _LADDER = get_args(PtzPurpose)
-_PLAIN_ORDER = _LADDER.index("operator")  # what a move without a lease counts as
 
 
 @dataclass(slots=True)
@@ -45,6 +44,8 @@ class Lease:
     ended: asyncio.Future[str] = field(default_factory=asyncio.Future)
     seq: int = 0
     steps: int = 0
+    problem: str = ""  # of the last step
+    forbidden_steps: int = 0  # runs of steps that would have led into a forbidden sector
 
     def end(self, reason: str) -> None:
         if not self.ended.done():
@@ -58,7 +59,6 @@ class Leases:
         self._clock, self._gate_of, self._link_is_up = clock, gate_of, link_is_up
         self._by_camera: dict[str, Lease] = {}
         self._ended_mono_s: dict[str, float] = {}
-        self._moved_mono_s: dict[str, float] = {}
         self._touring: set[str] = set()
         self._log = log.get("ptz.lease")
 
@@ -78,6 +78,7 @@ class Leases:
                 "preempted": preempted,
             }
             await progress("granted", answer)
+            lease.moves.create_task(self._tell_of_sectors(lease, progress))
             reason = await self.until_ended(lease)
         return {"ended": reason, "steps": lease.steps}
 
@@ -124,6 +125,21 @@ class Leases:
                 return lease.ended.result()
         return "expired"
 
+    async def _tell_of_sectors(self, lease: Lease, progress: Progress) -> None:
+        """Tell the holder each time that the camera was kept out of a forbidden sector."""
+        stops = self._sector_stops(lease.camera_id)
+        told = 0
+        while not lease.ended.done():
+            await asyncio.wait([lease.ended], timeout=_LINK_LOOK_S)
+            now = self._sector_stops(lease.camera_id)
+            if now != stops or lease.forbidden_steps != told:
+                stops, told = now, lease.forbidden_steps
+                answer: dict[str, object] = {"lease": lease.lease_id, "code": "ptz.forbidden"}
+                await progress("stopped at a forbidden sector", answer)
+
+    def _sector_stops(self, camera_id: str) -> int:
+        return self._gate_of(camera_id).sector_stops
+
     async def release(self, command: Command, _: Progress) -> dict[str, object]:
         """End a lease before its time; one that has ended is released already."""
         args = command.args
@@ -147,15 +163,7 @@ class Leases:
             self._log.warning("step refused", lease=lease_id, code=error.code)
             return
         lease.seq, lease.steps = step.seq, lease.steps + 1
-        lease.moves.create_task(self._move(lease.camera_id, step))
-
-    def check(self, camera_id: str, command: Command) -> None:
-        """Raise `CommandError` `ptz.taken` when another one holds the camera against `command`."""
-        held = self._by_camera.get(camera_id)
-        rank = (_PLAIN_ORDER, command.prio)
-        if held is not None and held.holder != command.by and rank <= held.rank:
-            raise _taken(held, self._clock.monotonic_s())
-        self._moved_mono_s[camera_id] = self._clock.monotonic_s()
+        lease.moves.create_task(self._move(lease, step))
 
     def require(self, camera_id: str, command: Command) -> None:
         """Raise `CommandError` unless the one who orders holds the camera."""
@@ -174,11 +182,6 @@ class Leases:
         held = self._by_camera.get(camera_id)
         return held is not None and held.holder == actor
 
-    def holds(self, camera_id: str, command: Command) -> bool:
-        """Say whether the one who orders holds the camera."""
-        held = self._by_camera.get(camera_id)
-        return held is not None and held.holder == command.by
-
     def is_free(self, camera_id: str) -> bool:
         """Say whether nobody holds the camera."""
         return camera_id not in self._by_camera
@@ -186,10 +189,6 @@ class Leases:
     def ended_mono_s(self, camera_id: str) -> float | None:
         """When the last lease of the camera ended; None: there was none."""
         return self._ended_mono_s.get(camera_id)
-
-    def moved_mono_s(self, camera_id: str) -> float | None:
-        """When somebody last moved the camera without a lease; None: nobody did."""
-        return self._moved_mono_s.get(camera_id)
 
     def tours(self, camera_id: str) -> None:
         """The box itself moves the camera now: the next holder has it stopped first."""
@@ -217,16 +216,21 @@ class Leases:
         except PolesideError as error:
             self._log.warning("stop not taken", camera=camera_id, code=error.code)
 
-    async def _move(self, camera_id: str, step: PtzStep) -> None:
+    async def _move(self, lease: Lease, step: PtzStep) -> None:
         """Hand a step to the gate; a newer one takes the place of one that waits there."""
         try:
-            gate = self._gate_of(camera_id)
+            gate = self._gate_of(lease.camera_id)
             if step.pan == step.tilt == step.zoom == 0.0:
                 await gate.stop()
             else:
                 await gate.move(step.pan, step.tilt, step.zoom, STEP_LASTS_S)
         except PolesideError as error:
-            self._log.warning("step not done", camera=camera_id, code=error.code)
+            if error.code == "ptz.forbidden" and lease.problem != error.code:
+                lease.forbidden_steps += 1
+            lease.problem = error.code
+            self._log.warning("step not done", camera=lease.camera_id, code=error.code)
+        else:
+            lease.problem = ""
 
 
 def _who(actor: Actor) -> str:

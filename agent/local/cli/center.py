@@ -152,7 +152,8 @@ def send(
 
     \b
     poleside center send bx-0417 '{"op": "ping"}'
-    poleside center send bx-0417 '{"op": "ptz.move", "camera_id": "gate", "pan": 0.5}'
+    poleside center send bx-0417 '{"op": "ptz.move", "camera_id": "gate", "pan": 0.5,
+        "purpose": "operator"}'
     poleside center send bx-0417 '{"op": "config", "patch": {"cameras":
         [{"camera_id": "gate", "detect_fps": 3.0}]}}'
 

@@ -243,7 +243,12 @@ def event_properties() -> str:
         "http://www.onvif.org/onvif/ver10/topics/topicns.xml</tev:TopicNamespaceLocation>"
         "<wsnt:FixedTopicSet>true</wsnt:FixedTopicSet>"
         '<wstop:TopicSet xmlns:wstop="http://docs.oasis-open.org/wsn/t-1">'
-        '<tns1:Device><Trigger><DigitalInput wstop:topic="true"/></Trigger></tns1:Device>'
+        '<tns1:Device><Trigger><DigitalInput wstop:topic="true">'
+        '<tt:MessageDescription IsProperty="true"><tt:Source><tt:SimpleItemDescription '
+        'Name="InputToken" Type="tt:ReferenceToken"/></tt:Source><tt:Data>'
+        '<tt:SimpleItemDescription Name="LogicalState" Type="xs:boolean" '
+        'xmlns:xs="http://www.w3.org/2001/XMLSchema"/>'
+        "</tt:Data></tt:MessageDescription></DigitalInput></Trigger></tns1:Device>"
         "</wstop:TopicSet><wsnt:TopicExpressionDialect>"
         f"{dialect}/topicExpression/ConcreteSet</wsnt:TopicExpressionDialect>"
         "<tev:MessageContentFilterDialect>"

@@ -61,7 +61,8 @@ class EventSource:
     def subscribe(self, now: datetime, lifetime_s: float, when_full: str = "fault") -> str | None:
         """Make a pull point and return its id, or None when all slots are taken.
 
-        `when_full`: "evict" ends the oldest one for it, "silent" gives one that never tells.
+        `when_full`: "evict" ends the oldest one for it, "deafen" tells that one nothing more,
+        "silent" gives one that never tells.
         """
         live = self.live(now)
         is_full = len(live) >= self._max_points
@@ -69,6 +70,9 @@ class EventSource:
             return None
         if is_full and when_full == "evict":
             del self.points[next(iter(live))]
+        if is_full and when_full == "deafen":
+            for oldest in [point for point in live.values() if not point.is_mute][:1]:
+                oldest.is_mute = True
         point_id = str(next(self._numbers))
         self.opened_total += 1
         is_mute = is_full and when_full == "silent"

@@ -22,6 +22,9 @@ class SimulatedPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 Maker = Literal["onvif", "tp-link", "reolink", "axis", "hikvision"]
+# With all slots taken: a fault; the oldest ends; the oldest goes on and hears nothing; the new one
+# hears nothing.
+SlotLimit = Literal["fault", "evict", "deafen", "silent"]
 
 
 class OnvifDeviceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,9 +94,10 @@ class OnvifFaults(Struct, kw_only=True):
     min_is_max: bool = False  # ranges without width
     relays_only_by: Literal["", "device", "device-io"] = ""
 
-    slot_limit: Literal["fault", "evict", "silent"] = "fault"
+    slot_limit: SlotLimit = "fault"
     other_port: bool = False  # each subscription is at a port of its own
     knows_no_pull_point: bool = False
+    pull_is_deaf: bool = False  # pull points answer and tell nothing; pushing works
     expires_at_once: bool = False
     fails_renew: bool = False
     never_ends: bool = False  # motion begins and no end is told

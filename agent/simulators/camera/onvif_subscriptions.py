@@ -69,6 +69,8 @@ class SubscriptionService:
         timeout_s = min(seconds(said(operation, "Timeout", "PT1S")), _LIFETIME_S)
         limit = int(said(operation, "MessageLimit", "10"))
         messages = await self._events.pull(point, timeout_s, limit)
+        if self._camera.faults.pull_is_deaf:
+            messages = []
         now = self._camera.now()
         point.until = max(point.until, now + timedelta(seconds=_LIFETIME_S))
         return answers.pulled(messages, now, point.until)

@@ -279,6 +279,7 @@ class Conductor:
                 "camera_id": ptz,
                 "pan": 0.4 * direction,
                 "timeout_s": 1.5,
+                "purpose": "tour",
             }
             await asyncio.to_thread(page.order, SITE, BOX, order)
             direction = -direction

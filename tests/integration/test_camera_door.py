@@ -1,0 +1,86 @@
+"""A wrong password is tried once by all lines together, and a changed one at once."""
+
+import asyncio
+
+import pytest
+
+from agent.cameras.door import BACK_OFF_S, Door
+from agent.cameras.line import OnvifLine, Service
+from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
+from agent.core.clock import SystemClock
+from tests.simulated_onvif import LOGIN, USERNAME, ShiftedClock, eventually, running_camera
+
+WRONG = Login(USERNAME, "wrong")
+_WHO = "<tds:GetDeviceInformation/>"
+
+
+@pytest.fixture(params=[("digest", "token"), ("token",)], ids=["digest", "token"])
+async def camera(request):
+    async with running_camera() as device:
+        device.login.takes = request.param
+        yield device
+
+
+def _lines(camera, door, count=3, clock=None):
+    # Deadlines keep to the real time, back-offs to the door's.
+    return [OnvifLine(camera.url, door, clock or SystemClock()) for _ in range(count)]
+
+
+async def _ask(line):
+    try:
+        return await asyncio.to_thread(line.ask, Service.DEVICE, _WHO)
+    except CameraFailure as error:
+        return error
+
+
+async def test_several_lines_at_once_try_a_wrong_password_once(camera):
+    lines = _lines(camera, Door(WRONG, SystemClock()), 4)
+    for _ in range(2):
+        answers = await asyncio.gather(*(_ask(line) for line in lines))
+        assert all(isinstance(answer, CameraWrongPassword) for answer in answers)
+    assert camera.login.refused_total == 1
+    for line in lines:
+        line.close()
+
+
+async def test_a_changed_secret_is_tried_at_once_by_all(camera):
+    door = Door(WRONG, SystemClock())
+    lines = _lines(camera, door)
+    await asyncio.gather(*(_ask(line) for line in lines))
+    door.change(LOGIN)
+    answers = await asyncio.gather(*(_ask(line) for line in lines))
+    assert not any(isinstance(answer, CameraFailure) for answer in answers)
+    assert camera.login.refused_total == 1
+    for line in lines:
+        line.close()
+
+
+async def test_the_same_wrong_password_is_tried_again_only_after_five_minutes(camera):
+    clock = ShiftedClock()
+    door = Door(WRONG, clock)
+    lines = _lines(camera, door)
+    await _ask(lines[0])
+    clock.shift_s = BACK_OFF_S - 30.0
+    assert isinstance(await _ask(lines[1]), CameraWrongPassword)
+    assert camera.login.refused_total == 1
+    clock.shift_s = BACK_OFF_S + 30.0
+    answers = await asyncio.gather(*(_ask(line) for line in lines))
+    assert all(isinstance(answer, CameraWrongPassword) for answer in answers)
+    assert camera.login.refused_total == 2
+    for line in lines:
+        line.close()
+
+
+async def test_a_stop_does_not_wait_for_a_login_of_another_line_that_hangs(camera):
+    camera.login.nonce_once = camera.faults.nonce_once = True
+    slow, quick = _lines(camera, Door(LOGIN, SystemClock()), 2)
+    await _ask(quick)
+    await _ask(slow)
+    camera.faults.slow_s = {"GetUsers": 3.0}
+    hanging = asyncio.create_task(asyncio.to_thread(slow.ask, Service.DEVICE, "<tds:GetUsers/>"))
+    await eventually(lambda: "GetUsers" in camera.calls)
+    assert not isinstance(await _ask(quick), CameraFailure)
+    assert not hanging.done()
+    await hanging
+    for line in (slow, quick):
+        line.close()
