@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from agent.app import audit_desk
+from agent.app.audit_desk import AuditDesk
 from agent.commands import desired, journal
 from agent.commands.desired import DesiredConfig
 from agent.commands.ping import ping
@@ -61,7 +63,7 @@ class Box:
         **outbox,
     ):
         self.clock, self.address = clock or SystemClock(), address
-        parts = [store.PART, audit.PART, journal.PART, desired.PART, economy.PART]
+        parts = [store.PART, audit.PART, journal.PART, desired.PART, economy.PART, audit_desk.PART]
         self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
         self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)
@@ -116,22 +118,26 @@ class Box:
         )
         self.table = {"cameras": [{"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"}]}
         self.applied, self.works = [], {"link", "camera/gate"}
+        settings = with_desired(self.table, read_desired(folder))
+        chain = Audit(self.outbox, self.clock, address.source)
+        self.audit_desk = AuditDesk(self.clock, self.db, chain, folder, settings)
         self.desired = DesiredConfig(
             self.clock,
             self.db,
             signatures,
             self.table,
-            with_desired(self.table, read_desired(folder)),
+            settings,
             folder,
             apply=self._apply,
             works=lambda: frozenset(self.works),
             tell=self._tell,
+            audit=self.audit_desk.note_change,
         )
         self.commands = Commands(
             self.clock,
             self.db,
             signatures,
-            Audit(self.outbox, self.clock, address.source),
+            chain,
             Replies(self.clock, self.link, address).answer,
             lambda: self.presence.state.nonce,
             step=self.leases.step,

@@ -1,7 +1,8 @@
 """What people do at the box itself, on its way into the audit chain. Runs in the core.
 
 Commands audit themselves; here come the command line's notes (through the spool, agent running or
-not), logins and views at the page (`note`), and settings that differ from those of the last start.
+not), logins and views at the page (`note`), and every change of settings, with its values: at once
+when it is ordered, else at the start that finds it.
 """
 
 import asyncio
@@ -12,12 +13,14 @@ from pathlib import Path
 import msgspec
 
 from agent.contract.audit import AuditEntry
+from agent.contract.commands import Actor
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.outbox.audit import Audit
 from agent.outbox.spool import Spooled, read_spool, remove_spool
+from agent.settings.changes import changes, shown, tell
 from agent.settings.model import Settings
 
 LOOK_EVERY_S = 2.0
@@ -28,7 +31,8 @@ PART = Part(
         """
 CREATE TABLE audit_spooled (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE audit_settings (hash TEXT NOT NULL);
-"""
+""",
+        "ALTER TABLE audit_settings ADD COLUMN shown TEXT NOT NULL DEFAULT ''",
     ],
 )
 
@@ -97,23 +101,54 @@ class AuditDesk(Service):
             )
             self.chain.append_in(connection, damaged)
 
+    async def note_change(self, old: Settings, new: Settings, by: Actor | None) -> None:
+        """Chain who changes what to what; without `by` it is the box, taking a change back."""
+        told = changes(old, new)
+        if told:
+            by = by or Actor(user="box")
+            op = "settings.change"
+            await self._db.run(
+                lambda connection: self._note_settings(connection, new, op, by, told)
+            )
+
     def note_settings(self, connection: sqlite3.Connection) -> None:
         """Chain that the settings are not those of the last start."""
-        digest = hashlib.sha256(msgspec.json.encode(self._settings, order="sorted")).hexdigest()
-        row = connection.execute("SELECT hash FROM audit_settings").fetchone()
-        if row is not None and row["hash"] == digest:
+        row = connection.execute("SELECT * FROM audit_settings").fetchone()
+        if row is not None and row["hash"] == _digest(self._settings):
             return
+        told = ""
+        if row is not None and row["shown"]:
+            told = tell(msgspec.json.decode(row["shown"]), shown(self._settings))
+        by, op = Actor(user="box"), "settings.start"
+        self._note_settings(connection, self._settings, op, by, told)
+
+    def _note_settings(
+        self, connection: sqlite3.Connection, new: Settings, op: str, by: Actor, told: str
+    ) -> None:
+        """Chain a change and remember what is in effect, both or neither."""
+        row = connection.execute("SELECT hash FROM audit_settings").fetchone()
+        digest = _digest(new)
         connection.execute("DELETE FROM audit_settings")
-        connection.execute("INSERT INTO audit_settings VALUES (?)", (digest,))
+        connection.execute(
+            "INSERT INTO audit_settings (hash, shown) VALUES (?,?)",
+            (digest, msgspec.json.encode(shown(new)).decode()),
+        )
         entry = AuditEntry(
             command_id="",
-            op="settings.start",
-            actor="box",
+            op=op,
+            actor=by.user,
+            agency=by.agency,
+            case=by.case,
             outcome="done",
             at=self._clock.utc_now(),
-            detail=f"settings sha256 {digest}, before {row['hash'] if row else 'none'}",
+            detail=f"settings sha256 {digest}, before {row['hash'] if row else 'none'}"
+            + (f"; {told}" if told else ""),
         )
         self.chain.append_in(connection, entry)
+
+
+def _digest(settings: Settings) -> str:
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
 
 
 def _is_new(connection: sqlite3.Connection, line_id: str) -> bool:

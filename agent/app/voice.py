@@ -151,6 +151,7 @@ class Voice:
             apply=apply,
             works=works,
             tell=self._tell_config,
+            audit=self.audit_desk.note_change,
         )
         self.components: tuple[Component, ...] = (
             self.audit_desk,

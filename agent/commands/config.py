@@ -19,7 +19,7 @@ class ConfigHandler:
         if not isinstance(command.args, Config):
             raise CommandError("command.wrong_handler", f"{command.op} changes no settings.")
         try:
-            change = await self._desired.patch(command.args.patch)
+            change = await self._desired.patch(command.args.patch, command.by)
         except SettingsError as error:
             raise CommandError(error.code, error.message, hint=error.hint) from error
         return {

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from agent.commands.signature import Signatures
+from agent.contract.commands import Actor
 from agent.contract.config import (
     ConfigProblem,
     ConfigReport,
@@ -49,6 +50,7 @@ PART = Part("config", ["CREATE TABLE config_state (body BLOB NOT NULL)"])
 _LOOK_EVERY_S = 5.0
 
 Apply = Callable[[Settings, SettingsDiff], Awaitable[None]]
+Audited = Callable[[Settings, Settings, Actor | None], Awaitable[None]]
 
 
 class ConfigState(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,7 +66,8 @@ class ConfigState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class DesiredConfig(Service):
     """Holds the present settings; `apply` hands a change to the processes it touches.
 
-    `works` names what works now (see `Trial`); `tell` publishes the report.
+    `works` names what works now (see `Trial`); `tell` publishes the report. `audit` is told of a
+    change (old, new, who) before it takes effect; nobody ordered one that the box takes back.
     """
 
     name = "desired-config"
@@ -81,8 +84,10 @@ class DesiredConfig(Service):
         apply: Apply,
         works: Callable[[], frozenset[str]],
         tell: Callable[[ConfigReport], Awaitable[None]],
+        audit: Audited,
     ) -> None:
         super().__init__(clock)
+        self._audit = audit
         self._db, self._signatures = db, signatures
         self._table, self._data_dir = table, data_dir
         self._apply, self._works, self._tell = apply, works, tell
@@ -140,14 +145,14 @@ class DesiredConfig(Service):
                 await asyncio.to_thread(write_whole, self._data_dir / SIGNED_FILE, token, 0o600)
                 await self._take(desired)
 
-    async def patch(self, patch: dict[str, Any]) -> SettingsDiff:
+    async def patch(self, patch: dict[str, Any], by: Actor) -> SettingsDiff:
         """Lay one more change over what is in effect; all or nothing. Raises `SettingsError`."""
         await self._ready.wait()
         async with self._changing:
             refuse_undesirable(patch)
             refuse_audio(patch)
             desired = merge_patch(self._desired, patch)
-            return await self._use(desired, with_desired(self._table, desired), self._state)
+            return await self._use(desired, with_desired(self._table, desired), self._state, by)
 
     async def _take(self, desired: Desired) -> None:
         """Decide on a new version: apply what fits, or say why nothing does."""
@@ -165,7 +170,7 @@ class DesiredConfig(Service):
             return
         status = ConfigStatus.PARTLY if problems else ConfigStatus.APPLIED
         state = ConfigState(version=desired.version, status=status, errors=problems)
-        await self._use(found.desired, found.settings, state)
+        await self._use(found.desired, found.settings, state, desired.by)
 
     def _refusal(self, desired: Desired) -> ConfigProblem | None:
         if desired.hash != settings_hash(desired.settings):
@@ -183,7 +188,7 @@ class DesiredConfig(Service):
         )
 
     async def _use(
-        self, desired: dict[str, Any], settings: Settings, state: ConfigState
+        self, desired: dict[str, Any], settings: Settings, state: ConfigState, by: Actor
     ) -> SettingsDiff:
         """Put `desired` in effect, on trial against what works now (or worked before a trial)."""
         change = diff(self.settings, settings)
@@ -195,13 +200,19 @@ class DesiredConfig(Service):
             self._trial = Trial(worked, self._clock.monotonic_s())
         elif self._trial is not None:
             state = structs.replace(state, good=self._state.good, worked=self._state.worked)
-        await self._put(desired, settings, change, state)
+        await self._put(desired, settings, change, state, by)
         return change
 
     async def _put(
-        self, desired: dict[str, Any], settings: Settings, change: SettingsDiff, state: ConfigState
+        self,
+        desired: dict[str, Any],
+        settings: Settings,
+        change: SettingsDiff,
+        state: ConfigState,
+        by: Actor | None = None,
     ) -> None:
         await asyncio.to_thread(self._store, desired)
+        await self._audit(self.settings, settings, by)
         self._desired, self.settings = desired, settings
         await self._apply(settings, change)
         await self._decide(state)

@@ -67,6 +67,7 @@ async def test_the_center_s_signed_configuration_switches_it_on_and_off(tmp_path
         apply=nothing,
         works=frozenset,
         tell=nothing,
+        audit=nothing,
     )
     await config.start()
     await config.handle(ordered(ALLOWED, load_key(tmp_path)))
@@ -74,7 +75,7 @@ async def test_the_center_s_signed_configuration_switches_it_on_and_off(tmp_path
     assert (gate.record_audio, gate.audio_reason) == (True, "bell, 7/26")
     assert may_record_audio(config.settings, gate, CLOCK)
     with pytest.raises(SettingsError, match="Sound can't be switched on here"):
-        await config.patch(ALLOWED)
+        await config.patch(ALLOWED, Actor(user="Kim"))
     await db.stop()
 
 

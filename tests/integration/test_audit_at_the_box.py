@@ -10,6 +10,7 @@ import pytest
 from agent.app import audit_desk
 from agent.app.audit_desk import AuditDesk
 from agent.contract.audit import CHAIN_START, AuditEntry, AuditRecord
+from agent.contract.commands import Actor
 from agent.contract.events import StreamName
 from agent.core.db import Database
 from agent.outbox import audit, store
@@ -154,7 +155,36 @@ async def test_other_settings_than_at_the_last_start_are_an_entry(data_dir):
             await core.db.run(core.desk.note_settings)
             found = await core.entries()
     assert [one.op for one in found] == ["settings.start", "settings.start"]
-    assert found[1].detail.endswith(found[0].detail.split()[2].rstrip(","))
+    assert found[0].detail.split()[2].rstrip(",") in found[1].detail
+    assert 'cameras.gate.main_url: - -> "rtsp://10.0.0.1/m"' in found[1].detail
+
+
+async def test_a_change_of_settings_is_an_entry_at_once_with_who_and_what_but_no_secret(data_dir):
+    def settings(**changes):
+        gate = {"camera_id": "gate", "main_url": "rtsp://u:pw-one@10.0.0.1/m"} | changes
+        return Settings(cameras=(CameraSettings(**gate),))
+
+    old, new = settings(password="pw-one"), settings(password="pw-two", detect_fps=2.0)
+    by = Actor(user="Kim", agency="police", case="7")
+    async with Core(data_dir, old) as core:
+        await core.db.run(core.desk.note_settings)
+        await core.desk.note_change(old, new, by)
+        await core.desk.note_change(new, new, by)  # nothing differs
+        await core.desk.note_change(new, old, None)
+        _, made, back = await core.entries()
+    assert (made.op, made.actor, made.agency, made.case) == (
+        "settings.change",
+        "Kim",
+        "police",
+        "7",
+    )
+    assert "cameras.gate.detect_fps: 5.0 -> 2.0" in made.detail
+    assert 'cameras.gate.password: "***" -> "***"' in made.detail
+    assert "pw-" not in made.detail + back.detail
+    assert (back.actor, "detect_fps: 2.0 -> 5.0" in back.detail) == ("box", True)
+    async with Core(data_dir, old) as core:  # it is known by then
+        await core.db.run(core.desk.note_settings)
+        assert len(await core.entries()) == 3
 
 
 async def test_a_login_at_the_page_can_be_noted(data_dir):

@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from agent.commands.config import ConfigHandler
+from agent.contract.audit import AuditRecord
 from agent.contract.commands import Actor, Config, ReplyState
 from agent.contract.config import ConfigStatus, Desired, settings_hash
+from agent.contract.events import StreamName
 from agent.core.errors import CommandError
 from agent.settings.load import REFUSED_FILE, read_desired, usable_desired
 from agent.settings.trial import LOST_S
@@ -117,6 +119,14 @@ class Lone:
             await self.clock.advance(50)
 
 
+async def audited(box):
+    """Return who changed what, as the audit chain has it at once."""
+    records = await box.outbox.read(StreamName.AUDIT, 0, 100, 10**6)
+    entries = [msgspec.json.decode(record.body, type=AuditRecord).data for record in records]
+    changes = [entry for entry in entries if entry.op == "settings.change"]
+    return [(entry.actor, entry.detail.partition("; ")[2]) for entry in changes]
+
+
 @pytest.mark.parametrize("lost", ["link", "camera/gate"])
 async def test_a_change_that_loses_what_worked_is_taken_back(tmp_path, lost):
     async with Lone(tmp_path) as lone:
@@ -139,6 +149,11 @@ async def test_a_change_that_loses_what_worked_is_taken_back(tmp_path, lost):
 
         await lone.want(2, LONG | SLOW)  # retained, it comes again
         assert len(box.applied) == 3
+        assert await audited(box) == [
+            ("kim", "buffer.segment_s: 10.0 -> 30.0"),
+            ("kim", "cameras.gate.detect_fps: 5.0 -> 2.0"),
+            ("box", "cameras.gate.detect_fps: 2.0 -> 5.0"),
+        ]
 
 
 async def test_a_second_change_on_trial_goes_back_to_what_was_good(tmp_path):
