@@ -29,9 +29,13 @@ $(STAMP): pyproject.toml
 system-parts:
 	@image-build/dev/system-parts
 
+# Most tests wait more than they reckon, so more run side by side than there are processors.
+PYTEST = $(BIN)/python -m pytest --reruns 2
+
 test: setup lint  ## everything: types, style, imports, and all tests with the real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 2 -m "not alone and not long" $(TEST_ARGS)
-	$(BIN)/python -m pytest --reruns 2 -m "alone and not long" $(TEST_ARGS)
+	$(PYTEST) -n 4 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS)
+	$(PYTEST) -n 2 --dist loadfile -m "whole_box and not long" $(TEST_ARGS)
+	$(PYTEST) -m "alone and not long" $(TEST_ARGS)
 
 test-fast: setup lint  ## types, style, imports and the unit tests
 	$(BIN)/python -m pytest tests/unit tests/property tests/contract $(TEST_ARGS)

@@ -12,9 +12,11 @@ import structlog
 
 from agent.simulators.footage import prepare
 
-# Whole boxes with cameras of their own: they need the processor to themselves to keep real time.
-ALONE = {
-    "test_agent_on_footage",
+# Film in real time beside a truth: it needs the processor to itself.
+ALONE = {"test_agent_on_footage"}
+
+# Whole boxes with cameras of their own: two side by side are all that two processors carry.
+WHOLE_BOXES = {
     "test_bad_input",
     "test_bench_runs",
     "test_box_page_shown",
@@ -49,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in ALONE:
             item.add_marker(pytest.mark.alone)
+        elif item.path.stem in WHOLE_BOXES:
+            item.add_marker(pytest.mark.whole_box)
 
 
 @pytest.fixture(autouse=True, scope="session")
