@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from agent.contract.telemetry import AlarmSample
+from agent.contract.telemetry import AlarmSample, TrialSample
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
-from agent.events import meter
+from agent.events import meter, shadow
 from agent.events.alarms import LIMITED
 from agent.events.assembler import Assembler
 from agent.events.incidents import open_keys
@@ -31,6 +31,7 @@ class AlarmWatch(Service):
         self.use(settings)
         self._counts: dict[str, AlarmCount] = {}
         self._limited: frozenset[str] = frozenset()
+        self.trials: list[shadow.Trial] = []
 
     def use(self, settings: Settings) -> None:
         """Take over how alarms are merged, limited and budgeted."""
@@ -41,6 +42,7 @@ class AlarmWatch(Service):
         while True:
             self.progressed()
             self._counts = await self._db.run(lambda c: meter.count(c, self._clock.utc_now()))
+            self.trials = await self._db.run(lambda c: shadow.trials(c, self._clock.utc_now()))
             keys = await self._db.run(lambda c: open_keys(c, "rule/"))
             self._limited = frozenset(key.split("/")[1] for key in keys if key.endswith(LIMITED))
             await self._clock.sleep_s(COUNT_EVERY_S)
@@ -55,6 +57,16 @@ class AlarmWatch(Service):
             judged_true=known.judged_true,
             judged_false=known.judged_false,
             shadow=known.shadow,
+            trials=tuple(
+                TrialSample(
+                    rule_id=trial.rule_id,
+                    days=trial.days,
+                    lasted_days=round(trial.lasted_days, 2),
+                    raised=trial.raised,
+                )
+                for trial in self.trials
+                if trial.camera_id == camera_id
+            ),
         )
 
     def faults(self) -> Iterator[Fault]:

@@ -33,7 +33,7 @@ _STATES = {
     Turn.ENDED: HitState.ENDED,
 }
 
-TakeHit = Callable[[RuleHit], Awaitable[None]]
+TakeHit = Callable[[RuleHit], Awaitable[object]]
 TakeBell = Callable[[PoleSignal, Picture | None], Awaitable[None]]
 
 

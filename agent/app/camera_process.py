@@ -327,6 +327,7 @@ class CameraWorker:
             case HitAck():
                 with suppress(StorageError):  # it will be sent and acknowledged again
                     self._index.ack_hit(message.hit_id)
+                self._keeping.events.told(message)
             case TakePicture():
                 self._line.put(self._picture(message))
             case LockSpan() | Unlock():
@@ -335,6 +336,7 @@ class CameraWorker:
                 camera = msgspec.json.decode(message.camera_json, type=CameraSettings)
                 self._camera = camera
                 self._eyes.retune(camera)
+                self._keeping.events.use(camera)
             case StartPush():
                 self._pushes.start(message)
             case StopPush():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from agent.app.event_locks import EventLocks
 from agent.app.recorders import Recorders
 from agent.app.run_dir import LINK, STAGED, WITHOUT_DISK, run_dir
 from agent.buffer import orders
@@ -27,7 +28,7 @@ from agent.core.clock import Clock
 from agent.core.errors import StorageError
 from agent.evidence.key_store import KeyRing
 from agent.messages.locking import LockOrder, LockReply
-from agent.messages.vision import HitState, RuleHit
+from agent.messages.vision import RuleHit
 from agent.messages.worker import RecordingStatus
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
@@ -106,6 +107,7 @@ class Keeping:
             observers=recorders.observers,
             stage=stage,
         )
+        self.events = EventLocks(self._locks, stage, settings.camera(camera_id))
         self._look_due_mono_s = 0.0
 
     @property
@@ -161,15 +163,7 @@ class Keeping:
 
     def hit(self, hit: RuleHit) -> None:
         """Keep what lies around an incident."""
-        moment = self._recorder.moment(hit.mono_s)
-        with suppress(StorageError):  # said and journalled; a full disk must not stop the telling
-            if hit.state is HitState.BEGAN:
-                if self._stage is not None:
-                    self._stage.event_began()
-                self._locks.hit_began(hit.hit_id, hit.rule_id, moment)
-            else:
-                ended = hit.state is HitState.ENDED
-                self._locks.hit_goes_on(hit.rule_id, moment.utc_us, ended=ended)
+        self.events.hit(hit, self._recorder.moment(hit.mono_s))
 
     def order(self, order: LockOrder) -> LockReply:
         """Carry out what the center ordered."""

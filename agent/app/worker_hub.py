@@ -44,7 +44,7 @@ class WorkerHub(Service):
         self,
         path: Path,
         clock: Clock,
-        on_hit: Callable[[RuleHit], Awaitable[None]],
+        on_hit: Callable[[RuleHit], Awaitable[str | None]],
         on_status: Callable[[CameraStatus], None],
         on_finding: Callable[[PictureFinding], Awaitable[None]] | None = None,
     ) -> None:
@@ -198,9 +198,10 @@ class WorkerHub(Service):
                 self._on_status(message)
             case HitReport():
                 self.hits_total += 1
-                await self._on_hit(message.hit)  # on an error the line ends and the hit comes again
-                ack = worker.encode(HitAck(hit_id=message.hit.hit_id))
-                await framing.write_frame(writer, ack)
+                # On an error the line ends and the hit comes again.
+                incident_id = await self._on_hit(message.hit) or ""
+                ack = HitAck(hit_id=message.hit.hit_id, incident_id=incident_id)
+                await framing.write_frame(writer, worker.encode(ack))
             case PictureFinding():
                 await self._on_finding(message)
             case PushState():

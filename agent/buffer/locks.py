@@ -151,6 +151,11 @@ class Locks:
         with self._index.transaction() as db:
             db.execute("UPDATE locks SET to_utc_us = ? WHERE lock_id = ?", (until_us, hit_id))
 
+    def name_incident(self, lock_id: str, incident_id: str) -> None:
+        """Say which incident a hit's lock belongs to: it may have joined one of others."""
+        with self._index.transaction() as db:
+            db.execute("UPDATE locks SET incident_id = ? WHERE lock_id = ?", (incident_id, lock_id))
+
     def release_due(self) -> int:
         """Release what has expired, and the oldest event locks while all hold too much."""
         now, released = self._clock.utc_now(), 0

@@ -20,11 +20,20 @@ class CameraState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class TrialSample(Struct, frozen=True, kw_only=True):
+    """A rule in its shadow time: in `lasted_days` of `days` it would have raised so many."""
+
+    rule_id: str
+    days: float
+    lasted_days: float
+    raised: int
+
+
 class AlarmSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One camera's alarms of the last 24 hours: the meter of false alarms.
 
     `lowered` were notices because of earlier verdicts, `limited` stand for more than one; `shadow`
-    is what rules in their shadow time would have raised.
+    is what rules in their shadow time would have raised; `trials` tells it by rule.
     """
 
     raised: int = 0
@@ -33,6 +42,7 @@ class AlarmSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     judged_true: int = 0
     judged_false: int = 0
     shadow: int = 0
+    trials: tuple[TrialSample, ...] = ()
 
 
 class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -46,6 +46,7 @@ class Alarms:
 
     def take(self, connection: sqlite3.Connection, hit: RuleHit, what: Happening) -> str | None:
         """Do what a hit means; return the id of the incident it began or joined, if any."""
+        self._learn(connection)
         if shadow.takes(connection, hit, self._rule(hit), self._clock.utc_now()):
             return None
         member = f"{hit.camera_id}/{hit.rule_id}"
@@ -65,9 +66,7 @@ class Alarms:
     def settle(self, connection: sqlite3.Connection) -> None:
         """End what nobody confirms, and incidents that have been without members for `merge_s`."""
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
-        if self._must_learn and self._box is not None:
-            shadow.learn(connection, self._box.cameras, now)
-            self._must_learn = False
+        self._learn(connection)
         self._incidents.end_forgotten(connection, float("inf"), KEY)
         boot = self._incidents.boot
         for row in connection.execute(f"{_MEMBERS} WHERE ended_mono_s IS NULL").fetchall():
@@ -77,6 +76,12 @@ class Alarms:
             last = connection.execute(_LAST_OF, (key,)).fetchone()
             if last is None or now_s - last["ended_mono_s"] >= self._merge_s(key):
                 self._close(connection, key, last)
+
+    def _learn(self, connection: sqlite3.Connection) -> None:
+        """Begin the shadow time of rules that the settings name for the first time."""
+        if self._must_learn and self._box is not None:
+            shadow.learn(connection, self._box.cameras, self._clock.utc_now())
+            self._must_learn = False
 
     def _begin(
         self, connection: sqlite3.Connection, hit: RuleHit, what: Happening, member: str

@@ -61,13 +61,17 @@ class Assembler(Service):
         self._alarms.use(settings)
         self._may_be_open = True
 
-    async def take(self, hit: RuleHit) -> None:
-        """Commit what a hit means; returns when it is on the disk. Raises `StorageError`."""
+    async def take(self, hit: RuleHit) -> str | None:
+        """Commit what a hit means; returns when it is on the disk. Raises `StorageError`.
+
+        Returns the incident that a beginning began or joined, None when it raised none.
+        """
         self._may_be_open = True
         what = rule_hits.happening(hit, thumbnails=self._thumbnails, subject_of=self.subject_of)
         event_id = await self._db.run(lambda c: self._alarms.take(c, hit, what))
         if event_id is not None:
             self._log.info("incident", event_id=event_id, camera=hit.camera_id, rule=hit.rule_id)
+        return event_id
 
     async def take_finding(self, finding: PictureFinding) -> None:
         """Commit what a finding about a camera's picture means. Raises `StorageError`."""

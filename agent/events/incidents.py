@@ -41,6 +41,7 @@ CREATE INDEX incidents_by_time ON incidents (started_utc_us);
 CREATE TABLE incident_hits (hit_id TEXT PRIMARY KEY, event_id TEXT NOT NULL);
 """,
         schema.ALARMS,
+        schema.TRIALS,
     ],
 )
 

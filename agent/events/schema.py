@@ -21,3 +21,8 @@ CREATE TABLE shadow_alarms (
     labels TEXT NOT NULL, began_utc_us INTEGER NOT NULL, ended_utc_us INTEGER, picture BLOB);
 CREATE INDEX shadow_alarms_by_time ON shadow_alarms (camera_id, began_utc_us);
 """
+
+TRIALS = """
+ALTER TABLE shadow_rules ADD COLUMN days REAL NOT NULL DEFAULT 0;
+ALTER TABLE shadow_rules ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;
+"""

@@ -28,23 +28,45 @@ class ShadowAlarm:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A rule in its shadow time, or after it: what it would have raised in `lasted_days`."""
+
+    camera_id: str
+    rule_id: str
+    since: datetime
+    days: float
+    lasted_days: float
+    raised: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it raises now."""
+        return self.lasted_days >= self.days
+
+
 def learn(connection: sqlite3.Connection, cameras: Sequence[CameraSettings], now: datetime) -> None:
     """Begin the shadow time of rules that are new or were changed; forget those that are gone."""
     known = {row["member"]: row["definition"] for row in connection.execute(_RULES)}
     wanted = {
-        f"{camera.camera_id}/{rule.rule_id}": _definition(rule)
+        f"{camera.camera_id}/{rule.rule_id}": rule
         for camera in cameras
         for rule in camera.rules
         if rule.shadow_days
     }
     for member in known.keys() - wanted.keys():
         connection.execute("DELETE FROM shadow_rules WHERE member = ?", (member,))
-    for member, definition in wanted.items():
+    for member, rule in wanted.items():
+        definition = _definition(rule)
         if known.get(member) != definition:
             connection.execute(
-                "INSERT OR REPLACE INTO shadow_rules VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO shadow_rules (member, definition, since_utc_us)"
+                " VALUES (?, ?, ?)",
                 (member, definition, round(now.timestamp() * 1e6)),
             )
+        connection.execute(
+            "UPDATE shadow_rules SET days = ? WHERE member = ?", (rule.shadow_days, member)
+        )
 
 
 def takes(connection: sqlite3.Connection, hit: RuleHit, rule: Rule | None, now: datetime) -> bool:
@@ -65,9 +87,12 @@ def takes(connection: sqlite3.Connection, hit: RuleHit, rule: Rule | None, now: 
         "UPDATE shadow_alarms SET ended_utc_us = ? WHERE member = ? AND ended_utc_us IS NULL",
         (began_us, member),
     )
-    connection.execute(
+    added = connection.execute(
         "INSERT OR IGNORE INTO shadow_alarms VALUES (?, ?, ?, ?, ?, ?, NULL, ?)",
         (hit.hit_id, member, hit.camera_id, hit.kind, labels, began_us, hit.picture_jpeg),
+    )
+    connection.execute(
+        "UPDATE shadow_rules SET raised = raised + ? WHERE member = ?", (added.rowcount, member)
     )
     connection.execute(
         "DELETE FROM shadow_alarms WHERE rowid <= ("
@@ -93,6 +118,21 @@ def listed(connection: sqlite3.Connection, limit: int) -> list[ShadowAlarm]:
             ended_at=None if row["ended_utc_us"] is None else _time(row["ended_utc_us"]),
         )
         for row in rows
+    ]
+
+
+def trials(connection: sqlite3.Connection, now: datetime) -> list[Trial]:
+    """Return every rule with a shadow time, and what it would have raised."""
+    return [
+        Trial(
+            camera_id=row["member"].partition("/")[0],
+            rule_id=row["member"].partition("/")[2],
+            since=_time(row["since_utc_us"]),
+            days=row["days"],
+            lasted_days=min(row["days"], (now - _time(row["since_utc_us"])) / timedelta(days=1)),
+            raised=row["raised"],
+        )
+        for row in connection.execute(f"{_RULES} ORDER BY member")
     ]
 
 

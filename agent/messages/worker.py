@@ -120,9 +120,13 @@ class PictureReply(Struct, frozen=True, kw_only=True, tag="picture"):
 
 
 class HitAck(Struct, frozen=True, kw_only=True, tag="hit-ack"):
-    """The core has committed this hit: the worker may forget it."""
+    """The core has committed this hit: the worker may forget it.
+
+    `incident_id` is the incident that a beginning began or joined; empty when it raised none.
+    """
 
     hit_id: str
+    incident_id: str = ""
 
 
 class TakePicture(Struct, frozen=True, kw_only=True, tag="take-picture"):

@@ -1,12 +1,16 @@
 """Counts who crosses a line, each way. The parity is kept: nobody crosses twice the same way.
 
 A foot point changes side only when it is clearly beyond the line, so jitter on the line counts
-nothing; and it counts only when the way it took cuts the line between its two ends.
+nothing; and it counts only when the way it took cuts the line between its two ends. The counts
+lie in the camera's folder, so that a restart counts on; another line begins anew.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
 
 from agent.contract.events import EventKind
 from agent.messages.vision import RuleChange, TrackedObject
@@ -34,10 +38,11 @@ class LineCrossing:
 
     kind = EventKind.LINE_CROSSING
 
-    def __init__(self, settings: LineCrossingRule) -> None:
+    def __init__(self, settings: LineCrossingRule, folder: Path | None = None) -> None:
         self.rule_id = settings.rule_id
-        self.forward = self.back = 0
         self._settings = settings
+        self._file = None if folder is None else folder / f"line-{settings.rule_id}.json"
+        self.forward, self.back = self._kept()
         self._alarm = Alarm(settings.rule_id, settings.clear_s)
         self._ways = Lineages(lambda _track, _at_s: _Way(), keep_s=5.0, inherit_s=2.0)
 
@@ -69,10 +74,39 @@ class LineCrossing:
     def _counts(self, crossing: int) -> bool:
         self.forward += crossing > 0
         self.back += crossing < 0
+        if crossing:
+            self._keep()
         alarm = self._settings.alarm
         if alarm == "both":
             return crossing != 0
         return (alarm == "forward" and crossing > 0) or (alarm == "back" and crossing < 0)
+
+    def _kept(self) -> tuple[int, int]:
+        if self._file is None:
+            return 0, 0
+        try:
+            kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
+        except (OSError, msgspec.MsgspecError):
+            return 0, 0
+        is_same = (kept.line, kept.labels) == (self._settings.line, self._settings.labels)
+        return (kept.forward, kept.back) if is_same else (0, 0)
+
+    def _keep(self) -> None:
+        """Write the counts down; not flushed, for a busy line would wear the disk."""
+        if self._file is None:
+            return
+        kept = _Kept(
+            line=self._settings.line,
+            labels=self._settings.labels,
+            forward=self.forward,
+            back=self.back,
+        )
+        scratch = self._file.with_suffix(".new")
+        try:
+            scratch.write_bytes(msgspec.json.encode(kept))
+            scratch.replace(self._file)
+        except OSError:
+            return  # a full disk: counted on all the same
 
     def _step(self, track: TrackedObject, way: _Way) -> int:
         """Move an object on; return 1 or -1 when it has just crossed to the right or left."""
@@ -87,3 +121,12 @@ class LineCrossing:
         if before in {0, now} or not crosses(a, b, came_from, track.foot):
             return 0
         return now
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """How many crossed each way, and which line that was."""
+
+    line: tuple[Point, Point]
+    labels: tuple[str, ...]
+    forward: int
+    back: int

@@ -141,6 +141,8 @@ def make(settings: told.Rule, place: Place) -> Rule:
             return Crowd(settings, _area_m2(settings, place.calibration))
         case told.FloodRule():
             return Flood(settings, place.folder)
+        case told.LineCrossingRule():
+            return LineCrossing(settings, place.folder)
         case _:
             return _SIMPLE[type(settings)](settings)
 
@@ -148,7 +150,6 @@ def make(settings: told.Rule, place: Place) -> Rule:
 _SIMPLE: dict[type, Callable[..., Rule]] = {
     told.IntrusionRule: Intrusion,
     told.LoiteringRule: Loitering,
-    told.LineCrossingRule: LineCrossing,
     told.AbandonedObjectRule: AbandonedObject,
     told.RemovedObjectRule: RemovedObject,
     told.WrongWayRule: WrongWay,

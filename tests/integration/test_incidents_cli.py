@@ -45,6 +45,16 @@ async def test_incidents_and_what_stayed_in_the_shadow_are_listed(box, tmp_path,
     assert "No verdicts" in answer(capsys, "nuisance", *folder)
 
 
+async def test_a_rule_on_trial_tells_what_it_would_have_raised_in_how_many_days(
+    box, tmp_path, capsys
+):
+    folder = ("--data-dir", str(tmp_path))
+    (trial,) = json.loads(answer(capsys, "trials", "--json", *folder))
+    assert (trial["camera_id"], trial["rule_id"]) == ("gate", "door")
+    assert (trial["raised"], trial["days"]) == (1, 3.0)
+    assert "gate/door: would have raised 1 in" in answer(capsys, "trials", *folder)
+
+
 def order(args):
     return Command(
         id="01KAAAAAAAAAAAAAAAAAAAAAAA",

@@ -224,6 +224,9 @@ async def test_a_rule_in_its_shadow_time_raises_nothing_and_lists_what_it_would_
         (would_be,) = await box.db.run(lambda c: shadow.listed(c, 10))
         assert (would_be.camera_id, would_be.rule_id) == ("gate", "yard")
         assert (would_be.ended_at - would_be.began_at).total_seconds() == pytest.approx(1.0)
+        trial, *_ = await box.db.run(lambda c: shadow.trials(c, box.clock.utc_now()))
+        assert (trial.rule_id, trial.raised, trial.is_over) == ("yard", 1, False)
+        assert 0 < trial.lasted_days < 0.1
 
         await one_alarm(box, rule="not-in-the-shadow")
         assert await box.phases() == ["new", "end"]
@@ -231,6 +234,16 @@ async def test_a_rule_in_its_shadow_time_raises_nothing_and_lists_what_it_would_
         box.clock.pass_s(2 * 86_400.0)
         await one_alarm(box)
         assert await box.phases() == ["new", "end"] * 2
+        trial, *_ = await box.db.run(lambda c: shadow.trials(c, box.clock.utc_now()))
+        assert (trial.raised, trial.lasted_days, trial.is_over) == (1, 2.0, True)
+
+
+async def test_who_tells_of_a_hit_learns_which_incident_it_joined_or_that_it_raised_none(tmp_path):
+    async with box_with(tmp_path, rule={"shadow_days": 2}) as box, sweeping(box):
+        assert await box.assembler.take(box.hit()) is None
+        first = box.hit(rule="door")
+        assert await box.assembler.take(first) == first.hit_id
+        assert await box.assembler.take(box.hit(rule="lane")) == first.hit_id
 
 
 async def test_a_changed_rule_begins_its_shadow_time_anew(tmp_path):

@@ -103,6 +103,18 @@ def test_an_identity_lost_on_the_line_is_counted_all_the_same():
     assert rule.counters == {"forward": 0, "back": 1}
 
 
+def test_counts_go_on_after_a_restart_and_begin_anew_with_another_line(tmp_path):
+    settings = told.LineCrossingRule(rule_id="gate", line=MIDDLE)
+    place = Place(folder=tmp_path)
+    play(made(settings, place), walk(0.3, 0.7) + walk(0.7, 0.3))
+    again = made(settings, place)
+    assert again.counters == {"forward": 1, "back": 1}
+    play(again, walk(0.3, 0.7))
+    assert made(settings, place).counters == {"forward": 1, "back": 2}
+    moved = told.LineCrossingRule(rule_id="gate", line=((0.6, 0.1), (0.6, 0.9)))
+    assert made(moved, place).counters == {"forward": 0, "back": 0}
+
+
 # Ways and halts
 
 

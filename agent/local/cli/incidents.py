@@ -68,6 +68,23 @@ def shadow(data_dir: Path, limit: int, *, as_json: bool) -> None:
 
 @incidents.command()
 @_options
+def trials(data_dir: Path, *, as_json: bool) -> None:
+    """Tell of each rule with a shadow time how much it would have raised, and in how many days."""
+    from agent.core.clock import SystemClock
+    from agent.events import shadow as shadows
+
+    now = SystemClock().utc_now()
+    found = _read(data_dir, lambda c: shadows.trials(c, now))
+    lines = [
+        f"{one.camera_id}/{one.rule_id}: would have raised {one.raised} in"
+        f" {one.lasted_days:.1f} of {one.days:g} days" + (", raises now" if one.is_over else "")
+        for one in found
+    ]
+    _say(found, lines, "No rule has a shadow time.", as_json=as_json)
+
+
+@incidents.command()
+@_options
 @click.option("--camera", default=None, help="Of one camera only.")
 def nuisance(data_dir: Path, camera: str | None, *, as_json: bool) -> None:
     """List the verdicts that count, and where they lower alarms."""
