@@ -1,7 +1,8 @@
 """What lets the center prove later that a box's past was not rewritten, on its way there.
 
 Once an hour the heads of each camera's chain and the head of the audit chain; each purge record
-within minutes; each key once. Signed, in stream `u`, which the outbox never gives up. In the core.
+within minutes, those of cameras that are gone as well; each key once. Signed, in stream `u`, which
+the outbox never gives up. In the core.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from agent.buffer import journal
+from agent.buffer import former, journal
 from agent.buffer.index import INDEX_FILE
 from agent.buffer.reading import camera_folder
 from agent.contract.events import StreamName
@@ -79,6 +80,8 @@ class EvidenceReporter(Service):
         while True:
             try:
                 await self.tell_what_is_due()
+            except OSError as error:
+                self._log.error("evidence not told", detail=str(error))
             except StorageError as error:
                 self._log.error("evidence not told", code=error.code, detail=error.message)
             self.progressed()
@@ -88,12 +91,20 @@ class EvidenceReporter(Service):
         """Queue what the center was not told yet. Raises `StorageError` without a key."""
         key = await asyncio.to_thread(self._key)
         await self._tell_key(key)
-        for camera_id in self._cameras():
+        for camera_id in await asyncio.to_thread(self._with_former):
             index_file = camera_folder(self._data_dir, camera_id) / INDEX_FILE
             for stream in (chain_index.MAIN, chain_index.SUB):
                 await self._tell_heads(key, camera_id, stream, index_file)
             await self._tell_purges(key, camera_id, index_file)
+        for file in sorted((self._data_dir / former.RECORDS).glob("*.jsonl")):
+            await self._tell_former(key, file)
         await self._tell_audit_head(key)
+
+    def _with_former(self) -> list[str]:
+        """Return the cameras of the settings, and those that only their recordings are left of."""
+        cameras = self._cameras()
+        left = former.folders_of_former(self._data_dir, set(cameras))
+        return [*cameras, *(folder.name for folder in left)]
 
     async def _tell_key(self, key: BoxKey) -> None:
         what, mark = "key", key.public.fingerprint
@@ -121,15 +132,29 @@ class EvidenceReporter(Service):
 
     async def _tell_purges(self, key: BoxKey, camera_id: str, index_file: Path) -> None:
         what = f"purges/{camera_id}"
-        number = int((await self._told(what))[0] or 0)
+        mark, _ = await self._told(what)
 
         def read(db: sqlite3.Connection) -> list[journal.SignedPurge]:
-            return journal.purges_after(db, number, MOST_PURGES)
+            return journal.purges_behind(db, mark, MOST_PURGES)
 
         for purge in await asyncio.to_thread(_read, index_file, read) or []:
-            signed = (purge.key_id, b64(purge.signature))
-            data = PurgeCopy(body=purge.body)
-            await self._tell(key, what, str(purge.number), camera_id, data, signed)
+            await self._tell_purge(key, what, purge.mark, camera_id, purge)
+
+    async def _tell_former(self, key: BoxKey, file: Path) -> None:
+        """Tell what a camera's folder left when it went, but for what was told before that."""
+        what, camera_id = f"former/{file.stem}", file.stem
+        told_until = int((await self._told(what))[0] or 0)
+        mark, _ = await self._told(f"purges/{camera_id}")
+        found = await asyncio.to_thread(former.records_behind, file, told_until)
+        last_told = next((n for n, (purge, _) in enumerate(found) if purge.mark == mark), -1)
+        for purge, offset in found[last_told + 1 :]:
+            await self._tell_purge(key, what, str(offset), camera_id, purge)
+
+    async def _tell_purge(
+        self, key: BoxKey, what: str, mark: str, camera_id: str, purge: journal.SignedPurge
+    ) -> None:
+        signed = (purge.key_id, b64(purge.signature))
+        await self._tell(key, what, mark, camera_id, PurgeCopy(body=purge.body), signed)
 
     async def _tell_audit_head(self, key: BoxKey) -> None:
         """The head and its record are one transaction: no entry can come between them."""

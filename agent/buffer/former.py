@@ -7,7 +7,7 @@ and nothing is locked, the purge records move to `former/CAMERA.jsonl` and the f
 
 import shutil
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import msgspec
 
 from agent.buffer import journal
 from agent.buffer.index import INDEX_FILE, Index, micros
-from agent.buffer.journal import Doomed, Signer
+from agent.buffer.journal import Doomed, Purge, SignedPurge, Signer
 from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.retention import Retention
@@ -26,6 +26,14 @@ from agent.core.lock import FileLock
 from agent.settings.model import BufferSettings
 
 RECORDS = "former"
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A line of a camera's file there."""
+
+    purge: msgspec.Raw
+    key_id: str
+    signature: bytes
 
 
 def folders_of_former(data_dir: Path, cameras: set[str]) -> list[Path]:
@@ -94,6 +102,25 @@ def _is_empty(index: Index) -> bool:
     return int(row[0]) == 0
 
 
+def records_behind(file: Path, offset: int) -> list[tuple[SignedPurge, int]]:
+    """Return the purge records of a camera that is gone, each with the offset behind it.
+
+    Raises `OSError`; what is no record is left out.
+    """
+    found = []
+    with file.open("rb") as lines:
+        lines.seek(offset)
+        for line in lines:
+            with suppress(msgspec.MsgspecError):
+                kept = msgspec.json.decode(line, type=_Kept)
+                number = msgspec.json.decode(kept.purge, type=Purge).number
+                body = bytes(kept.purge).decode()
+                purge = SignedPurge(number, body, kept.key_id, kept.signature)
+                found.append((purge, offset + len(line)))
+            offset += len(line)
+    return found
+
+
 def _keep_records(folder: Path, records: Path) -> None:
     index = Index(folder)
     with closing(index), index.reading() as db:
@@ -101,5 +128,5 @@ def _keep_records(folder: Path, records: Path) -> None:
     records.mkdir(exist_ok=True)
     with (records / f"{folder.name}.jsonl").open("ab") as file:
         for body, key_id, signature in rows:
-            line = {"purge": msgspec.Raw(body), "key_id": key_id, "signature": signature}
+            line = _Kept(purge=msgspec.Raw(body), key_id=key_id, signature=signature)
             file.write(msgspec.json.encode(line) + b"\n")

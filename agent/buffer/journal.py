@@ -151,6 +151,19 @@ class SignedPurge:
     key_id: str
     signature: bytes
 
+    @property
+    def mark(self) -> str:
+        """What tells it from a record of the same number in another index."""
+        return f"{self.number}:{hashlib.sha256(self.body.encode()).hexdigest()[:16]}"
+
+
+def purges_behind(db: Connection, mark: str, limit: int) -> list[SignedPurge]:
+    """Return the purge records behind the one with `mark`; all, if this index has none such."""
+    number = int(mark.partition(":")[0] or 0)
+    known = purges_after(db, number - 1, 1)
+    is_ours = bool(known) and mark in (known[0].mark, str(number))  # once a mark was its number
+    return purges_after(db, number if is_ours else 0, limit)
+
 
 def purges_after(db: Connection, number: int, limit: int) -> list[SignedPurge]:
     """Return the purge records behind `number`, oldest first."""

@@ -8,7 +8,7 @@ import pytest
 
 from agent.app import evidence_report
 from agent.app.evidence_report import EvidenceReporter
-from agent.buffer import journal
+from agent.buffer import former, journal
 from agent.buffer.index import Index
 from agent.buffer.journal import Doomed
 from agent.contract.audit import AuditEntry
@@ -17,12 +17,13 @@ from agent.contract.records import encode_gap, split
 from agent.contract.topics import BoxAddress
 from agent.core.db import Database
 from agent.evidence.box_key import load_public_key
-from agent.evidence.key_store import load_box_key, rotate_key
+from agent.evidence.key_store import load_box_key, open_box_key, rotate_key
 from agent.evidence.schema import PART as EVIDENCE
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
+from agent.settings.model import BufferSettings
 from agent.simulators.center import evidence as center_evidence
 from agent.simulators.center import store as center_store
 from tests.chained_tape import ChainedTape, poleside
@@ -30,6 +31,7 @@ from tests.fake_clock import FakeClock
 from tests.footage_maker import make_clip
 
 ADDRESS = BoxAddress("site-1", "box-1")
+DAY_S = 86_400.0
 
 
 class Told:
@@ -44,7 +46,7 @@ class Told:
         self.center = Database(self.center_dir / "center.db", parts)
         self.outbox = Outbox(self.db, Store(clock, 1, max_bytes=5_000_000), clock)
         self.audit = Audit(self.outbox, clock, ADDRESS.source)
-        self.sent = 0
+        self.sent, self.cameras = 0, ["gate"]
 
     async def __aenter__(self):
         await self.db.start()
@@ -57,7 +59,7 @@ class Told:
             lambda: load_box_key(self.data_dir),
             ADDRESS.source,
             self.data_dir,
-            lambda: ["gate"],
+            lambda: self.cameras,
         )
         return self
 
@@ -295,9 +297,43 @@ async def test_purge_records_reach_the_center_signed_and_once(told, clip):
     await told.reporter.tell_what_is_due()
     await told.reporter.tell_what_is_due()
     await told.deliver()
+    assert [purge["number"] for purge in await purges_of(told)] == [1, 2]
+    assert await told.doubts() == []
+
+
+async def purges_of(told):
+    """Return the purge records that were queued for the center, in order."""
     records = await told.outbox.read(StreamName.AUDIT, 0, 1000, 5_000_000)
     purges = [record for record in map(json_of, records) if "purge" in record["type"]]
-    assert [json.loads(purge["data"]["body"])["number"] for purge in purges] == [1, 2]
+    return [json.loads(purge["data"]["body"]) for purge in purges]
+
+
+async def test_purge_records_of_a_camera_that_is_gone_reach_the_center_once(told, clip):
+    settings = BufferSettings(min_free_bytes=0, min_free_inodes=0, retention_days=1.0)
+    key = open_box_key(told.data_dir)
+
+    def tend(folder):
+        sign = lambda body: (key.public.fingerprint, key.sign(body))  # noqa: E731
+        return former.tend(folder, settings, told.clock, 1, sign)
+
+    expected = []
+    for _ in range(2):  # it comes back under the same name, and goes again
+        told.cameras = ["gate"]
+        tape, _ = recorded(told, clip)
+        told.clock.pass_s(DAY_S - 60)
+        assert not tend(tape.folder)  # some of it is old enough
+        await told.reporter.tell_what_is_due()
+        told.cameras = []
+        told.clock.pass_s(100)
+        assert tend(tape.folder)
+        assert not tape.folder.exists()
+        expected += [1, 2]
+        for _ in range(2):
+            await told.reporter.tell_what_is_due()
+            assert [purge["number"] for purge in await purges_of(told)] == expected
+    left = [purge["segments"] for purge in await purges_of(told)]
+    assert left[:2] == left[2:]
+    await told.deliver()
     assert await told.doubts() == []
 
 
