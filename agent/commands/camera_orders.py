@@ -205,9 +205,9 @@ def _recipient(key: str) -> OKPKey:
     try:
         recipient = OKPKey.import_key({"kty": "OKP", "crv": "X25519", "x": key})
         _sealed("", recipient)  # a key nothing can be sealed for is refused before anything is done
-        return recipient
     except (JoseError, ValueError) as error:
         raise CommandError("camera.bad_key", "`seal_for` is no X25519 key.") from error
+    return recipient
 
 
 def _sealed(password: str, recipient: OKPKey) -> str:

@@ -150,6 +150,31 @@ async def test_a_dump_has_everything_but_secrets(camera, login, tmp_path):
     assert "secret" not in text
 
 
+async def test_texts_and_masks_are_written_and_read_back(camera, login):
+    async def told(*arguments):
+        return json.loads((await _run(*arguments, *login, "--json")).stdout)
+
+    changed = await told("osd", camera.url, "set", "--token", "osd-1", "--text", "Pole <7>")
+    assert (changed["asked"], changed["got"]) == ("Pole <7>", "Pole <7>")
+    more = await told("osd", camera.url, "add", "--text", "Case 8", "--corner", "LowerLeft")
+    assert [one["text"] for one in more["texts"]] == ["Pole <7>", "Case 8"]
+    await told("osd", camera.url, "remove", "--token", more["texts"][1]["token"])
+    assert "Pole <7>" in (await _run("osd", camera.url, *login)).stdout
+
+    corners = ("--corner", "0.1", "0.1", "--corner", "0.5", "0.1", "--corner", "0.5", "0.4")
+    covering = await _run("masks", camera.url, "add", *corners, *login, "--json")
+    if not camera.config.media2:
+        assert isinstance(covering.exception, PolesideError)
+        return
+    (mask,) = json.loads(covering.stdout)["masks"]
+    assert [round(c, 3) for corner in mask["polygon"] for c in corner] == [
+        *(0.1, 0.1, 0.5, 0.1, 0.5, 0.4)
+    ]
+    assert mask["token"] in (await _run("masks", camera.url, *login)).stdout
+    left = await told("masks", camera.url, "remove", "--token", mask["token"])
+    assert left["masks"] == []
+
+
 async def test_discovery_finds_it_by_multicast_and_by_address(unused_tcp_port):
     async with running_camera(discovery_port=unused_tcp_port, name="Pole 9") as device:
         common = ("--port", str(unused_tcp_port), "--wait", "1", "--json")

@@ -14,6 +14,7 @@ from agent.commands.ptz_key import KeyOffer
 from agent.commands.ptz_lease import Leases
 from agent.commands.ptz_orders import PtzOrders
 from agent.contract.commands import Actor, Command
+from agent.contract.ptz import PtzStep
 from agent.contract.ptz_args import (
     PtzAux,
     PtzGoto,
@@ -59,7 +60,10 @@ class Rig:
         granted = asyncio.get_running_loop().create_future()
 
         async def progress(_, answer=None):
-            granted.set_result(answer)
+            if granted.done():
+                self.told.append(answer)
+            else:
+                granted.set_result(answer)
 
         args = PtzLease(camera_id="gate", key=KeyOffer().public, **asked)
         run = asyncio.create_task(self.leases.lease(self.command(args, by), progress))
@@ -156,6 +160,21 @@ async def test_a_move_is_stopped_before_a_forbidden_sector():
         assert 0.0 < rig.pan() < 0.75
         await rig.gate.go(lambda head: head.goto(Place(0.0, 0.0)))
         await eventually(lambda: rig.pan() == 0.0)
+
+
+async def test_the_holder_is_told_of_a_sector_it_was_stopped_at_or_steered_into():
+    async with rig_of(Sector(pan_from=0.5)) as rig:
+        async with rig.leased() as answer:
+            lease = rig.leases._by_camera["gate"]
+            told = {"lease": answer["lease"], "code": "ptz.forbidden"}
+            await rig.gate.move(1.0, 0.0, 0.0, 30.0)
+            await eventually(lambda: told in rig.told)
+            rig.camera.motor.goto(MotorPosition(pan=0.6))
+            await eventually(lambda: rig.pan() == pytest.approx(0.6, abs=1e-3))
+            for _ in range(3):  # a held joystick is one news, not one for each step
+                await rig.leases._move(lease, PtzStep(seq=1, pan=1.0))
+            await eventually(lambda: len(rig.told) == 2)
+        assert rig.told == [told, told, "released"]
 
 
 async def test_deeper_into_a_sector_is_refused_and_out_of_it_is_not():

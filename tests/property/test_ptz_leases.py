@@ -23,6 +23,8 @@ ACTIONS = st.lists(st.one_of(ASK, ASK, st.just(("release",)), st.just(("lapse",)
 class Brakes:
     """Counts the stops a camera is sent."""
 
+    sector_stops = 0
+
     def __init__(self):
         self.stops = 0
 

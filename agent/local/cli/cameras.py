@@ -10,6 +10,7 @@ import click
 from agent.core.errors import PolesideError
 from agent.local.cli.cameras_calibrate import calibrate
 from agent.local.cli.cameras_care import CARE
+from agent.local.cli.cameras_overlays import masks, osd
 from agent.local.cli.cameras_ptz import ptz
 from agent.local.cli.cameras_target import Target, show, target_options
 
@@ -235,7 +236,7 @@ def relay(target: Target, token: str, seconds: float, *, off: bool, as_json: boo
     show({"relay": token, "active": False}, [f"{token} is off"], as_json=as_json)
 
 
-for command in (ptz, calibrate, *CARE):
+for command in (ptz, calibrate, osd, masks, *CARE):
     cameras.add_command(command)
 
 
