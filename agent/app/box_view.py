@@ -198,6 +198,19 @@ class CoreBoxView:
             gaps=status.recording.gaps_total,
             detections=status.detection.objects_total,
             detector=status.detection.state,
+            trials=self._trials(camera.camera_id),
+        )
+
+    def _trials(self, camera_id: str) -> tuple[view.TrialView, ...]:
+        alarms = self._watch.alarms
+        return tuple(
+            view.TrialView(
+                rule_id=trial.rule_id,
+                raised=trial.raised,
+                lasted_days=trial.lasted_days,
+                days=trial.days,
+            )
+            for trial in (alarms.sample(camera_id).trials if alarms else ())
         )
 
     def _link_view(self) -> view.LinkView:

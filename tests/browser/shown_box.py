@@ -27,6 +27,7 @@ from agent.local.web.view import (
     Timeline,
     TimelineEvent,
     TimelineGap,
+    TrialView,
 )
 
 WIDTH_PX, HEIGHT_PX = 320, 240
@@ -184,6 +185,7 @@ class ShownBox:
             sub_fps=10.0,
             gaps=1,
             detector="ready",
+            trials=(TrialView(rule_id="door", raised=3, lasted_days=1.5, days=7.0),),
             has_ptz=True,
             is_simulated=True,
         )

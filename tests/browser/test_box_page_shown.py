@@ -55,6 +55,15 @@ def test_text_is_large_and_buttons_are_made_for_thumbs(box, browse: Browse):
         assert small == []
 
 
+def test_a_rule_in_its_shadow_time_shows_what_it_would_have_raised(box, browse: Browse):
+    with served(create_app(box, box.clock)) as page:
+        browser = browse()
+        browser.go(page.url)
+        browser.wait(PICTURE_SHOWN)
+        facts = browser.run("return document.querySelector('[data-camera=gate] .facts').innerText")
+        assert "door: would have raised 3 in 1.5 of 7 days" in facts
+
+
 def test_a_fault_is_a_sentence_and_one_thing_to_do(box, browse: Browse):
     with served(create_app(box, box.clock)) as page:
         browser = browse()

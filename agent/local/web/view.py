@@ -44,6 +44,15 @@ class Fault(Struct, frozen=True, kw_only=True):
     camera_id: str | None = None
 
 
+class TrialView(Struct, frozen=True, kw_only=True):
+    """A rule in its shadow time: what it would have raised in `lasted_days` of `days`."""
+
+    rule_id: str
+    raised: int
+    lasted_days: float
+    days: float
+
+
 class CameraView(Struct, frozen=True, kw_only=True):
     """One camera just now. `is_recording` is true only while frames really reach the disk.
 
@@ -61,6 +70,7 @@ class CameraView(Struct, frozen=True, kw_only=True):
     gaps: int | None = None
     detections: int | None = None
     detector: str = "unknown"
+    trials: tuple[TrialView, ...] = ()
     has_ptz: bool = False
     is_simulated: bool = False
 
