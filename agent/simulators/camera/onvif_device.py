@@ -60,7 +60,8 @@ _PATHS = {
 _ADDRESSING = "{http://www.w3.org/2005/08/addressing}"
 _SCHEMA_PREFIX = re.compile(rb'xmlns:tt="[^"]*"')
 _OPTIONAL = re.compile(
-    rb"<tt:(RateControl|H264|Info|Position|MoveStatus|Bounds|MessageDescription)\b[^>]*>.*?</tt:\1>", re.DOTALL
+    rb"<tt:(RateControl|H264|Info|Position|MoveStatus|Bounds|MessageDescription)\b[^>]*>.*?</tt:\1>",
+    re.DOTALL,
 )
 _HUGE_BYTES = 8 * 1024 * 1024
 _FOR_EVER_S = 3600.0

@@ -62,13 +62,22 @@ class MediaService:
         if name == "GetVideoSources":
             return answers.video_sources(config.main_size_px, config.fps)
         if name == "GetProfiles":  # the small one first: order must mean nothing to clients
-            both = [(token, state.encoders[token]) for token in (_SUB, _MAIN)]
-            return answers.profiles(both, has_ptz=config.ptz, is_media2=is_media2)
+            faults = self._camera.faults
+            listed = [(token, self._shown(state.encoders[token])) for token in (_SUB, _MAIN)]
+            if faults.lists_jpeg:
+                jpeg = Encoder("encoder-jpeg", config.main_size_px, 5, 0, encoding="JPEG")
+                listed.insert(0, ("jpeg", jpeg))
+            return answers.profiles(
+                listed, has_ptz=config.ptz, is_media2=is_media2, has_audio=faults.sends_audio
+            )
         if name in ("GetStreamUri", "GetSnapshotUri"):
             return answers.uri(prefix, name, self._uri(operation, name))
         if "Encoder" in name:
             return self._encoder(operation, name, prefix)
         return self._osd(operation, name, prefix)
+
+    def _shown(self, encoder: Encoder) -> Encoder:
+        return replace(encoder, is_smart=self._camera.faults.smart_codec)
 
     def _uri(self, operation: etree._Element, name: str) -> str:
         config = self._camera.config

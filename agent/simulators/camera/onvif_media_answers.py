@@ -16,6 +16,12 @@ class Encoder:
     gop: int
     kbps: int = 2048
     encoding: str = "H264"
+    is_smart: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the camera calls it; makers say there that it leaves frames out."""
+        return f"{self.token} (smart H.264+)" if self.is_smart else self.token
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,18 @@ def video_sources(size: tuple[int, int], fps: int) -> str:
     )
 
 
-def profiles(shown: Sequence[tuple[str, Encoder]], *, has_ptz: bool, is_media2: bool) -> str:
+def profiles(
+    shown: Sequence[tuple[str, Encoder]],
+    *,
+    has_ptz: bool,
+    is_media2: bool,
+    has_audio: bool = False,
+) -> str:
     """Return all profiles as Media 1 or Media 2 writes them."""
     prefix, make = ("tr2", _profile2) if is_media2 else ("trt", _profile1)
-    inner = "".join(make(token, encoder, has_ptz=has_ptz) for token, encoder in shown)
+    inner = "".join(
+        make(token, encoder, has_ptz=has_ptz, has_audio=has_audio) for token, encoder in shown
+    )
     return f"<{prefix}:GetProfilesResponse>{inner}</{prefix}:GetProfilesResponse>"
 
 
@@ -97,38 +111,51 @@ _MULTICAST = (
 )
 
 
-def _profile1(token: str, encoder: Encoder, *, has_ptz: bool) -> str:
+_AUDIO1 = (
+    '<tt:AudioEncoderConfiguration token="audio"><tt:Name>audio</tt:Name>'
+    "<tt:UseCount>2</tt:UseCount><tt:Encoding>G711</tt:Encoding><tt:Bitrate>64</tt:Bitrate><tt:SampleRate>8</tt:SampleRate>"
+    f"{_MULTICAST}<tt:SessionTimeout>PT60S</tt:SessionTimeout></tt:AudioEncoderConfiguration>"
+)
+_AUDIO2 = (
+    '<tr2:AudioEncoder token="audio"><tt:Name>audio</tt:Name><tt:UseCount>2</tt:UseCount>'
+    f"<tt:Encoding>PCMU</tt:Encoding>{_MULTICAST}<tt:Bitrate>64</tt:Bitrate>"
+    "<tt:SampleRate>8</tt:SampleRate></tr2:AudioEncoder>"
+)
+
+
+def _profile1(token: str, encoder: Encoder, *, has_ptz: bool, has_audio: bool) -> str:
     tag = "tt:VideoSourceConfiguration"
     source = filled(_SOURCE, tag=tag, width=encoder.size[0], height=encoder.size[1])
     return (
         filled('<trt:Profiles token="{t}" fixed="true"><tt:Name>{t}</tt:Name>', t=token)
         + source
         + _encoder1("tt:VideoEncoderConfiguration", encoder)
+        + (_AUDIO1 if has_audio else "")
         + (ptz_configuration("tt:PTZConfiguration") if has_ptz else "")
         + "</trt:Profiles>"
     )
 
 
-def _profile2(token: str, encoder: Encoder, *, has_ptz: bool) -> str:
+def _profile2(token: str, encoder: Encoder, *, has_ptz: bool, has_audio: bool) -> str:
     source = filled(_SOURCE, tag="tr2:VideoSource", width=encoder.size[0], height=encoder.size[1])
     return (
         filled('<tr2:Profiles token="{t}" fixed="true"><tr2:Name>{t}</tr2:Name>', t=token)
         + f"<tr2:Configurations>{source}"
         + _encoder2("tr2:VideoEncoder", encoder)
+        + (_AUDIO2 if has_audio else "")
         + (ptz_configuration("tr2:PTZ") if has_ptz else "")
         + "</tr2:Configurations></tr2:Profiles>"
     )
 
 
 def _encoder1(tag: str, encoder: Encoder) -> str:
-    return filled(
-        '<{tag} token="{token}"><tt:Name>{token}</tt:Name><tt:UseCount>1</tt:UseCount>'
-        "<tt:Encoding>H264</tt:Encoding><tt:Resolution><tt:Width>{width}</tt:Width>"
+    text = filled(
+        '<{tag} token="{token}"><tt:Name>{name}</tt:Name><tt:UseCount>1</tt:UseCount>'
+        "<tt:Encoding>{encoding}</tt:Encoding><tt:Resolution><tt:Width>{width}</tt:Width>"
         "<tt:Height>{height}</tt:Height></tt:Resolution><tt:Quality>5</tt:Quality>"
         "<tt:RateControl><tt:FrameRateLimit>{fps}</tt:FrameRateLimit>"
         "<tt:EncodingInterval>1</tt:EncodingInterval><tt:BitrateLimit>{kbps}</tt:BitrateLimit>"
-        "</tt:RateControl><tt:H264><tt:GovLength>{gop}</tt:GovLength>"
-        "<tt:H264Profile>Main</tt:H264Profile></tt:H264>{multicast}"
+        "</tt:RateControl>{h264}{multicast}"
         "<tt:SessionTimeout>PT60S</tt:SessionTimeout></{tag}>",
         tag=tag,
         token=encoder.token,
@@ -136,14 +163,22 @@ def _encoder1(tag: str, encoder: Encoder) -> str:
         height=encoder.size[1],
         fps=encoder.fps,
         kbps=encoder.kbps,
-        gop=encoder.gop,
+        name=encoder.name,
+        encoding=encoder.encoding,
+        h264="{h264}",
         multicast="{multicast}",
-    ).replace("{multicast}", _MULTICAST)
+    )
+    gop = (
+        f"<tt:H264><tt:GovLength>{encoder.gop}</tt:GovLength>"
+        "<tt:H264Profile>Main</tt:H264Profile></tt:H264>"
+    )
+    has_gop = encoder.encoding == "H264"
+    return text.replace("{h264}", gop if has_gop else "").replace("{multicast}", _MULTICAST)
 
 
 def _encoder2(tag: str, encoder: Encoder) -> str:
     return filled(
-        '<{tag} token="{token}" GovLength="{gop}" Profile="Main"><tt:Name>{token}</tt:Name>'
+        '<{tag} token="{token}" GovLength="{gop}" Profile="Main"><tt:Name>{name}</tt:Name>'
         "<tt:UseCount>1</tt:UseCount><tt:Encoding>{encoding}</tt:Encoding><tt:Resolution>"
         "<tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height></tt:Resolution>"
         '<tt:RateControl ConstantBitRate="false"><tt:FrameRateLimit>{fps}</tt:FrameRateLimit>'
@@ -151,6 +186,7 @@ def _encoder2(tag: str, encoder: Encoder) -> str:
         "<tt:Quality>5</tt:Quality></{tag}>",
         tag=tag,
         token=encoder.token,
+        name=encoder.name,
         encoding=encoder.encoding,
         width=encoder.size[0],
         height=encoder.size[1],

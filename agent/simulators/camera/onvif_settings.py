@@ -80,6 +80,10 @@ class OnvifFaults(Struct, kw_only=True):
     snapshot_login: Literal["digest", "basic", "none"] = "digest"
     snapshot_is_html: bool = False
 
+    lists_jpeg: bool = False  # among its profiles, the largest and first
+    smart_codec: bool = False  # its encoders leave frames out, as their names say
+    sends_audio: bool = False
+
     ignores_writes: bool = False  # takes every Set…, and leaves all as it was
     half_takes_password: bool = False  # a new password works for nothing, and the old one does
 
