@@ -26,9 +26,9 @@ _LOCAL, _LOCAL_VALID_S, _LOCAL_LOOK_S = "local", 30, 0.1
 
 
 class Progress(Protocol):
-    """Tells the center how far it is; `result` as in the final reply."""
+    """Tells the center how far it is; `result` as in the final reply. False: it was not reached."""
 
-    async def __call__(self, text: str, result: dict[str, object] | None = None) -> None: ...
+    async def __call__(self, text: str, result: dict[str, object] | None = None) -> bool: ...
 
 
 class Permits(Protocol):
@@ -210,10 +210,10 @@ class Commands(Service):
     async def _execute(self, command: Command) -> None:
         operation = self._operations[command.op]
 
-        async def progress(text: str, result: dict[str, object] | None = None) -> None:
+        async def progress(text: str, result: dict[str, object] | None = None) -> bool:
             reply = Reply(id=command.id, state=ReplyState.PROGRESS, message=text, result=result)
             self._progress[command.id] = reply
-            await self._say(reply)
+            return await self._say(reply)
 
         try:
             async with asyncio.timeout(operation.deadline_s), self._resting(command, operation):
@@ -299,11 +299,13 @@ class Commands(Service):
         self._progress.pop(command.id, None)
         await self._say(reply)
 
-    async def _say(self, reply: Reply) -> None:
+    async def _say(self, reply: Reply) -> bool:
         try:
             await self._answer(reply)
         except PolesideError as error:  # the center asks again and is answered from the journal
             self._log.info("reply not sent", command_id=reply.id, code=error.code)
+            return False
+        return True
 
 
 def _state_of(error: CommandError) -> ReplyState:

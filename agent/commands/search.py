@@ -1,7 +1,8 @@
 """`search`: who and what was seen, without moving video; and a standing watch for it.
 
 A watch is the same order kept open: each new sighting that fits is told as progress, until its
-time is over. After a restart of the box it goes on, for it does no harm to tell one twice.
+time is over. What the center could not be told while it was away is told later; after a restart of
+the box all since the order is told, for it does no harm to tell one twice.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from agent.core.clock import Clock
 from agent.core.errors import CommandError
 from agent.rules.zone import contains
 from agent.sightings.finding import find
-from agent.sightings.store import Sighting, Wanted, newest_number
+from agent.sightings.store import Sighting, Wanted, number_before
 from agent.sightings.telling import facts_of
 
 WATCH_DEADLINE_S = 24 * 3600.0 + 60.0
@@ -52,20 +54,24 @@ class SearchHandler:
         """Tell what comes, until `watch_s` after the order was given."""
         left_s = command.iat + args.watch_s - self._clock.utc_now().timestamp()
         until_s = self._clock.monotonic_s() + min(left_s, args.watch_s)
+        begin = datetime.fromtimestamp(command.iat, UTC)
         last = {
-            one: await asyncio.to_thread(newest_number, self._folder_of(one)) for one in cameras
+            one: await asyncio.to_thread(number_before, self._folder_of(one), begin)
+            for one in cameras
         }
         total = 0
         await progress("watching", {"incident_id": args.incident_id})
         while self._clock.monotonic_s() < until_s:
             await self._clock.sleep_s(self._look_every_s)
             for camera_id in cameras:
-                wanted = replace(_wanted(args), after_number=last[camera_id])
+                wanted = replace(_wanted(args), after_number=last[camera_id], oldest_first=True)
                 found = await asyncio.to_thread(self._search, [camera_id], wanted, args.subject)
-                if found:
+                if not found:
+                    continue
+                facts: dict[str, object] = {"incident_id": args.incident_id, "found": told(found)}
+                if await progress("seen", facts) is not False:  # else the center is away
                     last[camera_id] = max(one.number for one in found)
                     total += len(found)
-                    await progress("seen", {"incident_id": args.incident_id, "found": told(found)})
         return {"incident_id": args.incident_id, "found_total": total}
 
     def _folder_of(self, camera_id: str) -> Path:

@@ -104,6 +104,7 @@ class Wanted:
     zone: tuple[tuple[float, float], ...] = ()
     limit: int = 50
     after_number: int = 0
+    oldest_first: bool = False
 
 
 class SightingStore:
@@ -222,12 +223,20 @@ def search_all(
     return [one for one, _ in zip(merged, range(wanted.limit), strict=False)]
 
 
-def newest_number(folder: Path) -> int:
-    """Return the number of the last sighting kept, 0 while there is none."""
+def number_before(folder: Path, at: datetime) -> int:
+    """Return the number of the last sighting that was over before `at`; 0 while there is none.
+
+    They are numbered as they end, so from the newest back it is soon found.
+    """
     if not (folder / SIGHTINGS_FILE).exists():
         return 0
     with closing(open_reader(folder / SIGHTINGS_FILE, _MIGRATIONS)) as db:
-        return int(db.execute("SELECT coalesce(max(id), 0) FROM sightings").fetchone()[0])
+        row = db.execute(
+            "SELECT id FROM sightings WHERE begin_us + 1000 * lasts_ms < ?"
+            " ORDER BY id DESC LIMIT 1",
+            (_micros(at),),
+        ).fetchone()
+    return row["id"] if row else 0
 
 
 def _fitting(db: sqlite3.Connection, wanted: Wanted, camera_id: str) -> Iterator[Sighting]:
@@ -235,7 +244,8 @@ def _fitting(db: sqlite3.Connection, wanted: Wanted, camera_id: str) -> Iterator
     # The cells are in the index: rows that were never near the zone are not even read.
     rows = db.execute(  # words of our own; what is wanted is bound
         "SELECT s.*, t.jpeg FROM sightings s LEFT JOIN thumbnails t USING (id)"  # noqa: S608
-        + f" WHERE {' AND '.join(where)} ORDER BY begin_us DESC",
+        + f" WHERE {' AND '.join(where)}"
+        + (" ORDER BY id" if wanted.oldest_first else " ORDER BY begin_us DESC"),
         values,
     )
     return (_sighting(row, camera_id) for row in rows)

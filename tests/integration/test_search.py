@@ -30,7 +30,7 @@ def frame_with(colour):
     return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
 
 
-def walk_by(data_dir, track_id, colour):
+def walk_by(data_dir, track_id, colour, ago_s=0.0):
     """Let somebody in one colour stand before the camera for three seconds."""
     folder = data_dir / "cameras" / "gate"
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,14 +41,14 @@ def walk_by(data_dir, track_id, colour):
     for n in range(4):
         region = Region(100 / 320, 60 / 240, 60 / 320, 140 / 240)
         now[0] = (TrackedObject(track_id, "person", 0.8, region),)
-        watch.look(frame, datetime.now(UTC) + timedelta(seconds=n), begin_s + n)
+        watch.look(frame, datetime.now(UTC) + timedelta(seconds=n - ago_s), begin_s + n)
     watch.close()
 
 
 @pytest.fixture
 def data_dir(tmp_path):
-    walk_by(tmp_path, 1, (200, 30, 30))
-    walk_by(tmp_path, 2, (30, 50, 190))
+    walk_by(tmp_path, 1, (200, 30, 30), ago_s=60)
+    walk_by(tmp_path, 2, (30, 50, 190), ago_s=60)
     return tmp_path
 
 
@@ -90,11 +90,17 @@ def order(**args):
 
 
 class Told:
+    """The center: hears what is told while it is there."""
+
     def __init__(self):
-        self.said = asyncio.Queue()
+        self.said, self.is_away, self.missed = asyncio.Queue(), False, asyncio.Event()
 
     async def __call__(self, text, result=None):
+        if self.is_away:
+            self.missed.set()
+            return False
         await self.said.put((text, result))
+        return True
 
 
 async def test_the_centers_order_finds_without_moving_video(data_dir):
@@ -124,6 +130,39 @@ async def test_a_standing_watch_tells_who_comes_and_ends(data_dir):
         await asyncio.gather(watching, return_exceptions=True)
     ended = await handler(order(upper="red", watch_s=0.1, incident_id="case-1"), told)
     assert ended == {"incident_id": "case-1", "found_total": 0}
+
+
+async def test_a_watch_loses_nobody_to_a_dead_line_a_restart_or_a_rush(data_dir):
+    handler, told = SearchHandler(data_dir, SystemClock(), look_every_s=0.05), Told()
+    asked = order(upper="red", watch_s=60.0, incident_id="case-1", limit=2)
+    watching = asyncio.create_task(handler(asked, told))
+    async with asyncio.timeout(60):
+        assert (await told.said.get())[0] == "watching"
+        told.is_away = True
+        for track_id in (11, 12, 13):
+            await asyncio.to_thread(walk_by, data_dir, track_id, (200, 30, 30))
+        await told.missed.wait()
+        told.is_away = False
+        assert await seen(told, 3) == [11, 12, 13]
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+        await asyncio.to_thread(walk_by, data_dir, 14, (200, 30, 30))  # nobody watches now
+        again = Told()
+        watching = asyncio.create_task(handler(asked, again))
+        assert (await again.said.get())[0] == "watching"
+        assert (await seen(again, 4))[-1] == 14
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def seen(told, count):
+    """Return the tracks told, once they are so many."""
+    tracks = []
+    while len(tracks) < count:
+        _, result = await told.said.get()
+        tracks += [one["track_id"] for one in result["found"]]
+    return tracks
 
 
 def test_a_watch_needs_an_incident():

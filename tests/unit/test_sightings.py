@@ -19,7 +19,7 @@ from agent.sightings.store import (
     Wanted,
     cells_of_way,
     cells_of_zone,
-    newest_number,
+    number_before,
     search,
     search_all,
 )
@@ -96,7 +96,9 @@ def test_several_cameras_are_searched_as_one_and_a_new_one_has_none(tmp_path):
     folders = [tmp_path / name for name in ("a", "b", "new")]
     found = search_all(folders, Wanted(limit=3))
     assert [one.camera_id for one in found] == ["b", "a", "b"]
-    assert newest_number(tmp_path / "new") == 0
+    assert number_before(tmp_path / "new", START) == 0
+    assert number_before(tmp_path / "a", START) == 0
+    assert number_before(tmp_path / "a", START + timedelta(minutes=5)) == 1
     with pytest.raises(StorageError):
         search(tmp_path / "new", Wanted())
 
