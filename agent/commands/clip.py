@@ -52,7 +52,7 @@ class ClipHandler:
         self._data_dir, self._uploads = data_dir, uploads
 
     async def __call__(
-        self, command: Command, progress: Callable[[str], Awaitable[None]]
+        self, command: Command, progress: Callable[[str], Awaitable[object]]
     ) -> dict[str, object]:
         args = command.args
         if not isinstance(args, Clip):
@@ -69,7 +69,7 @@ class ClipHandler:
         return self._uploads.result_of(job)
 
     async def _make(
-        self, args: Clip, command: Command, progress: Callable[[str], Awaitable[None]]
+        self, args: Clip, command: Command, progress: Callable[[str], Awaitable[object]]
     ) -> None:
         out = self._uploads.folder / f"{command.id}.mp4"
         try:

@@ -14,7 +14,7 @@ class ConfigHandler:
         self._desired = desired
 
     async def __call__(
-        self, command: Command, _progress: Callable[[str], Awaitable[None]]
+        self, command: Command, _progress: Callable[[str], Awaitable[object]]
     ) -> dict[str, object]:
         if not isinstance(command.args, Config):
             raise CommandError("command.wrong_handler", f"{command.op} changes no settings.")

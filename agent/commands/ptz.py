@@ -25,7 +25,7 @@ class PtzHandler:
         self._gate_of, self._leases, self._note = gate_of, leases, note
 
     async def __call__(
-        self, command: Command, _progress: Callable[[str], Awaitable[None]]
+        self, command: Command, _progress: Callable[[str], Awaitable[object]]
     ) -> dict[str, object]:
         match command.args:
             case PtzMove() as move:

@@ -32,7 +32,7 @@ class SnapshotHandler:
         self._pictures, self._clock, self._uploads = pictures, clock, uploads
 
     async def __call__(
-        self, command: Command, progress: Callable[[str], Awaitable[None]]
+        self, command: Command, progress: Callable[[str], Awaitable[object]]
     ) -> dict[str, object]:
         args = command.args
         if not isinstance(args, Snapshot):
@@ -73,7 +73,7 @@ class SnapshotHandler:
         return await self._send(command, progress)
 
     async def _send(
-        self, command: Command, progress: Callable[[str], Awaitable[None]]
+        self, command: Command, progress: Callable[[str], Awaitable[object]]
     ) -> dict[str, object]:
         job = await self._uploads.follow(command.id, progress, PATIENCE_S)
         return self._uploads.result_of(job)

@@ -14,7 +14,7 @@ class UploadUrlsHandler:
         self._uploads = uploads
 
     async def __call__(
-        self, command: Command, progress: Callable[[str], Awaitable[None]]
+        self, command: Command, progress: Callable[[str], Awaitable[object]]
     ) -> dict[str, object]:
         del progress  # it is done at once
         if not isinstance(command.args, UploadUrls):

@@ -38,7 +38,7 @@ _NO_LINK_S = 3.0
 _ASKING = "asks where to send the file"
 
 Answer = Callable[[Reply], Awaitable[None]]
-Progress = Callable[[str], Awaitable[None]]
+Progress = Callable[[str], Awaitable[object]]
 
 
 @dataclass(slots=True)
