@@ -19,6 +19,7 @@ from agent.app.fault_events import troubles
 from agent.app.former_cameras import FormerCameras
 from agent.app.grants_desk import make_grants
 from agent.app.heat_guard import HeatGuard
+from agent.app.incident_desk import make_sessions
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
 from agent.app.reboot_note import RebootNote
@@ -118,20 +119,23 @@ class Core:
         )
         self._reboot_note = RebootNote(data_dir, boot_id(), clock)
         self._alarm_watch = AlarmWatch(db, sight.assembler, settings, clock)
+        grants = make_grants(
+            sight.hub,
+            voice.commands,
+            voice.audit_desk.chain,
+            db,
+            lambda: [camera.camera_id for camera in self._settings.cameras],
+            lambda: self._settings.pole.outputs,
+            clock,
+        )
+        self._sessions = make_sessions(sight, voice, grants, run_dir(settings), clock)
         self._tell_watch()
         for component in (
             self._line,
             *sight.components,
             *voice.components,
-            make_grants(
-                sight.hub,
-                voice.commands,
-                voice.audit_desk.chain,
-                db,
-                lambda: [camera.camera_id for camera in self._settings.cameras],
-                lambda: self._settings.pole.outputs,
-                clock,
-            ),
+            grants,
+            self._sessions,
             renewal,
             ways,
             AlarmFiles(clock, db, data_dir, sight.hub, voice.uploads, sight.assembler.incidents),
@@ -173,6 +177,7 @@ class Core:
             *self._heat.faults(),
             *self._camera_watchdog.faults(),
             *self._reboot_note.faults(),
+            *self._sessions.faults(),
         )
 
     def _with_pole(self, sample: BoardSample) -> BoardSample:

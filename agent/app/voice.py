@@ -72,7 +72,7 @@ class Voice:
             config=lambda: self.desired.report(),  # noqa: PLW0108 - made below
             beat_s=self._beat_s,
         )
-        inbound = Inbound(
+        self.inbound = inbound = Inbound(
             address,
             on_acks=lambda acks: self.sender.acknowledged(acks),  # noqa: PLW0108 - made below
             on_center=lambda online: self.sender.center_is(online),  # noqa: PLW0108 - made below
@@ -102,16 +102,20 @@ class Voice:
             echo=OnvifEcho(address) if settings.center.onvif_ej else lambda _: None,
         )
         keys_file = Path(settings.center.keys_file) if settings.center.keys_file else None
-        signatures = Signatures(keys_file, settings.box, clock)
+        self.signatures = signatures = Signatures(keys_file, settings.box, clock)
         self.gates = gates_for_orders(sight.desk.gate)
         self.leases = Leases(
             clock,
             self.gates,
             lambda: self.link.status.connected and self.sender.center_online,
         )
-        self.aimer = Aimer(self.gates, settings.cameras)
+        self.aimer = Aimer(
+            self.gates,
+            settings.cameras,
+            lambda camera_id: sight.desk.movable_gate(camera_id) is not None,
+        )
         self.minder = PtzMinder(settings.cameras, sight.desk.movable_gate, self.leases, clock)
-        answer = Replies(clock, self.link, address).answer
+        self.answer = answer = Replies(clock, self.link, address).answer
         self.uploads = Uploads(
             clock,
             db,

@@ -1,6 +1,7 @@
 """`camera.aim`: a place on the map becomes pan, tilt and zoom of a camera, held meanwhile."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from agent.cameras.gate import CameraGate
@@ -9,7 +10,7 @@ from agent.commands.ptz_lease import GateOf, Leases
 from agent.commands.registry import Progress
 from agent.contract.commands import Command
 from agent.contract.ptz_args import CameraAim
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, PolesideError
 from agent.pointing.aim import Aim, Pointing, Reach
 from agent.pointing.geodesy import Place, distance_m
 from agent.pointing.stand import eye_of, pointing_of
@@ -23,13 +24,34 @@ if TYPE_CHECKING:
 class Aimer:
     """Turns cameras towards places. It asks nobody: whoever uses it holds the camera."""
 
-    def __init__(self, gate_of: GateOf, cameras: Iterable[CameraSettings]) -> None:
-        self._gate_of = gate_of
+    def __init__(
+        self,
+        gate_of: GateOf,
+        cameras: Iterable[CameraSettings],
+        is_movable: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._gate_of, self._is_movable = gate_of, is_movable
         self.use(cameras)
 
     def use(self, cameras: Iterable[CameraSettings]) -> None:
         """Take the cameras' settings over."""
         self.stands = {one.camera_id: one.stand for one in cameras if one.stand is not None}
+
+    def movable(self) -> set[str]:
+        """Return the cameras with a stand that say that they can be moved."""
+        return {camera_id for camera_id in self.stands if self._is_movable(camera_id)}
+
+    async def azimuth_deg(self, camera_id: str) -> float | None:
+        """Return where a camera looks now, clockwise from north; None when nobody can tell."""
+        try:
+            pointing = pointing_of(camera_id, self.stands.get(camera_id))
+            at = await self._gate_of(camera_id).position()
+        except PolesideError:
+            return None
+        if at.pan is None or at.tilt is None:
+            return None
+        east, north, _ = pointing.mount.toward(at.pan, at.tilt)
+        return math.degrees(math.atan2(east, north)) % 360.0
 
     async def aim(
         self, camera_id: str, place: Place, area_m: float, *, has_height: bool = True

@@ -18,12 +18,15 @@ from joserfc.jwk import KeySet
 from agent.contract.commands import SIGNATURE_ALGORITHMS, Command
 from agent.contract.config import Desired
 from agent.contract.events import TimeQuality
+from agent.contract.incidents import IncidentCall
 from agent.core.clock import Clock
 from agent.core.errors import CommandError
 
 T = TypeVar("T")
+_CALL_FRESH_S = 60  # a call is said again before it is so old
 _EARLY_S = 5  # how far the center's clock may be ahead of the box's
 _decoder = msgspec.json.Decoder(Command)
+_incident = msgspec.json.Decoder(IncidentCall)
 _desired = msgspec.json.Decoder(Desired)
 
 
@@ -54,6 +57,21 @@ class Signatures:
         desired = self._claims(token, _desired)
         self._check_box(desired.box)
         return desired
+
+    def verify_incident(self, token: bytes, site: str) -> IncidentCall:
+        """Return the call if its signature is good, it is for this site, and of now.
+
+        Raises `CommandError` also incident.wrong_site, clock_unsure, stale.
+        """
+        call = self._claims(token, _incident)
+        if call.site != site:
+            raise CommandError("incident.wrong_site", f"This is {site}, the call for {call.site}.")
+        if self._clock.quality() is TimeQuality.UNSYNCED:
+            raise CommandError("incident.clock_unsure", "The box can't tell how old the call is.")
+        now_s = self._clock.utc_now().timestamp()
+        if not call.iat - _EARLY_S <= now_s < min(call.exp, call.iat + _CALL_FRESH_S):
+            raise CommandError("incident.stale", "The call is not of now.")
+        return call
 
     def _claims(self, token: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         keys = self._load()

@@ -108,7 +108,9 @@ class MediaGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One permission. `nbf` and `exp` are Unix seconds, at most an hour apart.
 
     Live needs a `sink`; playback and clip need a `window`; reason `anklet` needs a `trigger`.
-    Without `cameras` it is for the box as a whole: its outputs, and search over all its cameras.
+    With `on_call`, live is pushed only from cameras that an incident session of the same `incident`
+    has called up. Without `cameras` it is for the box as a whole: its outputs, and search over all
+    its cameras.
     """
 
     id: Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
@@ -126,6 +128,7 @@ class MediaGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sink: Sink | None = None
     status: CapStatus = CapStatus.ACTUAL
     trigger: Annotated[str, Meta(max_length=32), _words(AnkletTrigger, "")] = ""
+    on_call: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.exp - self.nbf <= LONGEST_S:

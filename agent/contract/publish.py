@@ -36,6 +36,7 @@ from agent.contract.evidence import (
     VideoHeadsRecord,
 )
 from agent.contract.grants import GrantReport
+from agent.contract.incidents import IncidentCall
 from agent.contract.info import Info
 from agent.contract.onvif_ej import LEVEL, OnvifMessage
 from agent.contract.presence import CenterState, State
@@ -45,6 +46,7 @@ from agent.contract.topics import MAX_BATCH, MAX_BYTES, RETAINED, ROOT, Channel
 
 _OTHERS = (
     CenterState,
+    IncidentCall,
     OnvifMessage,
     Nonce,
     Request,
@@ -178,6 +180,13 @@ def asyncapi() -> dict[str, Any]:
                 "description": "Whether the center's ingest is there; retained, also its will.",
                 "parameters": {"site": _SITE},
                 "messages": {"CenterState": _message(CenterState, "application/json", "")},
+            },
+            "center_incident": {
+                "address": f"{ROOT}/{{site}}/center/incident",
+                "description": "A JWS in compact form, signed like a command; these are its claims."
+                " QoS 0, never retained; said again while it lasts. Boxes answer on up/rsp.",
+                "parameters": {"site": _SITE},
+                "messages": {"IncidentCall": _message(IncidentCall, "application/jose", "")},
             },
             "up_onvif_ej": {
                 "address": f"{ROOT}/{{site}}/{{box}}/{LEVEL}/{{topic}}",

@@ -45,6 +45,7 @@ MAX_BYTES: dict[Channel, int] = {
     Channel.CONFIG: 64 * 1024,
     Channel.ACK: 1024,
 }
+MAX_INCIDENT_BYTES = 8 * 1024
 MAX_BATCH = 50
 CHANNEL_OF: dict[StreamName, Channel] = {
     StreamName.ALARM: Channel.ALARM,
@@ -79,6 +80,11 @@ class BoxAddress:
         return center_state_topic(self.site)
 
     @property
+    def district(self) -> str:
+        """The topic on which this site's center calls all its boxes to an incident."""
+        return district_topic(self.site)
+
+    @property
     def source(self) -> str:
         """The CloudEvents `source` of this box."""
         return f"edge/{self.site}/{self.box}"
@@ -87,6 +93,11 @@ class BoxAddress:
 def center_state_topic(site: str) -> str:
     """Return the topic on which the center of `site` says whether its ingest is alive."""
     return f"{ROOT}/{site}/center/state"
+
+
+def district_topic(site: str) -> str:
+    """Return the topic on which the center of `site` calls all its boxes to an incident."""
+    return f"{ROOT}/{site}/center/incident"
 
 
 def up_filter(site: str = "+") -> str:

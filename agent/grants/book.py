@@ -15,7 +15,7 @@ import msgspec
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Args, Command
 from agent.contract.events import TimeQuality
-from agent.contract.grants import ENDED, GIVEN, GrantReport, MediaGrant
+from agent.contract.grants import ENDED, GIVEN, GrantReport, MediaGrant, What
 from agent.contract.needs import need_of
 from agent.core import log
 from agent.core.clock import Clock, boot_id
@@ -101,6 +101,25 @@ class Grants(Service):
         need = need_of(command.args)
         if need is not None and not self._is_machinery(command.args):
             await self.give(command, check_covers(command, need))
+
+    def covers(self, incident: str, what: What, camera_id: str) -> bool:
+        """Say whether a grant of this incident that holds allows it."""
+        return any(
+            one.grant.incident == incident
+            and what in one.grant.what
+            and camera_id in one.grant.cameras
+            for one in self._holding.values()
+        )
+
+    async def call(self, incident: str, cameras: Collection[str]) -> None:
+        """Push what grants of this incident want `on_call` from these cameras, and no others."""
+        if frozenset(cameras) == self.pushes.called.get(incident, frozenset()):
+            return
+        self.pushes.called[incident] = frozenset(cameras)
+        if not cameras:
+            del self.pushes.called[incident]
+        async with self._changing:
+            await self.pushes.follow(self._holding.values())
 
     async def holds(self, grant_id: str) -> bool:
         """Say whether a grant was given and has not ended."""

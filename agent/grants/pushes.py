@@ -25,6 +25,7 @@ class Pushes:
         self._grants: dict[str, list[Given]] = {}
         self._last: dict[str, PushState] = {}
         self._ended: dict[str, asyncio.Event] = {}
+        self.called: dict[str, frozenset[str]] = {}  # by incident: its cameras just now
 
     @property
     def count(self) -> int:
@@ -37,6 +38,9 @@ class Pushes:
         grants: dict[str, list[Given]] = {}
         for given in sorted(holding, key=lambda one: one.until_mono_s):
             for camera_id, order in _orders(given):
+                grant = given.grant
+                if grant.on_call and camera_id not in self.called.get(grant.incident, ()):
+                    continue
                 push_id = order.push_id
                 before = wanted.get(push_id, (camera_id, order))[1]
                 # the one that lasts longest, the lowest limit

@@ -14,7 +14,10 @@ _ARC_STEPS = 12
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where a camera stands and looks just now. A PTZ camera can turn anywhere in its reach."""
+    """Where a camera stands and looks just now. A PTZ camera can turn anywhere in its reach.
+
+    Beyond `most_m` over ground it is not asked, however far its zoom reaches.
+    """
 
     camera_id: str
     place: Place
@@ -25,6 +28,7 @@ class View:
     has_ptz: bool = False
     tele_deg: float | None = None
     is_busy: bool = False
+    most_m: float = math.inf
 
     def pixels_per_m(self, range_m: float, fov_deg: float | None = None) -> float:
         """Return how many pixels a metre has across the picture, so far away."""
@@ -78,6 +82,8 @@ def candidates(
 
 def _judged(view: View, place: Place, radius_m: float) -> Candidate | None:
     ground_m = distance_m(place, view.place)
+    if ground_m - radius_m > view.most_m:
+        return None
     range_m = math.hypot(ground_m, view.height_above_ground_m)
     bearing = bearing_deg(place, view.place)
     off_deg = abs((bearing - view.azimuth_deg + 180) % 360 - 180)

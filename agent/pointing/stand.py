@@ -46,4 +46,5 @@ def view_of(
         has_ptz=has_ptz,
         tele_deg=stand.tele_deg if has_ptz else None,
         is_busy=is_busy,
+        most_m=stand.most_m,
     )

@@ -28,7 +28,8 @@ class StandSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `azimuth_deg` (clockwise from north) is where a fixed camera looks. `wide_deg` is the horizontal
     field of view, of a PTZ camera with the zoom at its widest, `tele_deg` at its nearest. A PTZ
-    camera without GeoMove needs three landmarks or more, better four, all around.
+    camera without GeoMove needs three landmarks or more, better four, all around. An incident
+    further away than `most_m` is left to others.
     """
 
     lat: Latitude
@@ -39,6 +40,7 @@ class StandSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     wide_deg: _Angle = 60.0
     tele_deg: _Angle = 3.0
     width_px: Annotated[int, Meta(ge=16)] = 1920
+    most_m: Annotated[float, Meta(gt=0, le=5000)] = 120.0
     landmarks: Annotated[tuple[LandmarkSettings, ...], Meta(max_length=24)] = ()
 
     def __post_init__(self) -> None:

@@ -148,7 +148,8 @@ class EmbeddedBroker:
         users = [self._user(CENTER, _CENTER_WRITES, _CENTER_READS)]
         for address in self._boxes:
             root = f"edge.1.{address.site}.{address.box}"
-            reads = [f"{root}.dn.*", f"edge.1.{address.site}.center.state", _OWN_SESSION]
+            told = [f"edge.1.{address.site}.center.{word}" for word in ("state", "incident")]
+            reads = [f"{root}.dn.*", *told, _OWN_SESSION]
             users.append(self._user(address.box, [f"{root}.up.*", f"{root}.up.onvif-ej.>"], reads))
         return {
             "server_name": "poleside-demo",
@@ -165,5 +166,5 @@ class EmbeddedBroker:
 
 
 _OWN_SESSION = "$MQTT.sub.>"  # where the server delivers QoS 1 messages of a session
-_CENTER_WRITES = ["edge.1.*.*.dn.*", "edge.1.*.center.state"]
+_CENTER_WRITES = ["edge.1.*.*.dn.*", "edge.1.*.center.*"]
 _CENTER_READS = ["edge.1.*.*.up.*", _OWN_SESSION]

@@ -8,7 +8,7 @@ import msgspec
 
 from agent.contract.acks import Acks
 from agent.contract.presence import CenterState
-from agent.contract.topics import MAX_BYTES, BoxAddress, Channel, parse
+from agent.contract.topics import MAX_BYTES, MAX_INCIDENT_BYTES, BoxAddress, Channel, parse
 from agent.core import log
 from agent.core.errors import PolesideError
 from agent.uplink.link import Incoming
@@ -36,11 +36,13 @@ class Inbound:
     on_config: Callable[[bytes], Awaitable[None]] = _nothing
     on_call: Callable[[], None] = lambda: None
     on_storm: Callable[[datetime | None], None] = lambda _: None
+    on_incident: Callable[[bytes], Awaitable[None]] = _nothing
 
     @property
     def subscriptions(self) -> tuple[tuple[str, int], ...]:
-        """What the link must subscribe to: one filter at QoS 1, and the center's presence."""
-        return ((self.address.down_filter, 1), (self.address.center_state, 0))
+        """What the link must subscribe to: its own at QoS 1; what is said again anyway at 0."""
+        here = self.address
+        return ((here.down_filter, 1), (here.center_state, 0), (here.district, 0))
 
     async def received(self, message: Incoming) -> None:
         try:
@@ -53,6 +55,10 @@ class Inbound:
     async def _dispatch(self, message: Incoming) -> None:
         if message.topic == self.address.center_state:
             self._center_said(_center.decode(message.payload), is_new=not message.retained)
+            return
+        if message.topic == self.address.district:
+            if len(message.payload) <= MAX_INCIDENT_BYTES and not message.retained:
+                await self.on_incident(message.payload)
             return
         address, channel = parse(message.topic) or (None, None)
         if address != self.address or channel is None:

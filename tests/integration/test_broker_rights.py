@@ -93,6 +93,7 @@ async def the_center_hears(broker):
         "edge/1/site-1/box-1/dn/cmd",
         "edge/1/site-1/box-2/dn/ack",
         "edge/1/site-1/center/state",
+        "edge/1/site-1/center/incident",
     ]
     center = Ears(broker, CENTER, "edge/1/site-1/+/up/+")
     return await heard(center, say(broker, TWO.box, *foreign, EVENT), EVENT)

@@ -11,13 +11,16 @@ from agent.health.catalogue.box import BOX
 from agent.health.catalogue.cameras import CAMERAS
 from agent.health.catalogue.care import CARE
 from agent.health.catalogue.center import CENTER
+from agent.health.catalogue.incidents import INCIDENTS
 from agent.health.catalogue.onvif import ONVIF
 from agent.health.catalogue.pole import POLE
 from agent.health.catalogue.storage import STORAGE
 from agent.health.catalogue.words import Words
 from agent.health.fault import Fault
 
-CATALOGUE: dict[str, Words] = CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS | ONVIF | CARE
+CATALOGUE: dict[str, Words] = (
+    CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS | ONVIF | CARE | INCIDENTS
+)
 
 
 def fault_of(code: str, subject: str, since: datetime | None = None, **fields: str | int) -> Fault:

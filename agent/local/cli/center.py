@@ -37,6 +37,10 @@ center.add_command(center_grant.grant)
 @broker_options
 @click.option("--http", "listen", default="127.0.0.1:8480", show_default=True, help="The page.")
 @click.option("--box-page", help="Address of a box's own page, shown beside the center's half.")
+@click.option("--relay-port", type=int, help="Be a relay for live video, too, at this port.")
+@click.option(
+    "--fire-at", type=(float, float), hidden=True, help="Where the page's 119 button calls."
+)
 @click.option("--footage-en", default="", hidden=True)
 @click.option("--footage-ko", default="", hidden=True)
 def ingest(
@@ -45,6 +49,8 @@ def ingest(
     data_dir: Path,
     listen: str,
     box_page: str | None,
+    relay_port: int | None,
+    fire_at: tuple[float, float] | None,
     footage_en: str,
     footage_ko: str,
 ) -> None:
@@ -56,7 +62,9 @@ def ingest(
     from agent.core import log
     from agent.core.clock import SystemClock
     from agent.local.web.server import serve
+    from agent.simulators.center.fire_call import FireCall
     from agent.simulators.center.page.app import create_app
+    from agent.simulators.relay.relay import Relay
 
     log.configure("center")
     footage = {"en": footage_en, "ko": footage_ko}
@@ -65,15 +73,24 @@ def ingest(
         clock = SystemClock()
         made = _center(link, site, data_dir, f"http://{listen}")
         await made.open()
-        app = create_app(made, clock, box_page, footage=footage, box_routes=made.routes())
+        relay = Relay(clock, port=relay_port or 0)
+        fire = None
+        if fire_at is not None:
+            fire = FireCall(clock, made.district, relay, made.boxes, site, fire_at)
+        app = create_app(
+            made, clock, box_page, footage=footage, box_routes=made.routes(), fire=fire
+        )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(made.run())
+            running = [tasks.create_task(made.run())]
+            if relay_port is not None:
+                running.append(tasks.create_task(relay.serve()))
             await serve(app, listen, stop)
-            running.cancel()
+            for task in running:
+                task.cancel()
 
     asyncio.run(run())
 

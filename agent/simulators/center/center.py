@@ -24,6 +24,7 @@ from agent.settings.model import BrokerSettings
 from agent.simulators.center import boxes, evidence, store
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.commander import Commander, load_key
+from agent.simulators.center.district import District
 from agent.simulators.center.file_desk import FileDesk
 from agent.simulators.center.ingest import Acker, Ingest
 from agent.simulators.center.joystick import Joystick
@@ -98,12 +99,15 @@ class Center:
             backoff=config.backoff,
         )
         self._acker.link = self._link
+        self.district = District(clock, self._link.publish)
+        self.district.on_change = self._change
         self._joystick = Joystick(clock, self.command, self._link.publish)
         self._commander: Commander | None = None
 
     async def open(self) -> None:
         """Open the database and the key; writes the public keys' file."""
         key = await asyncio.to_thread(load_key, self._config.data_dir)
+        self.district.key = key
         self._commander = Commander(self._clock, key, self._link.publish, self._config.site)
         await self._db.start()
 
@@ -114,6 +118,7 @@ class Center:
         components.add(self._link)
         components.add(self._files)
         components.add(self._joystick)
+        components.add(self.district)
         components.spawn("center.link-watch", self._watch_link)
         try:
             await components.run()
@@ -203,6 +208,7 @@ class Center:
     def _replied(self, address: BoxAddress, reply: Reply) -> None:
         if reply.need is not None:
             self._files.needed(address, reply.id, reply.need)
+        self.district.replied(address, reply)
         if self._commander is not None:
             self._commander.replied(reply)
 

@@ -34,6 +34,7 @@ from agent.simulators.demo.scenery import (
     SITE,
     DemoCamera,
     cameras,
+    fire_place,
     write_box_settings,
     write_camera,
 )
@@ -106,6 +107,7 @@ class Conductor:
         self._logs = options.data_dir / "logs"
         self._box_port = options.box_port or free_port()
         self._center_port = options.center_port or free_port()
+        self._relay_port = free_port()
         self._cameras = cameras(footage)
         self._seen = _Seen()
         self._stage: dict[str, Stageable] = {}
@@ -195,6 +197,8 @@ class Conductor:
             *("--broker", access.urls[0], "--username", access.username),
             *("--http", f"{LOOPBACK}:{self._center_port}"),
             *("--box-page", f"http://{LOOPBACK}:{self._box_port}"),
+            *("--relay-port", str(self._relay_port)),
+            *("--fire-at", *map(str, fire_place())),
             *("--footage-en", self._footage.title_en, "--footage-ko", self._footage.title_ko),
             POLESIDE_BROKER_PASSWORD=access.password,
         )

@@ -1,13 +1,18 @@
 """The demo's settings: two simulated cameras, one box, one site, all on the loopback."""
 
 import json
+import math
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
+from agent.pointing.geodesy import Place, enu_m, moved
+from agent.pointing.mount import Axes, Mount
 from agent.settings.model import BrokerSettings
+from agent.settings.stand import LandmarkSettings, StandSettings
 from agent.simulators.broker import free_port
 from agent.simulators.camera.simulated_camera import SimulatedCameraConfig
 from agent.simulators.drawn_scene import ROAD_ZONE
@@ -15,6 +20,8 @@ from agent.simulators.footage import Footage, Origin
 
 SITE, BOX = "demo", "bx-demo"
 CAMERA_USER = "poleside"
+POLE = (37.5665, 126.9780)  # Seoul's city hall
+_GROUND_M = 40.0
 
 Zone = tuple[tuple[float, float], ...]
 
@@ -36,11 +43,13 @@ class DemoCamera:
     rule_id: str
     zone: Zone
     config: SimulatedCameraConfig
+    stand: StandSettings
 
 
 def cameras(footage: Footage) -> list[DemoCamera]:
     """Return the demo's two cameras: a fixed one and one with PTZ, each with its own password."""
     crossing, path = _ZONES[footage.origin]
+    stands = _stands()
     fixed = ("cam-1", "Crossing", "crossing", crossing, footage.fixed, False)
     moving = ("cam-2", "Path", "path", path, footage.ptz, True)
     return [
@@ -49,6 +58,7 @@ def cameras(footage: Footage) -> list[DemoCamera]:
             name=name,
             rule_id=rule_id,
             zone=zone,
+            stand=stands[camera_id],
             config=SimulatedCameraConfig(
                 name=camera_id,
                 rtsp_port=free_port(),
@@ -121,6 +131,7 @@ def _camera_lines(camera: DemoCamera) -> list[str]:
         f'onvif_url = "http://{config.host}:{config.onvif_port}/onvif/device_service"',
         f"username = {_text(config.username)}",
         f"password = {_text(config.password)}",
+        *_stand_lines(camera.stand),
         "",
         "[[cameras.rules]]",
         'kind = "intrusion"',
@@ -130,6 +141,39 @@ def _camera_lines(camera: DemoCamera) -> list[str]:
         "dwell_s = 0.6",
         "clear_s = 1.5",
     ]
+
+
+def _stands() -> dict[str, StandSettings]:
+    """Return where the cameras hang; the moving one was calibrated by four landmarks."""
+    pole, mount = Place(*POLE, 46.0), Mount("true", Axes(180.0, 90.0), 0.0, 0.0, 0.0, 0.0)
+    landmarks = []
+    for bearing_deg, far_m in ((20, 30), (110, 50), (200, 40), (290, 60)):
+        angle = math.radians(bearing_deg)
+        mark = moved(pole, far_m * math.sin(angle), far_m * math.cos(angle), _GROUND_M)
+        pan, tilt = mount.position(enu_m(mark, pole))
+        seen = LandmarkSettings(
+            lat=mark.lat_deg, lon=mark.lon_deg, height_m=_GROUND_M, pan=pan, tilt=tilt
+        )
+        landmarks.append(seen)
+    lat, lon = POLE
+    fixed = StandSettings(lat=lat, lon=lon, height_m=46.0, above_ground_m=6.0)
+    return {"cam-1": fixed, "cam-2": structs.replace(fixed, landmarks=tuple(landmarks))}
+
+
+def fire_place() -> tuple[float, float]:
+    """Return where the fire is: well to the right of where the moving camera looks."""
+    place = moved(Place(*POLE, 46.0), 30.0, -12.0, _GROUND_M)
+    return place.lat_deg, place.lon_deg
+
+
+def _stand_lines(stand: StandSettings) -> list[str]:
+    told = msgspec.to_builtins(stand)
+    landmarks = told.pop("landmarks")
+    lines = ["", "[cameras.stand]", *(f"{key} = {value}" for key, value in told.items())]
+    for mark in landmarks:
+        lines += ["", "[[cameras.stand.landmarks]]"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in mark.items()]
+    return lines
 
 
 def _text(value: str) -> str:

@@ -15,10 +15,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from agent.core.clock import Clock
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, PolesideError
 from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found
 from agent.local.web.words import language_of, load_words
+from agent.simulators.center.fire_call import FireCall
 from agent.simulators.center.page.incidents import IncidentBoard
 from agent.simulators.center.page.orders import Gatekeeper, OrderDesk, read_order, read_step
 from agent.simulators.center.page.pole_proxy import PoleProxy
@@ -36,13 +37,15 @@ def create_app(
     footage: Mapping[str, str] | None = None,
     hosts: Iterable[str] = LOOPBACK_HOSTS,
     box_routes: Sequence[BaseRoute] = (),
+    fire: FireCall | None = None,
 ) -> Starlette:
     """Return the demo's page, and beside it the center's own routes for boxes (`Center.routes`).
 
     `box_url` is where the box's page is ("http://127.0.0.1:8470"). `footage` says in each
     language ("en", "ko") what the simulated cameras play. `hosts` are this page's own names.
+    Without `fire` the page has no 119 button.
     """
-    routes = _Routes(center, clock, footage or {})
+    routes = _Routes(center, clock, footage or {}, fire)
     return Starlette(
         routes=[
             Route("/", routes.page),
@@ -54,6 +57,8 @@ def create_app(
             Route("/api/center/orders", routes.order, methods=["POST"]),
             Route("/api/center/steps", routes.step, methods=["POST"]),
             Route("/api/center/files/{command_id}", routes.file),
+            Route("/api/center/fire", routes.press, methods=["POST"]),
+            Route("/api/center/relay/{name}.jpg", routes.relayed),
             Mount("/static", StaticFiles(directory=STATIC_DIR)),
             Mount("/center", StaticFiles(directory=_HERE / "static")),
         ],
@@ -62,8 +67,14 @@ def create_app(
 
 
 class _Routes:
-    def __init__(self, center: CenterView, clock: Clock, footage: Mapping[str, str]) -> None:
-        self._center, self._clock, self._footage = center, clock, footage
+    def __init__(
+        self,
+        center: CenterView,
+        clock: Clock,
+        footage: Mapping[str, str],
+        fire: FireCall | None,
+    ) -> None:
+        self._center, self._clock, self._footage, self._fire = center, clock, footage, fire
         self._pages = Pages(load_words(WORDS_DIR, _HERE / "words"), _HERE / "templates")
         self._incidents = IncidentBoard(center)
         self._desk = OrderDesk(center, clock)
@@ -74,6 +85,7 @@ class _Routes:
             request,
             "center.html",
             token=self._gatekeeper.token,
+            has_fire=self._fire is not None,
             footage=self._footage.get(language_of(request), ""),
         )
 
@@ -95,6 +107,7 @@ class _Routes:
                 "doubts": await self._center.doubts(),
                 "incidents": await self._incidents.newest(),
                 "orders": self._desk.entries(),
+                "fire": None if self._fire is None else await self._fire.state(),
             }
         )
 
@@ -121,6 +134,25 @@ class _Routes:
         except CommandError as error:
             return json_answer({"error": error.code, "message": error.message}, 400)
         return json_answer({"lease": await self._desk.steer(step)})
+
+    async def press(self, request: Request) -> Response:
+        """The 119 button: calls the cameras to the fire, or lets them go."""
+        if refusal := self._gatekeeper.refusal(request):
+            return json_answer({"error": refusal}, 403)
+        if self._fire is None:
+            return not_found()
+        try:
+            await self._fire.press()
+        except PolesideError as error:
+            return json_answer({"error": error.code, "message": error.message}, 503)
+        return json_answer({"fire": await self._fire.state()})
+
+    async def relayed(self, request: Request) -> Response:
+        """What arrives at the relay just now, as a picture."""
+        name = request.path_params["name"]
+        jpeg = None if self._fire is None else await self._fire.picture(name)
+        headers = {"cache-control": "no-store"}
+        return Response(jpeg, media_type="image/jpeg", headers=headers) if jpeg else not_found()
 
     async def file(self, request: Request) -> Response:
         """Answer the clip or snapshot of an order, in ranges so that a player can seek."""

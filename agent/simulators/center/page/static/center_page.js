@@ -6,6 +6,7 @@ import { tile } from "/static/health.js";
 import { TrafficLight } from "/static/light.js";
 import { poll } from "/static/poll.js";
 import { amount, duration, millis, orUnknown, say, sayCode, timeOfDay } from "/static/words.js";
+import { FirePanel } from "./fire.js";
 import { incidentItems } from "./incident_list.js";
 import { order } from "./order.js";
 import { ptzPad } from "./ptz.js";
@@ -17,6 +18,7 @@ const CLIP_MAX_S = 30;
 const part = (id) => document.getElementById(id);
 const light = new TrafficLight(part("light"));
 const centerLight = new TrafficLight(part("center-lost"));
+const firePanel = new FirePanel();
 const shown = {}; // what each list shows, so that it is only rebuilt when it changed
 let pole = null;
 let center = null;
@@ -45,6 +47,7 @@ function showCenter(state) {
   part("tiles").replaceChildren(...centerTiles(state));
   rebuild("events", [state.incidents, [...cameraNames()]],
     () => incidentItems(state.incidents, cameraNames(), askClip));
+  firePanel.show(state.fire, cameraNames());
   rebuild("log", state.orders, () => logItems(state.orders));
 }
 

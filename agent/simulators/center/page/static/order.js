@@ -14,6 +14,11 @@ export function step(box, cameraId, speeds) {
   return post("/api/center/steps", { ...box, camera_id: cameraId, ...speeds });
 }
 
+/** The 119 button: calls the cameras to the fire; again, it lets them go. */
+export function press() {
+  return post("/api/center/fire", {});
+}
+
 async function post(path, content) {
   const answer = await fetch(path, {
     method: "POST",
