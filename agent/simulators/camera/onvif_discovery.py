@@ -26,17 +26,22 @@ class DiscoveryResponder(asyncio.DatagramProtocol):
     def __init__(self, host: str, port: int, scopes: tuple[str, ...]) -> None:
         self._host, self._port, self._scopes = host, port, scopes
         self._transport: asyncio.DatagramTransport | None = None
+        self._voice: socket.socket | None = None
         self.epr, self.url = "", ""
 
-    async def open(self) -> None:
-        """Join the group on the interface of our address."""
+    async def open(self, host: str = "") -> None:
+        """Join the group on the interface of our address, and speak from it."""
+        self._host = host or self._host
+        self._voice = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._voice.setblocking(False)
+        self._voice.bind((self._host, 0))
         heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         heard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         heard.bind(("", self._port))
         address = socket.inet_aton(self._host)
         joined = socket.inet_aton(GROUP) + address
         heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
-        heard.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, address)
+        self._voice.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, address)
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=heard)
 
@@ -44,9 +49,12 @@ class DiscoveryResponder(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+        if self._voice is not None:
+            self._voice.close()
+            self._voice = None
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if b"Probe>" not in data or not self.url or self._transport is None:
+        if b"Probe>" not in data or not self.url:
             return
         try:
             probe = etree.fromstring(data, etree.XMLParser(resolve_entities=False))
@@ -55,7 +63,7 @@ class DiscoveryResponder(asyncio.DatagramProtocol):
         asked = probe.findtext(f".//{{{_ADDRESSING}}}MessageID", "")
         relates = f"<a:RelatesTo>{escape(asked)}</a:RelatesTo>"
         body = f"<d:ProbeMatches><d:ProbeMatch>{self._self()}</d:ProbeMatch></d:ProbeMatches>"
-        self._transport.sendto(_message("ProbeMatches", body, relates), addr)
+        self._say(_message("ProbeMatches", body, relates), addr)
 
     def hello(self) -> None:
         """Tell the neighbourhood that we are there."""
@@ -66,9 +74,13 @@ class DiscoveryResponder(asyncio.DatagramProtocol):
         self._announce("Bye")
 
     def _announce(self, name: str) -> None:
-        if self._transport is not None and self.url:
+        if self.url:
             message = _message(name, f"<d:{name}>{self._self()}</d:{name}>", "")
-            self._transport.sendto(message, (GROUP, self._port))
+            self._say(message, (GROUP, self._port))
+
+    def _say(self, message: bytes, to: tuple[str, int]) -> None:
+        if self._voice is not None:
+            self._voice.sendto(message, to)
 
     def _self(self) -> str:
         return (
