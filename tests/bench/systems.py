@@ -42,10 +42,22 @@ class AgentRun:
 
 @contextmanager
 def agent(
-    cameras: Sequence[Camera], folder: Path, broker_url: str, *, detect: bool, look: bool = True
+    cameras: Sequence[Camera],
+    folder: Path,
+    broker_url: str,
+    *,
+    detect: bool,
+    look: bool = True,
+    box: Sequence[str] = (),
 ) -> Iterator[AgentRun]:
-    """Run `poleside run` on these cameras; inside the block it records (and looks)."""
-    with _agent_process(cameras, folder, broker_url, detect=detect, look=look) as (process, data):
+    """Run `poleside run` on these cameras; inside the block it records (and looks).
+
+    `box` are further lines of its settings.
+    """
+    with _agent_process(cameras, folder, broker_url, detect=detect, look=look, box=box) as (
+        process,
+        data,
+    ):
 
         def works() -> bool:
             recording = len(list(data.glob("cameras/*/video/**/*.mp4"))) >= len(cameras)
@@ -69,11 +81,18 @@ def idle_agent(folder: Path, broker_url: str) -> Iterator[AgentRun]:
 
 @contextmanager
 def _agent_process(
-    cameras: Sequence[Camera], folder: Path, broker_url: str, *, detect: bool, look: bool = True
+    cameras: Sequence[Camera],
+    folder: Path,
+    broker_url: str,
+    *,
+    detect: bool,
+    look: bool = True,
+    box: Sequence[str] = (),
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     data = folder / "data"
     config = folder / "poleside.toml"
-    config.write_text(_settings(cameras, data, broker_url, detect=detect, look=look), "utf-8")
+    told = _settings(cameras, data, broker_url, detect=detect, look=look)
+    config.write_text("\n".join([*box, told]), "utf-8")
     command = [sys.executable, "-m", "agent.local.cli.main", "run", "--config", str(config)]
     with _process(command, folder / "agent.log") as process:
         yield process, data

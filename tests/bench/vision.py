@@ -29,7 +29,7 @@ from agent.detect.server import serve
 from agent.exam.sitting import MediaClock, _Direct
 from agent.rules.zone import contains
 from agent.settings.model import CameraSettings, IntrusionRule, SightingSettings
-from agent.sightings.store import SIGHTINGS_FILE, Sighting, SightingStore, Wanted, search
+from agent.sightings.store import SIGHTINGS_FILE, OnGround, Sighting, SightingStore, Wanted, search
 from agent.sightings.words import COLOURS, DIRECTIONS
 from agent.simulators import drawn_scene
 
@@ -152,6 +152,9 @@ def fill(folder: Path, tracks: int, *, thumbnails: int) -> None:
             upper=luck.choice(COLOURS),
             lower=luck.choice(COLOURS),
             direction=luck.choice(DIRECTIONS),
+            hat=luck.choice(("unknown", "unknown", "unknown", "red")),
+            speed_mps=luck.random(),
+            ground=OnGround((x * 10, y * 30), (x * 10, y * 30 + 5), 1.7),
             model="m/1",
             jpeg=luck.randbytes(2000) if number >= tracks - thumbnails else b"",
         )
