@@ -20,7 +20,7 @@ class OwnDetector:
     def __init__(self, detector: Detector):
         self.state, self.asked, self._detector = "ready", 0, detector
 
-    def detect(self, picture, frame_id):
+    def detect(self, picture, frame_id, _wish=None):
         self.asked += 1
         found = self._detector.detect(
             picture.image, picture.content_width_px, picture.content_height_px

@@ -55,7 +55,7 @@ def run(settings: Settings, link: SupervisorLink) -> int:
     log.get("detect").info("ready", model=capacity.model, inference_ms=capacity.inference_ms)
     asked = _shadowed(detector, choice, settings)
     beats = _Beats(link, clock, stop, asked.agreement if isinstance(asked, Shadowed) else None)
-    serve(folder / DETECT_SOCKET, asked, beats.beat, stop)
+    serve(folder / DETECT_SOCKET, asked, beats.beat, stop, inference_ms / 1000)
     return 0
 
 

@@ -1,8 +1,8 @@
 """How a frame becomes a rule hit: sub stream -> motion -> detector -> tracker -> rules.
 
 The sink of one camera's sub stream; called by that stream's thread in the camera worker. It sheds
-rather than lags: one question to the detector at a time, at most `detect_fps`, and without motion
-only now and then while somebody is known to be there.
+rather than lags: one question to the detector at a time, no more of them than `LookRhythm` and the
+detector's sharing allow.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.app.hit_pictures import HitPictures
+from agent.app.look_rhythm import LookRhythm
 from agent.core import log
 from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
 from agent.detect.letterbox import FrameScaler, Letterboxed
 from agent.detect.manifest import Manifest
 from agent.detect.motion import MotionGate, luma_of
+from agent.detect.sharing import Wish
 from agent.detect.tracker import Tracker
 from agent.detect.wire import DetectReply
 from agent.ingest.source import StreamFacts
@@ -36,9 +38,6 @@ from agent.rules.scene import SCENE_WIDTH_PX, Scene
 from agent.rules.survey import Survey
 from agent.settings.model import CameraSettings
 
-LINGER_S = 2.0  # keep looking at full rate so long after the last motion
-STILL_LOOK_EVERY_S = 1.0  # somebody stands still: look this often
-IDLE_LOOK_EVERY_S = 10.0  # nothing moves, nobody known: look all the same, now and then
 GATHER_S = 0.5  # frames that nobody waits for may gather so long, and are looked at together
 MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
 
@@ -51,7 +50,9 @@ class Asked(Protocol):
 
     state: str
 
-    def detect(self, picture: Letterboxed, frame_id: int) -> DetectReply | None:
+    def detect(
+        self, picture: Letterboxed, frame_id: int, wish: Wish | None = None
+    ) -> DetectReply | None:
         """Return what is in the picture, None when there is no answer in time."""
         ...
 
@@ -68,7 +69,7 @@ class View:
 
 class _Counters:
     def __init__(self) -> None:
-        self.frames = self.motion = self.asked = self.answered = self.shed = self.objects = 0
+        self.frames = self.motion = self.asked = self.answered = self.objects = 0
 
 
 class Eyes:
@@ -97,6 +98,7 @@ class Eyes:
         self._log = log.get("eyes")
         self.view = View()
         self._count = _Counters()
+        self._rhythm = LookRhythm()
         self._since = clock.utc_now()
         self._state = "off"
         self._next_camera: CameraSettings | None = None
@@ -112,7 +114,7 @@ class Eyes:
         thresholds = self._manifest.thresholds.with_labels(self._camera.thresholds)
         self._gate, self._tracker = MotionGate(), Tracker(thresholds)
         self._survey = Survey(self._camera.calibration)
-        self._moved_s = self._looked_s = float("-inf")
+        self._rhythm.forget()
         self._tracks: tuple[TrackedObject, ...] = ()
 
     def retune(self, camera: CameraSettings) -> None:
@@ -148,8 +150,7 @@ class Eyes:
 
     def gather_s(self) -> float:
         """Return how long frames may wait: not at all while something moves or is known."""
-        since_moved_s = self.view.mono_s - self._moved_s
-        is_awaited = since_moved_s <= LINGER_S or self._tracker.remembers_any
+        is_awaited = self._rhythm.moves(self.view.mono_s) or self._tracker.remembers_any
         return 0.0 if self._camera.detect and is_awaited else GATHER_S
 
     @property
@@ -164,9 +165,11 @@ class Eyes:
             since=self._since,
             frames_total=count.frames,
             motion_frames_total=count.motion,
+            wished_total=self._rhythm.wished_total,
             asked_total=count.asked,
             answered_total=count.answered,
-            shed_total=count.shed,
+            shed_total=self._rhythm.wished_total - self._rhythm.had_total,
+            shed_share=round(self._rhythm.shed_share, 3),
             objects_total=count.objects,
             counters={
                 f"{rule.rule_id}.{name}": value
@@ -189,11 +192,10 @@ class Eyes:
         moves = self._gate.update(luma_of(frame)).active
         if moves:
             self._count.motion += 1
-            self._moved_s = mono_s
+            self._rhythm.moved_s = mono_s
         if self._camera.detect and self._is_due(mono_s):
-            self._looked_s = mono_s
             self._ask(frame, mono_s)
-        elif not self._tracker.remembers_any and mono_s - self._moved_s > LINGER_S:
+        elif not self._tracker.remembers_any and not self._rhythm.moves(mono_s):
             self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
         self._show(frame, mono_s)
         at = utc_at(self._clock, mono_s)
@@ -210,21 +212,18 @@ class Eyes:
                 self._tell(rule, rule.see(scene, mono_s), frame, mono_s)
 
     def _is_due(self, mono_s: float) -> bool:
-        if mono_s - self._moved_s <= LINGER_S:
-            every_s = 1.0 / self._camera.detect_fps
-        elif self._tracker.remembers_any:
-            every_s = STILL_LOOK_EVERY_S
-        else:
-            every_s = IDLE_LOOK_EVERY_S
-        return mono_s - self._looked_s >= every_s * 0.9  # frames come a little early, too
+        knows_any = self._tracker.remembers_any
+        return self._rhythm.is_due(mono_s, self._camera.detect_fps, knows_any=knows_any)
 
     def _ask(self, frame: av.VideoFrame, mono_s: float) -> None:
         self._count.asked += 1
         picture = self._scaler.to_detector_input(frame)
-        reply = self._client.detect(picture, self._count.frames)
+        knows_any = self._tracker.remembers_any
+        wish = self._rhythm.wish(mono_s, self._camera.detect_fps, self._rules, knows_any=knows_any)
+        reply = self._client.detect(picture, self._count.frames, wish)
         if reply is None:  # not known is not the same as nobody there: the rules hear nothing
-            self._count.shed += 1
             return
+        self._rhythm.had(reply.every_s)
         self._count.answered += 1
         self._model = reply.model
         tracks = self._tracker.update(reply.detections, mono_s, picture)

@@ -60,6 +60,7 @@ class CameraSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     main_bps: float | None = None
     detect_fps: float | None = None
     detect_ms: float | None = None
+    shed_share: float | None = None  # of the looks it wished for, since the last sample: not had
     recorded_until: UtcTime | None = None
     gaps_total: int | None = None
     alarms: AlarmSample | None = None

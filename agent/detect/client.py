@@ -15,6 +15,7 @@ from agent.core.clock import Clock
 from agent.core.framing import FramingError, recv_message, send_message
 from agent.core.log import get
 from agent.detect.letterbox import Letterboxed
+from agent.detect.sharing import Wish
 from agent.detect.wire import DetectReply, DetectRequest
 
 _log = get("detect.client")
@@ -49,15 +50,20 @@ class DetectClient:
         self.state: str = DetectorState.UNAVAILABLE
         self.since_mono_s = clock.monotonic_s()
 
-    def detect(self, picture: Letterboxed, frame_id: int) -> DetectReply | None:
-        """Return what is in the picture, or None when no answer came within a second."""
+    def detect(
+        self, picture: Letterboxed, frame_id: int, wish: Wish | None = None
+    ) -> DetectReply | None:
+        """Return what is in the picture, or None when no answer came within a second.
+
+        `wish` tells how often this camera would like to ask, and its need.
+        """
         began_s = self._clock.monotonic_s()
         sock = self._sock or self._connect(began_s)
         if sock is None:
             return None
         self.counters.asked += 1
         try:
-            self._ask(sock, picture, frame_id, began_s)
+            self._ask(sock, picture, frame_id, wish or Wish(), began_s)
             sock.settimeout(max(0.001, began_s + DEADLINE_S - self._clock.monotonic_s()))
             reply = self._answer(sock, frame_id)
         except TimeoutError:
@@ -92,7 +98,9 @@ class DetectClient:
         self._sock = sock
         return sock
 
-    def _ask(self, sock: socket.socket, picture: Letterboxed, frame_id: int, now_s: float) -> None:
+    def _ask(
+        self, sock: socket.socket, picture: Letterboxed, frame_id: int, wish: Wish, now_s: float
+    ) -> None:
         sock.settimeout(DEADLINE_S)
         request = DetectRequest(
             camera_id=self._camera_id,
@@ -100,6 +108,8 @@ class DetectClient:
             content_width_px=picture.content_width_px,
             content_height_px=picture.content_height_px,
             at_mono_s=now_s,
+            wished_per_s=wish.rate,
+            need=wish.need,
         )
         send_message(sock, msgspec.msgpack.encode(request))
         send_message(sock, picture.image.data.cast("B"))

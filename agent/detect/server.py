@@ -23,6 +23,7 @@ from agent.core.errors import DetectorError
 from agent.core.framing import FramingError, MessageSplitter, send_message
 from agent.core.log import get
 from agent.detect.manifest import Manifest
+from agent.detect.sharing import Sharing, Wish
 from agent.detect.wire import DetectReply, DetectRequest
 from agent.messages.vision import Detection
 
@@ -103,9 +104,10 @@ class Answering(Protocol):
 
 
 class _Server:
-    def __init__(self, listener: socket.socket, detector: Answering) -> None:
+    def __init__(self, listener: socket.socket, detector: Answering, look_s: float) -> None:
         self._listener, self._detector = listener, detector
         self._picture_bytes = int(np.prod(detector.shape))
+        self._sharing = Sharing(look_s)
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._waiting: deque[_Client] = deque()
@@ -166,11 +168,15 @@ class _Server:
             if error.code != "detector.input":
                 raise
             raise _DroppedError(error.message) from error
+        ended_s = time.monotonic()
+        self._sharing.looked(ended_s - began_s)
+        wish = Wish(request.wished_per_s, request.need)
         return DetectReply(
             frame_id=request.frame_id,
             detections=tuple(detections),
             model=self._detector.manifest.model,
-            took_ms=(time.monotonic() - began_s) * 1000,
+            took_ms=(ended_s - began_s) * 1000,
+            every_s=self._sharing.every_s(request.camera_id, wish, ended_s),
         )
 
     def _drop(self, client: _Client, why: _DroppedError) -> None:
@@ -181,15 +187,20 @@ class _Server:
 
 
 def serve(
-    socket_path: Path, detector: Answering, beat: Callable[[], None], stop: threading.Event
+    socket_path: Path,
+    detector: Answering,
+    beat: Callable[[], None],
+    stop: threading.Event,
+    look_s: float = 0.03,
 ) -> None:
     """Answer questions on `socket_path` until `stop` is set.
 
+    `look_s`, what one detection takes here, is where sharing begins; it learns from each answer.
     `beat` is called at least twice a second, except during one inference. Raises `DetectorError`
     when the engine fails, `OSError` when the socket can't be made.
     """
     with _listening(socket_path) as listener:
-        server = _Server(listener, detector)
+        server = _Server(listener, detector, look_s)
         try:
             while not stop.is_set():
                 beat()

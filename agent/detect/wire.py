@@ -22,12 +22,18 @@ class DetectRequest(Struct, frozen=True, kw_only=True):
     content_height_px: Pixels
     at_mono_s: float
     """When it was asked, on the box's monotonic clock."""
+    wished_per_s: Annotated[float, Meta(gt=0)] = 5.0
+    need: Annotated[float, Meta(gt=0)] = 1.0
 
 
 class DetectReply(Struct, frozen=True, kw_only=True):
-    """What the picture shows, best first. `took_ms` is the inference's own time."""
+    """What the picture shows, best first. `took_ms` is the inference's own time.
+
+    The camera is to wait `every_s` from this question to its next one: that is its share.
+    """
 
     frame_id: int
     detections: tuple[Detection, ...]
     model: str
     took_ms: float
+    every_s: float = 0.0

@@ -19,6 +19,7 @@ from agent.core.errors import ExamError
 from agent.detect.detector import Detector
 from agent.detect.letterbox import Letterboxed
 from agent.detect.picture_health import LEARN_S, LOOK_EVERY_S
+from agent.detect.sharing import Wish
 from agent.detect.wire import DetectReply
 from agent.exam.footage import Clip
 from agent.exam.happenings import Alarm
@@ -80,7 +81,7 @@ class _Direct:
         self.state, self._detector = "ready", detector
         self.answer: tuple[int, tuple[Detection, ...]] = (0, ())
 
-    def detect(self, picture: Letterboxed, frame_id: int) -> DetectReply:
+    def detect(self, picture: Letterboxed, frame_id: int, _wish: Wish | None = None) -> DetectReply:
         found = self._detector.detect(
             picture.image, picture.content_width_px, picture.content_height_px
         )

@@ -44,16 +44,19 @@ class StreamStatus(Struct, frozen=True, kw_only=True):
 class DetectionStatus(Struct, frozen=True, kw_only=True):
     """Whether the camera is being looked at: `ready`, `motion-only` or `off`, and since when.
 
-    `counters` are what its rules have counted since the worker began, as `rule.name`.
+    Looks that the camera wished for and did not get, because the detector is shared or away, are
+    shed. `counters` are what its rules have counted since the worker began, as `rule.name`.
     """
 
     state: str
     since: datetime
     frames_total: int = 0
     motion_frames_total: int = 0
+    wished_total: int = 0
     asked_total: int = 0
     answered_total: int = 0
     shed_total: int = 0
+    shed_share: float = 0.0  # of the last twenty wishes or so
     objects_total: int = 0
     counters: dict[str, int] = {}
 

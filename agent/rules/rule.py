@@ -83,6 +83,11 @@ class WatchedRule:
         self._is_active = False
 
     @property
+    def is_active(self) -> bool:
+        """Whether what it watches for is the case: it has begun and not ended."""
+        return self._is_active
+
+    @property
     def watches(self) -> bool:
         """Whether it looks at the picture itself."""
         return self._eyes is not None
@@ -94,7 +99,7 @@ class WatchedRule:
 
     def update(self, tracks: Sequence[TrackedObject], at_s: float) -> list[RuleChange]:
         """See `Rule.update`."""
-        if not self._is_awake(at_s):
+        if not self.is_awake(at_s):
             return self._rest()
         solid = [track for track in tracks if is_solid(track)]
         return self._noted(self._rule.update(solid, at_s))
@@ -103,7 +108,7 @@ class WatchedRule:
         """See `SceneRule.see`; for other rules nothing."""
         if self._eyes is None:
             return []
-        if not self._is_awake(at_s):
+        if not self.is_awake(at_s):
             return self._rest()
         return self._noted(self._eyes.see(scene, at_s))
 
@@ -112,7 +117,8 @@ class WatchedRule:
             self._is_active = change.state is not HitState.ENDED
         return changes
 
-    def _is_awake(self, at_s: float) -> bool:
+    def is_awake(self, at_s: float) -> bool:
+        """Say whether its schedule has it watch now."""
         local_time = self._place.local_time
         if not self._windows or local_time is None:
             return True

@@ -15,6 +15,7 @@ from agent.detect.client import DetectClient, DetectorState
 from agent.detect.detector import open_detector
 from agent.detect.letterbox import FrameScaler, pad
 from agent.detect.server import serve
+from agent.detect.sharing import Wish
 from agent.detect.wire import DetectReply, DetectRequest
 from agent.simulators.drawn_scene import WALK_BEGINS_S, frames
 
@@ -194,3 +195,26 @@ def test_an_all_grey_picture_shows_nothing(service, detector):
     client = DetectClient(service.path, SystemClock())
     assert client.detect(grey, 1).detections == ()
     client.close()
+
+
+def test_each_camera_is_told_its_share_the_needier_one_the_shorter_wait(tmp_path, walker):
+    class Slow:
+        """Takes as long as a weak box; what it sees does not matter."""
+
+        manifest, shape = open_detector().manifest, open_detector().shape
+
+        def detect(self, *_):
+            threading.Event().wait(0.05)
+            return []
+
+    service = Service(tmp_path / "slow.sock", Slow())
+    clients = [DetectClient(service.path, SystemClock(), camera_id=name) for name in "ab"]
+    for _ in range(5):
+        calm, alarmed = (
+            client.detect(walker, 1, Wish(rate=30.0, need=need))
+            for client, need in zip(clients, (1.0, 6.0), strict=True)
+        )
+    assert calm.every_s > alarmed.every_s > 1 / 30
+    service.stop()
+    for client in clients:
+        client.close()

@@ -40,8 +40,9 @@ def clip(tmp_path_factory):
 class Detector:
     """The detect process's place: answers each question with what `sees(number)` says."""
 
-    def __init__(self, path, sees):
-        self.asked, self._sees = 0, sees
+    def __init__(self, path, sees, every_s=0.0):
+        self.asked, self._sees, self._every_s = 0, sees, every_s
+        self.questions = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -56,11 +57,13 @@ class Detector:
                     recv_message(sock)
                     question = msgspec.msgpack.decode(head, type=DetectRequest)
                     self.asked += 1
+                    self.questions.append(question)
                     answer = DetectReply(
                         frame_id=question.frame_id,
                         detections=self._sees(self.asked),
                         model="test/1",
                         took_ms=1.0,
+                        every_s=self._every_s,
                     )
                     send_message(sock, msgspec.msgpack.encode(answer))
 
@@ -73,11 +76,11 @@ class Detector:
 class Scene:
     """Eyes on a clip, with or without a detector."""
 
-    def __init__(self, folder, sees=None, **camera):
+    def __init__(self, folder, sees=None, every_s=0.0, **camera):
         fields = {"camera_id": "gate", "main_url": "rtsp://127.0.0.1/", "rules": (YARD,)} | camera
         self.camera = CameraSettings(**fields)
         path = folder / "detect.sock"
-        self.detector = Detector(path, sees) if sees else None
+        self.detector = Detector(path, sees, every_s) if sees else None
         self.client = DetectClient(path, SystemClock(), camera_id="gate")
         self.hits = []
         self.eyes = Eyes(self.camera, self.client, load_manifest(), self.hits.append, SystemClock())
@@ -209,3 +212,20 @@ def test_frames_gather_only_while_nobody_waits_for_them(scene, clip):
     assert watching.eyes.gather_s() > 0
     watching.watch(clip)
     assert watching.eyes.gather_s() == 0
+
+
+def test_it_asks_no_more_often_than_its_share_and_tells_what_was_shed(scene, clip):
+    watching = scene(lambda _: (SOMEBODY,), every_s=1.0, detect_fps=5.0)
+    watching.watch(clip)
+    status = watching.eyes.status
+    assert status.answered_total <= 8 + 2
+    assert status.shed_total == status.wished_total - status.answered_total > 8
+    assert 0 < status.shed_share < 1
+
+
+def test_a_camera_where_a_rule_holds_tells_of_more_need(scene, clip):
+    watching = scene(lambda _: (SOMEBODY,))
+    watching.watch(clip)
+    first, *_, last = watching.detector.questions
+    assert last.need > first.need
+    assert last.wished_per_s == 5.0

@@ -56,7 +56,8 @@ class TrialView(Struct, frozen=True, kw_only=True):
 class CameraView(Struct, frozen=True, kw_only=True):
     """One camera just now. `is_recording` is true only while frames really reach the disk.
 
-    `is_event_only`: what it records is kept around events alone.
+    `is_event_only`: what it records is kept around events alone. `shed_share`: of the looks it
+    wished for, not had because the detector is shared or away.
     """
 
     camera_id: str
@@ -70,6 +71,7 @@ class CameraView(Struct, frozen=True, kw_only=True):
     gaps: int | None = None
     detections: int | None = None
     detector: str = "unknown"
+    shed_share: float | None = None
     trials: tuple[TrialView, ...] = ()
     has_ptz: bool = False
     is_simulated: bool = False

@@ -67,6 +67,7 @@ class CameraCard {
       ...fact("gaps", orUnknown(camera.gaps)),
       ...fact("sub-fps", orUnknown(camera.sub_fps, (fps) => fps.toFixed(1))),
       ...fact("detector", sayCode("detector", camera.detector)),
+      ...fact("shed", orUnknown(camera.shed_share, (share) => `${Math.round(100 * share)} %`)),
       ...(camera.trials ?? []).flatMap((trial) => fact("trial", say("trial.told", {
         rule: trial.rule_id, raised: trial.raised,
         lasted: trial.lasted_days.toFixed(1), days: trial.days,

@@ -1,0 +1,88 @@
+"""When to ask the detector about a camera, how badly it needs to, and what had to be left out.
+
+The camera wishes for a look now and then; the detect process says how often it may have one (see
+`agent.detect.sharing`). What it wished for and did not get is counted as shed.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from agent.detect.sharing import Wish
+
+LINGER_S = 2.0  # keep looking at full rate so long after the last motion
+STILL_LOOK_EVERY_S = 1.0  # somebody stands still: look this often
+IDLE_LOOK_EVERY_S = 10.0  # nothing moves, nobody known: look all the same, now and then
+_EARLY = 0.9  # frames come a little early, too
+_NEVER_S = float("-inf")
+_SHARE_STEP = 0.05  # of one wish in the running share: some twenty of them count
+
+# Need relative to a camera without rules where nothing happens; what is true adds up.
+ARMED, MOVING, KNOWN, ALARMED = 1.0, 2.0, 2.0, 4.0
+
+
+class Watching(Protocol):
+    """A rule, as far as need goes."""
+
+    @property
+    def is_active(self) -> bool: ...
+
+    def is_awake(self, at_s: float) -> bool: ...
+
+
+class LookRhythm:
+    """The looks of one camera. Owned by its sub stream's thread."""
+
+    def __init__(self) -> None:
+        self.wished_total = self.had_total = 0
+        self.shed_share = 0.0
+        self.moved_s = self._looked_s = self._wished_s = _NEVER_S
+        self._allowed_every_s = self._told_rate = 0.0
+        self._is_owed = False
+        self._had_before = 0
+
+    def forget(self) -> None:
+        """A new timeline begins."""
+        self.moved_s = self._looked_s = self._wished_s = _NEVER_S
+        self._is_owed = False
+
+    def moves(self, at_s: float) -> bool:
+        """Say whether something moved lately."""
+        return at_s - self.moved_s <= LINGER_S
+
+    def is_due(self, at_s: float, fps: float, *, knows_any: bool) -> bool:
+        """Say whether to ask now. Each wish is fulfilled at most once, late rather than never."""
+        rate = self._rate(at_s, fps, knows_any=knows_any)
+        if rate > self._told_rate:  # what a quiet camera was allowed does not hold one that wakes
+            self._allowed_every_s = 0.0
+        if at_s - self._wished_s >= _EARLY / rate:
+            self._wished_s, self._is_owed = at_s, True
+            self._count_wish()
+        if not self._is_owed or at_s - self._looked_s < _EARLY * self._allowed_every_s:
+            return False
+        self._looked_s, self._is_owed, self._told_rate = at_s, False, rate
+        return True
+
+    def had(self, allowed_every_s: float) -> None:
+        """Take note of an answer, and of how often the detector can be had from now on."""
+        self.had_total += 1
+        self._allowed_every_s = allowed_every_s
+
+    def _count_wish(self) -> None:
+        if self.wished_total:
+            shed = self.had_total == self._had_before
+            self.shed_share += _SHARE_STEP * (shed - self.shed_share)
+        self.wished_total, self._had_before = self.wished_total + 1, self.had_total
+
+    def wish(self, at_s: float, fps: float, rules: Sequence[Watching], *, knows_any: bool) -> Wish:
+        """Return what the detect process is to know of this camera's need."""
+        need = 1.0
+        need += ARMED * any(rule.is_awake(at_s) for rule in rules)
+        need += MOVING * self.moves(at_s)
+        need += KNOWN * knows_any
+        need += ALARMED * any(rule.is_active for rule in rules)
+        return Wish(self._rate(at_s, fps, knows_any=knows_any), need)
+
+    def _rate(self, at_s: float, fps: float, *, knows_any: bool) -> float:
+        if self.moves(at_s):
+            return fps
+        return 1.0 / (STILL_LOOK_EVERY_S if knows_any else IDLE_LOOK_EVERY_S)
