@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from agent.app.alarm_watch import AlarmWatch
 from agent.contract.events import CapSeverity, Grade, Region, Source, StreamName
 from agent.events import nuisance, shadow
 from agent.messages.vision import HitState, TrackedObject
@@ -254,3 +255,19 @@ async def test_a_changed_rule_begins_its_shadow_time_anew(tmp_path):
         await box.clock.advance(2.0)
         await one_alarm(box)
         assert await box.told() == []
+
+
+async def test_the_center_is_told_of_rules_on_trial_with_each_sample(tmp_path):
+    async with box_with(tmp_path, rule={"shadow_days": 2}) as box, sweeping(box):
+        await box.clock.advance(2.0)
+        await one_alarm(box)
+        cameras = tuple(camera(name, shadow_days=2) for name in ("gate", "roof"))
+        watch = AlarmWatch(box.db, box.assembler, Settings(cameras=cameras), box.clock)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watch.run())
+            await box.clock.rests(2)
+            running.cancel()
+        sample = watch.sample("gate")
+        [trial] = sample.trials
+        assert (trial.rule_id, trial.raised, trial.days, sample.shadow) == ("yard", 1, 2.0, 1)
+        assert watch.sample("roof").trials[0].raised == 0
