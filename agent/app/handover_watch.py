@@ -92,25 +92,21 @@ class HandoverWatch(Service):
     ) -> tuple[links.Link, links.Link]:
         made = links.keep(connection, found)
         for link in made:
-            subjects.name(
-                connection,
-                self._incidents,
-                link.camera_id,
-                link.track_id,
-                link.begin,
-                (link.subject, link.certainty),
-            )
+            self._name(connection, link, (link.subject, link.certainty))
         return made
 
     def _withdraw(self, connection: sqlite3.Connection, found: Handover) -> list[Passing]:
         gone = links.withdraw(connection, found)
         for passing in gone:
-            subjects.name(
-                connection,
-                self._incidents,
-                passing.camera_id,
-                passing.track_id,
-                passing.begin,
-                None,
-            )
+            self._name(connection, passing, None)
         return gone
+
+    def _name(
+        self,
+        connection: sqlite3.Connection,
+        track: Passing | links.Link,
+        subject: tuple[str, float] | None,
+    ) -> None:
+        subjects.name(
+            connection, self._incidents, track.camera_id, track.track_id, track.begin, subject
+        )
