@@ -64,25 +64,27 @@ class CameraSearch(asyncio.DatagramProtocol):
         if b"Hello" not in data:
             return
         for camera in discovery.read_announcement(data, addr[0]):
+            self._heard.pop(camera.epr, None)
             if camera.url and len(self._heard) < 256:
                 self._heard[camera.epr] = camera
                 self.news.set()
 
     async def find(self, wanted: Identity) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
-        """Return the camera if it is there for certain, and those that might be it."""
-        seen = [*self._heard.values(), *await self._around()]
+        """Return the camera if it is there for certain, and those that might be it.
+
+        Who answers now is believed before who said hello some time ago, and of those the last one.
+        """
+        around = await self._around()
+        heard = list(self._heard.values())
         self._heard.clear()
         self.news.clear()
-        sure: dict[str, FoundCamera] = {}
-        doubtful: dict[str, FoundCamera] = {}
-        for camera in seen:
-            verdict = match(wanted, identity_of(camera))
-            if verdict is Match.SAME:
-                sure[camera.url] = camera
-            elif verdict is Match.DOUBT:
-                doubtful[camera.url] = camera
+        verdicts = [(match(wanted, identity_of(camera)), camera) for camera in (*heard, *around)]
+        sure = {c.url: c for verdict, c in verdicts[len(heard) :] if verdict is Match.SAME}
+        if not sure:
+            sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
         if len(sure) == 1:
             return next(iter(sure.values())), ()
+        doubtful = {c.url: c for verdict, c in verdicts if verdict is Match.DOUBT}
         return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
 
     async def _around(self) -> tuple[FoundCamera, ...]:
