@@ -22,6 +22,7 @@ from agent.local.cli.main import cli
 from agent.messages import worker
 from agent.messages.vision import HitState, TrackedObject
 from agent.settings.model import CameraSettings, Settings, SightingSettings
+from agent.sightings import links
 from tests.incident_box import IncidentBox
 
 RED, BLUE, GREEN, BLACK = (190, 30, 40), (30, 50, 190), (40, 150, 60), (20, 20, 22)
@@ -133,6 +134,8 @@ async def test_search_says_that_both_tracks_are_of_one_subject_and_finds_them_by
     assert 0.5 < yard["subject_certainty"] < 1
     assert street.found("--subject", yard["subject"]) == [yard, gate]
     assert street.found("--subject", "01ANOTHER") == []
+    learned = await street.box.db.run(links.travel_times)
+    assert learned == {("gate", "yard"): [pytest.approx(10.0)]}
 
 
 async def test_the_centers_order_finds_a_subject_too(street):
@@ -161,6 +164,16 @@ async def test_incidents_at_both_cameras_tell_the_subject_also_one_that_has_ende
         ("yard", Phase.UPDATE),
     }
     assert len({one.id for one in events}) == 2  # linked, not merged
+
+
+async def test_a_link_is_taken_back_everywhere_when_another_as_like_comes(street):
+    hits = [(25, "yard", HitState.BEGAN, 5)]
+    await street.show([*WALK, Walker("yard", 6, 40, 50)], 70, hits)
+    told = [one.data.objects[0].subject for one in await street.box.told()]
+    assert told[0] is None
+    assert told[1] is not None
+    assert told[-1] is None
+    assert {one["subject"] for one in street.found()} == {None}
 
 
 async def test_two_likes_side_by_side_stay_apart_and_so_does_who_comes_too_late(street):
