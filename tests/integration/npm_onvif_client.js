@@ -20,6 +20,8 @@ async function main() {
   const status = await cam.getStatus({});
   told.pan = status.position.x;
   told.moving = status.moveStatus;
+  told.head = await head(cam);
+  told.imaging = await imaging(cam);
   told.mac = (await cam.getNetworkInterfaces())[0].info.hwAddress;
   told.host = (await cam.getHostname()).name;
   told.scopes = (await cam.getScopes()).length;
@@ -32,6 +34,53 @@ async function main() {
   });
   await new Promise((resolve) => cam.unsubscribe(() => resolve()));
   process.stdout.write(JSON.stringify(told), () => process.exit(0));
+}
+
+async function still(cam) {
+  for (;;) {
+    const status = await cam.getStatus({});
+    if (status.moveStatus.panTilt === 'IDLE') return status.position;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+// Places, presets, home and auxiliaries.
+async function head(cam) {
+  const told = {};
+  told.nodes = Object.keys(await cam.getNodes());
+  told.configurations = Object.keys(await cam.getConfigurations());
+  await cam.absoluteMove({ x: 0.2, y: 0.1, zoom: 0 });
+  told.absolute = await still(cam);
+  await cam.relativeMove({ x: -0.1, y: 0, zoom: 0 });
+  told.relative = await still(cam);
+  told.set = (await cam.setPreset({ presetName: 'north' }))[0].setPresetResponse[0].presetToken[0];
+  await cam.setHomePosition({});
+  await cam.absoluteMove({ x: 0, y: 0, zoom: 0 });
+  await still(cam);
+  await cam.gotoPreset({ preset: told.set });
+  told.preset = await still(cam);
+  told.presets = await cam.getPresets({});
+  await cam.removePreset({ presetToken: told.set });
+  told.left = Object.keys(await cam.getPresets({})).length;
+  await cam.absoluteMove({ x: 0, y: 0, zoom: 0 });
+  await still(cam);
+  await cam.gotoHomePosition({});
+  told.home = await still(cam);
+  await cam.ptzSendAuxiliaryCommand({ data: 'tt:Wiper|On' });
+  told.washer = await cam.ptzSendAuxiliaryCommand({ data: 'tt:Washer|On' }).catch(() => 'refused');
+  return told;
+}
+
+// Exposure, IR-cut and focus.
+async function imaging(cam) {
+  const token = 'sensor';
+  const told = {};
+  told.before = await cam.getImagingSettings({ token });
+  await cam.setImagingSettings({ token, irCutFilter: 'OFF', exposure: { mode: 'MANUAL', exposureTime: 4000 } });
+  told.after = await cam.getImagingSettings({ token });
+  await cam.imagingMove({ token, continuous: { speed: 0.5 } });
+  await cam.imagingStop({ token });
+  return told;
 }
 
 main().catch((error) => { console.error(error); process.exit(1); });

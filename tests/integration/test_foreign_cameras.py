@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from agent.cameras import care, media
-from agent.cameras.port import CameraWrongPassword, Login
+from agent.cameras.gate import CameraGate, MoveResult
+from agent.cameras.line import Service
+from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
+from agent.cameras.settings_picture import settings_picture
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT
@@ -55,6 +58,24 @@ async def test_npm_onvif_drives_the_simulated_camera_end_to_end(request, media2)
     assert told["mac"] == "02:00:5e:00:00:01"
     assert told["presets"] == 2
     assert told["event"].endswith("Device/Trigger/DigitalInput")
+    _check_head(told["head"], camera)
+    imaging = told["imaging"]
+    assert (imaging["before"]["irCutFilter"], imaging["after"]["irCutFilter"]) == ("AUTO", "OFF")
+    assert imaging["after"]["exposure"] == {"mode": "MANUAL", "exposureTime": 4000, "gain": 0}
+    assert camera.imaging.focus == 0.0
+
+
+def _check_head(head, camera) -> None:
+    """Places, presets, home and auxiliaries, as the foreign client was told and as they became."""
+    assert head["nodes"] == ["ptz-node"]
+    assert len(head["configurations"]) == 1
+    assert head["absolute"]["x"] == pytest.approx(0.2, abs=1e-3)
+    assert head["relative"]["x"] == pytest.approx(0.1, abs=1e-3)
+    assert head["preset"]["x"] == head["home"]["x"] == pytest.approx(0.1, abs=1e-3)
+    assert head["set"] in str(head["presets"])
+    assert head["left"] == 2
+    assert camera.head.auxiliaries == ["tt:Wiper|On"]
+    assert head["washer"] == "refused"
 
 
 async def _press_the_bell(camera) -> None:
@@ -111,6 +132,39 @@ async def test_ipycam_is_known_moved_and_stopped_for_all_its_malformed_answers(
             control.close()
 
         await asyncio.to_thread(visit)
+
+
+@pytest.mark.parametrize(
+    "faketime",
+    [
+        "",
+        pytest.param(
+            "+2h",
+            marks=pytest.mark.skipif(not shutil.which("faketime"), reason="faketime is missing"),
+        ),
+    ],
+    ids=["its clock right", "its clock two hours off"],
+)
+async def test_ipycam_s_head_is_used_through_the_gate_and_its_state_is_pictured(
+    request, unused_tcp_port, faketime
+):
+    async with _ipycam(request, unused_tcp_port, faketime=faketime) as url:
+        clock = SystemClock()
+        gate = CameraGate(lambda: ZeepCamera(url, Login(_USER, _PASSWORD), clock), clock)
+        assert (await gate.facts()).has_ptz
+        before = await gate.head(lambda head: head.presets())  # malformed: an undeclared prefix
+        assert await gate.move(0.5, 0.0, 0.0, 5.0) is MoveResult.SENT
+        await gate.stop()
+        kept = await gate.head(lambda head: head.set_preset("north"))
+        assert len(await gate.head(lambda head: head.presets())) == len(before) + 1
+        assert await gate.go(lambda head: head.goto_preset(kept.token)) is MoveResult.SENT
+        await gate.stop()
+        assert (await gate.position()).pan is not None
+        picture = await gate.over(settings_picture)
+        assert any(path.startswith("Presets[") for path in picture)
+        with pytest.raises(CameraFailure):
+            await gate.over(lambda line: line.ask(Service.EVENTS, "<tev:GetEventProperties/>"))
+        await gate.close()
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")

@@ -29,6 +29,11 @@ _DEVICE_IO = (
     f"{{{_VER10}/deviceIO/wsdl}}DeviceIOBinding",
     "deviceio_service",
 )
+_IMAGING = (
+    "imaging.wsdl",
+    "{http://www.onvif.org/ver20/imaging/wsdl}ImagingBinding",
+    "imaging_service",
+)
 _POINT = "PullPointSubscriptionBinding"
 
 
@@ -106,6 +111,15 @@ async def test_strict_zeep_reads_every_answer(camera, login):
         ptz.GotoPreset(ProfileToken="main", PresetToken="1")
         assert ptz.SendAuxiliaryCommand(ProfileToken="main", AuxiliaryData="tt:Wiper|On")
         assert len(ptz.GetPresets(ProfileToken="main")) == 2
+        imaging = foreign.service(_IMAGING)
+        told = imaging.GetImagingSettings(VideoSourceToken="sensor")
+        assert (told.IrCutFilter, told.Exposure.Mode) == ("AUTO", "AUTO")
+        told.IrCutFilter = "OFF"
+        imaging.SetImagingSettings(VideoSourceToken="sensor", ImagingSettings=told)
+        focus = {"Continuous": {"Speed": 0.5}}
+        imaging.Move(VideoSourceToken="sensor", Focus=focus)
+        imaging.Stop(VideoSourceToken="sensor")
+        assert imaging.GetImagingSettings(VideoSourceToken="sensor").IrCutFilter == "OFF"
         assert media.GetOSDs()[0].TextString.PlainText == "Camera 1"
         osd = media.GetOSDs()[0]
         osd.TextString.PlainText = "Pole 7"
