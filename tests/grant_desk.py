@@ -2,23 +2,27 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import msgspec
 from joserfc.jwk import KeySet, OKPKey
 
+from agent.app.policy_watch import PolicyWatch
 from agent.commands import journal
 from agent.commands.grant import GrantHandler
+from agent.commands.policy import PolicyHandler
 from agent.commands.registry import Commands
 from agent.commands.signature import Signatures
 from agent.contract.audit import AuditRecord
 from agent.contract.commands import Actor, Command, GiveGrant
 from agent.contract.events import StreamName, TimeQuality
-from agent.contract.grants import ENDED, GrantReport, MediaGrant, Sink, What
+from agent.contract.grants import ENDED, GrantReport, MediaGrant, Sink, StandingPolicy, What
 from agent.core.clock import SystemClock
 from agent.core.component import Components
 from agent.core.db import Database
 from agent.core.ids import new_ulid
+from agent.events import incidents
+from agent.grants import policies
 from agent.grants import store as grant_store
 from agent.grants.book import Grants
 from agent.messages.push import PushState, StartPush, StopPush
@@ -76,6 +80,7 @@ class Desk:
     def __init__(self, folder, clock, boot="boot-1"):
         self.folder, self.clock, self.workers, self.replies = folder, clock, Workers(), []
         parts = [store.PART, audit.PART, journal.PART, grant_store.PART]
+        parts += [policies.PART, incidents.PART]
         self.db = Database(folder / "box.db", parts)
         self.outbox = Outbox(self.db, store.Store(clock, 1, max_bytes=10_000_000), clock)
         chain = Audit(self.outbox, clock, "edge/site-1/box-1")
@@ -94,6 +99,10 @@ class Desk:
             clock, self.db, Signatures(keys, "box-1", clock), chain, self._answer
         )
         self.commands.permits = self.grants
+        self.policies = policies.Policies(clock, self.db, self.grants, "box-1", UTC)
+        self.watch = PolicyWatch(clock, self.db, self.policies)
+        for op in ("policy.give", "policy.end", "policy.list"):
+            self.commands.register(op, PolicyHandler(self.policies), idempotent=True)
         for op in ("grant.give", "grant.end", "grant.list"):
             self.commands.register(op, GrantHandler(self.grants), idempotent=True)
 
@@ -159,6 +168,23 @@ class Desk:
         ]
 
 
+def policy(box, /, **changes):
+    """A standing policy of this box that holds for a day."""
+    now = int(box.clock.utc_now().timestamp())
+    fields = {
+        "id": new_ulid(box.clock.utc_now()),
+        "box": "box-1",
+        "audience": "112",
+        "purpose": "the police room sees night intrusions",
+        "reason": "crime",
+        "kinds": ("intrusion",),
+        "sink": Sink(url="rtsp://relay.example/{camera}", token=TOKEN),
+        "nbf": now,
+        "exp": now + 86_400,
+    }
+    return StandingPolicy(**(fields | changes))
+
+
 @asynccontextmanager
 async def desk(folder, clock=None, **fields):
     made = Desk(folder, clock or Clock(), **fields)
@@ -167,6 +193,7 @@ async def desk(folder, clock=None, **fields):
     components = Components(made.clock)
     components.add(made.grants)
     components.add(made.commands)
+    components.add(made.watch)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(components.run())
         try:

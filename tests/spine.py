@@ -26,6 +26,7 @@ from agent.core.component import Components
 from agent.core.db import Database
 from agent.core.errors import LinkError
 from agent.core.ids import new_ulid
+from agent.grants import policies
 from agent.grants import store as grants
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
@@ -65,7 +66,7 @@ class Box:
     ):
         self.clock, self.address = clock or SystemClock(), address
         parts = [store.PART, audit.PART, journal.PART, desired.PART, economy.PART, audit_desk.PART]
-        parts.append(grants.PART)
+        parts += [grants.PART, policies.PART]
         self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
         self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)

@@ -17,7 +17,7 @@ from agent.app.coverage import CoverageReporter
 from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
 from agent.app.former_cameras import FormerCameras
-from agent.app.grants_desk import make_grants
+from agent.app.grants_desk import make_grants, make_policies
 from agent.app.heat_guard import HeatGuard
 from agent.app.incident_desk import make_sessions
 from agent.app.orders import register_orders
@@ -128,13 +128,15 @@ class Core:
             lambda: self._settings.pole.outputs,
             clock,
         )
-        self._sessions = make_sessions(sight, voice, grants, run_dir(settings), clock)
+        policies, policy_watch = make_policies(grants, voice.commands, db, settings, clock)
+        self._sessions = make_sessions(sight, voice, grants, policies, run_dir(settings), clock)
         self._tell_watch()
         for component in (
             self._line,
             *sight.components,
             *voice.components,
             grants,
+            policy_watch,
             self._sessions,
             renewal,
             ways,

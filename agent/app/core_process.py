@@ -33,6 +33,7 @@ from agent.core.db import Database
 from agent.core.lock import FileLock
 from agent.core.log import Logger
 from agent.events import incidents
+from agent.grants import policies
 from agent.grants import store as grants
 from agent.messages.supervision import Configure
 from agent.outbox import audit, store
@@ -76,6 +77,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             coverage.PART,
             economy.PART,
             grants.PART,
+            policies.PART,
             evidence_report.PART,
             links.PART,
         ],

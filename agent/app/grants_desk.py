@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Collection
 
+from agent.app.policy_watch import PolicyWatch
 from agent.app.worker_hub import WorkerHub
 from agent.commands.grant import GrantHandler
+from agent.commands.policy import PolicyHandler
 from agent.commands.registry import Commands
 from agent.contract.commands import Args, Output
 from agent.core.clock import Clock
 from agent.core.db import Database
 from agent.grants.book import Grants
+from agent.grants.policies import Policies
 from agent.outbox.audit import Audit
+from agent.settings.model import Settings
 from agent.settings.pole import OutputSettings, Purpose
+from agent.settings.schedule import zone_named
 
 _MACHINERY = (Purpose.FAN, Purpose.HEATER, Purpose.CAMERA_POWER, Purpose.BELL_TEST)
 
@@ -37,3 +42,14 @@ def make_grants(
     for op in ("grant.give", "grant.end", "grant.list"):
         commands.register(op, handler, idempotent=True)
     return grants
+
+
+def make_policies(
+    grants: Grants, commands: Commands, db: Database, settings: Settings, clock: Clock
+) -> tuple[Policies, PolicyWatch]:
+    """Return the standing policies and who holds alarms against them; orders are registered."""
+    policies = Policies(clock, db, grants, settings.box, zone_named(settings.time_zone))
+    handler = PolicyHandler(policies)
+    for op in ("policy.give", "policy.end", "policy.list"):
+        commands.register(op, handler, idempotent=True)
+    return policies, PolicyWatch(clock, db, policies)

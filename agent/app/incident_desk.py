@@ -7,10 +7,16 @@ from agent.app.voice import Voice
 from agent.commands.incidents import Hands, IncidentSessions
 from agent.core.clock import Clock
 from agent.grants.book import Grants
+from agent.grants.policies import Policies
 
 
 def make_sessions(
-    sight: Sight, voice: Voice, grants: Grants, run_folder: Path, clock: Clock
+    sight: Sight,
+    voice: Voice,
+    grants: Grants,
+    policies: Policies,
+    run_folder: Path,
+    clock: Clock,
 ) -> IncidentSessions:
     """Return the component; the center's calls reach it."""
 
@@ -21,7 +27,7 @@ def make_sessions(
         clock,
         voice.signatures,
         voice.address,
-        Hands(voice.leases, voice.aimer, sight.hub, grants),
+        Hands(voice.leases, voice.aimer, sight.hub, grants, policies),
         voice.answer,
         note,
         run_folder,

@@ -229,7 +229,7 @@ class Session:
 
 def purpose_of(call: IncidentCall) -> PtzPurpose:
     """Return how much this session weighs when several want one camera."""
-    if call.status is not CapStatus.ACTUAL:
+    if call.status is CapStatus.EXERCISE:
         return "exercise"
     if call.audience == Audience.POLICE_ROOM:
         return "manual-112"

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -27,6 +27,7 @@ from agent.core.component import Service
 from agent.core.errors import CommandError, PolesideError
 from agent.core.whole_file import write_whole
 from agent.grants.book import Grants
+from agent.grants.policies import Policies
 from agent.health.catalogue import fault_of
 from agent.health.fault import Fault
 from agent.messages.locking import LockOrder, LockReply
@@ -59,6 +60,7 @@ class Hands:
     aimer: Aimer
     workers: Workers
     grants: Grants
+    policies: Policies
 
 
 class IncidentSessions(Service):
@@ -80,6 +82,7 @@ class IncidentSessions(Service):
         self.clock, self.leases, self.aimer = clock, hands.leases, hands.aimer
         self._signatures, self._address = signatures, address
         self._workers, self._grants = hands.workers, hands.grants
+        self._policies = hands.policies
         self._answer, self._note, self._file = answer, note, run_folder / STATE_FILE
         self._sessions: dict[str, Session] = {}
         self._over: dict[str, int] = {}  # the last word of sessions that ended
@@ -181,6 +184,9 @@ class IncidentSessions(Service):
     async def _open(self, call: IncidentCall) -> None:
         for camera_id in self.aimer.movable():
             self._looks_deg[camera_id] = await self.aimer.azimuth_deg(camera_id)
+        if call.status is CapStatus.ACTUAL:
+            cameras = sorted(self.aimer.stands)[:16]
+            await self._policies.apply(call.kind, call.incident, cameras, on_call=True)
         session = Session(self, call, self._address.box)
         self._sessions[call.id] = session
         await self._audit("incident.open", session, "done")
@@ -272,6 +278,16 @@ def told(session: Session, views: list[View]) -> dict[str, object]:
             for camera_id, known in session.cameras.items()
         ],
     }
+
+
+def read_sessions(run_folder: Path) -> list[dict[str, Any]]:
+    """Return what the running agent's sessions see and do; empty when none runs."""
+    try:
+        return msgspec.json.decode(
+            (run_folder / STATE_FILE).read_bytes(), type=list[dict[str, Any]]
+        )
+    except (OSError, msgspec.MsgspecError):
+        return []
 
 
 def _check(call: IncidentCall, last_seq: int) -> None:

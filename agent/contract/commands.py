@@ -18,7 +18,7 @@ from agent.contract.camera_args import (
 )
 from agent.contract.command_args import CommandArgs, CommandId
 from agent.contract.events import Fraction, Slug, StreamName, UtcTime
-from agent.contract.grants import MediaGrant
+from agent.contract.grants import MediaGrant, StandingPolicy
 from agent.contract.ptz_args import (
     CameraAim,
     PtzAux,
@@ -242,6 +242,28 @@ class ListGrants(
     """Tell which grants hold now, and what was sent under each."""
 
 
+class GivePolicy(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="policy.give"
+):
+    """Let the box do something by itself on alarms of its own, until it ends; also offline."""
+
+    policy: StandingPolicy
+
+
+class EndPolicy(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="policy.end"
+):
+    """End a standing policy; grants it has made go on to their own ends."""
+
+    policy_id: CommandId
+
+
+class ListPolicies(
+    CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="policy.list"
+):
+    """Tell which standing policies hold."""
+
+
 Args = (
     Ping
     | Snapshot
@@ -269,6 +291,9 @@ Args = (
     | GiveGrant
     | EndGrant
     | ListGrants
+    | GivePolicy
+    | EndPolicy
+    | ListPolicies
     | CameraOsd
     | CameraMasks
     | CameraEncoder
@@ -372,6 +397,9 @@ OPERATIONS: tuple[str, ...] = (
     "grant.give",
     "grant.end",
     "grant.list",
+    "policy.give",
+    "policy.end",
+    "policy.list",
     "camera.osd",
     "camera.masks",
     "camera.encoder",

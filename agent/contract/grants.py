@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from agent.contract.events import CapStatus, Slug, UtcTime
 
-LONGEST_S = 3600
+LONGEST_S, LONGEST_POLICY_S = 3600, 400 * 86_400
 GIVEN, ENDED = "grant.given", "grant.ended"
 
 
@@ -141,6 +141,40 @@ class MediaGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError("with several cameras the sink's URL needs `{camera}`")
         if {What.PLAYBACK, What.CLIP} & set(self.what) and self.window is None:
             raise ValueError("playback and clip need a `window`")
+
+
+class StandingPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A permission given in advance: what a box may do by itself on an alarm of its own.
+
+    It holds for alarms and incident calls of these `kinds` (`EventKind`, `IncidentKind`), in these
+    `zones` (rule ids; none: anywhere) and `hours` (as rules' windows, local time; none: always).
+    What it allows then lasts `lasts_s` from the alarm's beginning, as a grant of its own. With no
+    `cameras` it is for the one that raised the alarm. `nbf` and `exp` are Unix seconds.
+    """
+
+    id: Annotated[str, Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID")]
+    box: Slug
+    audience: Annotated[str, Meta(max_length=32), _words(Audience)]
+    purpose: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, Meta(max_length=32), _words(Reason)]
+    what: Annotated[tuple[What, ...], Meta(min_length=1, max_length=7)] = (What.LIVE,)
+    kinds: Annotated[tuple[str, ...], Meta(min_length=1, max_length=32)]
+    zones: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
+    hours: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    cameras: Annotated[tuple[Slug, ...], Meta(max_length=16)] = ()
+    lasts_s: Annotated[int, Meta(ge=10, le=LONGEST_S)] = 600
+    limits: GrantLimits = GrantLimits()
+    sink: Sink | None = None
+    nbf: int
+    exp: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.exp - self.nbf <= LONGEST_POLICY_S:
+            raise ValueError("`exp` must be after `nbf`, by 400 days at most")
+        if {What.PLAYBACK, What.CLIP} & set(self.what):
+            raise ValueError("what was recorded needs a grant of its own")
+        if What.LIVE in self.what and (self.sink is None or "{camera}" not in self.sink.url):
+            raise ValueError("live needs a `sink` with `{camera}` in its URL")
 
 
 class GrantReport(Struct, frozen=True, kw_only=True, omit_defaults=True):

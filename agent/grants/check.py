@@ -28,7 +28,7 @@ def lasting_s(grant: MediaGrant, command: Command, cameras: Collection[str], clo
     """
     if grant.box != command.box:
         raise _no("wrong_box", f"The grant is for {grant.box}, the order for {command.box}.")
-    _check_audience(grant)
+    check_audience(grant.audience, grant.what)
     _check_reason(grant)
     strange = sorted(set(grant.cameras) - set(cameras))
     if strange:
@@ -45,13 +45,14 @@ def lasting_s(grant: MediaGrant, command: Command, cameras: Collection[str], clo
     return left_s
 
 
-def _check_audience(grant: MediaGrant) -> None:
-    if grant.audience not in tuple(Audience):
-        raise _no("unknown_audience", f"The box knows no audience `{grant.audience}`.")
-    beyond = set(grant.what) - _MAY[Audience(grant.audience)]
+def check_audience(audience: str, what: Collection[What]) -> None:
+    """Raise `CommandError` grant.unknown_audience, or wrong_audience: it may not have that."""
+    if audience not in tuple(Audience):
+        raise _no("unknown_audience", f"The box knows no audience `{audience}`.")
+    beyond = set(what) - _MAY[Audience(audience)]
     if beyond:
         words = ", ".join(sorted(beyond))
-        raise _no("wrong_audience", f"{grant.audience} may not have: {words}.")
+        raise _no("wrong_audience", f"{audience} may not have: {words}.")
 
 
 def _check_reason(grant: MediaGrant) -> None:

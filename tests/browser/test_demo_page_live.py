@@ -115,6 +115,29 @@ def until_other(page: Browser, seen: np.ndarray) -> None:
         time.sleep(0.2)
 
 
+async def test_the_119_button_turns_the_camera_and_its_picture_arrives_at_the_relay(demo, page):
+    config = json.loads((demo.data_dir / "cameras" / "cam-2.json").read_bytes())
+    clock, login = SystemClock(), Login(config["username"], config["password"])
+    url = f"http://127.0.0.1:{config['onvif_port']}/onvif/device_service"
+    gate = CameraGate(lambda: ZeepCamera(url, login, clock), clock)
+    live = "document.querySelector('[data-relayed=bx-demo-cam-2]')"
+    try:
+        await asyncio.to_thread(page.run, "document.querySelector('#fire-button').click()")
+        await asyncio.to_thread(
+            page.wait, f"return {live}?.querySelector('img').naturalWidth > 0", 45
+        )
+        turned = f"return {live}?.innerText.includes('turned to the place')"
+        await asyncio.to_thread(page.wait, turned, 30)
+        print(page.run(f"return {live}.innerText"))  # noqa: T201
+        while (await gate.position()).pan < 0.4:  # noqa: ASYNC110  it looks straight ahead else
+            await asyncio.sleep(0.1)
+        page.run("document.querySelector('#fire-button').click()")
+        await asyncio.to_thread(page.wait, f"return !{live}", 30)
+    finally:
+        await gate.close()
+    assert page.complaints() == []
+
+
 def test_the_clip_of_an_event_plays_as_h264(demo, page):
     page.wait(THUMBNAIL, within_s=45)
     page.run("document.querySelector('#events .event:last-child button').click()")

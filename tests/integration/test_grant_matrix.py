@@ -9,11 +9,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from agent.contract.commands import OPERATIONS, Args, EndGrant, GiveGrant, Output, ReplyState
+from agent.contract.commands import (
+    OPERATIONS,
+    Args,
+    EndGrant,
+    GiveGrant,
+    GivePolicy,
+    Output,
+    ReplyState,
+)
 from agent.contract.grants import What, Window
 from agent.contract.needs import need_of
 from agent.simulators.center.commander import sign
-from tests.grant_desk import desk
+from tests.grant_desk import desk, policy
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SPAN = {"start_at": NOON, "end_at": NOON + timedelta(minutes=1)}
@@ -46,6 +54,7 @@ FIELDS = {
     "config": {"patch": {}},
     "upload.urls": {"upload": ULID},
     "grant.end": {"grant_id": ULID},
+    "policy.end": {"policy_id": ULID},
 }
 NEEDS_A_GRANT = {
     "snapshot": What.SNAPSHOT,
@@ -65,8 +74,11 @@ NEEDS_A_GRANT = {
 WRONG_AUDIENCE = {What.CLIP: "fire-engine", What.SEARCH: "patrol-car"}
 
 
+GIVES = ("grant.give", "policy.give")  # they are made with the box's own time
+
+
 def args_of(op):
-    if op == "grant.give":
+    if op in GIVES:
         return None
     return msgspec.convert({"op": op} | FIELDS.get(op, {}), Args, strict=False)
 
@@ -119,7 +131,7 @@ class Matrix:
 
 def test_the_matrix_knows_every_order_and_what_it_needs():
     for op in OPERATIONS:
-        if op != "grant.give":
+        if op not in GIVES:
             need = need_of(args_of(op))
             assert (need and need.what) == NEEDS_A_GRANT.get(op), op
 
@@ -173,7 +185,9 @@ async def test_what_was_ordered_under_a_grant_shows_nothing_again_once_it_ended(
 async def test_an_order_late_for_another_box_or_altered_is_refused(tmp_path, op):
     async with desk(tmp_path) as box:
         matrix = Matrix(box, op)
-        args = args_of(op) or GiveGrant(grant=box.grant())
+        args = args_of(op) or (
+            GiveGrant(grant=box.grant()) if op == "grant.give" else GivePolicy(policy=policy(box))
+        )
         grant = {"grant": matrix.grant()} if op in NEEDS_A_GRANT else {}
         at = int(box.clock.utc_now().timestamp())
         late = {"iat": at - 60, "nbf": at - 60, "exp": at - 30}

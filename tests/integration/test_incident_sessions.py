@@ -6,6 +6,7 @@ Two boxes, four simulated PTZ cameras along a road, a broker and a center.
 import asyncio
 import math
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC
 
 import pytest
 
@@ -16,13 +17,14 @@ from agent.commands.incidents import Hands, IncidentSessions
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor, ReplyState
 from agent.contract.events import CapStatus
-from agent.contract.grants import MediaGrant, Sink, What
+from agent.contract.grants import MediaGrant, Sink, StandingPolicy, What
 from agent.contract.incidents import IncidentCall
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from agent.core.errors import CameraError
 from agent.core.ids import new_ulid
 from agent.grants.book import Grants
+from agent.grants.policies import Policies
 from agent.messages.locking import LockReply, LockSpan
 from agent.messages.push import PushState, StopPush
 from agent.outbox.audit import Audit
@@ -82,12 +84,13 @@ class Pole:
         audit = Audit(box.outbox, CLOCK, address.source)
         self.grants = Grants(CLOCK, box.db, audit.append_in, lambda: cameras, self.workers.send)
         self.workers.grants = self.grants
+        self.policies = Policies(CLOCK, box.db, self.grants, address.box, UTC)
         aimer = Aimer(lambda camera_id: box.gates[camera_id], [settings(c) for c in cameras])
         self.sessions = IncidentSessions(
             CLOCK,
             box.commands._signatures,
             address,
-            Hands(box.leases, aimer, self.workers, self.grants),
+            Hands(box.leases, aimer, self.workers, self.grants, self.policies),
             box.commands._answer,
             self._note,
             box.folder,
@@ -282,6 +285,39 @@ async def test_without_a_grant_a_box_tells_who_sees_it_and_keeps_the_last_minute
         assert (CLOCK.utc_now() - before.since).total_seconds() >= 60
         assert await here.all_free()
         assert all(d.motor.moves_total == 0 for d in west.devices.values())
+
+
+async def test_a_standing_policy_streams_for_a_true_call_without_any_grant(tmp_path):
+    async with town(tmp_path) as here:
+        west = here.poles[0]
+        now = int(CLOCK.utc_now().timestamp())
+        policy = StandingPolicy(
+            id=new_ulid(CLOCK.utc_now()),
+            box=west.box.address.box,
+            audience="119",
+            purpose="the fire room sees fires",
+            reason="fire",
+            what=(What.LIVE, What.PTZ),
+            kinds=("fire",),
+            sink=Sink(url="rtsp://relay.example/{camera}"),
+            nbf=now,
+            exp=now + 3600,
+        )
+        await west.policies.give(policy)
+        drill = here.call(at(0.0), granted=False, kind="fire", reason="fire", status=CapStatus.TEST)
+        await here.center.district.open(drill)
+        await here.answered(drill.id, lambda reply: reply.result)
+        assert await here.all_free()
+        await here.center.district.end(drill.id)
+        fire = here.call(at(0.0), granted=False, kind="fire", reason="fire")
+        await here.center.district.open(fire)
+
+        async def streams():
+            return "west" in west.active()
+
+        await eventually(streams)
+        await here.center.district.end(fire.id)
+        await eventually(here.all_free)
 
 
 async def test_a_fire_takes_the_camera_from_an_exercise_which_gets_it_back(tmp_path):

@@ -40,3 +40,26 @@ def list_(data_dir: Path, *, as_json: bool) -> None:
             )
     if not rows and not as_json:
         click.echo("Nobody may see anything just now.")
+
+
+@grants.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/var/lib/poleside"))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def policies(data_dir: Path, *, as_json: bool) -> None:
+    """List the standing policies: what the box may do by itself on alarms of its own."""
+    from agent.commands.policy import told
+    from agent.core.sqlite import open_reader
+    from agent.grants.policies import kept
+
+    with closing(open_reader(data_dir / "box.db")) as db:
+        rows = [told(one) for one in kept(db)]
+    for row in rows:
+        if as_json:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            click.echo(
+                f"{row['policy']}  {row['audience']:12} on {row['kinds']}"
+                f" in {row['zones'] or 'any zone'} at {row['hours'] or 'any time'}"
+            )
+    if not rows and not as_json:
+        click.echo("The box shows nothing to anybody by itself.")

@@ -121,6 +121,32 @@ def forgive(data_dir: Path, camera_id: str, *, as_json: bool) -> None:
     _order(data_dir, Nuisance(camera_id=camera_id, clear=True), as_json=as_json)
 
 
+@incidents.command()
+@_options
+def sessions(data_dir: Path, *, as_json: bool) -> None:
+    """List the incident sessions the center has called this box to, and what each does."""
+    from agent.commands.incidents import read_sessions
+
+    found = read_sessions(data_dir / "run")
+    lines = []
+    for one in found:
+        lines.append(
+            f"{one['incident']:16} {one['kind']:14} {one['status']:8}"
+            f" {'position lost' if one['lost'] else 'following' if one['follow'] else ''}".rstrip()
+        )
+        called = {each["camera_id"]: each["aimed"] for each in one["called"]}
+        for seen in one["candidates"]:
+            is_called = seen["camera_id"] in called
+            lines.append(
+                f"  {seen['camera_id']:16} {seen['distance_m']:6.1f} m"
+                f" {seen['bearing_deg']:5.1f} deg {seen['pixels_per_m']:7.1f} px/m"
+                + (", called up" if is_called else "")
+                + (", turned to it" if called.get(seen["camera_id"]) else "")
+                + (", held by others" if seen["is_busy"] else "")
+            )
+    _say(found, lines, "No incident calls this box just now.", as_json=as_json)
+
+
 def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:
     from agent.commands.counter import CounterOrder, ask
     from agent.contract.commands import ReplyState
