@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from msgspec import structs
 
@@ -30,7 +31,11 @@ from agent.settings.model import CameraSettings
 from agent.uplink.link import Link
 from hardware.interface import Board
 
+T = TypeVar("T")
+U = TypeVar("U")
+
 LATENCIES_KEPT = 200
+PATIENCE_S = 1.0
 PAGE_PICTURE_WIDTH_PX, PAGE_PICTURE_BYTES = 960, 160 * 1024
 
 
@@ -55,7 +60,7 @@ class CoreBoxView:
 
     async def state(self) -> view.BoxState:
         settings, faults = self._watch.settings, self._watch.faults
-        deliveries = await self._outbox.deliveries(StreamName.ALARM)
+        deliveries = await _answered(self._outbox.deliveries(StreamName.ALARM), ())
         latencies_ms = [
             (d.acked_mono_s - d.true_mono_s) * 1000
             for d in deliveries[-LATENCIES_KEPT:]
@@ -89,7 +94,7 @@ class CoreBoxView:
         except CameraError:
             return None
         assert reply.jpeg is not None  # noqa: S101 - the hub raises when there is none
-        still_open = await self._db.run(lambda c: incidents.open_ones(c, camera_id))
+        still_open = await _answered(self._db.run(lambda c: incidents.open_ones(c, camera_id)), ())
         open_rules = {rule for incident in still_open for rule in incident.rules_of(camera_id)}
         return view.LivePicture(
             jpeg=reply.jpeg,
@@ -131,7 +136,9 @@ class CoreBoxView:
             gaps = await asyncio.to_thread(recordings.gaps, folder, began, until)
         except StorageError:
             segments, of_sub, gaps = [], [], []
-        events = await self._db.run(lambda c: incidents.of_camera(c, camera_id, began))
+        events = await _answered(
+            self._db.run(lambda c: incidents.of_camera(c, camera_id, began)), ()
+        )
         return view.Timeline(
             began=began,
             until=until,
@@ -150,7 +157,7 @@ class CoreBoxView:
         )
 
     async def events(self, limit: int) -> tuple[view.EventView, ...]:
-        found = await self._db.run(lambda c: incidents.latest(c, limit))
+        found = await _answered(self._db.run(lambda c: incidents.latest(c, limit)), ())
         return tuple(
             view.EventView(
                 event_id=i.event_id,
@@ -169,7 +176,7 @@ class CoreBoxView:
         )
 
     async def picture(self, event_id: str) -> bytes | None:
-        return await self._db.run(lambda c: incidents.picture(c, event_id))
+        return await _answered(self._db.run(lambda c: incidents.picture(c, event_id)), None)
 
     def _camera(self, camera: CameraSettings) -> view.CameraView:
         status = self._hub.status(camera.camera_id)
@@ -198,6 +205,7 @@ class CoreBoxView:
             gaps=status.recording.gaps_total,
             detections=status.detection.objects_total,
             detector=status.detection.state,
+            shed_share=status.detection.shed_share,
             trials=self._trials(camera.camera_id),
         )
 
@@ -223,8 +231,10 @@ class CoreBoxView:
         )
 
     async def _outbox_view(self) -> view.OutboxView:
-        counts = await self._outbox.counts()
-        sample = await self._outbox.sample()
+        counts = await _answered(self._outbox.counts(), None)
+        if counts is None:
+            return view.OutboxView()
+        sample = self._outbox.sum_up(counts)
         return view.OutboxView(
             queued={stream.value: count.waiting for stream, count in counts.items()},
             oldest_age_s=sample.oldest_s,
@@ -265,6 +275,15 @@ class CoreBoxView:
             voltage_v=vitals.power.rails[0].volts if vitals and vitals.power.rails else None,
             is_undervolted=sample.undervoltage if sample else None,
         )
+
+
+async def _answered(asked: Awaitable[T], unknown: U) -> T | U:
+    """Return what the database says, `unknown` when the disk does not answer: the page goes on."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await asked
+    except TimeoutError:
+        return unknown
 
 
 def _spans(

@@ -290,7 +290,7 @@ class CameraWorker:
         ages_s = {"main": now_s - self._main.last_progress_mono_s}
         if self._opens_sub:
             ages_s["sub"] = now_s - self._sub.last_progress_mono_s
-        return ages_s
+        return self._keeping.disk.borne(ages_s)
 
     def _status(self) -> CameraStatus:
         return CameraStatus(

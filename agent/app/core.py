@@ -34,6 +34,7 @@ from agent.contract.telemetry import BoardSample
 from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Component, Components
 from agent.core.db import Database
+from agent.core.disk_wait import DiskWait
 from agent.core.errors import CameraError, StorageError
 from agent.enrol.new_ways import NewWays
 from agent.enrol.renewal import CertificateRenewal
@@ -81,7 +82,8 @@ class Core:
             apply=self._apply,
             works=self._works,
         )
-        self._line = SupervisorLine(link, self._components, self.stop, clock)
+        self._disk = DiskWait((db.calls,), clock)
+        self._line = SupervisorLine(link, self._components, self.stop, self._disk, clock)
         ways = NewWays(
             clock,
             data_dir,
@@ -173,7 +175,7 @@ class Core:
         watch.uploads = lambda: voice.uploads.backlog
         watch.with_pole = self._with_pole
         watch.data = voice.economy.sample
-        watch.alarms = self._alarm_watch
+        watch.alarms, watch.disk = self._alarm_watch, self._disk
         watch.pole = lambda: (
             *self._sight.pole.faults(),
             *self._heat.faults(),

@@ -6,6 +6,7 @@ Joins the buffer's parts with hits, orders and the box's key, which they know no
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from agent.app.event_locks import EventLocks
 from agent.app.recorders import Recorders
 from agent.app.run_dir import LINK, STAGED, WITHOUT_DISK, run_dir
 from agent.buffer import orders
-from agent.buffer.index import Index
+from agent.buffer.index import Index, Moment
 from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.medium import WRONG, require_medium
@@ -25,6 +26,7 @@ from agent.buffer.stage import Stage
 from agent.buffer.upkeep import Upkeep
 from agent.core import log
 from agent.core.clock import Clock
+from agent.core.disk_wait import STUCK, DiskWait
 from agent.core.errors import StorageError
 from agent.evidence.key_store import KeyRing
 from agent.messages.locking import LockOrder, LockReply
@@ -108,6 +110,10 @@ class Keeping:
             stage=stage,
         )
         self.events = EventLocks(self._locks, stage, settings.camera(camera_id))
+        self._late_hits: deque[tuple[RuleHit, Moment]] = deque(maxlen=1000)
+        self._catching_up = threading.Lock()
+        self._upkeep.add("late hits", 1.0, self._catch_up)
+        self.disk = DiskWait((index.calls, *recorders.calls), clock)
         self._look_due_mono_s = 0.0
 
     @property
@@ -118,6 +124,9 @@ class Keeping:
             mode=self._settings.buffer.mode,
             faults=(*self._upkeep.faults, *self._sub_faults()),
         )
+        if self._no_disk is None and self.disk.is_stuck:
+            detail = f"The disk has not answered for {self.disk.waits_s:.0f} s."
+            return structs.replace(status, recording=False, fault_code=STUCK, fault_detail=detail)
         if self._no_disk is None:
             return status
         return structs.replace(
@@ -162,8 +171,19 @@ class Keeping:
         return self._no_disk is not None
 
     def hit(self, hit: RuleHit) -> None:
-        """Keep what lies around an incident."""
-        self.events.hit(hit, self._recorder.moment(hit.mono_s))
+        """Keep what lies around an incident; while the disk is stuck, as soon as it answers."""
+        self._late_hits.append((hit, self._recorder.moment(hit.mono_s)))
+        if not self.disk.is_stuck:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if not self._catching_up.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            while self._late_hits:
+                self.events.hit(*self._late_hits.popleft())
+        finally:
+            self._catching_up.release()
 
     def order(self, order: LockOrder) -> LockReply:
         """Carry out what the center ordered."""

@@ -126,10 +126,13 @@ class ManagedProcess:
             self._enter(ProcessState.STOPPED)
             _signal(self.pid, signal.SIGTERM)
 
-    def kill(self) -> None:
-        """End it at once."""
+    def kill(self) -> bool:
+        """End it at once; return whether this was the first try."""
+        is_first = self._state is not ProcessState.HANGING
         if self.pid is not None:
+            self._enter(ProcessState.HANGING)
             _signal(self.pid, signal.SIGKILL)
+        return is_first
 
     def restart_on_purpose(self) -> None:
         """New settings: end it, start it again without a back-off."""

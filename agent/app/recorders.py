@@ -22,6 +22,7 @@ from agent.buffer.retention import Retention
 from agent.buffer.stage import DISK, Stage
 from agent.core import log
 from agent.core.clock import Clock, boot_id
+from agent.core.disk_wait import Calls
 from agent.core.errors import StorageError
 from agent.evidence.gop_chain import GopChain, open_chain
 from agent.settings.load import data_dir_of
@@ -42,6 +43,11 @@ class Recorders:
         yield "sync", partial(self.main.keep_synced, stop)
         if self.sub is not None:
             yield "sync-sub", partial(self.sub.keep_synced, stop)
+
+    @property
+    def calls(self) -> tuple[Calls, ...]:
+        """What is asked of the disk for the streams."""
+        return tuple(one.calls for one in (self.main, self.sub) if one is not None)
 
     @property
     def flushes_total(self) -> int:

@@ -274,8 +274,8 @@ class Supervisor:
                 if child.pid is None:
                     del self._children[name]
             elif child.is_silent():
-                self._log.error("process hangs, killed", name=name, ages_s=child.ages_s)
-                child.kill()
+                if child.kill():
+                    self._log.error("process hangs, killed", name=name, ages_s=child.ages_s)
             elif child.is_due():
                 self._start(child)
         self._tend_successors()

@@ -6,6 +6,7 @@ from agent.app.child import SupervisorLink
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Components, Service
+from agent.core.disk_wait import DiskWait
 from agent.messages.supervision import Configure, Processes, ProcessReport
 
 BEAT_S = 1.0
@@ -17,9 +18,15 @@ class SupervisorLine(Service):
     name = "supervisor-line"
 
     def __init__(
-        self, link: SupervisorLink, components: Components, stop: asyncio.Event, clock: Clock
+        self,
+        link: SupervisorLink,
+        components: Components,
+        stop: asyncio.Event,
+        disk: DiskWait,
+        clock: Clock,
     ) -> None:
         super().__init__(clock)
+        self._disk = disk
         self._link, self._components, self._stop = link, components, stop
         self.processes: tuple[ProcessReport, ...] = ()
         self.is_orphan = False
@@ -42,11 +49,12 @@ class SupervisorLine(Service):
     def _ages_s(self) -> dict[str, float]:
         """Only parts with a rhythm of their own are listed: the link may wait for hours."""
         health = self._components.health()
-        return {
+        ages_s: dict[str, float] = {
             name: health[name].idle_s or 0.0
             for name in ("worker-hub", "events.assembler", "health")
             if name in health
         }
+        return self._disk.borne(ages_s)
 
     def _hear(self) -> None:
         try:

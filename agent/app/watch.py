@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from agent.contract.telemetry import (
 )
 from agent.core.clock import Clock, utc_at
 from agent.core.component import Service
+from agent.core.disk_wait import DiskWait
 from agent.enrol.renewal import CertificateRenewal
 from agent.health import care, checks, onvif, pole
 from agent.health.fault import Fault, keep_since
@@ -37,6 +39,7 @@ from agent.uplink.sender import Sender
 from agent.uploads.sender import Backlog
 
 LOOK_EVERY_S = 5.0
+PATIENCE_S = 3.0  # with a disk that may not answer
 FAULTS_TOLD = 8  # red first; a sample must fit its 4 KiB
 
 
@@ -70,6 +73,7 @@ class Watch(Service):
         self.capacity: DetectorCapacity | None = None
         self.uploads: Callable[[], Backlog] = Backlog
         self.alarms: AlarmWatch | None = None
+        self.disk: DiskWait | None = None
         self.pole: Callable[[], Iterable[Fault]] = tuple
         self.with_pole: Callable[[BoardSample], BoardSample] = lambda sample: sample
         self.data: Callable[[], DataSample | None] = lambda: None
@@ -80,7 +84,7 @@ class Watch(Service):
         while True:
             pids = {p.name: p.pid for p in self._line.processes if p.pid is not None}
             self.vitals = await asyncio.to_thread(self._reader.read, pids)
-            self.outbox_sample = await self._outbox.sample()
+            self.outbox_sample = await self._sample_outbox()
             self.capacity = await asyncio.to_thread(self._read_capacity)
             self.faults = keep_since(self._find(), self.faults, self._clock.utc_now())
             self.progressed()
@@ -91,7 +95,7 @@ class Watch(Service):
         vitals = self.vitals
         restarts = {p.name: p.restarts for p in self._line.processes}
         now_s = self._clock.monotonic_s()
-        outbox = await self._outbox.sample(self._sender.resent_total)
+        outbox = await self._sample_outbox()
         status = self._link.status
         return Telemetry(
             t=self._clock.utc_now(),
@@ -126,6 +130,13 @@ class Watch(Service):
                 for fault in self.faults[:FAULTS_TOLD]
             ),
         )
+
+    async def _sample_outbox(self) -> OutboxSample | None:
+        """Return how the outbox stands, or stood when the disk last answered."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._outbox.sample(self._sender.resent_total)
+        return self.outbox_sample
 
     @property
     def facts(self) -> object:
@@ -233,6 +244,7 @@ class Watch(Service):
                 free_bytes=vitals.disk_free_bytes,
                 min_free_bytes=self.settings.buffer.min_free_bytes,
                 storage=vitals.storage,
+                is_stuck=self.disk is not None and self.disk.is_stuck,
             )
         )
 

@@ -6,7 +6,7 @@ import errno
 
 from agent.core.errors import StorageError
 
-DISK_FULL, DISK_ERROR = "disk-full", "disk-error"
+DISK_FULL, DISK_ERROR, DISK_STUCK = "disk-full", "disk-error", "disk-stuck"
 
 
 def disk_code(error: OSError | StorageError) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from sqlite3 import Connection, DatabaseError
 
 from agent.buffer.schema import MIGRATIONS
 from agent.buffer.timekeeper import Correction, RecordedTime
+from agent.core.disk_wait import STUCK, STUCK_S, Calls
 from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
@@ -95,25 +96,33 @@ class Index:
         self._db = open_writer(folder / INDEX_FILE, MIGRATIONS)
         migrate_parts(self._db, parts)
         self._lock = threading.Lock()
+        self.calls = Calls()
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Hold the connection for one durable transaction. Raises `StorageError`."""
-        with self._lock:
-            try:
+    def transaction(self, patience_s: float = -1.0) -> Iterator[Connection]:
+        """Hold the connection for one durable transaction. Raises `StorageError`.
+
+        `patience_s`: how long to wait for other threads, whom a frozen disk may hold up.
+        """
+        if not self._lock.acquire(timeout=patience_s):
+            raise StorageError(STUCK, "The disk does not answer.", retryable=True)
+        try:
+            with self.calls:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except DatabaseError as error:
-                self._roll_back()
-                raise _index_error(error) from error
-            except BaseException:
-                self._roll_back()
-                raise
+        except DatabaseError as error:
+            self._roll_back()
+            raise _index_error(error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._lock.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -326,7 +335,8 @@ class Index:
     # Hits: kept until the core has committed them
 
     def keep_hit(self, hit_id: str, at: datetime, mono_s: float, state: str, body: bytes) -> None:
-        with self.transaction() as db:
+        """Note a hit; raises `StorageError` when the disk does not answer, for it can't wait."""
+        with self.transaction(patience_s=STUCK_S) as db:
             db.execute(
                 "INSERT OR IGNORE INTO hits (hit_id, made_utc_us, made_mono_us, state, body)"
                 " VALUES (?,?,?,?,?)",

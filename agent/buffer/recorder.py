@@ -19,7 +19,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.buffer.disk_refusal import DISK_ERROR, DISK_FULL, disk_code
+from agent.buffer.disk_refusal import DISK_ERROR, DISK_FULL, DISK_STUCK, disk_code
 from agent.buffer.index import (
     HANDED_OVER,
     MAIN,
@@ -36,9 +36,10 @@ from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
 from agent.buffer.run import Run, RunEnd
-from agent.buffer.segment_file import SegmentFile, cut_torn_end, final_path, open_name, probe
+from agent.buffer.segment_file import SegmentFile, final_path, open_name, salvage
 from agent.core import log
 from agent.core.clock import Clock, wait_s
+from agent.core.disk_wait import STUCK_S, Calls
 from agent.core.errors import StorageError
 from agent.messages.worker import RecordingStatus
 from agent.settings.model import BufferSettings
@@ -90,6 +91,8 @@ class Recorder:
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
         self.flushes_total = 0
+        self.calls = Calls()
+        self._unstuck_mono_s = float("-inf")
         self.disk = SameDisk(folder)
         self._is_disk_doubtful = False  # it failed: rows may have been left open
         self._fault: tuple[str, str] | None = None
@@ -122,16 +125,24 @@ class Recorder:
         """Store one packet; a key frame after `segment_s` opens the next segment."""
         if self._run is None:
             return
+        began_s = self._clock.monotonic_s()
+        with self.calls:
+            self._store(self._run, packet, arrived_mono_s)
+        now_s = self._clock.monotonic_s()
+        if now_s - began_s > STUCK_S:
+            self._unstuck_mono_s = now_s
+
+    def _store(self, run: Run, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         try:
-            if packet.is_keyframe and self._run.is_astray:
-                self._begin_another_timeline(self._run)
-            self._run.place(packet, arrived_mono_s)
+            if packet.is_keyframe and run.is_astray:
+                self._begin_another_timeline(run)
+            run.place(packet, arrived_mono_s)
             self.time.look()
             self._heed_sync_error()
             if self._needs_new_segment(packet):
                 self._rotate()
             if self._file is not None:
-                self._tell_stored(packet, self.time.utc(self._run.now_mono_s))
+                self._tell_stored(packet, self.time.utc(run.now_mono_s))
                 self._file.mux(packet)
                 self._stored_mono_s = self._clock.monotonic_s()
         except (OSError, StorageError) as error:
@@ -147,6 +158,8 @@ class Recorder:
 
     def run_ended(self, cause: str) -> None:
         """The timeline is over: close the segment and open the gap that begins now."""
+        if self._clock.monotonic_s() - self._unstuck_mono_s < FRESH_S:
+            cause = DISK_STUCK  # meanwhile nobody read what the camera sent
         try:
             self._finish_segment()
             self._owe_run_end(cause)
@@ -194,13 +207,12 @@ class Recorder:
     @property
     def status(self) -> RecordingStatus:
         """What reached the disk so far, the open segment included."""
-        with self._lock:
-            file = self._file
-            frames, recorded_s, size = self._frames, self._recorded_s, self._bytes
-            if file is not None:
-                frames += file.frames
-                recorded_s += file.duration_us / 1e6
-                size += file.size_bytes
+        file = self._file  # without the lock: whoever has it may wait for a frozen disk
+        frames, recorded_s, size = self._frames, self._recorded_s, self._bytes
+        if file is not None:
+            frames += file.frames
+            recorded_s += file.duration_us / 1e6
+            size += file.size_bytes
         code, detail = self._fault or (None, None)
         return RecordingStatus(
             recording=file is not None
@@ -303,27 +315,14 @@ class Recorder:
         except OSError:
             self._salvage(file)
             raise
-        self._note(final, file.duration_us, file.frames, file.size_bytes)
+        self._note(final, file.frames, file.duration_us, file.size_bytes)
 
     def _salvage(self, file: SegmentFile) -> None:
-        """Keep what really got into a file that the disk refused to finish.
-
-        When it refuses this, too, the row stays open: recovery looks at the file when it can.
-        """
-        path, final = file.path, final_path(file.path)
+        """When the disk refuses this, too, the row stays open: recovery looks at the file later."""
         with contextlib.suppress(OSError):
-            if final.exists():  # it was refused after the rename
-                path = final
-            cut_torn_end(path)
-            size_bytes = path.stat().st_size
-            frames, duration_us = probe(path)
-            if frames:
-                path = path.rename(final)
-            else:
-                path.unlink()
-            self._note(path, duration_us, frames, size_bytes)
+            self._note(*salvage(file.path))
 
-    def _note(self, path: Path, duration_us: int, frames: int, size_bytes: int) -> None:
+    def _note(self, path: Path, frames: int, duration_us: int, size_bytes: int) -> None:
         self._frames += frames
         self._recorded_s += duration_us / 1e6
         self._bytes += size_bytes

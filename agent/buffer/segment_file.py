@@ -128,6 +128,24 @@ def _describe(stream: VideoStream, template: VideoStream) -> None:
         now.width, now.height = told.width, told.height
 
 
+def salvage(path: Path) -> tuple[Path, int, int, int]:
+    """Keep what really got into a file that the disk refused to finish.
+
+    Returns (path, frames, duration_us, bytes); without a frame the file is gone. Raises `OSError`.
+    """
+    final = final_path(path)
+    if final.exists():  # it was refused after the rename
+        path = final
+    cut_torn_end(path)
+    size_bytes = path.stat().st_size
+    frames, duration_us = probe(path)
+    if frames:
+        path = path.rename(final)
+    else:
+        path.unlink()
+    return path, frames, duration_us, size_bytes
+
+
 def cut_torn_end(path: Path) -> None:
     """Cut off what comes behind the last whole fragment: a player stumbles over half a frame.
 

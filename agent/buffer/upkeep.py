@@ -94,6 +94,10 @@ class Upkeep:
             body = lambda: void(copier.step(clock.utc_now()))  # noqa: E731
             self._chores.append(_Chore("copy", COPY_EVERY_S, body))
 
+    def add(self, name: str, every_s: float, body: Callable[[], None]) -> None:
+        """Do one more thing every `every_s`; call it before `run`."""
+        self._chores.append(_Chore(name, every_s, body))
+
     @property
     def faults(self) -> tuple[str, ...]:
         """Codes of what a person should know of."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent.core.disk_wait import Calls
 from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
@@ -43,6 +44,7 @@ class Database:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: list[Callable[[], None]] = []
+        self.calls = Calls()
 
     async def start(self) -> None:
         """Open the file and bring every part's tables up to date. Raises `StorageError`."""
@@ -92,7 +94,8 @@ class Database:
                 job = self._jobs.get()
             closing = job is None
             if group:
-                _commit(connection, group)
+                with self.calls:
+                    _commit(connection, group)
                 self._tell(group)
         connection.close()
 

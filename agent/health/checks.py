@@ -64,11 +64,15 @@ class LinkFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """The disk under the data folder; `min_free_bytes` as set for the buffer."""
+    """The disk under the data folder; `min_free_bytes` as set for the buffer.
+
+    `is_stuck`: it neither does what it is asked nor refuses.
+    """
 
     free_bytes: int | None
     min_free_bytes: int
     storage: StorageState
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
     codes = {
         ProcessState.WAITING: "process.restarting",
         ProcessState.QUARANTINED: "process.quarantined",
+        ProcessState.HANGING: "process.hanging",
     }
     for process in processes:
         if process.state in codes:
@@ -188,6 +193,8 @@ def link_faults(link: LinkFacts) -> Iterator[Fault]:
 
 def disk_faults(disk: DiskFacts) -> Iterator[Fault]:
     """Tell what is wrong with the medium under the recordings."""
+    if disk.is_stuck:
+        yield fault_of("disk.stuck", "disk")
     if disk.storage.is_read_only:
         yield fault_of("disk.read_only", "disk")
     if disk.storage.is_in_memory:

@@ -14,6 +14,7 @@ class ProcessState(StrEnum):
     WAITING = "waiting"  # died, will be started again at the end of its back-off
     QUARANTINED = "quarantined"  # died too often; tried again only now and then
     STOPPED = "stopped"
+    HANGING = "hanging"  # gave no sign and was killed, but waits in the kernel and can't end
 
 
 class ProcessReport(Struct, frozen=True, kw_only=True):

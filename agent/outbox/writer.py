@@ -1,7 +1,7 @@
 """The outbox as the core process uses it: append, read, acknowledge, wake the sender at once."""
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -99,7 +99,11 @@ class Outbox:
 
     async def sample(self, resent_total: int = 0) -> OutboxSample:
         """Return the counters over all streams, for telemetry."""
-        counts = (await self.counts()).values()
+        return self.sum_up(await self.counts(), resent_total)
+
+    def sum_up(self, of: Mapping[StreamName, StreamCounts], resent_total: int = 0) -> OutboxSample:
+        """Return what `counts` told, over all streams."""
+        counts = of.values()
         oldest = min((c.oldest_mono_s for c in counts if c.oldest_mono_s is not None), default=None)
         return OutboxSample(
             waiting=sum(c.waiting for c in counts),

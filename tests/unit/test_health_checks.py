@@ -118,6 +118,7 @@ CASES = [
         for code in (
             "storage.locks_full",
             "storage.second_disk",
+            "storage.sub_not_recorded",
             "storage.write_budget",
             "storage.index_repaired",
         )
@@ -149,6 +150,11 @@ CASES = [
     (lambda: disk(4000, life_used_pct=40, is_read_only=False), []),
     (lambda: process(ProcessState.WAITING), ["process.restarting"]),
     (lambda: process(ProcessState.QUARANTINED), ["process.quarantined"]),
+    (lambda: process(ProcessState.HANGING), ["process.hanging"]),
+    (
+        lambda: disk_faults(DiskFacts(4000 * MIB, 512 * MIB, StorageState(), is_stuck=True)),
+        ["disk.stuck"],
+    ),
     (lambda: process(ProcessState.RUNNING), []),
     (lambda: hot(81.0), ["board.hot"]),
     (lambda: hot(86.0), ["board.too_hot"]),

@@ -24,6 +24,13 @@ BOX: dict[str, Words] = {
         "If it is a camera, restart the camera; then restart the box and send the logs.",
         "카메라라면 카메라를 다시 시작하고, 이어서 장치를 다시 시작한 뒤 로그를 보내 주세요.",
     ),
+    "process.hanging": Words(
+        RED,
+        "The part {process} hangs and can't be ended: it waits for the disk or for a driver.",
+        "구성 요소 {process}: 디스크나 드라이버를 기다리며 멈춰 종료할 수 없습니다.",
+        "It goes on once that answers; check the disk's cable and power, then restart the box.",
+        "응답하면 저절로 이어집니다. 디스크의 케이블과 전원을 확인한 뒤 장치를 다시 시작하세요.",
+    ),
     "board.hot": Words(
         YELLOW,
         "The box is hot: {celsius} °C at {sensor}.",

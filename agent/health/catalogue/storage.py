@@ -52,6 +52,13 @@ STORAGE: dict[str, Words] = {
         "Remove what does not belong there; the box deletes old video by itself.",
         "녹화가 아닌 파일을 지우세요. 오래된 영상은 장치가 스스로 지웁니다.",
     ),
+    "disk.stuck": Words(
+        RED,
+        "The disk does not answer: nothing new can be kept until it does.",
+        "디스크가 응답하지 않습니다. 응답할 때까지 새 데이터를 저장할 수 없습니다.",
+        "It goes on by itself once the disk answers; check its cable and power, then restart.",
+        "디스크가 응답하면 저절로 이어집니다. 케이블과 전원을 확인한 뒤 다시 시작하세요.",
+    ),
     "disk.read_only": Words(
         RED,
         "The disk refuses to be written.",
