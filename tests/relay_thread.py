@@ -12,8 +12,8 @@ PATIENCE_S = 30.0
 class RelayThread:
     """Notes every token it is shown; `admits` may be set."""
 
-    def __init__(self, tls=None):
-        self.tokens, self.tls = [], tls
+    def __init__(self, tls=None, digest_for=""):
+        self.tokens, self.tls, self.digest_for = [], tls, digest_for
         self.admits = lambda _token: True
 
     def __enter__(self):
@@ -52,7 +52,9 @@ class RelayThread:
 
     async def _serve(self):
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self.relay = Relay(SystemClock(), admits=self._admits, tls=self.tls)
+        self.relay = Relay(
+            SystemClock(), admits=self._admits, tls=self.tls, digest_for=self.digest_for
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.relay.serve())

@@ -92,13 +92,16 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Sink(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The relay a live stream is pushed to; it is the password there. `token` is a secret.
+    """The relay a live stream is pushed to. `token` is the password there, and a secret.
 
-    `{camera}` in the URL stands for the camera's id; with several cameras it must be there.
+    `ca` is the certificate (PEM) of the authority that vouches for an rtsps:// relay, where that is
+    the city's own. `{camera}` in the URL stands for the camera's id; with several cameras it must
+    be there.
     """
 
     url: Annotated[str, Meta(pattern=r"^rtsps?://[^/@\s]+/[^@\s]*$", max_length=1024)]
     token: Annotated[str, Meta(max_length=2048)] = ""
+    ca: Annotated[str, Meta(max_length=4096)] = ""
 
     def __repr__(self) -> str:
         return f"Sink(url={self.url!r})"

@@ -113,6 +113,7 @@ def _orders(given: Given) -> list[tuple[str, StartPush]]:
             stream=stream,
             url=url,
             token=sink.token,
+            ca=sink.ca,
             until_mono_s=given.until_mono_s,
             max_kbps=limits.max_kbps,
         )

@@ -8,7 +8,7 @@ from msgspec import Struct
 class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
     """Push a stream to `url` until `until_mono_s`; the same id again only changes token and end.
 
-    `max_kbps` 0 is no limit. `token` is a secret.
+    `max_kbps` 0 is no limit. `token` is a secret. `ca` (PEM) vouches for the relay.
     """
 
     push_id: str
@@ -17,6 +17,7 @@ class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
     token: str
     until_mono_s: float
     max_kbps: int = 0
+    ca: str = ""
 
     def __repr__(self) -> str:
         return f"StartPush({self.push_id}, {self.stream})"

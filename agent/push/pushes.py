@@ -131,7 +131,7 @@ class Push(threading.Thread):
     def _one_connection(self, run: Run) -> None:
         self._connects += 1
         order = self._order
-        publisher = RtspPublisher(order.url, order.token, run.coding, self._is_on)
+        publisher = RtspPublisher(order.url, order.token, run.coding, self._is_on, order.ca)
         follower = self._tap.join(run)
         if follower is None:
             publisher.end()

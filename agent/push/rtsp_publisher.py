@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from agent.core.errors import PolesideError
 from agent.push.nal_units import Coding
 from agent.push.rtp import CLOCK_HZ, PAYLOAD_TYPE
+from agent.push.rtsp_login import Login
 
 _ANSWER_S, _SLICE_S, _STALL_S, _DEAD_S = 3.0, 0.2, 1.0, 5.0
 _END_TRIES, _END_LOOK_S = 15, 0.02
@@ -33,16 +34,19 @@ class PushError(PolesideError):
 class RtspPublisher:
     """One connection. Used by one thread; `may_go_on` is asked at least every 0.2 s of sending."""
 
-    def __init__(self, url: str, token: str, coding: Coding, may_go_on: Callable[[], bool]) -> None:
-        """Connect and begin.
+    def __init__(
+        self, url: str, token: str, coding: Coding, may_go_on: Callable[[], bool], ca: str = ""
+    ) -> None:
+        """Connect and begin. `ca`: PEM of the one authority that may vouch for the relay.
 
         Raises `PushError` push.unreachable, untrusted, refused or not_a_relay.
         """
-        self._url, self._token, self._may_go_on = url, token, may_go_on
-        self._seq, self._session, self._login = 0, "", ""
+        self._url, self._may_go_on, self._login = url, may_go_on, Login(token)
+        self._seq, self._session = 0, ""
+        self._challenges: list[str] = []
         self.stalls = 0
         try:
-            self._socket = _connect(url)
+            self._socket = _connect(url, ca)
         except ssl.SSLCertVerificationError:
             raise _error("untrusted", "The relay can't prove who it is.") from None
         except OSError as error:
@@ -111,9 +115,7 @@ class RtspPublisher:
     def _begin(self, coding: Coding) -> None:
         sdp = _sdp(coding)
         status = self._ask("ANNOUNCE", {"Content-Type": "application/sdp"}, sdp)
-        if status == 401 and self._token:
-            pair = base64.b64encode(f"grant:{self._token}".encode()).decode()
-            self._login = f"Basic {pair}"
+        if status == 401 and self._login.challenged(self._challenges):
             status = self._ask("ANNOUNCE", {"Content-Type": "application/sdp"}, sdp)
         transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"}
         if status == 200:
@@ -137,8 +139,8 @@ class RtspPublisher:
         every = {"CSeq": str(self._seq), "User-Agent": "Poleside"} | (headers or {})
         if self._session:
             every["Session"] = self._session
-        if self._login:
-            every["Authorization"] = self._login
+        if login := self._login.header(method, self._url + path):
+            every["Authorization"] = login
         if body:
             every["Content-Length"] = str(len(body.encode()))
         lines = [f"{method} {self._url}{path} RTSP/1.0"]
@@ -154,6 +156,11 @@ class RtspPublisher:
                 raise ValueError("no answer")
             head += more
         first, *lines = head.decode("utf-8", "replace").split("\r\n")
+        self._challenges = [
+            text.strip()
+            for name, _, text in (line.partition(":") for line in lines)
+            if name.lower() == "www-authenticate"
+        ]
         fields = {name.lower(): text.strip() for name, _, text in (x.partition(":") for x in lines)}
         self._skip(int(fields.get("content-length", "0")))
         self._session = fields.get("session", self._session).partition(";")[0]
@@ -177,7 +184,7 @@ class RtspPublisher:
                 raise ConnectionResetError
 
 
-def _connect(url: str) -> socket.socket:
+def _connect(url: str, ca: str) -> socket.socket:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     plain = socket.create_connection((host, port), timeout=_ANSWER_S)
@@ -185,14 +192,17 @@ def _connect(url: str) -> socket.socket:
     if parts.scheme == "rtsp":
         return plain
     try:
-        return cast("socket.socket", _trust().wrap_socket(plain, server_hostname=host))
+        return cast("socket.socket", _trust(ca).wrap_socket(plain, server_hostname=host))
     except OSError:
         plain.close()
         raise
 
 
-def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()  # and $SSL_CERT_FILE
+def _trust(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=ca or None)  # without one, also $SSL_CERT_FILE
+    except ssl.SSLError:  # no certificate at all: then nobody is trusted
+        raise ssl.SSLCertVerificationError from None
 
 
 def _sdp(coding: Coding) -> str:

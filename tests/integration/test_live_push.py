@@ -1,5 +1,7 @@
 """A camera's packets reach a relay as they are, from the kept GOP on, and hold nobody up."""
 
+import hashlib
+import re
 import ssl
 import threading
 
@@ -11,6 +13,7 @@ from agent.core.clock import SystemClock
 from agent.messages.push import StartPush
 from agent.push.live_tap import LiveTap
 from agent.push.pushes import Pushes
+from agent.push.rtsp_login import Login
 from agent.simulators.camera.media import load_media
 from tests.camera_thread import CameraThread, Notes, Watcher, eventually
 from tests.certificates import write_certificate
@@ -154,6 +157,54 @@ def test_a_relay_must_prove_who_it_is(live, tmp_path, monkeypatch):
         live.start(relay.url())
         eventually(lambda: relay.packets() > 30)
         live.pushes.close()
+
+
+def test_a_private_authority_that_came_with_the_grant_vouches_for_the_relay(live, tmp_path):
+    ca = write_certificate(tmp_path, "ca")
+    write_certificate(tmp_path, "relay", ca)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "relay.pem", tmp_path / "relay.key")
+    with RelayThread(tls) as relay:
+        live.start(relay.url(), ca=(tmp_path / "ca.pem").read_text())
+        eventually(lambda: relay.packets() > 5)
+        for number, wrong in enumerate(("no certificate", (tmp_path / "relay.pem").read_text())):
+            push_id = f"q{number}"
+            live.start(relay.url(push_id), push_id=push_id, ca=wrong)
+            eventually(lambda push_id=push_id: "push.untrusted" in codes_of(live, push_id))
+            assert relay.packets(push_id) == 0
+        live.pushes.close()
+
+
+def codes_of(live, push_id):
+    return {state.code for state in live.told if state.push_id == push_id}
+
+
+def test_a_relay_that_asks_by_digest_is_answered_so(live):
+    with RelayThread(digest_for=TOKEN) as relay:
+        live.start(relay.url())
+        eventually(lambda: relay.packets() > 5)
+        live.start(relay.url("other"), push_id="q", token="wrong")
+        eventually(lambda: "push.refused" in codes_of(live, "q"))
+        assert relay.packets("other") == 0
+        live.pushes.close()
+
+
+def test_digest_is_as_the_rfc_computes_it():
+    login = Login("Circle of Life")  # RFC 7616 section 3.9.1 has another user name: checked by hand
+    asked = (
+        'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=SHA-256, nonce="n"'
+    )
+    assert login.challenged(['Basic realm="b"', asked])
+    told = dict(re.findall(r'(\w+)="?([^",]*)"?', login.header("ANNOUNCE", "rtsp://r/a")))
+
+    def sha(text):
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    secret = sha("grant:a@example.org:Circle of Life")
+    action = sha("ANNOUNCE:rtsp://r/a")
+    expected = sha(f"{secret}:n:00000001:{told['cnonce']}:auth:{action}")
+    assert (told["response"], told["nc"], told["qop"]) == (expected, "00000001", "auth")
+    assert not login.challenged([asked])  # the same again means that the token is wrong
 
 
 def test_the_same_order_again_only_changes_its_end(live, relay):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import cast
 
 from agent.core.clock import Clock
+from agent.simulators.camera.digest import Credentials, DigestGate
 from agent.simulators.camera.rtsp_messages import (
     Request,
     Response,
@@ -26,6 +27,7 @@ _SERVER = "Poleside relay (a simulator)"
 class Relay:
     """Serves until cancelled. `admits` says whether a token may publish under a name.
 
+    With `digest_for`, a token, only who shows that by Digest may publish (RFC 2617).
     While `is_hanging` nothing is read: publishers' lines fill up as at a relay that is stuck.
     """
 
@@ -37,9 +39,10 @@ class Relay:
         port: int = 0,
         admits: Callable[[str, str], bool] = lambda _name, _token: True,
         tls: ssl.SSLContext | None = None,
+        digest_for: str = "",
     ) -> None:
         self.clock, self._host, self.port, self._tls = clock, host, port, tls
-        self.admits = admits
+        self.admits, self.digest_for = admits, digest_for
         self.publications: dict[str, Publication] = {}
         self.announced_total = self.refused_total = 0
         self.listening = asyncio.Event()
@@ -75,6 +78,7 @@ class _Connection(asyncio.Protocol):
         self._session_id = secrets.token_hex(8)
         self._published: Publication | None = None
         self._watched: Publication | None = None
+        self._digest: DigestGate | None = None
         self._methods: dict[str, Callable[[Request], Response]] = {
             "OPTIONS": lambda _: Response(headers={"Public": ", ".join(self._methods)}),
             "ANNOUNCE": self._announce,
@@ -114,7 +118,13 @@ class _Connection(asyncio.Protocol):
 
     def _announce(self, request: Request) -> Response:
         name = request.stream_name
-        if not self._relay.admits(name, _token(request.headers.get("authorization", ""))):
+        if self._relay.digest_for:
+            gate = self._digest or DigestGate(Credentials("grant", self._relay.digest_for))
+            self._digest = gate
+            if not gate.admits("ANNOUNCE", request.headers.get("authorization", "")):
+                self._relay.refused_total += 1
+                return Response(401, {"WWW-Authenticate": gate.challenge})
+        elif not self._relay.admits(name, _token(request.headers.get("authorization", ""))):
             self._relay.refused_total += 1
             return Response(401, {"WWW-Authenticate": 'Basic realm="relay"'})
         self._leave()
