@@ -101,6 +101,18 @@ class CameraDesk(Service):
         place = self._places.get(camera_id)
         return None if place is None else place.facts
 
+    def known(self) -> object:
+        """Return what the box's birth document says of cameras; compare it."""
+        return tuple(
+            (
+                camera_id,
+                place.facts.device,
+                place.facts.is_exchanged,
+                place.ears is not None and place.ears.status.opened_total > 0,
+            )
+            for camera_id, place in self._places.items()
+        )
+
     def ears(self, camera_id: str) -> CameraEars | None:
         """Return who listens to the camera's own events, None when nobody does."""
         place = self._places.get(camera_id)

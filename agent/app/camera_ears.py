@@ -7,6 +7,7 @@ hits leave in order. Bells take the same way as those of the pole.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 from agent.cameras.camera_states import CameraHit, CameraStates, Turn
 from agent.cameras.event_feed import EventFeed, FeedStatus
@@ -51,10 +52,11 @@ class CameraEars:
         device: DeviceFacts,
         remember: Callable[[Reference | None], None],
         left: Reference | None,
+        data_dir: Path | None = None,
     ) -> None:
         self._camera, self._take, self._take_bell, self._clock = camera, take, take_bell, clock
         self._model = f"{device.manufacturer} {device.model}".strip()
-        quirks = quirks_of(device.manufacturer, device.model, device.firmware)
+        quirks = quirks_of(device.manufacturer, device.model, device.firmware, data_dir)
         self._log = log.get("camera-ears")
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[Notification] = asyncio.Queue(_MOST_WAITING)

@@ -74,6 +74,7 @@ class CameraPlace:
         self.use_sectors(camera)
         self.gate = self._new_gate()
         self._ears: CameraEars | None = None
+        self._opened_total = 1
         self._relay_line: OnvifLine | None = None
         self.relays = RelayGuard(_rules(camera), self._switch, clock)
 
@@ -88,7 +89,7 @@ class CameraPlace:
             await self._read_memory()
         now_s = self._clock.monotonic_s()
         is_lost = is_lost or (self._ears is not None and self._ears.status.code == UNREACHABLE)
-        if (is_lost or not self.is_there) and now_s >= self._due_mono_s:
+        if (is_lost or not self.is_there or self._may_be_new) and now_s >= self._due_mono_s:
             await self._ask()
         if self._is_away and (now_s >= self._search_due_mono_s or self._search.news.is_set()):
             self._search_due_mono_s = now_s + EVERY_S
@@ -96,11 +97,17 @@ class CameraPlace:
         if self.is_there:
             self.facts = await self.upkeep.look(self.gate, self.facts)
 
+    @property
+    def _may_be_new(self) -> bool:
+        """Whether its events were subscribed to anew: it restarted, perhaps with new firmware."""
+        return self._ears is not None and self._ears.status.opened_total > self._opened_total
+
     def listen(self) -> CameraEars | None:
         """Return new ears for the camera where it is now, None when nobody listens."""
         device = self.facts.device
         if device is None or self._take is None or self._take_bell is None:
             return None
+        self._opened_total = 1
         self._ears = CameraEars(
             self._camera,
             self._new_line(),
@@ -110,6 +117,7 @@ class CameraPlace:
             device=device,
             remember=lambda reference: self._keep(subscription=reference),
             left=self._memory.subscription,
+            data_dir=self._data_dir,
         )
         return self._ears
 
@@ -189,6 +197,8 @@ class CameraPlace:
             self._due_mono_s = self._clock.monotonic_s() + delay_s
             return
         self._due_mono_s = self._clock.monotonic_s() + ASK_LOST_S
+        if self._ears is not None:
+            self._opened_total = max(1, self._ears.status.opened_total)
         if not await self._is_the_camera(seen):
             return
         is_new = self.facts.device != device or self._is_away

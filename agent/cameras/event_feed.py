@@ -97,7 +97,7 @@ class EventFeed:
         self._pull_s = pull_s or self._quirks.pull_s
         self._open = open_point or self._pull_or_push
         self._hearing = Hearing()
-        self._push_first = self._is_deaf = False
+        self._push_first, self._is_deaf = self._quirks.push_first, False
         self._topics = topics
         self._backoff = Backoff(_FIRST_S, _LAST_S)
         self._point: Point | None = None

@@ -11,7 +11,14 @@ from agent.cameras.line import OnvifLine, Service
 from agent.cameras.media import AskedGot, EncoderWish
 from agent.cameras.port import Place
 from agent.cameras.ptz_presets import Preset
-from agent.cameras.settings_picture import IMAGING, MASKS, PRESETS, TEXTS, polygon_in_words
+from agent.cameras.settings_picture import (
+    IMAGING,
+    MASKS,
+    PRESETS,
+    TEXTS,
+    polygon_in_words,
+    settings_picture,
+)
 from agent.cameras.xml_text import as_number
 
 _ROOT = "VideoEncoderConfigurations/Configurations"
@@ -20,7 +27,7 @@ _ROOT = "VideoEncoderConfigurations/Configurations"
 def restore(line: OnvifLine, was: dict[str, str]) -> tuple[AskedGot, ...]:
     """Write what differs as it was; return what was asked and got. Raises `CameraFailure`."""
     return (
-        *_encoders(line, was),
+        *_encoders(line, was, settings_picture(line)),
         *_imaging(line, was),
         *_texts(line, was),
         *_masks(line, was),
@@ -39,15 +46,16 @@ def presets_in(was: dict[str, str]) -> tuple[Preset, ...]:
     return tuple(found)
 
 
-def _encoders(line: OnvifLine, was: dict[str, str]) -> tuple[AskedGot, ...]:
+def _encoders(line: OnvifLine, was: dict[str, str], now: dict[str, str]) -> tuple[AskedGot, ...]:
     done: list[AskedGot] = []
     seen: set[str] = set()
     for profile in media.profiles(line):
         token = profile.encoder_token
         if token and token not in seen:
             seen.add(token)
-            wish = _encoder_wish(was, f"{_ROOT}[{token}]")
-            if wish != EncoderWish():
+            root = f"{_ROOT}[{token}]"
+            wish = _encoder_wish(was, root)
+            if wish not in (EncoderWish(), _encoder_wish(now, root)):
                 done += media.set_encoder(line, profile, wish)
     return tuple(done)
 

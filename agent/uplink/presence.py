@@ -24,7 +24,8 @@ _SPREAD_S = 10.0  # thousands answer one call: not all at once
 class Presence:
     """The link's greeter. `state` is of the present connection.
 
-    `info` and `config` are asked at each connection. `beat_s`: telemetry comes so often.
+    `info` and `config` are asked at each connection. `beat_s`: telemetry comes so often. When
+    `facts` are others than at the last birth document, it is out of date.
     """
 
     def __init__(
@@ -36,8 +37,11 @@ class Presence:
         *,
         config: Callable[[], ConfigReport] | None = None,
         beat_s: float | None = None,
+        facts: Callable[[], object] = lambda: None,
     ) -> None:
         self._clock, self._address, self._info, self._config = clock, address, info, config
+        self._facts = facts
+        self._born_of: object = None
         self.state = State(online=False, boot=boot, conn=0, beat_s=beat_s)
 
     def beats(self, beat_s: float) -> None:
@@ -67,8 +71,14 @@ class Presence:
         """Return the state of this connection, as it is said at its beginning."""
         return self._retained(Channel.STATE, self.state)
 
+    @property
+    def birth_is_old(self) -> bool:
+        """Whether the birth document would say something else now."""
+        return self._facts() != self._born_of
+
     def birth(self) -> Outgoing:
         """Return the birth document; publish it again when what it says changes."""
+        self._born_of = self._facts()
         return self._retained(Channel.INFO, self._info())
 
     def config_report(self, report: ConfigReport) -> Outgoing:
@@ -85,6 +95,8 @@ class Presence:
 
 class PresenceKeeper(Service):
     """Says "here I am" once more: some time after each connection began, and when it is asked.
+
+    It also tells the birth document again when that is out of date: a camera became known.
 
     A broker may notice late that the connection before has died, and then puts its will over our
     retained state. `settle_s` is when that can't happen any more. And a center that comes back
@@ -119,9 +131,12 @@ class PresenceKeeper(Service):
                 is_due = connection != settled_in and self._age_s(since_s) >= self._settle_s
                 if await self._is_asked():
                     await self._clock.sleep_s(random.uniform(0.0, self._spread_s))  # noqa: S311
+                elif self._presence.birth_is_old:
+                    await self._publish(self._presence.birth())
+                    continue
                 elif not is_due:
                     continue
-                await self._say()
+                await self._publish(self._presence.present())
                 settled_in = connection if is_due else settled_in
 
     def _age_s(self, since_s: float) -> float:
@@ -136,9 +151,9 @@ class PresenceKeeper(Service):
         self._asked.clear()
         return True
 
-    async def _say(self) -> None:
+    async def _publish(self, message: Outgoing) -> None:
         try:
-            await self._link.publish(self._presence.present())
+            await self._link.publish(message)
         except LinkError:  # the next connection says it
             return
         self.progressed()

@@ -1,12 +1,15 @@
 """A camera is looked after by signed orders: asked, got, and no secret in any message."""
 
+import asyncio
 import base64
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from joserfc import jwe
 from joserfc.jwk import OKPKey
 
+from agent.commands.ptz_key import KeyOffer
 from agent.contract.camera_args import (
     CameraCare,
     CameraEncoder,
@@ -15,9 +18,10 @@ from agent.contract.camera_args import (
     CameraPassword,
 )
 from agent.contract.commands import Relay, ReplyState
-from agent.contract.ptz_args import PtzMove
+from agent.contract.ptz_args import PtzLease, PtzMove, PtzRelease
 from agent.settings.camera_io import CameraRelay
 from agent.settings.camera_secret import password_of
+from agent.simulators.camera.ptz_motor import MotorPosition
 from tests.onvif_box import station
 from tests.simulated_onvif import PASSWORD, eventually, running_camera
 
@@ -198,3 +202,48 @@ async def test_a_move_needs_a_lease_if_only_for_itself(tmp_path, unused_tcp_port
             ("ptz.lease", "kim", "ended"),
         ]
         assert reply.id in at.noted[0][3]
+
+
+async def test_presets_that_somebody_moved_are_set_back_for_the_holder(tmp_path, unused_tcp_port):
+    async with (
+        running_camera() as camera,
+        station(tmp_path, camera, unused_tcp_port) as at,
+    ):
+        camera.head._kept["2"] = ("east", MotorPosition(pan=0.1))
+        at.desk.changed_by_us("gate", "Presets")
+        await eventually(lambda: at.desk.kept_settings("gate").get("Presets[2]/pan") == "0.10")
+        camera.head._kept["2"] = ("east", MotorPosition(pan=-0.4))
+
+        restore = CameraCare(camera_id="gate", action="restore")
+        untouched = await at.order(restore)
+        assert untouched.result["total"] == 1
+        assert camera.head._kept["2"][1].pan == -0.4
+
+        lease = PtzLease(camera_id="gate", key=KeyOffer().public)
+        holding = asyncio.create_task(at.order(lease))
+        await eventually(lambda: not at.box.leases.is_free("gate"))
+        restored = await at.order(restore)
+        assert restored.result["changed"][0]["got"] == "east at 0.10, 0.00, 0.00"
+        assert restored.result["total"] == 0
+        assert camera.head._kept["2"][1].pan == pytest.approx(0.1, abs=1e-3)
+        (held,) = at.box.leases._by_camera.values()
+        await at.order(PtzRelease(lease=held.lease_id))
+        await holding
+
+
+async def test_the_birth_document_is_told_again_once_a_camera_is_known(tmp_path, unused_tcp_port):
+    async with (
+        running_camera() as camera,
+        station(tmp_path, camera, unused_tcp_port) as at,
+    ):
+        at.box.presence._facts = at.desk.known
+        told = []
+        said = at.box.presence._info
+        at.box.presence._info = lambda: told.append(at.desk.known()) or said()
+        await eventually(lambda: (ears := at.desk.ears("gate")) and ears.status.opened_total)
+        await eventually(lambda: told and told[-1] == at.desk.known())
+        born = len(told)
+        camera.config = msgspec.structs.replace(camera.config, name="Newer firmware")
+        camera.reboot(0.2)
+        await eventually(lambda: at.desk.facts("gate").device.model == "Newer firmware")
+        await eventually(lambda: len(told) > born and told[-1] == at.desk.known())
