@@ -71,6 +71,7 @@ class Voice:
             info,
             config=lambda: self.desired.report(),  # noqa: PLW0108 - made below
             beat_s=self._beat_s,
+            facts=sight.desk.known,
         )
         self.inbound = inbound = Inbound(
             address,
