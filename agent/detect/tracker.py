@@ -3,8 +3,9 @@
 After Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022),
 with noise weights for 5 to 10 updates a second, and time in seconds, because the motion gate makes
 frames come irregularly. Added for meetings: the colours must fit, and who was hidden is known again
-by them near where he is expected, overlapping or not. Runs in the camera worker. Identities still
-get lost in crowds (about once per person and minute): rules must bear it.
+by them near where he is expected, overlapping or not, or soon after he was taken for somebody new.
+Runs in the camera worker. Identities still get lost in crowds (about once per person and minute):
+rules must bear it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from agent.contract.events import Region
 from agent.detect.assignment import best_pairs
 from agent.detect.letterbox import Letterboxed
-from agent.detect.looks import STRIPES, looks_of
+from agent.detect.looks import SIZE, looks_of
 from agent.detect.manifest import Thresholds
 from agent.detect.nanodet import overlaps
+from agent.detect.recognition import recognised
 from agent.messages.vision import Detection, TrackedObject
 
 LABEL_GROUPS: Mapping[str, str] = {
@@ -38,12 +40,14 @@ _HIDDEN_SPEED_KEPT = 0.8  # per second: who is hidden may stand still there
 
 _MIN_FIT, _FAINT_MIN_FIT, _HIDDEN_MIN_FIT = 0.15, 0.45, 0.31
 _HILL = 1.0  # how wide: of half the object's size, and more with the doubt about its place
-_SAME_COLOUR = 11.5  # what colours of one object differ by from look to look, steps of 256
+_SAME_COLOUR = 0.5  # what colours of one object differ by from look to look
+_STRANGE = 0.05  # how alike are those that share no colour: half hidden people do not, at times
 _COLOUR_KEPT, _MIXED_COLOUR_KEPT = 0.91, 0.97  # per step; while another one overlaps it
 _MIXED_IOU = 0.15
 _HIDDEN_AFTER_S = 0.6
-_DOUBLE = 0.7  # a box so far inside one that is followed is no new object
+_DOUBLE = 0.6  # a box so far inside one that is followed is no new object
 _CONFIRMING_SIGHTINGS = 2
+_KNOWN_AGAIN_FROM, _KNOWN_AGAIN_UNTIL = 3, 5  # sightings of a new track
 _LOST_AFTER_S = 3.0
 
 Floats = NDArray[np.float64]
@@ -102,7 +106,7 @@ class _GroupTracker:
         self._unseen_s = np.zeros(0)
         self._sightings = np.zeros(0, int)
         self._ids = np.zeros(0, int)
-        self._looks = np.zeros((0, 3 * STRIPES))
+        self._looks = np.zeros((0, SIZE))
         self._best: list[Detection] = []  # names the track
 
     def update(
@@ -111,15 +115,16 @@ class _GroupTracker:
         """Return the confirmed tracks among `detections`, `passed_s` after the last update."""
         boxes = np.array([_corners(one.region) for one in detections]).reshape(-1, 4)
         sure = np.array([one.score >= self._thresholds.of(one.label) for one in detections], bool)
-        looks = (
-            np.zeros((len(detections), 3 * STRIPES))
-            if picture is None
-            else looks_of(picture, detections)
-        )
         self._predict(passed_s)
-        pairs = self._match(boxes, looks, sure)
+        iou: Floats = overlaps(_boxes(self._place), boxes).astype(np.float64)
+        looks = np.zeros((len(detections), SIZE))
+        if picture is not None:
+            worth = np.flatnonzero(sure | (iou >= _FAINT_MIN_FIT).any(axis=0)).tolist()
+            looks[worth] = looks_of(picture, [detections[k] for k in worth])
+        pairs = self._match(iou, boxes, looks, sure)
         self._correct(pairs, boxes, passed_s)
         self._remember_looks(pairs, boxes, looks, sure, passed_s)
+        self._know_again()
         seen = []
         for row, column in pairs:
             detection = detections[column]
@@ -147,20 +152,20 @@ class _GroupTracker:
         """How many confirmed tracks there are, those missed for a moment too."""
         return int(np.count_nonzero(self._sightings >= _CONFIRMING_SIGHTINGS))
 
-    def _match(self, boxes: Floats, looks: Floats, sure: NDArray[np.bool_]) -> Pairs:
+    def _match(self, iou: Floats, boxes: Floats, looks: Floats, sure: NDArray[np.bool_]) -> Pairs:
         """Pair tracks with detections: seen ones, faint sightings, hidden ones, new ones."""
-        iou = overlaps(_boxes(self._place), boxes)
-        hill = self._hill(boxes)
-        alike = np.exp(-0.5 * (self._unlikeness(looks) / _SAME_COLOUR) ** 2)
+        alike = np.exp(-0.5 * self._unlikeness(looks) / _SAME_COLOUR**2)
+        alike = _STRANGE + (1 - _STRANGE) * alike
         fit = iou * alike
         known = self._sightings >= _CONFIRMING_SIGHTINGS
         hidden = known & (self._unseen_s > _HIDDEN_AFTER_S)
+        near = self._hill(boxes) * alike**0.7 if hidden.any() else fit
         free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(boxes), bool)
         pairs: Pairs = []
         for values, tracks, wanted, least in (
             (fit, known & ~hidden, sure, _MIN_FIT),
-            (iou * np.sqrt(alike), known & (self._unseen_s == 0), ~sure, _FAINT_MIN_FIT),
-            (hill * alike**0.7, hidden, sure, _HIDDEN_MIN_FIT),
+            (iou * np.sqrt(alike), known & ~hidden, ~sure, _FAINT_MIN_FIT),
+            (near, hidden, sure, _HIDDEN_MIN_FIT),
             (fit, ~known, sure, _MIN_FIT),
         ):
             allowed = (tracks & free_tracks)[:, None] & (wanted & free_boxes)[None, :]
@@ -182,8 +187,10 @@ class _GroupTracker:
         return result
 
     def _unlikeness(self, looks: Floats) -> Floats:
-        result: Floats = np.sqrt(((self._looks[:, None] - looks[None]) ** 2).mean(axis=2))
-        return result
+        """Return the squared distance of each track's looks to those of each detection."""
+        squares = [(rows**2).sum(axis=1) for rows in (self._looks, looks)]
+        result: Floats = squares[0][:, None] + squares[1][None] - 2 * self._looks @ looks.T
+        return np.maximum(result, 0.0)
 
     def _predict(self, passed_s: float) -> None:
         steps = passed_s / _STEP_S
@@ -239,6 +246,25 @@ class _GroupTracker:
                     passed_s / _STEP_S
                 )
                 self._looks[row] += (1 - kept) * (looks[column] - self._looks[row])
+
+    def _know_again(self) -> None:
+        """Give a new track the identity of the lost one that it is."""
+        old = self._sightings >= _KNOWN_AGAIN_FROM
+        new = np.flatnonzero(old & (self._unseen_s == 0) & (self._sightings <= _KNOWN_AGAIN_UNTIL))
+        lost = np.flatnonzero(old & (self._unseen_s > 0))
+        for one, other in recognised(
+            self._place[new],
+            self._looks[new],
+            self._place[lost],
+            self._looks[lost],
+            self._unseen_s[lost],
+        ):
+            row, former = new[one], lost[other]
+            self._ids[row] = self._ids[former]
+            self._sightings[row] += self._sightings[former]
+            self._looks[row] = (self._looks[row] + self._looks[former]) / 2
+            self._best[row] = max(self._best[row], self._best[former], key=lambda best: best.score)
+            self._unseen_s[former] = np.inf  # it goes on in the new one
 
     def _forget(self) -> None:
         """Drop tracks lost for long, and new ones not seen a second time at once."""

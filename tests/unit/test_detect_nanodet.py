@@ -68,6 +68,18 @@ def test_overlap_is_intersection_over_union():
 
 
 def test_of_overlapping_boxes_the_best_is_kept():
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10]], np.float32)
-    kept = keep_best(boxes, np.array([0.5, 0.9, 0.7], np.float32), 0.5)
-    assert kept.tolist() == [1, 2]
+    boxes = np.array([[0, 0, 1, 0.9], [0.5, 0, 0.6, 1], [0, 0, 1, 1]], np.float32)
+    assert keep_best(boxes, np.array([3, 3, 3]), 0.5).tolist() == [0, 1]
+    assert keep_best(boxes, np.array([3, 3, 70]), 0.5).tolist() == [0, 1, 2]
+
+
+def test_boxes_are_kept_and_left_as_their_overlap_says():
+    random = np.random.default_rng(3)
+    corners = random.uniform(0, 0.6, (200, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(0, 0.4, (200, 2))], axis=1)
+    boxes, classes = boxes.astype(np.float32), random.integers(0, 80, 200) // 40
+    kept = keep_best(boxes, classes, 0.5).tolist()
+    iou, same = overlaps(boxes, boxes), classes[:, None] == classes[None]
+    for row in range(200):
+        beaten = any(iou[row, one] > 0.5 and same[row, one] for one in kept if one < row)
+        assert beaten == (row not in kept)
