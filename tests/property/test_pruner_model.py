@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.buffer.due import Room, State, due
-from agent.buffer.index import Index, Moment, RunStart, micros
+from agent.buffer.due import SUB_TIER, Room, State, due
+from agent.buffer.index import MAIN, SUB, Index, Moment, RunStart, micros
 from agent.buffer.locks import Lock, LockKind, Locks
 from agent.buffer.retention import Retention
 from agent.buffer.timekeeper import RecordedTime
@@ -34,10 +34,11 @@ class Segment:
     start_us: int
     end_us: int
     size: int
+    stream: str = MAIN
 
 
 class Pole:
-    """The real buffer of one camera beside a model of it."""
+    """The real buffer of one camera, half of them with both streams, beside a model of it."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.folder, self.chance, self.clock = folder, chance, FakeClock()
@@ -50,7 +51,9 @@ class Pole:
             events_keep_s=300.0,
             event_lock_days=chance.choice([0.0, 0.005, 0.02]),
             lock_max_share=0.25,
+            sub_after_days=chance.choice([None, 0.005, 0.02]),
         )
+        self.records_sub = chance.random() < 0.5
         self.index = Index(folder)
         self.retention = Retention(folder, self.index, self.settings, self.clock, state=self.state)
         self.capacity = 25_000
@@ -58,7 +61,10 @@ class Pole:
         self.disk_bytes, self.ballast, self.neighbours = 200_000, 50_000, 0
         self.model: dict[str, Segment] = {}
         self.recorded = 0
-        self.run_id = self.index.begin_run(RunStart("main", "h264", 1, 1, self.moment()))
+        self.runs = {
+            stream: self.index.begin_run(RunStart(stream, "h264", 1, 1, self.moment()))
+            for stream in (MAIN, SUB)
+        }
         self.hits = 0
 
     def moment(self) -> Moment:
@@ -85,20 +91,27 @@ class Pole:
     # Steps
 
     def record(self) -> None:
-        at, size = self.clock.utc_now(), self.chance.randint(500, 1500)
-        path = f"video/{at:%Y-%m-%d}/{at:%H}/main-000001-{at:%H%M%S}{self.recorded:08d}.mp4"
+        size = self.chance.randint(500, 1500)
+        self.store(MAIN, size)
+        if self.records_sub and self.chance.random() < 0.9:  # else it fails
+            self.store(SUB, size // 8)
+        self.clock.pass_s(SEGMENT_S)
+
+    def store(self, stream: str, size: int) -> None:
+        at = self.clock.utc_now()
+        path = f"video/{at:%Y-%m-%d}/{at:%H}/{stream}-000001-{at:%H%M%S}{self.recorded:08d}.mp4"
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_bytes(b"x")  # its size is the model's affair
         start_us = micros(at)
         with self.index.transaction() as db:
             db.execute(
-                "INSERT INTO segments (run_id, path, state, start_utc_us, duration_us, frames,"
-                " bytes, time_quality) VALUES (?,?,'closed',?,?,100,?,'synced')",
-                (self.run_id, path, start_us, round(SEGMENT_S * 1e6), size),
+                "INSERT INTO segments (run_id, stream, path, state, start_utc_us, duration_us,"
+                " frames, bytes, time_quality) VALUES (?,?,?,'closed',?,?,100,?,'synced')",
+                (self.runs[stream], stream, path, start_us, round(SEGMENT_S * 1e6), size),
             )
-        self.model[path] = Segment(path, start_us, start_us + round(SEGMENT_S * 1e6), size)
+        end_us = start_us + round(SEGMENT_S * 1e6)
+        self.model[path] = Segment(path, start_us, end_us, size, stream)
         self.recorded += 1
-        self.clock.pass_s(SEGMENT_S)
 
     def pass_time(self) -> None:
         self.clock.pass_s(self.chance.choice([1.0, 60.0, 600.0]))
@@ -187,16 +200,21 @@ class Pole:
             segment = before[path]
             assert not covered(segment, held), (rule, segment)
             assert not (self.folder / path).exists()
-            self.check_rule(rule, segment)
+            self.check_rule(rule, segment, before)
         self.model = {path: before[path] for path in rows}
         assert (usage["segments"], usage["bytes"]) == (len(rows), sum(rows.values()))
-        by_space = [before[path].start_us for path, rule in gone if rule != "no-event"]
+        others = ("no-event", SUB_TIER)
+        by_space = [before[path].start_us for path, rule in gone if rule not in others]
         assert by_space == sorted(by_space)  # the oldest first
 
-    def check_rule(self, rule: str, segment: Segment) -> None:
+    def check_rule(self, rule: str, segment: Segment, before: dict[str, Segment]) -> None:
         now_us = micros(self.clock.utc_now())
         if rule == "age":
             assert segment.end_us < now_us - self.settings.retention_days * 86_400e6
+        elif rule == SUB_TIER:
+            assert segment.stream == MAIN
+            assert segment.end_us < now_us - self.settings.sub_after_days * 86_400e6
+            assert segment.start_us in starts_of_sub(before)
         elif rule == "no-event":
             assert self.settings.mode == "events"
             assert segment.end_us < now_us - 300e6
@@ -208,6 +226,11 @@ class Pole:
         now_us = micros(self.clock.utc_now())
         left = [s for s in self.model.values() if not covered(s, held)]
         assert all(s.end_us >= now_us - self.settings.retention_days * 86_400e6 for s in left)
+        if self.settings.sub_after_days is not None:
+            horizon_us = now_us - self.settings.sub_after_days * 86_400e6
+            of_sub = starts_of_sub(self.model)
+            old = [s for s in left if s.stream == MAIN and s.end_us < horizon_us]
+            assert not [s for s in old if s.start_us in of_sub]
         if not left:
             return
         used = sum(segment.size for segment in self.model.values())
@@ -218,6 +241,11 @@ class Pole:
             assert end.room_bytes.free >= end.room_bytes.low // 2
             at_share = used <= end.room_bytes.fair_share
             assert end.room_bytes.free >= end.room_bytes.high or at_share
+
+
+def starts_of_sub(model: dict[str, Segment]) -> set[int]:
+    """Return when the sub stream's segments begin: each beside one of the main stream."""
+    return {segment.start_us for segment in model.values() if segment.stream == SUB}
 
 
 def covered(segment: Segment, held) -> bool:
