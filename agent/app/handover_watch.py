@@ -77,8 +77,8 @@ class HandoverWatch(Service):
 
     async def _say(self, found: Handover) -> None:
         if found.is_off:
-            for passing in await self._db.run(lambda c: self._withdraw(c, found)):
-                self._subjects.pop((passing.camera_id, passing.track_id), None)
+            for link in await self._db.run(lambda c: self._withdraw(c, found)):
+                self._subjects.pop((link.camera_id, link.track_id), None)
             return
         way = (found.before.camera_id, found.after.camera_id)
         self._learned.setdefault(way, []).append(found.travel_s)
@@ -95,18 +95,18 @@ class HandoverWatch(Service):
             self._name(connection, link, (link.subject, link.certainty))
         return made
 
-    def _withdraw(self, connection: sqlite3.Connection, found: Handover) -> list[Passing]:
+    def _withdraw(self, connection: sqlite3.Connection, found: Handover) -> list[links.Link]:
         gone = links.withdraw(connection, found)
-        for passing in gone:
-            self._name(connection, passing, None)
+        for link in gone:
+            self._name(connection, link, None)
         return gone
 
     def _name(
         self,
         connection: sqlite3.Connection,
-        track: Passing | links.Link,
+        link: links.Link,
         subject: tuple[str, float] | None,
     ) -> None:
         subjects.name(
-            connection, self._incidents, track.camera_id, track.track_id, track.begin, subject
+            connection, self._incidents, link.camera_id, link.track_id, link.begin, subject
         )

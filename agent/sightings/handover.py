@@ -79,6 +79,7 @@ class Matcher:
         like, before = fits[0]
         rivals = [one for other, one in fits[1:] if other > like - CLEARLY_LIKE]
         rivals += self._also_came(before, after, like)
+        rivals += self._may_be_back(after, like)
         known = self._onward.pop(before.key, None)
         if known is not None:  # somebody as like has come since
             self._disputed.add(before.key)
@@ -105,7 +106,7 @@ class Matcher:
         taken = self._passings.get(link.after.key) if link else None
         if taken is None:
             return True
-        if self._is_in_time(taken, after):  # who may have gone on from there
+        if taken.is_over and taken.last_s <= after.begin_s:  # has come and gone meanwhile
             return False
         return like > (likeness(before, taken) or 0.0) - CLEARLY_LIKE
 
@@ -128,6 +129,19 @@ class Matcher:
             if _is_found_again(one, after) or (after.is_over and one.begin_s > after.last_s):
                 continue  # the same whose number changed, or who went on from there
             if (likeness(before, one) or 0.0) > like - CLEARLY_LIKE:
+                yield one
+
+    def _may_be_back(self, after: Passing, like: float) -> Iterator[Passing]:
+        """Yield who left this very camera, nobody knows whereto, and is as like."""
+        _, longest_s = self._travel(after.camera_id, after.camera_id)
+        for one in self._passings.values():
+            if (
+                one.camera_id == after.camera_id
+                and one.is_over
+                and 0 <= after.begin_s - one.last_s <= longest_s
+                and one.key not in self._onward
+                and (likeness(one, after) or 0.0) > like - CLEARLY_LIKE
+            ):
                 yield one
 
     def _certainty(self, after: Passing, before: Passing, like: float) -> float:

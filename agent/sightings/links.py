@@ -7,7 +7,7 @@ long the way from one camera to another took, from which the next one's window i
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agent.core.db import Part
 from agent.core.ids import new_ulid
@@ -63,22 +63,19 @@ def keep(connection: sqlite3.Connection, found: Handover) -> tuple[Link, Link]:
     return links[0], links[1]
 
 
-def withdraw(connection: sqlite3.Connection, found: Handover) -> list[Passing]:
-    """Take a link back at its later end, and at the earlier one if nothing else hangs on it.
-
-    Return the ends that have no subject now.
-    """
-    link, gone = _link_of(connection, found.after), [found.after]
-    if link is None:
+def withdraw(connection: sqlite3.Connection, found: Handover) -> list[Link]:
+    """Take a subject back at all its tracks: a chain is no surer than its links. Return them."""
+    known = _link_of(connection, found.after)
+    if known is None:
         return []
-    connection.execute(_DELETE, _key(found.after))
-    left = connection.execute(
-        "SELECT COUNT(*) FROM sighting_links WHERE subject = ?", (link.subject,)
-    ).fetchone()[0]
-    if left < 2:
-        connection.execute(_DELETE, _key(found.before))
-        gone.append(found.before)
-    return gone
+    rows = connection.execute(
+        "DELETE FROM sighting_links WHERE subject = ? RETURNING camera_id, track, begin_us",
+        (known.subject,),
+    ).fetchall()
+    return [
+        Link(row[0], row[1], datetime.fromtimestamp(row[2] / 1e6, UTC), known.subject, 0.0)
+        for row in rows
+    ]
 
 
 def stretch(connection: sqlite3.Connection, passing: Passing) -> None:
@@ -164,6 +161,3 @@ def _key(passing: Passing) -> tuple[str, int, int]:
 
 def _micros(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
-
-
-_DELETE = "DELETE FROM sighting_links WHERE camera_id = ? AND track = ? AND begin_us = ?"

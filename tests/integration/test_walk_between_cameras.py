@@ -168,7 +168,8 @@ async def test_incidents_at_both_cameras_tell_the_subject_also_one_that_has_ende
 
 async def test_a_link_is_taken_back_everywhere_when_another_as_like_comes(street):
     hits = [(25, "yard", HitState.BEGAN, 5)]
-    await street.show([*WALK, Walker("yard", 6, 40, 50)], 70, hits)
+    stays = Walker("yard", 5, 22, 36)
+    await street.show([WALK[0], stays, Walker("yard", 6, 34, 44, lane=0.6)], 70, hits)
     told = [one.data.objects[0].subject for one in await street.box.told()]
     assert told[0] is None
     assert told[1] is not None

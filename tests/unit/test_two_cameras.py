@@ -1,6 +1,7 @@
 """Who leaves one camera and comes to another is linked by look and time, and never on a guess."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -130,6 +131,18 @@ def test_a_link_is_withdrawn_when_another_as_like_comes_in_that_time():
 def test_who_went_on_to_a_third_camera_is_no_rival_of_himself():
     walk = [passing("gate", 10, 30), passing("yard", 42, 45), passing("roof", 50, 70)]
     assert list(linked(*walk)) == [(GATE, YARD), (YARD, ("roof", 1))]
+
+
+def test_who_goes_to_and_fro_between_two_cameras_is_followed_all_the_way():
+    walk = [passing("gate", 10, 20), passing("yard", 30, 40), passing("gate", 55, 65, track=2)]
+    walk += [passing("yard", 74, 85, track=2)]
+    ends = [(one.camera_id, one.track_id) for one in walk]
+    assert list(linked(*walk)) == list(pairwise(ends))
+
+
+def test_one_who_comes_as_another_as_like_may_be_back_is_ambiguous():
+    left_the_yard = passing("yard", 5, 25)
+    assert linked(left_the_yard, passing("gate", 10, 30), passing("yard", 42, 60, track=2)) == {}
 
 
 def test_a_number_the_tracker_lost_and_gave_anew_does_not_hide_who_left():
