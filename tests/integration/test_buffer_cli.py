@@ -135,6 +135,15 @@ def test_what_was_done_to_a_taken_disk_is_found(taken):
     assert "missing files 1" in text
 
 
+def test_the_ledger_is_told_by_the_minute(taken):
+    asked = ("buffer", "coverage", "--data-dir", taken, "--last-hours", 1)
+    text = poleside(*asked)[1]
+    assert "minutes covered, 0 in event-only mode" in text
+    minutes = told(*asked)["cameras"]["gate"]
+    assert len(minutes) in (59, 60)
+    assert {"continuous"} == {minute["mode"] for minute in minutes}
+
+
 def test_a_camera_or_time_that_is_wrong_is_plainly_said(taken):
     answer = told("buffer", "status", "--data-dir", taken, "--camera", "nope")
     assert answer["code"] == "buffer.no_camera"

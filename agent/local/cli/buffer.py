@@ -14,6 +14,7 @@ import msgspec
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError, SettingsError
 from agent.local.cli.audited import note
+from agent.local.cli.buffer_coverage import coverage
 from agent.settings.model import Settings
 
 _data_dir = click.option(
@@ -52,11 +53,15 @@ def buffer() -> None:
     \b
     poleside buffer status
     poleside buffer gaps --camera gate --last-hours 24
+    poleside buffer coverage --camera gate
     poleside buffer locks add --camera gate --from 2026-11-22T02:00:00Z --to 2026-11-22T02:10:00Z \\
         --incident 2026-0417 --approver "Sgt Kim"
     poleside buffer prune --dry-run --config /etc/poleside/poleside.toml
     poleside buffer check --data-dir /mnt/taken-disk/poleside
     """
+
+
+buffer.add_command(coverage)
 
 
 @buffer.command()
