@@ -87,11 +87,12 @@ class GopHash:
         if not self.frame_digests:
             self._first_dts = dts
         times = self._us(dts - self._first_dts), self._us(pts - dts)
-        parts = [_FRAME.pack(*times, is_key, len(units))]
+        frame = hashlib.sha256(_FRAME.pack(*times, is_key, len(units)))
         for unit in units:
-            parts += (_UNIT.pack(len(unit)), unit)
+            frame.update(_UNIT.pack(len(unit)))
+            frame.update(unit)
             self.size_bytes += len(unit)
-        self.frame_digests.append(hashlib.sha256(b"".join(parts)).digest())
+        self.frame_digests.append(frame.digest())
 
     def digest(self, rest: Sequence[bytes] = ()) -> bytes:
         """Return the content hash; `rest` are the digests of frames behind those added."""

@@ -29,7 +29,7 @@ Frame = tuple[bytes, bool, int]
 class CsiSource:
     """One sensor's hardware-encoded H.264. `csi://0?size=1920x1080&fps=15` are the defaults."""
 
-    gathers = False
+    looks_after_itself = False
 
     def __init__(self, url: str, patience: Patience) -> None:
         """Start the sensor. Raises `CameraError` camera.unreachable or camera.timeout."""

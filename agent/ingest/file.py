@@ -18,7 +18,7 @@ from agent.ingest.source import STRANGE_BYTES, video_of
 class FileSource:
     """The first video stream of a file, paced in real time by its decoding times."""
 
-    gathers = False
+    looks_after_itself = False
 
     def __init__(self, path: str, clock: Clock) -> None:
         self._clock = clock

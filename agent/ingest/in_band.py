@@ -29,7 +29,7 @@ def describe(
     """
     sets = nal_units.parameter_sets(memoryview(key_frame), facts.codec)
     context = stream.codec_context
-    told = set(nal_units.split(bytes(context.extradata or b"")))
+    told = {nal.rstrip(b"\x00") for nal in nal_units.split(bytes(context.extradata or b""))}
     if not sets or told.issuperset(sets) or context.is_open:
         return facts
     extradata = b"".join(_LONG_START + one for one in sets)

@@ -1,13 +1,14 @@
 """A look at the NAL units of a packet as RTP delivers them: what must not change in a run.
 
-Annex B (start codes); parameter sets come before the first slice.
+Annex B (start codes) unless MP4's form is said; parameter sets come before the first slice.
 
 H.264 types are of table 7-1 of ITU-T H.264, H.265 types of table 7-1 of ITU-T H.265.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _START = b"\x00\x00\x01"
+_LENGTH_BYTES = 4
 _HEAD_BYTES = 4096  # parameter sets stand before the first slice
 
 _SETS = {"h264": frozenset({7}), "hevc": frozenset({32, 33})}
@@ -46,20 +47,27 @@ def sequence_sets(packet: memoryview, codec: str) -> bytes:
 
     They tell size, profile and depth: when they change, the rest is another video.
     """
-    return b"".join(nal for _, nal in _before_slices(packet, codec, _SETS[codec]))
+    return b"".join(nal for _, nal in _before_slices(packet, codec, _SETS[codec], split))
 
 
-def parameter_sets(packet: memoryview, codec: str) -> list[bytes]:
-    """Return all parameter sets before the first slice; none where a kind is missing."""
-    found = list(_before_slices(packet, codec, _ALL_SETS[codec]))
+def parameter_sets(packet: memoryview, codec: str, *, is_stored: bool = False) -> list[bytes]:
+    """Return all parameter sets before the first slice; none where a kind is missing.
+
+    `is_stored`: of a sample as MP4 stores it.
+    """
+    units = whole_units if is_stored else split
+    found = list(_before_slices(packet, codec, _ALL_SETS[codec], units))
     is_whole = {kind for kind, _ in found} == _ALL_SETS[codec]
     return [nal for _, nal in found] if is_whole else []
 
 
 def _before_slices(
-    packet: memoryview, codec: str, kinds: frozenset[int]
+    packet: memoryview,
+    codec: str,
+    kinds: frozenset[int],
+    units: Callable[[bytes], Iterator[bytes]],
 ) -> Iterator[tuple[int, bytes]]:
-    for nal in split(bytes(packet[:_HEAD_BYTES])):
+    for nal in units(bytes(packet[:_HEAD_BYTES])):
         kind = kind_of(nal, codec)
         if kind in kinds:
             yield kind, nal.rstrip(b"\x00")
@@ -78,3 +86,12 @@ def split(head: bytes) -> Iterator[bytes]:
         if end < 0:
             return
         at = end + 3
+
+
+def whole_units(sample: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of a sample as MP4 stores it; the last one may be cut short."""
+    at = 0
+    while at + _LENGTH_BYTES < len(sample):
+        end = at + _LENGTH_BYTES + int.from_bytes(sample[at : at + _LENGTH_BYTES], "big")
+        yield sample[at + _LENGTH_BYTES : end]
+        at = end

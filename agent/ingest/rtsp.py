@@ -78,7 +78,7 @@ _NETWORK_ERRORS = frozenset(
 class RtspSource:
     """One RTSP session over TCP. Audio is not even set up unless the address allows it."""
 
-    gathers = False
+    looks_after_itself = False
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class RunCutter:
         self._source, self._sink, self._clock = source, sink, clock
         self._on_run, self._on_packet, self._on_key = on_run, on_packet, on_key
         self._timeline = Timeline(source.facts.time_base, stall_s)
-        self._format = FormatWatch(source.facts.codec)
+        self._format = None if source.looks_after_itself else FormatWatch(source.facts.codec)
         self._in_run = False
         self._stall_s = stall_s
         self._keyless_since_s = self._heard_mono_s = clock.monotonic_s()
@@ -58,7 +58,8 @@ class RunCutter:
         now_s = self._clock.monotonic_s()
         self._check_silence(now_s)
         self._heard_mono_s = now_s
-        self._format.check(packet)
+        if self._format is not None:
+            self._format.check(packet)
         if self._in_run and (cause := self._timeline.break_before(packet, now_s)):
             self.end(cause)
         if packet.is_keyframe:
@@ -101,8 +102,10 @@ class RunCutter:
 
     def _begin(self, key_frame: Packet[VideoStream]) -> None:
         self._on_run()
-        stream = self._source.template
-        self._sink.run_started(stream, in_band.describe(stream, self._source.facts, key_frame))
+        stream, facts = self._source.template, self._source.facts
+        if self._format is not None:
+            self._format.restart()
+            facts = in_band.describe(stream, facts, key_frame)
+        self._sink.run_started(stream, facts)
         self._timeline.restart()
-        self._format.restart()
         self._in_run = True

@@ -181,7 +181,7 @@ class IngestSession:
                     runs.take(packet)
                 if not packets:
                     runs.check_silence()
-                if not source.gathers:
+                if not source.looks_after_itself:
                     dts = undated.dts
                     self._handfuls.took(size_bytes, None if dts is None else dts * tick_s)
         except (FFmpegError, CameraError, OSError) as error:

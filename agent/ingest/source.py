@@ -106,7 +106,10 @@ class Source(Protocol):
 
     @property
     def template(self) -> VideoStream:
-        """The stream to copy the codec's parameters from when its packets are stored."""
+        """The stream to copy the codec's parameters from when its packets are stored.
+
+        Known once a key frame has come.
+        """
         ...
 
     @property
@@ -115,8 +118,8 @@ class Source(Protocol):
         ...
 
     @property
-    def gathers(self) -> bool:
-        """Whether it rests by itself where its `Pace` allows that."""
+    def looks_after_itself(self) -> bool:
+        """Whether it rests where its `Pace` allows that, and sees that the format stays."""
         ...
 
     def packets(self) -> Iterator[Packet[VideoStream]]:

@@ -13,8 +13,8 @@ from agent.ingest.wire.answers import Answer, take_answer
 from agent.ingest.wire.description import VideoTrack, read_description
 from agent.ingest.wire.line import Line
 from agent.ingest.wire.login import Login
+from agent.ingest.wire.pictures import DOLLAR
 
-DOLLAR = 0x24  # begins a frame of RTP or RTCP between the answers
 _AGENT = "Poleside"
 _SESSION_S, _LEAST_SESSION_S = 60.0, 5.0
 _CHANNELS = re.compile(r"interleaved\s*=\s*(\d{1,3})")

@@ -14,33 +14,21 @@ _RECOVERY_POINT = 6  # D.1.8: from here on a decoder shows whole pictures
 
 
 class H264Pictures(Pictures):
+    FRAGMENT_AT, FRAGMENT_SHIFT = 14, 16
+
     def _unpack(self, payload: memoryview) -> None:
         head = payload[0]
         kind = head & 0x1F
         if kind == _FU_A:
-            self._fragment(payload, head)
+            state = payload[1]
+            whole = bytes((head & 0xE0 | state & 0x1F,))
+            self._fragment(bytes((head,)), state, whole, payload[2:])
         elif kind in _KNOWN:
-            self._in_fragments = False
             self._nal(payload)
         elif kind == _STAP_A:
-            self._in_fragments = False
             self._several(payload)
         else:
             raise StrangerError
-
-    def _fragment(self, payload: memoryview, head: int) -> None:
-        state = payload[1]
-        if state & 0x80:
-            if self._in_fragments:
-                self._is_damaged = True  # the one before has no end
-            self._in_fragments = True
-            self._nal(bytes((head & 0xE0 | state & 0x1F,)), payload[2:])
-        elif self._in_fragments:
-            self._more(payload[2:])
-        else:
-            raise DamagedError
-        if state & 0x40:
-            self._in_fragments = False
 
     def _several(self, payload: memoryview) -> None:
         at = 1

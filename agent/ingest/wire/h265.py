@@ -13,33 +13,20 @@ _AP, _FU = 48, 49
 
 
 class H265Pictures(Pictures):
+    FRAGMENT_AT, FRAGMENT_SHIFT = 15, 8
+
     def _unpack(self, payload: memoryview) -> None:
         kind = payload[0] >> 1 & 0x3F
         if kind == _FU:
-            self._fragment(payload)
+            state = payload[2]
+            whole = bytes((payload[0] & 0x81 | (state & 0x3F) << 1, payload[1]))
+            self._fragment(bytes(payload[:2]), state, whole, payload[3:])
         elif kind == _AP:
-            self._in_fragments = False
             self._several(payload)
         elif kind in _KNOWN:
-            self._in_fragments = False
             self._nal(payload)
         else:
             raise StrangerError
-
-    def _fragment(self, payload: memoryview) -> None:
-        state = payload[2]
-        if state & 0x80:
-            if self._in_fragments:
-                self._is_damaged = True  # the one before has no end
-            self._in_fragments = True
-            head = bytes((payload[0] & 0x81 | (state & 0x3F) << 1, payload[1]))
-            self._nal(head, payload[3:])
-        elif self._in_fragments:
-            self._more(payload[3:])
-        else:
-            raise DamagedError
-        if state & 0x40:
-            self._in_fragments = False
 
     def _several(self, payload: memoryview) -> None:
         at = 2

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from agent.core.clock import Clock
 from agent.ingest.source import TlsTrust
+from agent.ingest.wire.pictures import SLACK_BYTES
 
 BUFFER_BYTES = 192 * 1024  # more than any one interleaved frame; what came before is read out
 _KERNEL_BYTES = 256 * 1024  # what may gather while nobody reads
@@ -20,15 +21,15 @@ class LineClosedError(ConnectionError):
 
 
 class Line:
-    """One connection. What has come and is not taken yet: `raw[start:end]`; `data` is its view."""
+    """One connection. What has come and is not taken yet: `raw[start:end]`."""
 
     def __init__(
         self, host: str, port: int, trust: TlsTrust | None, clock: Clock, timeout_s: float
     ) -> None:
         """Connect; with `trust`, over TLS. Raises `OSError`, `CameraError` camera.tls."""
         self._clock = clock
-        self.raw = bytearray(BUFFER_BYTES)
-        self.data = memoryview(self.raw)
+        self.raw = bytearray(BUFFER_BYTES + SLACK_BYTES)
+        self._view = memoryview(self.raw)
         self.start = self.end = 0
         until_s = clock.monotonic_s() + timeout_s
         plain = socket.create_connection((host, port), timeout_s)
@@ -69,12 +70,12 @@ class Line:
         """
         if self.start:
             rest = self.end - self.start
-            self.data[:rest] = self.data[self.start : self.end]
+            self._view[:rest] = self._view[self.start : self.end]
             self.start, self.end = 0, rest
         before = self.end
         while self.end < BUFFER_BYTES:
             try:
-                count = self._socket.recv_into(self.data[self.end :])
+                count = self._socket.recv_into(self._view[self.end : BUFFER_BYTES])
             except self._is_empty:
                 break
             if not count:

@@ -7,7 +7,6 @@ that has come. Decoding and storing stay libav's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -21,14 +20,13 @@ from agent.core.redact import redact_text
 from agent.ingest import refusals
 from agent.ingest.source import Pace, Patience, StreamAddress, StreamFacts
 from agent.ingest.wire.answers import BadAnswerError, take_answer
-from agent.ingest.wire.dialog import DOLLAR, Dialog
+from agent.ingest.wire.dialog import Dialog
 from agent.ingest.wire.h264 import H264Pictures
 from agent.ingest.wire.h265 import H265Pictures
 from agent.ingest.wire.line import LineClosedError
-from agent.ingest.wire.pictures import Picture, Pictures
-from agent.ingest.wire.template import Template
+from agent.ingest.wire.pictures import DOLLAR, FRAME_BYTES, Picture, Pictures
+from agent.ingest.wire.template import TICK, Template
 
-_TICK = Fraction(1, 90_000)
 _SETTLE_S = 0.004  # a picture's packets come one after the other: one look for all of them
 _ROOM_BYTES = 128 * 1024  # may gather in the kernel before the camera has to wait
 _MOST_NONSENSE_BYTES = 1024 * 1024  # between two frames: the framing is lost for good
@@ -39,7 +37,7 @@ _PADDING = bytes(64)  # libav's decoders read a little further than they are tol
 class WireSource:
     """One RTSP session over TCP or TLS, its video only. Used by one thread."""
 
-    gathers = True
+    looks_after_itself = True
 
     def __init__(
         self, address: StreamAddress, patience: Patience, clock: Clock, pace: Pace
@@ -66,13 +64,14 @@ class WireSource:
 
     @property
     def template(self) -> VideoStream:
-        assert self._template is not None  # noqa: S101 - made while opening
-        return self._template.stream
+        stream = self._template.stream if self._template is not None else None
+        assert stream is not None  # noqa: S101 - asked for with a key frame in hand
+        return stream
 
     @property
     def facts(self) -> StreamFacts:
         assert self._template is not None  # noqa: S101 - made while opening
-        return StreamFacts(self._codec, *self._template.size_px, _TICK)
+        return StreamFacts(self._codec, *self._template.size_px, TICK)
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         assert self._template is not None  # noqa: S101 - made while opening
@@ -80,7 +79,7 @@ class WireSource:
             ready, self._pictures.ready = self._pictures.ready, []
             for picture in ready:
                 self._template.learn(picture)
-                yield self._packet(picture)
+                yield _packet(picture, self._template.stream)
             self._look_at_damage()
             try:
                 self._more()
@@ -157,22 +156,12 @@ class WireSource:
 
     def _split(self, dialog: Dialog) -> None:
         """Take all whole frames and answers out of the buffer."""
-        line, take, channel = self._line, self._pictures.take, self._channel
-        data, at, end = line.data, line.start, line.end
-        while end - at >= 4:
-            if data[at] != DOLLAR:
-                line.start = at
-                if not self._between(dialog):
-                    return
-                at = line.start
-                continue
-            after = at + 4 + (data[at + 2] << 8 | data[at + 3])
-            if after > end:
-                break
-            if data[at + 1] == channel:
-                take(data[at + 4 : after])
-            at = after
-        line.start = at
+        line = self._line
+        while True:
+            line.start = self._pictures.take_frames(line.raw, line.start, line.end, self._channel)
+            left = line.end - line.start
+            if left < FRAME_BYTES or line.raw[line.start] == DOLLAR or not self._between(dialog):
+                return
 
     def _between(self, dialog: Dialog) -> bool:
         """Take what stands between two frames; False when it is not all there yet."""
@@ -205,14 +194,16 @@ class WireSource:
             self._told_damaged = self._pictures.damaged_total
             self._log.warning("damaged pictures left out", host=self._host, pictures=damaged)
 
-    def _packet(self, picture: Picture) -> Packet[VideoStream]:
-        picture.data += _PADDING
-        seen = cast("bytes", memoryview(picture.data)[: -len(_PADDING)])  # PyAV takes both
-        packet = cast("Packet[VideoStream]", Packet(seen))
-        packet.stream = self.template
-        packet.pts = packet.dts = picture.ticks
-        packet.time_base, packet.is_keyframe = _TICK, picture.is_key
-        return packet
+
+def _packet(picture: Picture, stream: VideoStream | None) -> Packet[VideoStream]:
+    picture.data += _PADDING
+    seen = cast("bytes", memoryview(picture.data)[: -len(_PADDING)])  # PyAV takes both
+    packet = cast("Packet[VideoStream]", Packet(seen))
+    if stream is not None:
+        packet.stream = stream
+    packet.pts = packet.dts = picture.ticks
+    packet.time_base, packet.is_keyframe = TICK, picture.is_key
+    return packet
 
 
 _TROUBLE = (

@@ -6,63 +6,82 @@ import io
 from fractions import Fraction
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.ingest import nal_units, refusals
-from agent.ingest.wire.pictures import START_CODE, Picture
+from agent.ingest.wire.pictures import Picture
 from agent.ingest.wire.strange import NotUnderstood
 
-_TICK = Fraction(1, 90_000)
-# An access unit delimiter: the least that libav takes for a stream of the codec.
-_DELIMITER = {"h264": b"\x09\xf0", "hevc": b"\x46\x01\x50"}
+TICK = Fraction(1, 90_000)
+_START_CODE = b"\x00\x00\x00\x01"
 _AT_ONCE = {"analyzeduration": "0", "probesize": "32", "fpsprobesize": "0"}
+_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 
 
 class Template:
-    """What is known of a stream; `learn` completes it with the first key picture."""
+    """What is known of a stream; the first key picture tells it."""
 
     def __init__(self, codec: str, sets: tuple[bytes, ...]) -> None:
         """`sets`: parameter sets that the camera's description holds."""
-        self._codec = codec
-        self._container = _open(START_CODE + _DELIMITER[codec], codec)
-        self.stream: VideoStream = self._container.streams.video[0]
-        self.stream.time_base = _TICK
-        if sets:
-            self.stream.codec_context.extradata = b"".join(START_CODE + one for one in sets)
+        self._codec, self._told = codec, list(sets)
+        self._sets: list[bytes] = []  # of the key picture that was learnt from
+        self._container: InputContainer | None = None
         self.size_px = (0, 0)
 
+    @property
+    def stream(self) -> VideoStream | None:
+        """The stream as libav would have it; None before the first key picture."""
+        return self._container.streams.video[0] if self._container else None
+
     def learn(self, picture: Picture) -> None:
-        """Take the size, and the sets, from a key picture; nothing once they are known.
+        """Take format and size from the first key picture, and see that they stay.
 
         A key picture without sets, or with spoilt ones, is none: nobody could decode it. Raises
-        `NotUnderstood` for a video whose pictures are sent in another order than they are shown.
+        `CameraError` camera.codec_changed; `NotUnderstood` for a video whose pictures are sent in
+        another order than they are shown.
         """
-        if self.size_px[0] or not picture.is_key:
+        if not picture.is_key:
             return
-        context = self.stream.codec_context
-        sets = nal_units.parameter_sets(memoryview(picture.data), self._codec)
-        told = b"".join(START_CODE + one for one in sets) or bytes(context.extradata or b"")
-        size_px = self._size_shown(told + bytes(picture.data)) if told else (0, 0)
-        if not size_px[0]:
-            picture.is_key = False
-            return
-        self.size_px, context.extradata = size_px, told
-        context.width, context.height = size_px
+        sets = nal_units.parameter_sets(memoryview(picture.data), self._codec, is_stored=True)
+        if self._container is None:
+            self._container = self._learn(sets, bytes(picture.data))
+            self._sets = sets
+            picture.is_key = self._container is not None
+        elif sets and self._sets and sets != self._sets:
+            raise refusals.other_format()
 
-    def _size_shown(self, data: bytes) -> tuple[int, int]:
-        with _open(data, self._codec) as shown:
-            seen = shown.streams.video[0].codec_context
-            if seen.has_b_frames:
-                raise NotUnderstood("pictures in another order than they are shown")
-            return (seen.width, seen.height) if seen.pix_fmt else (0, 0)
+    def _learn(self, sets: list[bytes], picture: bytes) -> InputContainer | None:
+        units = [*([] if sets else self._told), *nal_units.whole_units(picture)]
+        film = b"".join(_START_CODE + unit for unit in units)
+        try:
+            with av.open(io.BytesIO(film), "r", format=self._codec, options=_AT_ONCE) as shown:
+                seen = shown.streams.video[0].codec_context
+                if seen.has_b_frames:
+                    raise NotUnderstood("pictures in another order than they are shown")
+                if not seen.width or not seen.pix_fmt:
+                    return None
+                self.size_px = seen.width, seen.height
+                return _as_stored(shown.streams.video[0], film)
+        except (FFmpegError, OSError, ValueError):
+            return None
 
     def close(self) -> None:
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
 
 
-def _open(data: bytes, codec: str) -> av.container.InputContainer:
-    try:
-        return av.open(io.BytesIO(data), "r", format=codec, options=_AT_ONCE)
-    except (FFmpegError, OSError, ValueError) as error:
-        raise refusals.garbled() from error
+def _as_stored(stream: VideoStream, film: bytes) -> InputContainer:
+    """Let libav store one picture as MP4 does, and return what it says of that."""
+    stream.time_base = TICK
+    stored = io.BytesIO()
+    with av.open(stored, "w", format="mp4", options=_FRAGMENTS) as out:
+        packet = Packet(film)
+        packet.stream = out.add_stream_from_template(stream)
+        packet.pts = packet.dts = 0
+        packet.time_base, packet.is_keyframe = TICK, True
+        out.mux(packet)
+    stored.seek(0)
+    return av.open(stored, "r", format="mp4")
