@@ -20,6 +20,7 @@ LEAST_CERTAIN = 0.4
 _FOUND_AGAIN_S, _FOUND_AGAIN_AT = 5.0, 0.15
 """The tracker lost somebody's number and gave another, there (in parts of the picture)."""
 _SEEN_LATELY = 100
+_MOST = 200  # of those who passed lately; in a crowd beyond that nobody is sure anyway
 _UNSEEN_OTHERS, _UNSEEN_ALIKE = 4, 1  # who is not seen yet may be as like as anybody
 
 Key = tuple[str, int, object]
@@ -52,6 +53,7 @@ class Matcher:
         self._decided: set[Key] = set()
         self._onward: dict[Key, Handover] = {}
         self._disputed: set[Key] = set()
+        self._first: dict[Key, Key] = {}  # of a linked one: the first of its chain
         self._lately: deque[Key] = deque(maxlen=_SEEN_LATELY)
         self.ambiguous_total = 0
 
@@ -83,6 +85,7 @@ class Matcher:
         known = self._onward.pop(before.key, None)
         if known is not None:  # somebody as like has come since
             self._disputed.add(before.key)
+            self._first.pop(known.after.key, None)
             yield Handover(known.before, known.after, known.certainty, is_off=True)
         if rivals or known is not None or before.key in self._disputed:
             self.ambiguous_total += 1
@@ -90,15 +93,21 @@ class Matcher:
         link = Handover(before, after, self._certainty(after, before, like))
         if link.certainty >= LEAST_CERTAIN:
             self._onward[before.key] = link
+            self._first[after.key] = self._first.get(before.key, before.key)
             yield link
 
     def _fits(self, after: Passing) -> Iterator[tuple[float, Passing]]:
         """Yield who may be this one, as far as look and time go, with how like."""
         for before in self._passings.values():
-            if self._is_in_time(before, after) and not self._goes_on(before):
-                like = likeness(before, after) or 0.0
-                if like >= LEAST_LIKE and self._is_free(before, after, like):
-                    yield like, before
+            if not self._is_in_time(before, after):
+                continue
+            like = likeness(before, after) or 0.0
+            if (
+                like >= LEAST_LIKE
+                and self._is_free(before, after, like)
+                and not self._goes_on(before)
+            ):
+                yield like, before
 
     def _is_free(self, before: Passing, after: Passing, like: float) -> bool:
         """Say whether somebody is not known, by far or since then, to be another one."""
@@ -146,16 +155,25 @@ class Matcher:
 
     def _certainty(self, after: Passing, before: Passing, like: float) -> float:
         """Return how likely it is the same: as like as it looks, as rare as that look is."""
-        others = [self._passings[key] for key in self._lately if key not in {after.key, before.key}]
+        own = self._first.get(before.key, before.key)
+        others = [
+            self._passings[key]
+            for key in self._lately
+            if key != after.key and self._first.get(key, key) != own
+        ]
         alike = sum((likeness(after, one) or 0.0) > like - CLEARLY_LIKE for one in others)
         common = (alike + _UNSEEN_ALIKE) / (len(others) + _UNSEEN_OTHERS)
         return round(like * (1 - common), 2)
 
     def _forget(self, now_s: float) -> None:
-        old = [one.key for one in self._passings.values() if now_s - one.last_s > self._longest_s]
-        for key in old:
+        old: list[Key] = [
+            one.key for one in self._passings.values() if now_s - one.last_s > self._longest_s
+        ]
+        old += list(self._passings)[: max(0, len(self._passings) - len(old) - _MOST)]
+        for key in dict.fromkeys(old):
             del self._passings[key]
             self._onward.pop(key, None)
+            self._first.pop(key, None)
             self._decided.discard(key)
             self._disputed.discard(key)
             if key in self._lately:
