@@ -1,16 +1,19 @@
 """The cost of the cameras' control side, in one run: `python -m tests.bench.camera_control`.
 
 A PTZ command against a bare POST of the same body, each further camera, eight cameras in a storm of
-events, the others beside a black hole, reconnecting again and again. Asserts nothing.
+events, the others beside a black hole, reconnecting again and again, a Stop while another call
+hangs. Asserts nothing about figures.
 """
 
 import asyncio
+import random
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 import click
 import psutil
@@ -21,7 +24,11 @@ from agent.cameras.gate import CameraGate
 from agent.cameras.line import OnvifLine
 from agent.cameras.port import CameraFailure, Login
 from agent.cameras.zeep_backend import ZeepCamera
+from agent.commands.ptz_lease import Leases
+from agent.contract.commands import Actor, Command
+from agent.contract.ptz_args import PtzStop
 from agent.core.clock import SystemClock
+from agent.core.ids import new_ulid
 from tests.bench.figures import say
 from tests.simulated_onvif import black_hole
 
@@ -35,11 +42,18 @@ _MOVE = (
 
 
 @contextmanager
-def cameras(count: int, events_per_s: float = 0.0) -> Iterator[list[str]]:
-    command = [sys.executable, "-m", "tests.bench.onvif_cameras", str(count), str(events_per_s)]
+def cameras(
+    count: int, events_per_s: float = 0.0, hangs_s: float = 0.0
+) -> Iterator[tuple[list[str], TextIO]]:
+    """Give their addresses, and what they say later."""
+    arguments = map(str, (count, events_per_s, hangs_s))
+    command = [sys.executable, "-m", "tests.bench.onvif_cameras", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield [line.strip() for line in iter(process.stdout.readline, "ready\n")]
+            yield (
+                [line.strip() for line in iter(process.stdout.readline, "ready\n")],
+                process.stdout,
+            )
         finally:
             process.kill()
 
@@ -130,6 +144,42 @@ async def beside_a_black_hole(urls: list[str], calls: int) -> None:
     say(f"p95 beside a black hole ({both[0]:.1f} -> {both[1]:.1f} ms)", f"{change:+.0%}", "< +20 %")
 
 
+async def stop_beside_a_hanging_call(url: str, said: TextIO, runs: int) -> None:
+    """From the loss of the holder's link to the Stop at the camera, which answers another call."""
+    gate, is_linked = CameraGate(_maker(url), _CLOCK, answer_s=60.0), [True]
+    leases = Leases(_CLOCK, lambda _: gate, lambda: is_linked[0])
+    await gate.move(0.1, 0.0, 0.0, 60.0)  # it is connected, as after any first minute
+    await gate.stop()
+    took_ms = []
+    for _ in range(runs):
+        is_linked[0] = True
+        lease = leases.claim(_order(), "gate", "operator", 5, 120.0)
+        async with leases.held(lease):
+            await gate.move(0.1, 0.0, 0.0, 60.0)
+            hanging, answered_s = asyncio.create_task(gate.facts()), []
+            hanging.add_done_callback(lambda _, at=answered_s: at.append(time.monotonic()))
+            ending = asyncio.create_task(leases.until_ended(lease))
+            await _CLOCK.sleep_s(0.2 + random.random() / 10)
+            lost_s, is_linked[0] = time.monotonic(), False
+            await ending
+        arrived_s = 0.0
+        while arrived_s < lost_s:  # a move's own end is said as well
+            arrived_s = float((await asyncio.to_thread(said.readline)).split()[1])
+        took_ms.append((arrived_s - lost_s) * 1000)
+        await hanging
+        assert answered_s[0] > arrived_s, "the other call did not hang"
+    await gate.close()
+    p95 = statistics.quantiles(took_ms, n=20)[-1]
+    name = f"Stop beside a hanging call, p95 of {runs} (p50 {statistics.median(took_ms):.0f} ms,"
+    say(f"{name} most {max(took_ms):.0f} ms)", f"{p95:.0f} ms", "<= 250 ms")
+
+
+def _order() -> Command:
+    at, by = _CLOCK.utc_now(), Actor(user="bench")
+    args = PtzStop(camera_id="gate")
+    return Command(id=new_ulid(at), args=args, box="b", by=by, iat=0, nbf=0, exp=0, iss="c")
+
+
 def reconnect(url: str, times: int) -> None:
     process = psutil.Process()
     _connect(url, times // 10)
@@ -171,15 +221,18 @@ def _took_ms(call: Callable[[], object]) -> float:
 @click.option("--calls", default=400, show_default=True)
 @click.option("--seconds", default=15.0, show_default=True)
 @click.option("--reconnects", default=1000, show_default=True)
-def main(calls: int, seconds: float, reconnects: int) -> None:
+@click.option("--stops", default=40, show_default=True)
+def main(calls: int, seconds: float, reconnects: int, stops: int) -> None:
     """Measure, and say each figure with its bar."""
-    with cameras(8) as urls:
+    with cameras(8) as (urls, _):
         further(urls)
         move(urls[0], calls)
         asyncio.run(beside_a_black_hole(urls[:4], calls))
         reconnect(urls[0], reconnects)
-    with cameras(8, 10.0) as urls:
+    with cameras(8, 10.0) as (urls, _):
         storm(urls, seconds)
+    with cameras(1, hangs_s=2.0) as (urls, said):
+        asyncio.run(stop_beside_a_hanging_call(urls[0], said, stops))
 
 
 if __name__ == "__main__":
