@@ -9,6 +9,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from agent.contract.events import MAX_CROP_BYTES, MAX_THUMBNAIL_BYTES, Region
+from agent.detect.letterbox import RgbMaker
 from agent.ingest.jpeg import encode_jpeg
 from agent.messages.vision import HitState, RuleHit
 
@@ -23,6 +24,7 @@ class HitPictures:
 
     def __init__(self) -> None:
         self._best: dict[str, float] = {}
+        self._rgb = RgbMaker()
 
     def onto(self, hit: RuleHit, frame: av.VideoFrame) -> RuleHit:
         """Return the hit with the pictures that belong to it."""
@@ -43,7 +45,7 @@ class HitPictures:
         if thing is None or value <= _CLEARLY_BETTER * self._best.get(hit.rule_id, 0.0):
             return hit
         self._best[hit.rule_id] = value
-        cut = _cut(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False), thing.region)
+        cut = _cut(self._rgb.picture(frame), thing.region)
         small = av.VideoFrame.from_ndarray(np.ascontiguousarray(cut), format="rgb24")
         jpeg, width_px, height_px = encode_jpeg(small, _CROP_WIDTH_PX, MAX_CROP_BYTES)
         return structs.replace(

@@ -18,6 +18,7 @@ from agent.app.picture_watch import is_grey
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
+from agent.detect.letterbox import RgbMaker
 from agent.ingest.jpeg import encode_jpeg
 from agent.messages.passing import Passing
 from agent.messages.vision import TrackedObject
@@ -49,6 +50,7 @@ class SightingWatch:
         self._objects, self._model = objects, model
         self._log = log.get("sightings")
         self._gatherer = Gatherer(_thumbnail, tell, camera.camera_id)
+        self._rgb = RgbMaker()
         self._store: SightingStore | None = None
         self._seen: tuple[TrackedObject, ...] = ()
         self._over: list[Sighting] = []
@@ -63,7 +65,7 @@ class SightingWatch:
 
             def picture() -> NDArray[np.uint8]:
                 if not made:
-                    made.append(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
+                    made.append(self._rgb.picture(frame))
                 return made[0]
 
             if objects:

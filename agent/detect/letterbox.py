@@ -68,6 +68,20 @@ class FrameScaler:
         return pad(_rgb_view(scaled), self._spec)
 
 
+class RgbMaker:
+    """Makes RGB pictures of whole frames. One thread owns it.
+
+    What `VideoFrame.to_ndarray` gives, for a third of its cost: that one starts threads of its own.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """Return the frame (rows, columns, 3); it is only good while nobody writes into it."""
+        return _rgb_view(self._reformatter.reformat(frame, format="rgb24", threads=1))
+
+
 def _rgb_view(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """Look at a packed RGB frame without copying; libav pads the rows."""
     plane = frame.planes[0]

@@ -168,7 +168,10 @@ class _GroupTracker:
             (near, hidden, sure, _HIDDEN_MIN_FIT),
             (fit, ~known, sure, _MIN_FIT),
         ):
-            allowed = (tracks & free_tracks)[:, None] & (wanted & free_boxes)[None, :]
+            rows, columns = tracks & free_tracks, wanted & free_boxes
+            if not (rows.any() and columns.any()):
+                continue
+            allowed = rows[:, None] & columns[None, :]
             for row, column in best_pairs(np.where(allowed, values, 0.0), least):
                 free_tracks[row] = free_boxes[column] = False
                 pairs.append((row, column))
@@ -237,21 +240,18 @@ class _GroupTracker:
         """Follow slow changes of the light; hardly while somebody else is in the box as well."""
         if not pairs:
             return
-        iou = overlaps(boxes, boxes)
-        np.fill_diagonal(iou, 0.0)
-        mixed = iou.max(axis=1) >= _MIXED_IOU
-        for row, column in pairs:
-            if sure[column]:
-                kept = (_MIXED_COLOUR_KEPT if mixed[column] else _COLOUR_KEPT) ** (
-                    passed_s / _STEP_S
-                )
-                self._looks[row] += (1 - kept) * (looks[column] - self._looks[row])
+        rows, columns = np.array([pair for pair in pairs if sure[pair[1]]], int).reshape(-1, 2).T
+        mixed = (overlaps(boxes[columns], boxes) >= _MIXED_IOU).sum(axis=1) > 1  # one is itself
+        kept = np.where(mixed, _MIXED_COLOUR_KEPT, _COLOUR_KEPT) ** (passed_s / _STEP_S)
+        self._looks[rows] += (1 - kept)[:, None] * (looks[columns] - self._looks[rows])
 
     def _know_again(self) -> None:
         """Give a new track the identity of the lost one that it is."""
         old = self._sightings >= _KNOWN_AGAIN_FROM
         new = np.flatnonzero(old & (self._unseen_s == 0) & (self._sightings <= _KNOWN_AGAIN_UNTIL))
         lost = np.flatnonzero(old & (self._unseen_s > 0))
+        if not (len(new) and len(lost)):
+            return
         for one, other in recognised(
             self._place[new],
             self._looks[new],
@@ -270,6 +270,8 @@ class _GroupTracker:
         """Drop tracks lost for long, and new ones not seen a second time at once."""
         known = self._sightings >= _CONFIRMING_SIGHTINGS
         kept = (self._unseen_s == 0) | (known & (self._unseen_s <= _LOST_AFTER_S))
+        if kept.all():
+            return
         self._place, self._speed = self._place[kept], self._speed[kept]
         self._spread, self._unseen_s = self._spread[kept], self._unseen_s[kept]
         self._sightings, self._ids = self._sightings[kept], self._ids[kept]
