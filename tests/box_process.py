@@ -105,7 +105,9 @@ class CameraProcess(Process):
 class BoxProcess(Process):
     """The agent, told by a settings file."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], name: str = "box"):
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], name: str = "box", **environment: str
+    ):
         self.port = free_port()
         self.data_dir = folder / name
         table = {
@@ -117,7 +119,10 @@ class BoxProcess(Process):
         self.settings_file = folder / f"{name}.toml"
         self.settings_file.write_text(toml(table | settings))
         super().__init__(
-            folder, name, "agent.local.cli.main", "run", "--config", str(self.settings_file)
+            folder,
+            name,
+            *("agent.local.cli.main", "run", "--config", str(self.settings_file)),
+            **environment,
         )
 
     def state(self) -> dict[str, Any] | None:

@@ -1,35 +1,48 @@
-"""The detect process: loads the model, times itself, answers all camera workers.
+"""The detect process: chooses model and engine, times itself, answers all camera workers.
 
 It keeps nothing worth keeping: when it hangs or dies, the supervisor starts it anew and the
-workers go on with motion only meanwhile.
+workers go on with motion only meanwhile. An engine that hangs or crashes three times in half an
+hour gives way to the next one; when none is left the process stays, says so, and tries again later.
 """
 
 import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 
 from agent.app.child import SupervisorLink
+from agent.app.engine_choice import engines_here
+from agent.app.memory import RECYCLED
 from agent.app.model_choice import model_choice
 from agent.app.run_dir import DETECT_SOCKET, run_dir
 from agent.core import log
 from agent.core.clock import Clock, SystemClock
 from agent.core.errors import DetectorError
+from agent.detect.backends.opening import runnable
 from agent.detect.choice import ModelChoice, self_test
 from agent.detect.detector import Detector, open_detector
-from agent.detect.manifest import load_manifest
+from agent.detect.engine_order import measured_order, named_first
+from agent.detect.engine_record import WITHIN_S, EngineRecord
+from agent.detect.manifest import Manifest, load_manifest
 from agent.detect.model_signature import check_signature
 from agent.detect.server import serve
 from agent.detect.shadow import Agreement, Shadowed
 from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
+from agent.messages.engines import Engine
 from agent.settings.model import Settings
+from hardware.interface import Accelerator
+from hardware.pick import pick_board
 
 BEAT_S = 1.0
 TELL_SHADOW_S = 600.0
+BETTER_AGAIN_S = 6 * 3600.0  # so long on a lesser engine, and the better one gets another chance
+
+Tell = Callable[[], None]
 
 
 def run(settings: Settings, link: SupervisorLink) -> int:
@@ -41,8 +54,14 @@ def run(settings: Settings, link: SupervisorLink) -> int:
     with contextlib.suppress(OSError):
         os.nice(settings.detector.nice)  # recording goes first
     folder = run_dir(settings)
-    choice = model_choice(settings)
-    detector = choice.open(settings.detector.threads)
+    (folder / DETECT_SOCKET).unlink(missing_ok=True)  # nobody listens until the engine is proven
+    choice, record = model_choice(settings), EngineRecord(folder, clock)
+    beats = _Beats(link, clock, stop)
+    order = _Order(settings, choice, record, beats.beat)
+    try:
+        detector = choice.open(settings.detector.threads, order, record)
+    except DetectorError as error:
+        return _without(error, order, beats, stop, folder, clock)
     inference_ms = detector.self_timing()
     capacity = DetectorCapacity(
         model=detector.manifest.model,
@@ -50,13 +69,68 @@ def run(settings: Settings, link: SupervisorLink) -> int:
         backend=detector.backend_name,
         inference_ms=round(inference_ms, 2),
         measured_at=clock.utc_now(),
+        engine=detector.engine,
+        left_out=order.left_out(detector.manifest.sha256),
     )
     (folder / CAPACITY_FILE).write_bytes(msgspec.json.encode(capacity))
-    log.get("detect").info("ready", model=capacity.model, inference_ms=capacity.inference_ms)
+    log.get("detect").info(
+        "ready", model=capacity.model, engine=detector.engine, inference_ms=capacity.inference_ms
+    )
     asked = _shadowed(detector, choice, settings)
-    beats = _Beats(link, clock, stop, asked.agreement if isinstance(asked, Shadowed) else None)
+    beats.agreement = asked.agreement if isinstance(asked, Shadowed) else None
+    beats.until_s = clock.monotonic_s() + BETTER_AGAIN_S if capacity.left_out else float("inf")
     serve(folder / DETECT_SOCKET, asked, beats.beat, stop, inference_ms / 1000)
-    return 0
+    record.done()
+    return RECYCLED if beats.is_over else 0
+
+
+def _without(
+    error: DetectorError,
+    order: "_Order",
+    beats: "_Beats",
+    stop: threading.Event,
+    folder: Path,
+    clock: Clock,
+) -> int:
+    """No engine works: say so, let the cameras see motion only, and try again in a while."""
+    log.get("detect").error("motion only", code=error.code, detail=error.message)
+    capacity = DetectorCapacity(
+        measured_at=clock.utc_now(), left_out=tuple(order.known), why=error.message
+    )
+    (folder / CAPACITY_FILE).write_bytes(msgspec.json.encode(capacity))
+    beats.until_s = clock.monotonic_s() + WITHIN_S
+    while not stop.wait(BEAT_S / 2):
+        beats.beat()
+    return RECYCLED if beats.is_over else 0
+
+
+class _Order:
+    """The engines for a model on this box, best first."""
+
+    def __init__(
+        self, settings: Settings, choice: ModelChoice, record: EngineRecord, tell: Tell
+    ) -> None:
+        self._settings, self._choice, self._record, self._tell = settings, choice, record, tell
+        self.known: list[Engine] = []
+
+    def __call__(self, folder: Path, manifest: Manifest) -> list[Engine]:
+        told = self._settings.detector
+        chips: tuple[Accelerator, ...] = ()
+        if len(runnable(manifest)) > 1:  # else a chip that hangs would be asked for nothing
+            chips = pick_board(kind=self._settings.board.kind).accelerators.read()
+        engines = engines_here(manifest, chips)
+        if told.engine is not None:
+            self.known = named_first(told.engine, engines)
+        else:
+            self.known = measured_order(
+                engines, manifest, folder, self._choice.memory, told.threads, self._tell
+            )
+        return self.known
+
+    def left_out(self, sha256: str) -> tuple[Engine, ...]:
+        """Return the engines that are left alone now, though they should come first."""
+        left = self._record.left(sha256, self.known)
+        return tuple(engine for engine in self.known if engine not in left)
 
 
 def _shadowed(detector: Detector, choice: ModelChoice, settings: Settings) -> Detector | Shadowed:
@@ -76,27 +150,25 @@ def _shadowed(detector: Detector, choice: ModelChoice, settings: Settings) -> De
 
 
 class _Beats:
-    """Passes on at most one beat a second, and stops the server when the supervisor is gone."""
+    """Passes on at most one beat a second, and ends the process when nobody wants it any longer."""
 
-    def __init__(
-        self,
-        link: SupervisorLink,
-        clock: Clock,
-        stop: threading.Event,
-        agreement: Agreement | None = None,
-    ) -> None:
+    def __init__(self, link: SupervisorLink, clock: Clock, stop: threading.Event) -> None:
         self._link, self._clock, self._stop = link, clock, stop
-        self._agreement, self._told_s = agreement, clock.monotonic_s()
-        self._last_s = float("-inf")
+        self._last_s, self._told_s = float("-inf"), clock.monotonic_s()
+        self.agreement: Agreement | None = None
+        self.until_s, self.is_over = float("inf"), False
 
     def beat(self) -> None:
         now_s = self._clock.monotonic_s()
         if now_s - self._last_s < BEAT_S:
             return
         self._last_s = now_s
-        if self._agreement is not None and now_s - self._told_s >= TELL_SHADOW_S:
+        if self.agreement is not None and now_s - self._told_s >= TELL_SHADOW_S:
             self._told_s = now_s
-            log.get("detect").info("shadow", **asdict(self._agreement))
+            log.get("detect").info("shadow", **asdict(self.agreement))
+        if now_s >= self.until_s:
+            self.is_over = True
+            self._stop.set()
         self._link.beat({})
         try:
             self._link.receive()

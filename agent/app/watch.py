@@ -9,6 +9,7 @@ import msgspec
 
 from agent.app.alarm_watch import AlarmWatch
 from agent.app.camera_desk import CameraDesk
+from agent.app.looks_told import LooksTold
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.worker_hub import WorkerHub
 from agent.contract.telemetry import (
@@ -30,7 +31,6 @@ from agent.health import care, checks, onvif, pole
 from agent.health.fault import Fault, keep_since
 from agent.health.vitals import Vitals, VitalsReader
 from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
-from agent.messages.worker import CameraStatus
 from agent.outbox.writer import Outbox
 from agent.settings.model import Settings
 from agent.uplink.link import Link
@@ -78,7 +78,7 @@ class Watch(Service):
         self.with_pole: Callable[[BoardSample], BoardSample] = lambda sample: sample
         self.data: Callable[[], DataSample | None] = lambda: None
         self._evicted_before = 0
-        self._frames_before: dict[str, tuple[float, int]] = {}
+        self._looks_before: dict[str, LooksTold] = {}
 
     async def run(self) -> None:
         while True:
@@ -120,6 +120,7 @@ class Watch(Service):
             board=None if vitals is None else self.with_pole(vitals.board_sample()),
             processes=() if vitals is None else vitals.process_samples(restarts),
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
+            detector_engine=_engine_word(self.capacity),
             faults=tuple(
                 FaultSample(
                     code=fault.code,
@@ -155,6 +156,8 @@ class Watch(Service):
         if status is None:
             return CameraSample(camera_id=camera_id, state=CameraState.UNKNOWN)
         facts = self._desk.facts(camera_id)
+        looks = LooksTold.of(status, self._clock.monotonic_s())
+        before, self._looks_before[camera_id] = self._looks_before.get(camera_id), looks
         return CameraSample(
             camera_id=camera_id,
             state=CameraState(status.main.state.value),
@@ -167,19 +170,11 @@ class Watch(Service):
             counters=status.detection.counters,
             main_fps=status.main.fps,
             sub_fps=status.sub.fps if status.sub else None,
-            detect_fps=self._detect_fps(status),
+            detect_fps=looks.fps_since(before),
+            shed_share=looks.shed_share_since(before),
             gaps_total=status.recording.gaps_total,
             clock_ahead_s=_rounded(facts.clock_ahead_s) if facts else None,
         )
-
-    def _detect_fps(self, status: CameraStatus) -> float | None:
-        """Return answers a second since the last sample."""
-        now_s, answered = self._clock.monotonic_s(), status.detection.answered_total
-        before = self._frames_before.get(status.camera_id)
-        self._frames_before[status.camera_id] = (now_s, answered)
-        if before is None or answered < before[1] or now_s <= before[0]:
-            return None
-        return round((answered - before[1]) / (now_s - before[0]), 2)
 
     def _find(self) -> Iterator[Fault]:
         statuses = self._hub.statuses()
@@ -189,7 +184,7 @@ class Watch(Service):
             if camera is not None and camera.record:
                 now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
                 yield from checks.unrecorded_faults(status, now, now_s)
-        yield from checks.detector_faults(statuses)
+        yield from checks.detector_faults(statuses, self.capacity)
         yield from self._onvif_faults()
         yield from checks.process_faults(self._line.processes)
         link_is_up = self._link.status.connected
@@ -296,6 +291,10 @@ def _upload_sample(backlog: Backlog) -> UploadSample:
         held=backlog.held,
         sent_bytes_total=backlog.sent_bytes_total,
     )
+
+
+def _engine_word(capacity: DetectorCapacity | None) -> str:
+    return "" if capacity is None else capacity.engine or "motion-only"
 
 
 def _rounded(value: float | None) -> float | None:

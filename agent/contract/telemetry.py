@@ -167,7 +167,10 @@ class FaultSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One sample. `state` repeats presence: retained messages and wills can't be trusted alone."""
+    """One sample. `state` repeats presence: retained messages and wills can't be trusted alone.
+
+    `detector_engine` is what the detector runs on, "motion-only" when no engine works.
+    """
 
     t: UtcTime
     mono: float
@@ -180,4 +183,5 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     board: BoardSample | None = None
     processes: tuple[ProcessSample, ...] = ()
     detector_ms: float | None = None
+    detector_engine: str = ""
     faults: tuple[FaultSample, ...] = ()

@@ -4,6 +4,7 @@ A model that fails its self-test is remembered as bad by its hash; the next look
 in the detect process or in a worker, passes it over. What proved good is remembered, too.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,20 @@ import numpy as np
 from agent.core import log
 from agent.core.errors import DetectorError, PolesideError
 from agent.core.whole_file import write_whole
+from agent.detect.backends.opening import default_engine
 from agent.detect.detector import Detector, open_detector
-from agent.detect.manifest import SHIPPED_MODEL, load_manifest
+from agent.detect.engine_record import EngineRecord
+from agent.detect.manifest import SHIPPED_MODEL, Manifest, load_manifest
 from agent.detect.model_signature import check_signature
+from agent.messages.engines import Engine
 
 _GOOD_FILE, _BAD_FILE = "good-model", "bad-models"
 _MOST_PHANTOMS = 3
 _log = log.get("detect.choice")
+
+
+def _default_order(_folder: Path, manifest: Manifest) -> Sequence[Engine]:
+    return [default_engine(manifest)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +50,22 @@ class ModelChoice:
                 return folder
         return SHIPPED_MODEL
 
-    def open(self, threads: int = 1) -> Detector:
-        """Open the model to run; one that fails its self-test is passed over for ever.
+    def open(
+        self,
+        threads: int = 1,
+        order: Callable[[Path, Manifest], Sequence[Engine]] = _default_order,
+        record: EngineRecord | None = None,
+    ) -> Detector:
+        """Open the model to run on the first engine of `order` that can.
 
-        Raises `DetectorError` when even the shipped one fails.
+        An engine that fails, or hung or crashed too often as `record` knows, is passed over; a
+        model that runs on none of its engines is passed over for ever. Raises `DetectorError`
+        when even the shipped one does not run.
         """
         while True:
             folder = self.folder()
             try:
-                detector = open_detector(folder, threads=threads)
-                self_test(detector)
+                detector = self._open_one(folder, threads, order, record)
             except DetectorError as error:
                 if folder == SHIPPED_MODEL:
                     raise
@@ -60,6 +74,31 @@ class ModelChoice:
                 continue
             self._remember(_GOOD_FILE, str(folder))
             return detector
+
+    def _open_one(
+        self,
+        folder: Path,
+        threads: int,
+        order: Callable[[Path, Manifest], Sequence[Engine]],
+        record: EngineRecord | None,
+    ) -> Detector:
+        manifest = load_manifest(folder)
+        engines = order(folder, manifest)
+        failed = _no_engine(manifest)
+        for engine in engines if record is None else record.left(manifest.sha256, engines):
+            if record is not None:
+                record.using(manifest.sha256, engine)
+            try:
+                detector = open_detector(folder, threads=threads, engine=engine)
+                self_test(detector)
+            except DetectorError as error:
+                _log.error("engine fails", engine=engine, code=error.code, detail=error.message)
+                failed = error
+                if record is not None:
+                    record.fails(manifest.sha256, engine)
+                continue
+            return detector
+        raise failed
 
     def _candidates(self) -> list[Path]:
         last_good = self._read(_GOOD_FILE)
@@ -103,6 +142,14 @@ def self_test(detector: Detector) -> None:
         phantoms = sum(one.score >= thresholds.of(one.label) for one in found)
         if phantoms > _MOST_PHANTOMS:
             raise _fails(f"it sees {phantoms} things where nothing is")
+
+
+def _no_engine(manifest: Manifest) -> DetectorError:
+    return DetectorError(
+        "detector.no_engine",
+        f"Every engine for {manifest.model} has failed: it hung, crashed, or can't run here.",
+        hint="They are tried again in half an hour; try `poleside box accelerators`.",
+    )
 
 
 def _fails(why: str) -> DetectorError:

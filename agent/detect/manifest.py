@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field, structs
 
 from agent.contract.events import Fraction
 from agent.core.errors import DetectorError
+from agent.messages.engines import Engine
 
 SHIPPED_MODEL = Path(__file__).parent / "model"
 MANIFEST_FILE = "manifest.json"
@@ -47,6 +48,14 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return structs.replace(self, labels={**self.labels, **own}) if own else self
 
 
+class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same model in another file: compiled or converted for one engine."""
+
+    engine: Engine
+    file: str
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model, as its folder describes it."""
 
@@ -61,6 +70,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     input: InputSpec
     thresholds: Thresholds = field(default_factory=Thresholds)
     labels: Annotated[tuple[str, ...], Meta(min_length=1)]
+    variants: tuple[Variant, ...] = ()
 
     @property
     def model(self) -> str:
@@ -84,12 +94,12 @@ def load_manifest(folder: Path | None = None) -> Manifest:
         ) from error
 
 
-def verified_model_file(manifest: Manifest, folder: Path | None = None) -> Path:
-    """Return the path of the model file once its content is what the manifest says.
+def verified_file(folder: Path | None, name: str, sha256: str) -> Path:
+    """Return the path of a model file once its content is what the manifest says.
 
     Raises `DetectorError` "detector.model_missing" or "detector.model_hash".
     """
-    path = (folder or SHIPPED_MODEL) / manifest.file
+    path = (folder or SHIPPED_MODEL) / name
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -98,10 +108,15 @@ def verified_model_file(manifest: Manifest, folder: Path | None = None) -> Path:
             f"The model file {path} can't be read: {error}.",
             hint="Install the model again.",
         ) from error
-    if digest != manifest.sha256:
+    if digest != sha256:
         raise DetectorError(
             "detector.model_hash",
             f"The model file {path.name} is not the one its manifest describes (sha256 {digest}).",
             hint="The file is damaged or was exchanged: install the model again.",
         )
     return path
+
+
+def verified_model_file(manifest: Manifest, folder: Path | None = None) -> Path:
+    """Return the model's own file, verified as `verified_file` does."""
+    return verified_file(folder, manifest.file, manifest.sha256)

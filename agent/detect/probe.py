@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from agent.core.errors import DetectorError
-from agent.detect.manifest import load_manifest, verified_model_file
+from agent.detect.manifest import load_manifest
+from agent.messages.engines import ON_PROCESSOR, Engine
 
-CPU, EDGETPU = "tflite-cpu", "edge-tpu"
 THREADS = (1, 2, 4)
 TRIAL_LIMIT_S = 60.0
 _INFERENCES = 20
@@ -30,7 +30,7 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Without figures `why` says what is missing or went wrong.
     """
 
-    engine: str
+    engine: Engine
     threads: int
     name: str = ""
     ms: float | None = None
@@ -39,25 +39,24 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def probe(
-    engines: Sequence[str],
-    cpu_count: int,
+    engines: Sequence[Engine],
+    threads: Sequence[int] = THREADS,
     model: Path | None = None,
     limit_s: float = TRIAL_LIMIT_S,
 ) -> Iterator[Trial]:
-    """Yield one trial per engine and thread count, each as soon as it is measured."""
+    """Yield one trial per engine and, on the processor, thread count, as soon as it is measured."""
     for engine in engines:
-        counts = [n for n in THREADS if n <= cpu_count] if engine == CPU else [1]
-        for threads in counts:
-            yield _tried(engine, threads, model, limit_s)
+        for count in threads if engine in ON_PROCESSOR else [1]:
+            yield _tried(engine, count, model, limit_s)
 
 
-def best(trials: Sequence[Trial]) -> Trial | None:
-    """Return the engine that leaves most of the processor to others; a chip costs it least."""
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Return what was measured, first what leaves most of the processor to others."""
     measured = [trial for trial in trials if trial.cpu_ms is not None]
-    return min(measured, key=lambda trial: (trial.cpu_ms or 0.0, trial.threads), default=None)
+    return sorted(measured, key=lambda trial: (trial.cpu_ms or 0.0, trial.threads))
 
 
-def _tried(engine: str, threads: int, model: Path | None, limit_s: float) -> Trial:
+def _tried(engine: Engine, threads: int, model: Path | None, limit_s: float) -> Trial:
     words = [sys.executable, "-m", __name__, engine, str(threads), *([str(model)] if model else [])]
     failed = Trial(engine=engine, threads=threads)
     try:
@@ -70,17 +69,15 @@ def _tried(engine: str, threads: int, model: Path | None, limit_s: float) -> Tri
     return trial
 
 
-def measure(engine: str, threads: int, model: Path | None = None) -> Trial:
+def measure(engine: Engine, threads: int, model: Path | None = None) -> Trial:
     """Load the model on `engine` in this process and time it."""
     import numpy as np  # noqa: PLC0415 - only a trial's process pays for the engine
 
-    from agent.detect.backends.tflite import EDGE_TPU, TfliteBackend  # noqa: PLC0415
+    from agent.detect.backends.opening import open_backend  # noqa: PLC0415
 
     try:
         manifest = load_manifest(model)
-        delegate = EDGE_TPU if engine == EDGETPU else ""
-        file = verified_model_file(manifest, model)
-        backend = TfliteBackend(file, threads=threads, delegate=delegate)
+        backend = open_backend(manifest, model, engine, threads)
         image = np.full(
             (manifest.input.height_px, manifest.input.width_px, 3),
             manifest.input.padding_grey,
@@ -104,5 +101,7 @@ def measure(engine: str, threads: int, model: Path | None = None) -> Trial:
 
 
 if __name__ == "__main__":
-    told = measure(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None)
+    told = measure(
+        Engine(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None
+    )
     sys.stdout.buffer.write(msgspec.json.encode(told))

@@ -12,6 +12,7 @@ from agent.contract.events import TimeQuality
 from agent.contract.telemetry import DataSample
 from agent.health.catalogue import CATALOGUE, fault_of
 from agent.health.fault import Fault
+from agent.messages.capacity import DetectorCapacity
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import CameraState, CameraStatus, StreamStatus
 from hardware.interface import PowerState, StorageState, Temperature
@@ -148,8 +149,23 @@ def camera_clock_faults(camera_id: str, ahead_s: float | None) -> Iterator[Fault
     )
 
 
-def detector_faults(statuses: Iterable[CameraStatus]) -> Iterator[Fault]:
-    """Tell once for the box that cameras fell back to motion only."""
+def detector_faults(
+    statuses: Iterable[CameraStatus], capacity: DetectorCapacity | None = None
+) -> Iterator[Fault]:
+    """Tell once for the box that cameras fell back to motion only, or that an engine gave way."""
+    if capacity is not None and capacity.engine is None:
+        yield fault_of(
+            "detector.motion_only", "detector", capacity.measured_at, reason=capacity.why
+        )
+        return
+    if capacity is not None and capacity.left_out:
+        yield fault_of(
+            "detector.stepped_down",
+            "detector",
+            capacity.measured_at,
+            engine=str(capacity.engine),
+            better=", ".join(capacity.left_out),
+        )
     blind = [status.detection for status in statuses if status.detection.state == "motion-only"]
     if blind:
         since = min(detection.since for detection in blind)

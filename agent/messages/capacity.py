@@ -4,14 +4,23 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from agent.messages.engines import Engine
+
 CAPACITY_FILE = "detector.json"
 
 
-class DetectorCapacity(Struct, frozen=True, kw_only=True):
-    """`inference_ms` is the mean of ten inferences on this very box."""
+class DetectorCapacity(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`inference_ms` is the median of ten inferences on this very box.
 
-    model: str
-    sha256: str
-    backend: str
-    inference_ms: float
+    `left_out` are better engines that hung, crashed or failed and are left alone for a while; when
+    no engine is left, `engine` is None and `why` says what happened: the box sees motion only.
+    """
+
+    model: str = ""
+    sha256: str = ""
+    backend: str = ""
+    inference_ms: float | None = None
     measured_at: datetime
+    engine: Engine | None = None
+    left_out: tuple[Engine, ...] = ()
+    why: str = ""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from agent.contract.events import CapStatus, Fraction, Slug
+from agent.messages.engines import Engine
 from agent.settings.camera_io import CameraRelay, Token
 from agent.settings.labels import check_labels
 from agent.settings.pole import PoleSettings, Purpose
@@ -154,11 +155,13 @@ class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The shared detector. `model` is a folder with a manifest; empty means the one shipped.
 
     It must be signed by a key in `keys_file` (JWKS). `shadow_model` runs beside it on
-    `shadow_share` of the pictures and answers nobody: how far both agree is counted.
+    `shadow_share` of the pictures and answers nobody: how far both agree is counted. Without an
+    `engine` those the model has a file for and the box a chip are measured, and the best taken.
     """
 
     model: str = ""
     keys_file: str = ""
+    engine: Engine | None = None
     shadow_model: str = ""
     shadow_share: Annotated[float, Meta(gt=0, le=1)] = 0.1
     threads: Annotated[int, Meta(ge=1, le=8)] = 1
@@ -267,10 +270,16 @@ class AlarmSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The page on the box. Loopback only until a technician's login exists."""
+    """The page on the box. On a loopback address it is open to read, unless `login` is set.
+
+    On any other it takes a login and TLS, with the box's own certificate; `hosts` are names it may
+    be called by there, besides its address.
+    """
 
     listen: str = "127.0.0.1:8470"
     enabled: bool = True
+    login: bool = False
+    hosts: tuple[Annotated[str, Meta(pattern=r"^[a-z0-9.-]{1,253}$")], ...] = ()
 
 
 class BoardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,12 +1,9 @@
 """Only a model somebody vouches for runs; one that proves bad is rolled back, one tried answers
 nobody."""
 
-import shutil
-
 import msgspec
 import numpy as np
 import pytest
-from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from agent.contract.events import Region
@@ -17,38 +14,23 @@ from agent.detect.manifest import SHIPPED_MODEL, load_manifest
 from agent.detect.model_signature import SHIPPED_SHA256, check_signature
 from agent.detect.shadow import Shadowed, in_common
 from agent.messages.vision import Detection
+from tests.model_folder import ModelMaker
 
 
 @pytest.fixture
-def key():
-    return OKPKey.generate_key("Ed25519", {"kid": "models"})
+def models(tmp_path):
+    return ModelMaker(tmp_path)
 
 
 @pytest.fixture
-def keys_file(tmp_path, key):
-    path = tmp_path / "keys.json"
-    path.write_bytes(msgspec.json.encode({"keys": [key.as_dict(private=False)]}))
-    return path
+def keys_file(models):
+    return models.keys_file
 
 
 @pytest.fixture
-def model(tmp_path, key):
+def model(models):
     """Return a folder with another, signed model."""
-
-    def make(name, **changes):
-        folder = tmp_path / name
-        folder.mkdir()
-        shutil.copy(SHIPPED_MODEL / load_manifest().file, folder)
-        told = msgspec.to_builtins(load_manifest()) | {"name": name} | changes
-        content = msgspec.json.encode(told)
-        (folder / "manifest.json").write_bytes(content)
-        token = jws.serialize_compact(
-            {"alg": "Ed25519", "kid": "models"}, content, key, algorithms=["Ed25519"]
-        )
-        (folder / "manifest.jws").write_text(token)
-        return folder
-
-    return make
+    return models.shipped
 
 
 def test_the_shipped_model_is_pinned_and_needs_no_key():

@@ -10,6 +10,20 @@ BOX: dict[str, Words] = {
         "It is restarted by itself. If this stays, run `poleside doctor`.",
         "자동으로 다시 시작합니다. 계속되면 `poleside doctor`를 실행하세요.",
     ),
+    "detector.stepped_down": Words(
+        YELLOW,
+        "The detector runs on {engine}: {better} hung, crashed or failed again and again.",
+        "객체 감지기가 {engine}(으)로 동작합니다. {better}이(가) 거듭 멈추거나 실패했습니다.",
+        "The better engine is tried again after six hours. Check the chip's cable and heat.",
+        "더 나은 엔진은 6시간 뒤 다시 시도합니다. 칩의 케이블과 온도를 확인하세요.",
+    ),
+    "detector.motion_only": Words(
+        RED,
+        "No detector engine works: all cameras see motion only ({reason}).",
+        "동작하는 감지 엔진이 없습니다. 모든 카메라가 움직임만 감지합니다 ({reason}).",
+        "It is tried again every half hour. Run `poleside box accelerators`, then restart the box.",
+        "30분마다 다시 시도합니다. `poleside box accelerators`로 확인하고 장치를 다시 시작하세요.",
+    ),
     "process.restarting": Words(
         YELLOW,
         "The part {process} has stopped and is being restarted ({reason}).",

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from agent.app.engine_choice import engines_here, engines_of
+from agent.core.errors import DetectorError
 from agent.detect import probe
+from agent.detect.manifest import load_manifest
 from agent.local.cli.board_report import Answer, lines_of, report_of, selftest_of
-from hardware.interface import AcceleratorKind
 from hardware.pick import pick_board
 
 _MARKS = {
@@ -18,8 +20,6 @@ _MARKS = {
     Answer.UNKNOWN: ("UNKNOWN", "yellow"),
     Answer.ABSENT: ("NONE", "bright_black"),
 }
-
-_EDGE_TPUS = frozenset({AcceleratorKind.EDGE_TPU_USB, AcceleratorKind.EDGE_TPU_PCIE})
 
 _root = click.option(
     "--root",
@@ -105,21 +105,25 @@ def accelerators(root: Path, model: Path | None, *, as_json: bool) -> None:
     or crashes is said, and the next one goes on.
     """
     chips = pick_board(root).accelerators.read()
-    has_tpu = any(chip.kind in _EDGE_TPUS for chip in chips)
-    engines = (probe.CPU, *([probe.EDGETPU] if has_tpu else []))
+    try:
+        engines = engines_here(load_manifest(model), chips)
+    except DetectorError as error:
+        raise click.ClickException(error.message) from error
+    cores = os.cpu_count() or 1
     trials = []
-    for trial in probe.probe(engines, os.cpu_count() or 1, model):
+    for trial in probe.probe(engines, [n for n in probe.THREADS if n <= cores], model):
         trials.append(trial)
         if not as_json:
-            click.echo(f"{trial.engine:<12}{trial.threads} thread(s)  {_trial_words(trial)}")
-    best = probe.best(trials)
+            click.echo(f"{trial.engine:<14}{trial.threads} thread(s)  {_trial_words(trial)}")
+    best = next(iter(probe.ranked(trials)), None)
     if as_json:
         report = {"chips": chips, "trials": trials, "best": best}
         click.echo(msgspec.json.encode(report).decode())
         return
     for chip in chips:
-        if chip.kind not in _EDGE_TPUS:
-            click.echo(f"{chip.name}: there, and this version has no engine for it.")
+        if not set(engines_of(chip)) & set(engines):
+            words = " or ".join(engines_of(chip))
+            click.echo(f"{chip.name}: there; the model has no file for {words}.")
     if best is not None:
         click.echo(f"Least processor time: {best.engine} with {best.threads} thread(s).")
 

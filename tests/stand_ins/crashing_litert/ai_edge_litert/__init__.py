@@ -1,0 +1,1 @@
+"""A broken engine in place of the real one."""
