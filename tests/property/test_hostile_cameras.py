@@ -4,21 +4,28 @@ import contextlib
 import http.server
 import threading
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.cameras import care, inputs_outputs, media
+from agent.cameras import care, imaging, inputs_outputs, media, overlays
 from agent.cameras.bounded_http import Answer
 from agent.cameras.camera_states import CameraStates
 from agent.cameras.discovery import read_announcement
 from agent.cameras.line import OnvifLine
 from agent.cameras.notifications import read_notifications
-from agent.cameras.port import CameraFailure, Login
+from agent.cameras.port import CameraFailure, Login, Place
+from agent.cameras.ptz_head import PtzHead
+from agent.cameras.ptz_sectors import Sectors
 from agent.cameras.pull_point import PullPoint, Reference
+from agent.cameras.push_point import PushPoint
+from agent.cameras.restore import restore
 from agent.cameras.settings_picture import settings_picture
 from agent.cameras.soap_answer import camera_time, fault_of, parse, problem_of, refuses_login
+from agent.cameras.stream_warnings import stream_warnings
+from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
 from agent.core.errors import CameraError
 from agent.simulators.camera import onvif_answers, onvif_media_answers
@@ -102,6 +109,15 @@ def test_the_judges_of_answers_raise_typed_errors_only(content, status):
     assert isinstance(read_announcement(content, "127.0.0.1"), tuple)
 
 
+_TRIANGLE = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.4))
+
+
+def _moved(line: OnvifLine, ask: Callable[[PtzHead, ZeepCamera], object]) -> object:
+    control = ZeepCamera(line.link.device_url, Login(), _CLOCK, call_s=3.0)
+    with contextlib.closing(control):
+        return ask(PtzHead(control, Sectors()), control)
+
+
 _OPERATIONS = {
     "identity": care.identity,
     "profiles": media.profiles,
@@ -112,6 +128,27 @@ _OPERATIONS = {
     "settings": settings_picture,
     "clock": lambda line: line.link.measure_clock(),
     "set clock": lambda line: care.set_clock(line, _CLOCK),
+    "password": lambda line: care.change_password(line, Login("a", "b"), "c", _CLOCK),
+    "encoder": lambda line: media.set_stream(line, "main", media.EncoderWish(gop=15)),
+    "warnings": stream_warnings,
+    "texts": overlays.overlays,
+    "set text": lambda line: overlays.set_text(line, "1", "words"),
+    "add text": lambda line: overlays.add_text(line, "words"),
+    "add mask": lambda line: overlays.add_mask(line, _TRIANGLE),
+    "remove mask": lambda line: overlays.remove_mask(line, "1"),
+    "imaging": lambda line: imaging.change(line, imaging.ImagingWish(ir_cut="off")),
+    "focus": lambda line: imaging.focus(line, 0.5),
+    "restore": lambda line: restore(line, {"OSDs[1]": "words", "Masks[1]": "0,0 1,0 1,1"}),
+    "presets": lambda line: _moved(line, lambda head, _: head.presets()),
+    "go to a preset": lambda line: _moved(line, lambda head, _: head.goto_preset("1")),
+    "go to a place": lambda line: _moved(line, lambda head, _: head.goto(Place(0.1, 0.1))),
+    "keep a preset": lambda line: _moved(line, lambda head, _: head.set_preset("1")),
+    "auxiliary": lambda line: _moved(line, lambda head, _: head.auxiliary("Wiper", "On")),
+    "facts": lambda line: _moved(line, lambda _, control: control.facts()),
+    "move": lambda line: _moved(line, lambda _, control: control.move(0.1, 0.0, 0.0, 1.0)),
+    "stop": lambda line: _moved(line, lambda _, control: control.stop()),
+    "position": lambda line: _moved(line, lambda _, control: control.position()),
+    "push": lambda line: PushPoint.open(line, _CLOCK).close(),
     "subscribe": lambda line: PullPoint.open(line, _CLOCK),
     "pull": lambda line: PullPoint(line, Reference(url=line.link.device_url), _CLOCK).pull(1.0),
 }
