@@ -89,6 +89,9 @@ class CameraPlace:
             await self._read_memory()
         now_s = self._clock.monotonic_s()
         is_lost = is_lost or (self._ears is not None and self._ears.status.code == UNREACHABLE)
+        known = self._memory.identity
+        if known is not None and self._search.has_left(known.epr):
+            is_lost, self._due_mono_s = True, 0.0
         if (is_lost or not self.is_there or self._may_be_new) and now_s >= self._due_mono_s:
             await self._ask()
         if self._is_away and (now_s >= self._search_due_mono_s or self._search.news.is_set()):

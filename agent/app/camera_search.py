@@ -1,7 +1,8 @@
 """Finding a camera that has moved to another address: probed each 30 s, heard at once by Hello.
 
 Nobody logs in here: who answers is compared by what it shows unasked. Two keys that agree are the
-camera; one alone is a candidate, for a technician to look at. Core process.
+camera; one alone is a candidate, for a technician to look at. One that says Bye is asked at once
+whether it is still there. Core process.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from agent.core.clock import Clock
 
 EVERY_S = 30.0
 _WAIT_S = 2.0
+_MOST_HEARD = 256
 
 
 class CameraSearch(asyncio.DatagramProtocol):
@@ -35,6 +37,7 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._is_open = False
         self._heard: dict[str, FoundCamera] = {}
+        self._left: set[str] = set()
         self._probed: tuple[FoundCamera, ...] = ()
         self._probed_mono_s: float | None = None
         self.news = asyncio.Event()
@@ -61,13 +64,21 @@ class CameraSearch(asyncio.DatagramProtocol):
             self._transport = None
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if b"Hello" not in data:
+        if b"Hello" not in data and b"Bye" not in data:
             return
         for camera in discovery.read_announcement(data, addr[0]):
             self._heard.pop(camera.epr, None)
-            if camera.url and len(self._heard) < 256:
+            if camera.is_bye and len(self._left) < _MOST_HEARD:
+                self._left.add(camera.epr)
+            elif camera.url and len(self._heard) < _MOST_HEARD:
                 self._heard[camera.epr] = camera
                 self.news.set()
+
+    def has_left(self, epr: str) -> bool:
+        """Say, once, whether a camera said goodbye."""
+        has_left = epr in self._left
+        self._left.discard(epr)
+        return has_left
 
     async def find(self, wanted: Identity) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
         """Return the camera if it is there for certain, and those that might be it.

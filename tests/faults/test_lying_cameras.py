@@ -156,6 +156,18 @@ async def test_a_camera_at_another_ip_address_is_found_again_and_used(tmp_path, 
         await desk.gate("gate").move(0.1, 0.0, 0.0, 1.0)
 
 
+async def test_a_camera_that_says_goodbye_is_asked_at_once(tmp_path, unused_tcp_port):
+    async with (
+        running_camera(discovery_port=unused_tcp_port) as device,
+        _desk(device, tmp_path, unused_tcp_port) as desk,
+    ):
+        await eventually(lambda: load(tmp_path, "gate").identity)
+        calls = device.calls.count("GetDeviceInformation")
+        device._discovery.bye()  # and stays, all the same
+        await eventually(lambda: device.calls.count("GetDeviceInformation") > calls)
+        assert desk.facts("gate").code is None
+
+
 async def test_one_that_may_be_the_camera_is_a_candidate_and_is_sent_no_secret(
     tmp_path, unused_tcp_port
 ):

@@ -190,6 +190,7 @@ class OnvifDevice:
         try:
             await self.clock.sleep_s(_FOR_EVER_S)
         finally:
+            self._discovery.bye()
             self._discovery.close()
 
     async def _storm(self) -> None:
