@@ -178,6 +178,9 @@ class CoreBoxView:
     async def picture(self, event_id: str) -> bytes | None:
         return await _answered(self._db.run(lambda c: incidents.picture(c, event_id)), None)
 
+    async def event_camera(self, event_id: str) -> str | None:
+        return await _answered(self._db.run(lambda c: incidents.camera_of(c, event_id)), None)
+
     def _camera(self, camera: CameraSettings) -> view.CameraView:
         status = self._hub.status(camera.camera_id)
         facts = self._desk.facts(camera.camera_id)

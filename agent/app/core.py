@@ -42,6 +42,7 @@ from agent.events.box_faults import BoxFaults
 from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.vitals import VitalsReader
+from agent.local.access.claim import ClaimCheck
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
@@ -167,7 +168,12 @@ class Core:
                 board,
                 clock,
             )
-            self._components.add(PageServer(view, settings.page.listen, clock))
+            claim = ClaimCheck(data_dir, run_dir(settings), clock)
+            sight.pole.on_claim = claim.pressed
+            note = voice.audit_desk.note
+            self._components.add(
+                PageServer(view, settings.page, data_dir, settings.box, claim, db, note, clock)
+            )
 
     def _tell_watch(self) -> None:
         """Give the watch what others know of themselves."""

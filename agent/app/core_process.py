@@ -35,6 +35,7 @@ from agent.core.log import Logger
 from agent.events import incidents
 from agent.grants import policies
 from agent.grants import store as grants
+from agent.local.access import people
 from agent.messages.supervision import Configure
 from agent.outbox import audit, store
 from agent.settings.load import data_dir_of
@@ -80,6 +81,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             policies.PART,
             evidence_report.PART,
             links.PART,
+            people.PART,
         ],
     )
     await db.start()

@@ -21,7 +21,7 @@ from agent.messages.pole import ContactState, PoleSignal
 from agent.pole.bell_test import BellTest, BellVerdict
 from agent.pole.inputs import Inputs
 from agent.pole.outputs import Outputs
-from agent.settings.pole import InputSettings, PoleSettings
+from agent.settings.pole import InputSettings, Meaning, PoleSettings
 from hardware.interface import Board
 
 PICTURE_WIDTH_PX, WITHIN_S = 480, 0.25
@@ -44,6 +44,7 @@ class PoleDesk:
     ) -> None:
         self._hub, self._take, self._clock = hub, take, clock
         self._log = log.get("pole")
+        self.on_claim: Callable[[], None] = lambda: None  # the claim button was pressed
         self.inputs = Inputs(clock, board.lines, settings.inputs, self._signal)
         self.outputs = Outputs(clock, board.lines, settings.outputs)
         self.bell_test = BellTest(clock, self.inputs, self.outputs, self._tested)
@@ -62,6 +63,8 @@ class PoleDesk:
         )
 
     async def _signal(self, signal: PoleSignal) -> None:
+        if signal.meaning == Meaning.CLAIM and signal.state is ContactState.ACTIVE:
+            self.on_claim()
         is_press = signal.meaning == BELL and signal.state is ContactState.ACTIVE
         picture = await self._picture(signal) if is_press and signal.camera_id else None
         await self._take(signal, picture)

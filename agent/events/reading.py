@@ -67,6 +67,15 @@ def picture(connection: sqlite3.Connection, event_id: str) -> bytes | None:
     return None if row is None else row["picture"]
 
 
+def camera_of(connection: sqlite3.Connection, event_id: str) -> str | None:
+    """Return the camera of an incident; None when it has none, or there is no such incident."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM incidents WHERE event_id = ?",  # noqa: S608 - a constant
+        (event_id,),
+    ).fetchone()
+    return None if row is None else _incident(row).camera_id
+
+
 _COLUMNS = "event_id, subject, kind, started_utc_us, ended_utc_us, data, picture IS NOT NULL AS has"
 
 

@@ -43,6 +43,13 @@ class Audit:
         return sealed
 
 
+def audit_tail(connection: sqlite3.Connection, limit: int) -> list[AuditRecord]:
+    """Return the newest entries that are still on the box, newest first."""
+    query = "SELECT body FROM outbox_u ORDER BY seq DESC LIMIT ?"
+    rows = connection.execute(query, (limit,)).fetchall()
+    return [msgspec.json.decode(row["body"], type=AuditRecord) for row in rows]
+
+
 def audit_head(connection: sqlite3.Connection) -> str:
     """Return the hash of the chain's last entry."""
     row = connection.execute("SELECT hash FROM audit_head").fetchone()

@@ -23,6 +23,7 @@ class Meaning(StrEnum):
     HEAT = "heat"
     SMOKE = "smoke"
     WATER = "water"
+    CLAIM = "claim"  # the button inside the cabinet that takes the box over: somebody is there
 
 
 class Purpose(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
-from agent.local.web.server import open_listener, serve
+from agent.local.web.server import ServerTls, open_listener, serve
 
 
 @dataclass
@@ -39,8 +39,16 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(app: ASGIApp, port: int = 0) -> Iterator[Served]:
-    """Serve `app` on `port` (0: any) until the block ends or `stop()` is called."""
+def served(
+    app: ASGIApp,
+    port: int = 0,
+    around: contextlib.AbstractAsyncContextManager[object] | None = None,
+    tls: ServerTls | None = None,
+) -> Iterator[Served]:
+    """Serve `app` on `port` (0: any) until the block ends or `stop()` is called.
+
+    `around` is entered first, in the event loop that serves.
+    """
     listener = open_listener(f"127.0.0.1:{port}")
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
     is_up = threading.Event()
@@ -48,8 +56,9 @@ def served(app: ASGIApp, port: int = 0) -> Iterator[Served]:
     async def run() -> None:
         stop = asyncio.Event()
         loops.append((asyncio.get_running_loop(), stop))
-        is_up.set()
-        await serve(app, listener, stop)
+        async with around or contextlib.nullcontext():
+            is_up.set()
+            await serve(app, listener, stop, tls)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
 

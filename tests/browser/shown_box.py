@@ -173,6 +173,9 @@ class ShownBox:
     async def picture(self, event_id: str) -> bytes | None:
         return self._pictures[3] if event_id == EVENT_ID else None
 
+    async def event_camera(self, event_id: str) -> str | None:
+        return "gate" if event_id == EVENT_ID else None
+
     def _gate(self) -> CameraView:
         return CameraView(
             camera_id="gate",

@@ -10,6 +10,7 @@ import pytest
 
 from agent.contract.commands import OPERATIONS, ReplyState
 from agent.contract.events import EventKind, Phase, StreamName, TimeQuality
+from agent.local.access.pages import ACCESS_DIR
 from agent.local.web import server
 from agent.local.web.app import create_app
 from agent.local.web.pages import STATIC_DIR, TEMPLATE_DIR, WORDS_DIR
@@ -156,7 +157,11 @@ def test_a_language_chosen_by_the_button_is_kept(page):
     assert '<html lang="en">' in page.ask("/?lang=xx", Accept_Language="en").body.decode()
 
 
-@pytest.mark.parametrize("folder", [WORDS_DIR, CENTER_PAGE / "words"], ids=["box", "center"])
+@pytest.mark.parametrize(
+    "folder",
+    [WORDS_DIR, ACCESS_DIR / "words", CENTER_PAGE / "words"],
+    ids=["box", "access", "center"],
+)
 def test_both_catalogues_have_the_same_words_and_places_to_fill(folder):
     english, korean = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("en", "ko"))
     assert english.keys() == korean.keys()
@@ -169,7 +174,10 @@ def test_both_catalogues_have_the_same_words_and_places_to_fill(folder):
 @pytest.mark.parametrize(
     ("code", "word_folders"),
     [
-        ([STATIC_DIR, TEMPLATE_DIR], [WORDS_DIR]),
+        (
+            [STATIC_DIR, TEMPLATE_DIR, ACCESS_DIR / "templates"],
+            [WORDS_DIR, ACCESS_DIR / "words"],
+        ),
         ([CENTER_PAGE / "static", CENTER_PAGE / "templates"], [WORDS_DIR, CENTER_PAGE / "words"]),
     ],
     ids=["box", "center"],

@@ -14,6 +14,7 @@ from agent.core.errors import PolesideError
 _COMMANDS = {
     "run": ("agent.local.cli.run", "run", "Run the agent on this box."),
     "enrol": ("agent.local.cli.enrol", "enrol", "Make this box one of a city's, by its code."),
+    "claim": ("agent.local.cli.claim", "claim", "Take this box over: its secret and its code."),
     "demo": ("agent.local.cli.demo", "demo", "Show the whole thing: cameras, box and center."),
     "center": ("agent.local.cli.center", "center", "The small stand-in for a city's center."),
     "cameras": ("agent.local.cli.cameras", "cameras", "Find ONVIF cameras and speak with them."),

@@ -1,7 +1,7 @@
 """The page on the box: what a technician with a phone, or the demo's reader, sees of one pole.
 
-Runs in the core process; reads a `BoxView` and changes nothing. Only loopback names are answered
-until a technician's login exists.
+Runs in the core process; reads a `BoxView` and changes nothing. Who may ask what is decided before
+the handlers here (`agent.local.access.doors`): they read `request.state.box`.
 """
 
 import re
@@ -14,11 +14,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from agent.contract.events import UtcTime
 from agent.core.clock import Clock
+from agent.local.access.desk import AccessDesk
+from agent.local.access.doors import Doors
+from agent.local.access.pages import ACCESS_DIR, AccessPages
 from agent.local.web import metrics
 from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found, plain_json
@@ -32,44 +35,53 @@ _MAX_TIMELINE_S: Final = 7 * 86_400.0
 _MAX_EVENTS: Final = 200
 
 
-def create_app(box: BoxView, clock: Clock, hosts: Iterable[str] = LOOPBACK_HOSTS) -> Starlette:
-    """Return the box's page. `hosts` are the names it may be called by."""
-    routes = _Routes(box, clock)
+def create_app(
+    box: BoxView,
+    clock: Clock,
+    hosts: Iterable[str] = LOOPBACK_HOSTS,
+    desk: AccessDesk | None = None,
+    *,
+    by_address: bool = False,
+) -> Starlette:
+    """Return the box's page. `hosts` are the names it may be called by, `by_address`: see `Guard`.
+
+    Without a `desk` nobody can sign in: the page is open to read.
+    """
+    pages = Pages(load_words(WORDS_DIR, ACCESS_DIR / "words"), ACCESS_DIR / "templates")
+    doors = Doors(box, desk)
+    routes = doors.routes(_Routes(pages, clock, can_sign_in=desk is not None))
+    if desk is not None:
+        routes += doors.routes(AccessPages(desk, pages))
     return Starlette(
         routes=[
-            Route("/", routes.page),
-            Route("/healthz", routes.healthz),
-            Route("/metrics", routes.metrics),
-            Route("/api/state", routes.state),
-            Route("/api/cameras/{camera_id}/live", routes.live),
-            Route("/api/cameras/{camera_id}/live.jpg", routes.live_jpeg),
-            Route("/api/cameras/{camera_id}/timeline", routes.timeline),
-            Route("/api/events", routes.events),
-            Route("/api/events/{event_id}/picture.jpg", routes.picture),
+            *routes,
             Mount("/static", StaticFiles(directory=STATIC_DIR)),
         ],
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[
+            Middleware(Guard, hosts=hosts, methods=("GET", "HEAD", "POST"), by_address=by_address)
+        ],
     )
 
 
 class _Routes:
-    def __init__(self, box: BoxView, clock: Clock) -> None:
-        self._box, self._clock = box, clock
-        self._pages = Pages(load_words(WORDS_DIR))
+    def __init__(self, pages: Pages, clock: Clock, *, can_sign_in: bool) -> None:
+        self._pages, self._clock, self._can_sign_in = pages, clock, can_sign_in
 
     async def page(self, request: Request) -> Response:
-        return self._pages.render(request, "box.html")
+        return self._pages.render(
+            request, "box.html", person=request.state.person, can_sign_in=self._can_sign_in
+        )
 
-    async def healthz(self, _request: Request) -> Response:
-        await self._box.state()
+    async def healthz(self, request: Request) -> Response:
+        await request.state.box.state()
         return PlainTextResponse("ok\n")
 
-    async def metrics(self, _request: Request) -> Response:
-        text = metrics.exposition(await self._box.state())
+    async def metrics(self, request: Request) -> Response:
+        text = metrics.exposition(await request.state.box.state())
         return PlainTextResponse(text, media_type=metrics.CONTENT_TYPE)
 
-    async def state(self, _request: Request) -> Response:
-        return json_answer(await self._box.state())
+    async def state(self, request: Request) -> Response:
+        return json_answer(await request.state.box.state())
 
     async def live(self, request: Request) -> Response:
         """Answer picture and objects of one frame, or null; `?have=ID` spares a known picture."""
@@ -98,7 +110,7 @@ class _Routes:
     async def timeline(self, request: Request) -> Response:
         camera_id = _name(request, "camera_id")
         last_s = _number(request, "last_s", 3600.0, _MAX_TIMELINE_S)
-        timeline = camera_id and await self._box.timeline(camera_id, last_s)
+        timeline = camera_id and await request.state.box.timeline(camera_id, last_s)
         if not timeline:
             return not_found()
         joined = {name: tuple(_joined(getattr(timeline, name))) for name in _BARS}
@@ -106,16 +118,17 @@ class _Routes:
 
     async def events(self, request: Request) -> Response:
         limit = int(_number(request, "n", 20, _MAX_EVENTS))
-        return json_answer({"events": await self._box.events(limit)})
+        return json_answer({"events": await request.state.box.events(limit)})
 
     async def picture(self, request: Request) -> Response:
         event_id = _name(request, "event_id")
-        jpeg = event_id and await self._box.picture(event_id)
+        jpeg = event_id and await request.state.box.picture(event_id)
         return Response(jpeg, media_type="image/jpeg") if jpeg else not_found()
 
     async def _live(self, request: Request) -> LivePicture | None:
         camera_id = _name(request, "camera_id")
-        return await self._box.live(camera_id) if camera_id else None
+        box: BoxView = request.state.box
+        return await box.live(camera_id) if camera_id else None
 
     def _age_s(self, live: LivePicture) -> float:
         return max(0.0, self._clock.monotonic_s() - live.taken_mono_s)

@@ -21,7 +21,7 @@ _HEADERS = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer" a form has no Origin
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
@@ -29,15 +29,22 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware around a whole page."""
+    """ASGI middleware around a whole page.
+
+    `by_address`: it may also be called by the very address the connection came in at. That is no
+    name, so nobody can make a browser resolve another one to it.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         hosts: Iterable[str] = LOOPBACK_HOSTS,
         methods: Iterable[str] = ("GET", "HEAD"),
+        *,
+        by_address: bool = False,
     ) -> None:
         self._app, self._hosts, self._methods = app, frozenset(hosts), frozenset(methods)
+        self._by_address = by_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,11 +62,17 @@ class Guard:
         await inner(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
-        if host_name(Headers(scope=scope).get("host", "")) not in self._hosts:
+        host = host_name(Headers(scope=scope).get("host", ""))
+        if host not in self._hosts and not (self._by_address and host == _own_address(scope)):
             return PlainTextResponse("This page has another name.\n", 421)
         if scope["method"] not in self._methods:
             return PlainTextResponse("This page can't do that.\n", 405)
         return None
+
+
+def _own_address(scope: Scope) -> str:
+    address = (scope.get("server") or ("",))[0]
+    return f"[{address}]" if ":" in address else address
 
 
 def host_name(host: str) -> str:

@@ -24,12 +24,12 @@ class PageError(PolesideError):
 class ServerTls:
     """What a page is served with over HTTPS; who shows a client certificate must have one of `ca`.
 
-    It may also show none: the page decides what it needs.
+    It may also show none: the page decides what it needs. Without `ca` nobody is asked for one.
     """
 
     certificate: Path
     key: Path
-    ca: Path
+    ca: Path | None = None
 
 
 class _Server(uvicorn.Server):
@@ -86,8 +86,8 @@ async def serve(
         timeout_graceful_shutdown=2,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
-        ssl_ca_certs=str(tls.ca) if tls else None,
-        ssl_cert_reqs=ssl.CERT_OPTIONAL if tls else ssl.CERT_NONE,
+        ssl_ca_certs=str(tls.ca) if tls and tls.ca else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if tls and tls.ca else ssl.CERT_NONE,
     )
     server = _Server(config)
 

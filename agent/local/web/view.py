@@ -252,3 +252,7 @@ class BoxView(Protocol):
     async def picture(self, event_id: str) -> bytes | None:
         """Return an event's JPEG, or None: no such event, or it has no picture."""
         ...
+
+    async def event_camera(self, event_id: str) -> str | None:
+        """Return whose event it is, or None: the box's own, or no such event."""
+        ...

@@ -1,0 +1,59 @@
+"""How long a guesser waits: doubling, counted on the disk, so that no restart begins anew.
+
+Each try is charged before it is looked at, so many at once are no way around. Only a right one
+takes the count back. After a start every wait begins again in full: no clock can be set to end it.
+"""
+
+import sqlite3
+from typing import Final
+
+from agent.core.clock import Clock
+from agent.core.db import Database
+from agent.local.access.people import AccessError
+
+FREE_TRIES: Final = 3
+FIRST_S, MOST_S = 5.0, 900.0
+
+
+class BackOff:
+    """Counts by `who`: a person, or the claim."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+        self._started_s = clock.monotonic_s()
+        self._charged_s: dict[str, float] = {}  # touched in the database's thread only
+
+    async def charge(self, who: str) -> None:
+        """Count one try. Raises `AccessError` access.wait while one has to wait."""
+        left_s = await self._db.run(lambda connection: self._charge(connection, who))
+        if left_s > 0:
+            raise AccessError(
+                "access.wait",
+                f"Too many wrong tries: wait {left_s:.0f} s.",
+                hint="A right try takes the wait away; a restart does not.",
+                wait_s=left_s,
+            )
+
+    async def forgive(self, who: str) -> None:
+        """Forget the failures: it was the right one."""
+        await self._db.run(
+            lambda connection: connection.execute("DELETE FROM page_guesses WHERE who = ?", (who,))
+        )
+
+    def _charge(self, connection: sqlite3.Connection, who: str) -> float:
+        row = connection.execute("SELECT * FROM page_guesses WHERE who = ?", (who,)).fetchone()
+        failures: int = row["failures"] if row else 0
+        now_s = self._clock.monotonic_s()
+        left_s = wait_s(failures) - (now_s - self._charged_s.get(who, self._started_s))
+        if left_s > 0:
+            return left_s
+        self._charged_s[who] = now_s
+        connection.execute("INSERT OR REPLACE INTO page_guesses VALUES (?,?)", (who, failures + 1))
+        return 0.0
+
+
+def wait_s(failures: int) -> float:
+    """Return how long after the last of so many failures the next try is looked at."""
+    if failures < FREE_TRIES:
+        return 0.0
+    return min(MOST_S, FIRST_S * 2.0 ** min(failures - FREE_TRIES, 30))

@@ -1,0 +1,160 @@
+"""Everything that lets somebody in, changes who may come in, or turns somebody away: audited here.
+
+Page handlers -> here -> `box.db` and the audit chain. Core process.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable
+from typing import Final, Protocol
+
+from agent.contract.audit import AuditRecord
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.db import Database
+from agent.core.errors import StorageError
+from agent.local.access import people
+from agent.local.access.back_off import BackOff
+from agent.local.access.claim import ClaimCheck
+from agent.local.access.people import AccessError, Person, Role
+from agent.local.access.sessions import Session, Sessions
+from agent.outbox.audit import audit_tail
+
+TELL_EVERY_S: Final = 60.0  # of one kind of refusal: a flood must not fill the chain
+_MOST_KINDS: Final = 64
+_STRANGERS: Final = 64  # unknown names share so many counts: they can't fill the disk
+
+
+class Note(Protocol):
+    """`agent.app.audit_desk.AuditDesk.note`."""
+
+    def __call__(
+        self, op: str, actor: str, outcome: str = "done", *, code: str = "", detail: str = ""
+    ) -> Awaitable[None]: ...
+
+
+class AccessDesk:
+    """`is_open`: who isn't signed in may read as a visitor (loopback only)."""
+
+    def __init__(
+        self, db: Database, claim: ClaimCheck, note: Note, clock: Clock, *, is_open: bool
+    ) -> None:
+        self._db, self.claim_check, self._note, self._clock = db, claim, note, clock
+        self.is_open = is_open
+        self.sessions = Sessions(clock)
+        self._back_off = BackOff(db, clock)
+        self._one_at_a_time = asyncio.Lock()  # scrypt takes memory: never two of them
+        self._refused: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._log = log.get("page-access")
+
+    async def is_claimed(self) -> bool:
+        """Say whether anybody may come in at all."""
+        return bool(await self._db.run(people.everybody))
+
+    async def login(self, name: str, password: str) -> str:
+        """Return a session's token. Raises `AccessError` access.wait, access.login."""
+        found = await self._db.run(lambda connection: people.find(connection, name))
+        who = f"name:{name}" if found else f"stranger:{_digest(name) % _STRANGERS}"
+        actor = f"page:{name}" if found else "page:?"  # a password typed as name stays untold
+        await self._charge(who, "page.login", actor)
+        verifier = found[1] if found else ""
+        async with self._one_at_a_time:
+            is_right = await asyncio.to_thread(people.is_right, password, verifier)
+        if not (found and is_right):
+            await self._tell("page.login", actor, "refused", "access.login")
+            raise AccessError("access.login", "Name or password is wrong.")
+        await self._back_off.forgive(who)
+        await self._tell("page.login", actor, detail=f"as {found[0].role}")
+        return self.sessions.begin(found[0])
+
+    async def claim(self, secret: str, code: str, name: str, password: str) -> str:
+        """Make `name` a technician; return a session's token. Raises `AccessError`."""
+        people.check_name(name)
+        people.check_password(password)  # before a try is counted, so that it takes none back
+        await self._charge("claim", "page.claim", "page:?")
+        try:
+            async with self._one_at_a_time:
+                verifier = await asyncio.to_thread(people.verifier_of, password)
+                await asyncio.to_thread(self.claim_check.check, secret, code)
+        except AccessError as error:
+            await self._tell("page.claim", "page:?", "refused", error.code)
+            raise
+        person = Person(name=name, role=Role.TECHNICIAN)
+        await self._db.run(lambda connection: people.put(connection, person, verifier))
+        await self._back_off.forgive("claim")
+        await self._back_off.forgive(f"name:{name}")
+        self.sessions.end_of(name)
+        await self._tell("page.claim", f"page:{name}", detail="is a technician now")
+        return self.sessions.begin(person)
+
+    async def put(self, by: Person, person: Person, password: str) -> None:
+        """Add a person or change one. Raises `AccessError`."""
+        people.check_name(person.name)
+        if person.name == by.name and person.role is not Role.TECHNICIAN:
+            raise AccessError("access.last_technician", "Nobody takes his own right away.")
+        people.check_password(password)
+        async with self._one_at_a_time:
+            verifier = await asyncio.to_thread(people.verifier_of, password)
+        await self._db.run(lambda connection: people.put(connection, person, verifier))
+        self.sessions.end_of(person.name)
+        detail = f"{person.name} is {person.role} of {', '.join(person.cameras)}"
+        await self._tell("page.people", f"page:{by.name}", detail=detail)
+
+    async def remove(self, by: Person, name: str) -> None:
+        """Take a person away, and sign him out. Raises `AccessError`."""
+        if await self._db.run(lambda connection: people.remove(connection, name)):
+            self.sessions.end_of(name)
+            await self._tell("page.people", f"page:{by.name}", detail=f"{name} is removed")
+
+    async def everybody(self) -> list[Person]:
+        """Return the people of this box."""
+        return await self._db.run(people.everybody)
+
+    async def done(self, limit: int) -> list[AuditRecord]:
+        """Return the newest entries of the audit chain that are still on the box."""
+        return await self._db.run(lambda connection: audit_tail(connection, limit))
+
+    async def logout(self, token: str, by: Person) -> None:
+        """Sign out."""
+        self.sessions.end(token)
+        await self._tell("page.logout", f"page:{by.name}")
+
+    async def viewed(self, session: Session, camera_id: str) -> None:
+        """Chain the first time a session sees a camera's picture."""
+        if camera_id not in session.viewed:
+            session.viewed.add(camera_id)
+            await self._tell("page.view", f"page:{session.person.name}", detail=camera_id)
+
+    async def refused(self, by: Person, code: str, what: str) -> None:
+        """Chain that somebody was turned away; a flood of one kind is one entry a minute."""
+        actor = f"page:{by.name or '?'}"
+        kind, now_s = (actor, code, what), self._clock.monotonic_s()
+        told_s, untold = self._refused.get(kind, (None, 0))
+        if told_s is not None and now_s - told_s < TELL_EVERY_S:
+            self._refused[kind] = (told_s, untold + 1)
+            return
+        if len(self._refused) >= _MOST_KINDS:
+            self._refused.clear()
+        self._refused[kind] = (now_s, 0)
+        more = f" ({untold} more untold)" if untold else ""
+        await self._tell("page.refused", actor, "refused", code, f"{what}{more}")
+
+    async def _charge(self, who: str, op: str, actor: str) -> None:
+        try:
+            await self._back_off.charge(who)
+        except AccessError as error:
+            by = Person(name=actor.removeprefix("page:"), role=Role.VISITOR)
+            await self.refused(by, error.code, op)
+            raise
+
+    async def _tell(
+        self, op: str, actor: str, outcome: str = "done", code: str = "", detail: str = ""
+    ) -> None:
+        try:
+            await self._note(op, actor, outcome, code=code, detail=detail)
+        except StorageError as error:  # a technician must get in to a box whose disk is full
+            self._log.error("not in the audit chain", op=op, actor=actor, detail=str(error))
+
+
+def _digest(name: str) -> int:
+    return hashlib.sha256(name.encode()).digest()[0]

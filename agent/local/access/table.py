@@ -1,0 +1,48 @@
+"""The one table of the page: every route, and who may use it. A route that isn't here isn't there.
+
+Which camera's things one sees is decided in `narrowed`, for all routes alike.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from agent.local.access.people import Role
+
+_TECHNICIAN = frozenset({Role.TECHNICIAN})
+_SIGNED_IN = frozenset({Role.TECHNICIAN, Role.OPERATOR, Role.AUDITOR})
+_CHECKS = frozenset({Role.TECHNICIAN, Role.AUDITOR})
+_READS = frozenset(Role)
+_LOOKS = frozenset(Role) - {Role.AUDITOR}  # an auditor reads what was done, and sees no people
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One route. `roles` None: everybody, signed in or not."""
+
+    path: str
+    name: str
+    roles: frozenset[Role] | None
+    method: str = "GET"
+
+
+WAYS: Final = (
+    Way("/", "page", _READS),
+    Way("/healthz", "healthz", None),
+    Way("/metrics", "metrics", _READS),
+    Way("/api/state", "state", _READS),
+    Way("/api/cameras/{camera_id}/live", "live", _LOOKS),
+    Way("/api/cameras/{camera_id}/live.jpg", "live_jpeg", _LOOKS),
+    Way("/api/cameras/{camera_id}/timeline", "timeline", _READS),
+    Way("/api/events", "events", _READS),
+    Way("/api/events/{event_id}/picture.jpg", "picture", _LOOKS),
+    Way("/login", "login_page", None),
+    Way("/login", "login", None, "POST"),
+    Way("/claim", "claim_page", None),
+    Way("/claim", "claim", None, "POST"),
+    Way("/account", "account", _SIGNED_IN),
+    Way("/logout", "logout", _SIGNED_IN, "POST"),
+    Way("/people", "people", _TECHNICIAN),
+    Way("/people", "put_person", _TECHNICIAN, "POST"),
+    Way("/people/remove", "remove_person", _TECHNICIAN, "POST"),
+    Way("/audit", "audit", _CHECKS),
+)

@@ -1,0 +1,104 @@
+"""A box's page with its people: the real desk, database and audit chain behind a real socket."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+
+from agent.app import audit_desk
+from agent.app.audit_desk import AuditDesk
+from agent.contract.audit import AuditEntry, AuditRecord
+from agent.contract.events import StreamName
+from agent.core.db import Database
+from agent.local.access import people
+from agent.local.access.claim import ClaimCheck, make_code, make_secret
+from agent.local.access.desk import AccessDesk
+from agent.local.web.app import create_app
+from agent.local.web.guard import LOOPBACK_HOSTS
+from agent.outbox import audit, store
+from agent.outbox.audit import Audit
+from agent.outbox.store import Store
+from agent.outbox.writer import Outbox
+from agent.settings.model import Settings
+from tests.browser.page_server import Answer, Served, served
+from tests.browser.shown_box import ShownBox
+from tests.fake_clock import FakeClock
+
+PASSWORD = "correct horse battery"
+PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART]
+
+
+class ClaimedBox:
+    """May be opened again on the same folder: that is a restart."""
+
+    def __init__(self, folder: Path, *, is_open: bool = False, clock: FakeClock | None = None):
+        self.folder, self.clock, self.shown = folder, clock or FakeClock(), ShownBox()
+        self.db = Database(folder / "box.db", PARTS)
+        self.outbox = Outbox(self.db, Store(self.clock, 1, max_bytes=5_000_000), self.clock)
+        chain = Audit(self.outbox, self.clock, "edge/site-1/box-1")
+        notes = AuditDesk(self.clock, self.db, chain, folder, Settings())
+        self.claim = ClaimCheck(folder, folder, self.clock)
+        self.desk = AccessDesk(self.db, self.claim, notes.note, self.clock, is_open=is_open)
+        self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk)
+        self.page: Served
+
+    async def __aenter__(self) -> "ClaimedBox":
+        await self.db.start()
+        await self.outbox.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.db.stop()
+
+    def entries(self) -> list[AuditEntry]:
+        """Return the audit chain so far, read beside the running box."""
+        import sqlite3
+
+        with contextlib.closing(sqlite3.connect(self.folder / "box.db")) as connection:
+            rows = connection.execute(f"SELECT body FROM outbox_{StreamName.AUDIT} ORDER BY seq")
+            return [msgspec.json.decode(body, type=AuditRecord).data for (body,) in rows]
+
+    def told(self) -> list[tuple[str, str, str, str]]:
+        return [(one.op, one.actor, one.outcome, one.code) for one in self.entries()]
+
+    def send(self, path: str, cookie: str = "", **fields: str) -> Answer:
+        """Send a form as a browser on this page does."""
+        body = urlencode(fields).encode()
+        headers = {"Origin": self.page.url, "Content_Type": "application/x-www-form-urlencoded"}
+        return self.page.ask(path, "POST", body, Cookie=cookie, **headers)
+
+    def take_over(self, name: str = "kim", **changed: str) -> Answer:
+        """Claim with a new secret and a new code, but what is `changed`."""
+        fields = {"secret": make_secret(self.folder), "name": name, "password": PASSWORD}
+        fields["code"] = make_code(self.folder, self.clock)
+        return self.send("/claim", **(fields | changed))
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
+        return self.send("/login", name=name, password=password)
+
+    def csrf(self, cookie: str) -> str:
+        body = self.page.ask("/account", Cookie=cookie).body.decode()
+        return re.search(r'name="csrf" value="([^"]+)"', body)[1]
+
+    def add(self, cookie: str, name: str, role: str, cameras: str = "") -> Answer:
+        fields = {"name": name, "role": role, "cameras": cameras, "password": PASSWORD}
+        return self.send("/people", cookie, csrf=self.csrf(cookie), **fields)
+
+
+def cookie_of(answer: Answer) -> str:
+    """Return what a browser sends back of an answer's cookie."""
+    return answer.headers["set-cookie"].split(";")[0]
+
+
+@contextlib.contextmanager
+def claimed_box(
+    folder: Path, *, is_open: bool = False, clock: FakeClock | None = None
+) -> Iterator[ClaimedBox]:
+    """Run one on a free port until the block ends."""
+    box = ClaimedBox(folder, is_open=is_open, clock=clock)
+    with served(box.app, around=box) as page:
+        box.page = page
+        yield box
