@@ -19,8 +19,9 @@ Answer = TypeVar("Answer")
 class Patience:
     """Asks parts by name. Not thread-safe: one owner."""
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
-        self._patience_s = patience_s
+    def __init__(self, patience_s: float = PATIENCE_S, *, logs: bool = True) -> None:
+        """`logs`: off where the answer itself names what hangs, as on the command line."""
+        self._patience_s, self._logs = patience_s, logs
         self._hanging: dict[str, threading.Thread] = {}
         self._log = log.get("vitals")
 
@@ -44,7 +45,7 @@ class Patience:
         asking.start()
         asking.join(self._patience_s)
         if asking.is_alive():
-            if before is None:
+            if before is None and self._logs:
                 self._log.error("part of the board does not answer", part=part)
             self._hanging[part] = asking
             return unknown

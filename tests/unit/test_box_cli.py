@@ -1,6 +1,9 @@
 """`poleside box` tells the truth on this machine and on every recorded board."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,29 @@ def test_a_pc_on_its_ups_after_a_watchdog_reset_with_a_dying_disk_says_so(tmp_pa
 def test_an_empty_machine_is_unknown_in_every_part_and_nothing_is_made_up(tmp_path):
     found = selftest(tmp_path)
     assert {finding["answer"] for finding in found} == {"unknown", "absent"}
+
+
+@pytest.mark.parametrize(
+    ("sensor", "part"),
+    [
+        ("sys/class/thermal/thermal_zone0/temp", "temperature"),
+        ("proc/self/mountinfo", "disk"),
+        ("sys/class/rtc/rtc0/name", "clock chip"),
+    ],
+)
+def test_a_sensor_that_blocks_is_named_and_all_others_answer(sensor, part, tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    (root / sensor).unlink(missing_ok=True)
+    (root / sensor).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(root / sensor)  # every read of it blocks for ever
+    command = [sys.executable, "-m", "agent.local.cli.main", "box", "selftest", "--json"]
+    where = ["--root", str(root), "--data-dir", "/data"]
+    done = subprocess.run([*command, *where], capture_output=True, timeout=60, check=False)
+    findings = json.loads(done.stdout)
+    assert done.returncode == 1
+    (said,) = [finding for finding in findings if finding["part"] == part]
+    assert said["code"] == "board.part_silent"
+    assert {finding["part"] for finding in findings} >= PARTS - {"disk wear"}
 
 
 def test_this_machine_answers_in_words_and_in_json():

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from agent.health import checks, pole
+from agent.health import care, checks, pole
 from agent.health.fault import Fault
+from agent.health.patience import Patience
 from hardware.interface import (
     Accelerator,
     Board,
@@ -23,6 +24,9 @@ from hardware.interface import (
     Temperature,
     WatchdogState,
 )
+
+# What the self-test says of one question to the board, where that is not one line of its name.
+_SAID_OF = {"power": ("supply", "throttling"), "disk": ("disk", "disk wear")}
 
 
 class Answer(StrEnum):
@@ -66,40 +70,55 @@ class BoardReport(Struct, frozen=True, kw_only=True):
     supplies: tuple[Supply, ...]
     accelerators: tuple[Accelerator, ...]
     digital_lines: int
+    silent: tuple[str, ...] = ()  # parts that did not answer in time: theirs is unknown above
 
 
 def report_of(board: Board, folder: Path) -> BoardReport:
-    """Read every part of `board` once; `folder` says which medium."""
+    """Read every part of `board` once; `folder` says which medium. A part that hangs is named."""
+    patience = Patience(logs=False)
+    ask = patience.ask
     return BoardReport(
         identity=board.identity,
-        temperatures=board.thermometers.read(),
-        power=board.power.read(),
-        storage=board.storage.read(folder),
-        clock_chip=board.clock_chip.read(),
-        fans=board.fans.read(),
-        watchdogs=board.watchdogs.read(),
-        supplies=board.supplies.read(),
-        accelerators=board.accelerators.read(),
-        digital_lines=len(board.lines.list()),
+        temperatures=ask("temperature", board.thermometers.read, ()),
+        power=ask("power", board.power.read, PowerState()),
+        storage=ask("disk", lambda: board.storage.read(folder), StorageState()),
+        clock_chip=ask("clock chip", board.clock_chip.read, ClockChipState(is_present=False)),
+        fans=ask("fan", board.fans.read, ()),
+        watchdogs=ask("watchdog", board.watchdogs.read, ()),
+        supplies=ask("mains and battery", board.supplies.read, ()),
+        accelerators=ask("detector chip", board.accelerators.read, ()),
+        digital_lines=len(ask("digital lines", board.lines.list, ())),
+        silent=patience.silent,
     )
 
 
+def chips_of(board: Board) -> tuple[Accelerator, ...]:
+    """Return the chips for a detector; none when the bus does not answer."""
+    return Patience(logs=False).ask("detector chip", board.accelerators.read, ())
+
+
 def lines_of(board: Board) -> list[LineReport]:
-    """Return the digital lines of `board`."""
+    """Return the digital lines of `board`; none when they do not answer."""
     return [
         LineReport(chip=line.chip, offset=line.offset, name=line.name, used_by=line.used_by)
-        for line in board.lines.list()
+        for line in Patience(logs=False).ask("digital lines", board.lines.list, ())
     ]
 
 
 def selftest_of(report: BoardReport) -> Iterator[Finding]:
-    """Judge a report, part by part."""
-    yield from _identity(report.identity)
-    yield from _heat(report.temperatures)
-    yield from _power(report.power)
-    yield from _medium(report.storage)
-    yield from _clock_chip(report.clock_chip)
-    yield from _parts(report)
+    """Judge a report, part by part; of a part that hangs only that is said."""
+    judged = (
+        *_identity(report.identity),
+        *_heat(report.temperatures),
+        *_power(report.power),
+        *_medium(report.storage),
+        *_clock_chip(report.clock_chip),
+        *_parts(report),
+    )
+    for part in report.silent:
+        yield from _faulty(part, care.board_faults((part,), ()))
+    silent = {finding for part in report.silent for finding in _SAID_OF.get(part, (part,))}
+    yield from (finding for finding in judged if finding.part not in silent)
 
 
 def _identity(identity: BoardIdentity) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from agent.app.engine_choice import engines_here, engines_of
 from agent.core.errors import DetectorError
 from agent.detect import probe
 from agent.detect.manifest import load_manifest
-from agent.local.cli.board_report import Answer, lines_of, report_of, selftest_of
+from agent.local.cli.board_report import Answer, chips_of, lines_of, report_of, selftest_of
 from hardware.pick import pick_board
 
 _MARKS = {
@@ -104,7 +104,7 @@ def accelerators(root: Path, model: Path | None, *, as_json: bool) -> None:
     A chip is tried only where the board shows one. Each trial is a process of its own: what hangs
     or crashes is said, and the next one goes on.
     """
-    chips = pick_board(root).accelerators.read()
+    chips = chips_of(pick_board(root))
     try:
         engines = engines_here(load_manifest(model), chips)
     except DetectorError as error:
