@@ -5,7 +5,9 @@ import random
 import sys
 
 import pytest
+from msgspec import structs
 
+from agent.app.streams import Streams
 from agent.cameras import care
 from agent.cameras.line import OnvifLine
 from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
@@ -117,3 +119,14 @@ def test_a_password_changed_in_the_settings_counts_again(tmp_path):
     PasswordFile(tmp_path, _settings(Device)).settle("made at the box")
     assert PasswordFile(tmp_path, _settings(Device)).password == "made at the box"
     assert PasswordFile(tmp_path, _settings(Device, "by hand")).password == "by hand"
+
+
+def test_the_cameras_worker_uses_the_new_one_at_its_next_connection(tmp_path):
+    class Device:
+        url = "http://10.0.0.1/onvif/device_service"
+
+    camera = structs.replace(_settings(Device), main_url="rtsp://10.0.0.1/main")
+    streams = Streams(camera, tmp_path / "gate", data_dir=tmp_path)
+    assert streams.main().password == PASSWORD
+    PasswordFile(tmp_path, camera).settle("made at the box")
+    assert streams.main().password == "made at the box"

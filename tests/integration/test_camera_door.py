@@ -8,6 +8,8 @@ from agent.cameras.door import BACK_OFF_S, Door
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
 from agent.core.clock import SystemClock
+from agent.settings.camera_io import CameraRelay
+from tests.onvif_box import Deskwork, make_desk, settings_of
 from tests.simulated_onvif import LOGIN, USERNAME, ShiftedClock, eventually, running_camera
 
 WRONG = Login(USERNAME, "wrong")
@@ -84,3 +86,28 @@ async def test_a_stop_does_not_wait_for_a_login_of_another_line_that_hangs(camer
     await hanging
     for line in (slow, quick):
         line.close()
+
+
+async def test_the_box_as_a_whole_tries_a_wrong_password_once_and_a_corrected_one_at_once(
+    tmp_path, unused_tcp_port
+):
+    async with running_camera() as device:
+        clock, relays = SystemClock(), (CameraRelay(token="relay-1"),)
+        wrong = settings_of(device, password="wrong", relays=relays)
+        desk = make_desk(tmp_path, clock, unused_tcp_port, wrong)
+        running = asyncio.create_task(Deskwork(desk, clock).run())
+        await eventually(lambda: desk.facts("gate").code == "camera.wrong_password")
+        await asyncio.to_thread(desk.relays("gate").make_safe)
+        for question in (desk.gate("gate").facts, desk.gate("gate").position):
+            with pytest.raises(CameraWrongPassword):
+                await question()
+        assert device.login.refused_total == 1
+
+        desk.use((settings_of(device, relays=relays),))
+        await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live, within_s=20)
+        assert device.login.refused_total == 1
+        desk.use(())  # taken out of the settings: it is let go, its slot given back
+        await eventually(lambda: desk.facts("gate") is None)
+        await eventually(lambda: not device.events.points)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
