@@ -69,7 +69,8 @@ class StillThings:
         if passed_s < _LOOK_EVERY_S:
             return False
         self._last_s, passed_s = at_s, min(passed_s, 1.0)
-        cells *= _light(cells, self._short)
+        bright = np.float32(np.median(cells))
+        cells *= _light(cells, self._long)
         attended = self._attended(cells.shape, at_s)
         self._short += (cells - self._short) * np.float32(1 - np.exp(-passed_s / _SHORT_S))
         steady = (np.abs(cells - self._short) < _STEADY) & ~attended
@@ -78,6 +79,7 @@ class StillThings:
         self._age[self._differs & steady] += passed_s
         self._age[~self._differs & ~attended] = 0.0
         self._absorb()
+        self._anchor(bright, passed_s)
         return True
 
     def found(self, least_s: float) -> list[StillThing]:
@@ -112,6 +114,18 @@ class StillThings:
         if old.any():
             self._long[old] = self._short[old]
             self._age[old] = 0.0
+
+    def _anchor(self, bright: np.float32, passed_s: float) -> None:
+        """Let both memories follow the picture's own brightness, together and slowly.
+
+        What is compared is lit as the memory is; were the memory made of that alone, falling snow,
+        which makes the picture a little brighter than its middle, would raise it without end.
+        """
+        usual = np.float32(np.median(self._long))
+        share = np.float32(passed_s / _LONG_S)
+        factor = np.float32(1) + share * ((bright + 1) / (usual + 1) - np.float32(1))
+        self._short *= factor
+        self._long *= factor
 
     def _attended(self, shape: tuple[int, ...], at_s: float) -> Mask:
         """Return the cells somebody stands in or near."""
