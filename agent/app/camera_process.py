@@ -224,7 +224,9 @@ class CameraWorker:
             self._on_message,
             clock,
         )
-        self._pushes = Pushes(taps, self._line.put, lambda: self._line.is_connected, clock)
+        self._pushes = Pushes(
+            taps, self._line.put, lambda: self._line.is_connected, clock, self._small_jpeg
+        )
         self._hits_total = 0
         self._told: object = None
         self._tell_again_s = 0.0
@@ -351,6 +353,10 @@ class CameraWorker:
     def _restart_streams(self) -> None:
         self._main.restart()
         self._sub.restart()
+
+    def _small_jpeg(self, max_bytes: int) -> bytes | None:
+        frame = self._eyes.view.frame
+        return None if frame is None else encode_jpeg(frame, 640, max_bytes, for_rtp=True)[0]
 
     def _picture(self, order: TakePicture) -> PictureReply:
         view = self._eyes.view

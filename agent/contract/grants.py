@@ -62,7 +62,7 @@ class What(StrEnum):
 
 
 class Quality(StrEnum):
-    """`vehicle-lte` is the sub stream, for receivers on a thin line."""
+    """`vehicle-lte` is as much as a thin line carries: main, sub, key frames, a JPEG a second."""
 
     MAIN = "main"
     SUB = "sub"

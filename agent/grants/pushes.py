@@ -108,8 +108,10 @@ def _orders(given: Given) -> list[tuple[str, StartPush]]:
         url = sink.url.replace("{camera}", camera_id)
         digest = hashlib.blake2b(url.encode(), digest_size=6).hexdigest()
         stream: Literal["main", "sub"] = "main" if limits.quality is Quality.MAIN else "sub"
+        is_ladder = limits.quality is Quality.VEHICLE_LTE
         order = StartPush(
-            push_id=f"{camera_id}-{stream}-{digest}",
+            push_id=f"{camera_id}-{limits.quality.value}-{digest}",
+            is_ladder=is_ladder,
             stream=stream,
             url=url,
             token=sink.token,

@@ -8,7 +8,8 @@ from msgspec import Struct
 class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
     """Push a stream to `url` until `until_mono_s`; the same id again only changes token and end.
 
-    `max_kbps` 0 is no limit. `token` is a secret. `ca` (PEM) vouches for the relay.
+    `is_ladder`: from main down to a JPEG a second, as the line allows. `max_kbps` 0 is no limit.
+    `token` is a secret. `ca` (PEM) vouches for the relay.
     """
 
     push_id: str
@@ -17,6 +18,7 @@ class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
     token: str
     until_mono_s: float
     max_kbps: int = 0
+    is_ladder: bool = False
     ca: str = ""
 
     def __repr__(self) -> str:

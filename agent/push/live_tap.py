@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from agent.push.nal_units import Coding, coding_of
 
 MOST_GOP_BYTES = 4 * 1024 * 1024
+LEAN_PACKETS = 3  # a GOP so young is sent whole
 MOST_QUEUED_BYTES = 8 * 1024 * 1024
 
 
@@ -47,6 +48,8 @@ class Follower:
         self._packets: deque[Copied] = deque()
         self._news = threading.Condition()
         self._size_bytes, self._is_waiting_for_key = 0, True
+        self._newest_pts = 0
+        self.tick_s = Fraction(0)
         self.run_is_over = False
         self.stalls = 0
 
@@ -60,9 +63,15 @@ class Follower:
             if self._is_waiting_for_key and not packet.is_key:
                 return
             self._is_waiting_for_key = False
+            self._newest_pts = packet.pts
             self._packets.append(packet)
             self._size_bytes += len(packet.data)
             self._news.notify()
+
+    def wait_for_key(self) -> None:
+        """Take nothing more before the next key frame."""
+        with self._news:
+            self._is_waiting_for_key = True
 
     def get(self, within_s: float) -> Copied | None:
         """Return the next packet, None when none comes in time."""
@@ -74,6 +83,13 @@ class Follower:
             packet = self._packets.popleft()
             self._size_bytes -= len(packet.data)
             return packet
+
+    def behind_s(self) -> float:
+        """Return how much video waits in the queue."""
+        with self._news:
+            if not self._packets:
+                return 0.0
+            return float((self._newest_pts - self._packets[0].pts) * self.tick_s)
 
     def end_run(self) -> None:
         with self._news:
@@ -90,6 +106,9 @@ class LiveTap:
         self._gop: list[Copied] = []
         self._gop_bytes = 0
         self._followers: set[Follower] = set()
+        self._key_pts: int | None = None
+        self._key_bytes = self._since_key_bytes = 0
+        self.kbps = self.key_kbps = 0.0  # of the last whole GOP: all, and its key frame alone
 
     def run_started(self, stream: VideoStream) -> None:
         """A new time line begins; what was kept of the old one means nothing."""
@@ -109,6 +128,7 @@ class LiveTap:
             return
         copied = Copied(bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
         with self._lock:
+            self._measure(copied)
             if copied.is_key:
                 self._forget()
             if copied.is_key or self._gop:
@@ -128,14 +148,20 @@ class LiveTap:
         """What is on now; None while the camera is away."""
         return self._run
 
-    def join(self, run: Run) -> Follower | None:
-        """Follow `run` from the kept GOP on; None when it is over."""
+    def join(self, run: Run, *, lean: bool = False) -> Follower | None:
+        """Follow `run` from the kept GOP on, `lean`: from its key frame; None when it is over.
+
+        A lean follower has that picture and then waits for the next key frame.
+        """
         with self._lock:
             if run is not self._run:
                 return None
             follower = Follower()
-            for packet in self._gop:
+            follower.tick_s = run.tick_s
+            for packet in self._gop[:1] if lean and len(self._gop) > LEAN_PACKETS else self._gop:
                 follower.put(packet)
+            if lean and len(self._gop) > LEAN_PACKETS:
+                follower.wait_for_key()
             self._followers.add(follower)
             return follower
 
@@ -143,11 +169,22 @@ class LiveTap:
         with self._lock:
             self._followers.discard(follower)
 
+    def _measure(self, packet: Copied) -> None:
+        if packet.is_key:
+            if self._key_pts is not None and self._run is not None:
+                lasted_s = float((packet.pts - self._key_pts) * self._run.tick_s)
+                if lasted_s > 0:
+                    self.kbps = self._since_key_bytes * 8 / 1000 / lasted_s
+                    self.key_kbps = self._key_bytes * 8 / 1000 / lasted_s
+            self._key_pts, self._key_bytes = packet.pts, len(packet.data)
+            self._since_key_bytes = 0
+        self._since_key_bytes += len(packet.data)
+
     def _end_run(self) -> None:
         for follower in self._followers:
             follower.end_run()
         self._forget()
-        self._run = None
+        self._run = self._key_pts = None
 
     def _forget(self) -> None:
         self._gop.clear()

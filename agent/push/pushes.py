@@ -16,7 +16,8 @@ from agent.push.live_tap import Copied, Follower, LiveTap, Run
 from agent.push.rtp import CLOCK_HZ, interleave, packetise
 from agent.push.rtsp_publisher import PushError, RtspPublisher
 
-_TELL_EVERY_S, _LOOK_S = 1.0, 0.1
+LOOK_S = 0.1
+_TELL_EVERY_S = 1.0
 _BURST_S = 2.0
 _END_WITHIN_S = 2.0
 
@@ -32,8 +33,9 @@ class Pushes:
         tell: Tell,
         is_core_there: Callable[[], bool],
         clock: Clock,
+        jpeg: Callable[[int], bytes | None] = lambda _: None,
     ) -> None:
-        self._taps, self._tell, self._clock = taps, tell, clock
+        self._taps, self._tell, self._clock, self._jpeg = taps, tell, clock, jpeg
         self._is_core_there = is_core_there
         self._pushes: dict[str, Push] = {}
         self._lock = threading.Lock()
@@ -44,10 +46,17 @@ class Pushes:
             push = self._pushes.get(order.push_id)
             if push is not None and push.renew(order):
                 return
-            tap = self._taps[order.stream]
-            push = Push(order, tap, self._tell, self._is_core_there, self._clock)
+            push = self._new(order)
             self._pushes[order.push_id] = push
             push.start()
+
+    def _new(self, order: StartPush) -> "Push":
+        rest = (self._tell, self._is_core_there, self._clock)
+        if not order.is_ladder:
+            return Push(order, self._taps[order.stream], *rest)
+        from agent.push.vehicle_push import VehiclePush  # noqa: PLC0415 - it is made of Push
+
+        return VehiclePush(order, self._taps, self._jpeg, *rest)
 
     def stop(self, push_id: str) -> None:
         """End a push; it tells when it has."""
@@ -87,6 +96,7 @@ class Push(threading.Thread):
         self._bytes = self._packets = self._stalls = self._connects = 0
         self._code, self._next_tell_s = "", 0.0
         self._level_bytes, self._level_s, self._is_shedding = 0.0, clock.monotonic_s(), False
+        self._burst_s, self._may_overdraw = _BURST_S, False
         self._log = log.get("push")
 
     def renew(self, order: StartPush) -> bool:
@@ -109,7 +119,7 @@ class Push(threading.Thread):
                 run = self._tap.run
                 if run is None:  # the camera is away
                     self._tell_now_and_then()
-                    wait_s(self._stop_ordered, _LOOK_S)
+                    wait_s(self._stop_ordered, LOOK_S)
                     continue
                 try:
                     self._one_connection(run)
@@ -130,9 +140,8 @@ class Push(threading.Thread):
 
     def _one_connection(self, run: Run) -> None:
         self._connects += 1
-        order = self._order
-        publisher = RtspPublisher(order.url, order.token, run.coding, self._is_on, order.ca)
-        follower = self._tap.join(run)
+        publisher = self._publisher(run)
+        follower = self._join(run)
         if follower is None:
             publisher.end()
             return
@@ -147,18 +156,32 @@ class Push(threading.Thread):
             self._tap.leave(follower)
             self._stalls += publisher.stalls + follower.stalls
 
+    def _publisher(self, run: Run) -> RtspPublisher:
+        order = self._order
+        return RtspPublisher(order.url, order.token, run.coding, self._is_on, order.ca)
+
+    def _join(self, run: Run) -> Follower | None:
+        return self._tap.join(run)
+
+    def _wants(self, packet: Copied) -> bool:
+        return self._fits(packet)
+
+    def _must_change(self, _follower: Follower) -> bool:
+        """Say whether this connection should make place for another one."""
+        return False
+
     def _follow(self, run: Run, follower: Follower, publisher: RtspPublisher) -> None:
         """Send packets until the run or the push is over."""
         self._log.info("push begins", push=self._order.push_id)
         ssrc, seq, offset = secrets.randbits(32), secrets.randbits(16), secrets.randbits(32)
-        while self._is_on():
-            packet = follower.get(_LOOK_S)
+        while self._is_on() and not self._must_change(follower):
+            packet = follower.get(LOOK_S)
             self._tell_now_and_then()
             if packet is None:
                 if follower.run_is_over:
                     return
                 continue
-            if not self._fits(packet):
+            if not self._wants(packet):
                 continue
             units = run.coding.units(packet.data)
             if packet.is_key:
@@ -183,7 +206,9 @@ class Push(threading.Thread):
         now_s, rate = self._clock.monotonic_s(), limit_kbps * 125.0
         self._level_bytes = max(0.0, self._level_bytes - (now_s - self._level_s) * rate)
         self._level_s = now_s
-        fits = self._level_bytes + len(packet.data) <= rate * _BURST_S
+        fits = self._level_bytes + len(packet.data) <= rate * self._burst_s or (
+            self._may_overdraw and self._level_bytes <= 0
+        )
         if not fits or (self._is_shedding and not packet.is_key):
             self._is_shedding = True
             return False
@@ -199,7 +224,7 @@ class Push(threading.Thread):
         until_s = self._clock.monotonic_s() + self._backoff.next_s()
         while self._is_on() and self._clock.monotonic_s() < until_s:
             self._tell_now_and_then()
-            wait_s(self._stop_ordered, _LOOK_S)
+            wait_s(self._stop_ordered, LOOK_S)
 
     def _tell_now_and_then(self) -> None:
         now_s = self._clock.monotonic_s()

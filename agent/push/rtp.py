@@ -40,7 +40,13 @@ def packetise(nal: bytes, codec: CodecName, max_bytes: int = MAX_PAYLOAD_BYTES) 
 
 
 def interleave(
-    payloads: Sequence[bytes], *, channel: int, first_seq: int, timestamp_90k: int, ssrc: int
+    payloads: Sequence[bytes],
+    *,
+    channel: int,
+    first_seq: int,
+    timestamp_90k: int,
+    ssrc: int,
+    payload_type: int = PAYLOAD_TYPE,
 ) -> bytes:
     """Return one picture ready for the TCP connection; its last packet carries the marker."""
     parts: list[bytes] = []
@@ -53,7 +59,7 @@ def interleave(
                 channel,
                 _RTP_HEADER_BYTES + len(payload),
                 0x80,
-                marker | PAYLOAD_TYPE,
+                marker | payload_type,
                 (first_seq + index) & 0xFFFF,
                 timestamp_90k & 0xFFFFFFFF,
                 ssrc,

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from agent.core.errors import PolesideError
 from agent.push.nal_units import Coding
 from agent.push.rtp import CLOCK_HZ, PAYLOAD_TYPE
+from agent.push.rtp_jpeg import JpegTrack
 from agent.push.rtsp_login import Login
 
 _ANSWER_S, _SLICE_S, _STALL_S, _DEAD_S = 3.0, 0.2, 1.0, 5.0
@@ -35,9 +36,17 @@ class RtspPublisher:
     """One connection. Used by one thread; `may_go_on` is asked at least every 0.2 s of sending."""
 
     def __init__(
-        self, url: str, token: str, coding: Coding, may_go_on: Callable[[], bool], ca: str = ""
+        self,
+        url: str,
+        token: str,
+        coding: Coding | JpegTrack,
+        may_go_on: Callable[[], bool],
+        ca: str = "",
+        send_bytes: int = 0,
     ) -> None:
         """Connect and begin. `ca`: PEM of the one authority that may vouch for the relay.
+
+        `send_bytes` bounds what waits in the system; 0 leaves that to it.
 
         Raises `PushError` push.unreachable, untrusted, refused or not_a_relay.
         """
@@ -46,7 +55,7 @@ class RtspPublisher:
         self._challenges: list[str] = []
         self.stalls = 0
         try:
-            self._socket = _connect(url, ca)
+            self._socket = _connect(url, ca, send_bytes)
         except ssl.SSLCertVerificationError:
             raise _error("untrusted", "The relay can't prove who it is.") from None
         except OSError as error:
@@ -112,7 +121,7 @@ class RtspPublisher:
             select.select([], [], [], _END_LOOK_S)
         return False
 
-    def _begin(self, coding: Coding) -> None:
+    def _begin(self, coding: Coding | JpegTrack) -> None:
         sdp = _sdp(coding)
         status = self._ask("ANNOUNCE", {"Content-Type": "application/sdp"}, sdp)
         if status == 401 and self._login.challenged(self._challenges):
@@ -184,11 +193,13 @@ class RtspPublisher:
                 raise ConnectionResetError
 
 
-def _connect(url: str, ca: str) -> socket.socket:
+def _connect(url: str, ca: str, send_bytes: int) -> socket.socket:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     plain = socket.create_connection((host, port), timeout=_ANSWER_S)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if send_bytes:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)
     if parts.scheme == "rtsp":
         return plain
     try:
@@ -205,7 +216,13 @@ def _trust(ca: str) -> ssl.SSLContext:
         raise ssl.SSLCertVerificationError from None
 
 
-def _sdp(coding: Coding) -> str:
+def _sdp(coding: Coding | JpegTrack) -> str:
+    head = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=Poleside", "c=IN IP4 0.0.0.0", "t=0 0"]
+    track = coding.sdp if isinstance(coding, JpegTrack) else _track(coding)
+    return "\r\n".join([*head, *track, "a=control:trackID=0", ""])
+
+
+def _track(coding: Coding) -> list[str]:
     """Describe the track (RFC 6184 section 8.1, RFC 7798 section 7.1)."""
     encoded = [base64.b64encode(unit).decode() for unit in coding.sets]
     if coding.codec == "h264":
@@ -220,19 +237,11 @@ def _sdp(coding: Coding) -> str:
             f"{kinds[(unit[0] >> 1) & 63]}={text}"
             for unit, text in zip(coding.sets, encoded, strict=True)
         )
-    lines = [
-        "v=0",
-        "o=- 0 0 IN IP4 127.0.0.1",
-        "s=Poleside",
-        "c=IN IP4 0.0.0.0",
-        "t=0 0",
+    return [
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
         f"a=rtpmap:{PAYLOAD_TYPE} {name}/{CLOCK_HZ}",
         *([f"a=fmtp:{PAYLOAD_TYPE} {fmtp}"] if fmtp else []),
-        "a=control:trackID=0",
-        "",
     ]
-    return "\r\n".join(lines)
 
 
 def _error(what: str, message: str) -> PushError:

@@ -21,6 +21,7 @@ class Publication:
     first_frame_mono_s: float | None = None
     last_packet_mono_s: float | None = None
     packets_total: int = 0
+    pictures_total: int = 0
     bytes_total: int = 0
     is_live: bool = True
     players: set[asyncio.Transport] = field(default_factory=set)
@@ -34,6 +35,7 @@ class Publication:
         now_s = self.monotonic_s()
         self.packets_total += 1
         self.bytes_total += len(frame)
+        self.pictures_total += bool(frame[5] & 0x80)
         self.last_packet_mono_s = now_s
         is_key = self._is_key(frame[16:])
         if is_key and not self._was_key:
@@ -47,6 +49,8 @@ class Publication:
             player.write(frame)
 
     def _is_key(self, payload: bytes) -> bool:
+        if "JPEG/90000" in self.sdp:
+            return payload[1:4] == b"\0\0\0"  # the first part of a picture
         if re.search(r"H26[45]/90000", self.sdp, re.IGNORECASE) is None:
             return False
         if "H264" in self.sdp:
