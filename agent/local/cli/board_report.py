@@ -24,6 +24,7 @@ from hardware.interface import (
     Temperature,
     WatchdogState,
 )
+from hardware.lines import LineInfo
 
 # What the self-test says of one question to the board, where that is not one line of its name.
 _SAID_OF = {"power": ("supply", "throttling"), "disk": ("disk", "disk wear")}
@@ -77,6 +78,7 @@ def report_of(board: Board, folder: Path) -> BoardReport:
     """Read every part of `board` once; `folder` says which medium. A part that hangs is named."""
     patience = Patience(logs=False)
     ask = patience.ask
+    lines: tuple[LineInfo, ...] = ask("digital lines", board.lines.list, ())
     return BoardReport(
         identity=board.identity,
         temperatures=ask("temperature", board.thermometers.read, ()),
@@ -87,22 +89,30 @@ def report_of(board: Board, folder: Path) -> BoardReport:
         watchdogs=ask("watchdog", board.watchdogs.read, ()),
         supplies=ask("mains and battery", board.supplies.read, ()),
         accelerators=ask("detector chip", board.accelerators.read, ()),
-        digital_lines=len(ask("digital lines", board.lines.list, ())),
+        digital_lines=len(lines),
         silent=patience.silent,
     )
 
 
 def chips_of(board: Board) -> tuple[Accelerator, ...]:
     """Return the chips for a detector; none when the bus does not answer."""
-    return Patience(logs=False).ask("detector chip", board.accelerators.read, ())
+    found: tuple[Accelerator, ...] = Patience(logs=False).ask(
+        "detector chip", board.accelerators.read, ()
+    )
+    return found
 
 
 def lines_of(board: Board) -> list[LineReport]:
     """Return the digital lines of `board`; none when they do not answer."""
     return [
         LineReport(chip=line.chip, offset=line.offset, name=line.name, used_by=line.used_by)
-        for line in Patience(logs=False).ask("digital lines", board.lines.list, ())
+        for line in _listed(board)
     ]
+
+
+def _listed(board: Board) -> tuple[LineInfo, ...]:
+    found: tuple[LineInfo, ...] = Patience(logs=False).ask("digital lines", board.lines.list, ())
+    return found
 
 
 def selftest_of(report: BoardReport) -> Iterator[Finding]:
