@@ -47,6 +47,7 @@ from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession
 from agent.messages import worker
 from agent.messages.locking import LockSpan, Unlock
+from agent.messages.passing import Passing
 from agent.messages.push import StartPush, StopPush
 from agent.messages.supervision import KeyFrame, SuccessorGone
 from agent.messages.vision import HitState, RuleHit
@@ -180,7 +181,7 @@ class CameraWorker:
             clock,
             lambda: self._eyes.view.objects,
             manifest.model,
-            lambda passing: self._line.put(passing),  # noqa: PLW0108 - made below
+            self._on_passing,
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
         self._main_sink = MainSink(
@@ -313,6 +314,11 @@ class CameraWorker:
             return status
         fault = self._main.sound_fault if self._streams.audio else "camera.sound_not_allowed"
         return structs.replace(status, faults=(*status.faults, fault)) if fault else status
+
+    def _on_passing(self, passing: Passing) -> None:
+        """Tell who passes; while the core is away hits need the room."""
+        if self._line.is_connected:
+            self._line.put(passing)
 
     def _on_hit(self, hit: RuleHit) -> None:
         """Keep what begins an incident before telling it; the rest is told only."""
