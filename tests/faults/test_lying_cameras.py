@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
+from agent.app.camera_search import CameraSearch
 from agent.cameras import inputs_outputs
 from agent.cameras.camera_states import CameraStates, Turn
 from agent.cameras.event_feed import EventFeed
@@ -15,6 +17,7 @@ from agent.cameras.port import CameraBadResponse, CameraFailure, CameraNotSuppor
 from agent.cameras.ptz_head import PtzHead
 from agent.cameras.ptz_sectors import Sectors
 from agent.core.clock import SystemClock
+from agent.simulators.camera.onvif_discovery import GROUP
 from agent.simulators.camera.onvif_events import MOTION
 from tests.onvif_box import Deskwork, make_desk, settings_of
 from tests.simulated_onvif import LOGIN, control_of, eventually, running_camera
@@ -186,3 +189,35 @@ async def test_one_that_may_be_the_camera_is_a_candidate_and_is_sent_no_secret(
         assert desk.facts("gate").candidates == (stranger.url,)
         assert desk.facts("gate").device is None
         assert not stranger.calls
+
+
+async def test_the_box_asks_for_cameras_and_answers_no_such_question(unused_tcp_port):
+    search = CameraSearch(_CLOCK, interfaces=lambda: ("127.0.0.1",), port=unused_tcp_port)
+    await search.open()
+    where = (GROUP, unused_tcp_port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.setblocking(False)
+        stranger.bind(("127.0.0.1", 0))
+        stranger.setsockopt(
+            socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1")
+        )
+        body = "<d:Probe/>"
+        stranger.sendto(_announced("Probe", body), where)
+        who = "<a:EndpointReference><a:Address>urn:uuid:1</a:Address></a:EndpointReference>"
+        told = f"<d:Hello>{who}<d:XAddrs>http://127.0.0.1/</d:XAddrs></d:Hello>"
+        stranger.sendto(_announced("Hello", told), where)
+        await eventually(search.news.is_set)  # so the question before it was heard as well
+        with pytest.raises(BlockingIOError):
+            stranger.recv(4096)
+    search.close()
+
+
+def _announced(name: str, body: str) -> bytes:
+    spaces = (
+        'xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
+        'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
+        'xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"'
+    )
+    action = f"http://schemas.xmlsoap.org/ws/2005/04/discovery/{name}"
+    head = f"<s:Header><a:Action>{action}</a:Action></s:Header>"
+    return f"<s:Envelope {spaces}>{head}<s:Body>{body}</s:Body></s:Envelope>".encode()
