@@ -10,7 +10,14 @@ from agent.contract.events import Slug
 PtzPurpose = Literal["tour", "exercise", "operator", "disaster", "119", "bell", "manual-112"]
 
 
-class PtzMove(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ptz.move"):
+class PtzMove(
+    CommandArgs,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,  # a box that does not know `purpose` need not see it
+    forbid_unknown_fields=True,
+    tag="ptz.move",
+):
     """Move with these speeds for at most `timeout_s`, inside a lease; then stop by itself.
 
     Without a lease of one's own it is refused, unless `purpose` is given: then the box leases the
