@@ -9,6 +9,8 @@ rules must bear it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -55,13 +57,24 @@ Pairs = list[tuple[int, int]]
 
 
 class Tracker:
-    """Tracks all objects of one camera. Needs updates in the order of time."""
+    """Tracks all objects of one camera. Needs updates in the order of time.
+
+    Its tracks lie in arrays with one row each; only labels of one group can be one object.
+    """
 
     def __init__(self, thresholds: Thresholds | None = None) -> None:
         self._thresholds = thresholds or Thresholds()
-        self._ids = count(1)
-        self._groups: dict[str, _GroupTracker] = {}
+        self._next_ids = count(1)
         self._last_s: float | None = None
+        self._place = np.zeros((0, 4))  # center x, y, width, height
+        self._speed = np.zeros((0, 4))  # of the same, per second
+        self._spread = np.zeros((0, 3))  # variances: place, place with speed, speed
+        self._unseen_s = np.zeros(0)
+        self._sightings = np.zeros(0, int)
+        self._ids = np.zeros(0, int)
+        self._kinds = np.zeros(0, int)
+        self._looks = np.zeros((0, SIZE))
+        self._best: list[Detection] = []  # names the track
 
     def update(
         self, detections: Sequence[Detection], at_s: float, picture: Letterboxed | None = None
@@ -73,94 +86,63 @@ class Tracker:
         """
         passed_s = _STEP_S if self._last_s is None else max(0.0, at_s - self._last_s)
         self._last_s = at_s
-        of_group: dict[str, list[Detection]] = {name: [] for name in self._groups}
-        for detection in detections:
-            name = LABEL_GROUPS.get(detection.label, detection.label)
-            of_group.setdefault(name, []).append(detection)
-        seen: list[TrackedObject] = []
-        for name, own in of_group.items():
-            group = self._groups.get(name)
-            if group is None:
-                if not any(one.score >= self._thresholds.of(one.label) for one in own):
-                    continue  # only a sure detection begins a track
-                group = self._groups[name] = _GroupTracker(self._ids, self._thresholds)
-            seen += group.update(own, passed_s, picture)
-            if group.is_empty:  # else each label ever seen would cost time in every frame
-                del self._groups[name]
-        return seen
-
-    @property
-    def remembers_any(self) -> bool:
-        """Whether somebody is known, perhaps missed in the last frame: reason to look again."""
-        return any(group.known for group in self._groups.values())
-
-
-class _GroupTracker:
-    """The tracks of one label group, as arrays with one row per track."""
-
-    def __init__(self, ids: "count[int]", thresholds: Thresholds) -> None:
-        self._next_ids, self._thresholds = ids, thresholds
-        self._place = np.zeros((0, 4))  # center x, y, width, height
-        self._speed = np.zeros((0, 4))  # of the same, per second
-        self._spread = np.zeros((0, 3))  # variances: place, place with speed, speed
-        self._unseen_s = np.zeros(0)
-        self._sightings = np.zeros(0, int)
-        self._ids = np.zeros(0, int)
-        self._looks = np.zeros((0, SIZE))
-        self._best: list[Detection] = []  # names the track
-
-    def update(
-        self, detections: Sequence[Detection], passed_s: float, picture: Letterboxed | None
-    ) -> list[TrackedObject]:
-        """Return the confirmed tracks among `detections`, `passed_s` after the last update."""
-        boxes = np.array([_corners(one.region) for one in detections]).reshape(-1, 4)
-        sure = np.array([one.score >= self._thresholds.of(one.label) for one in detections], bool)
+        seen = self._of_use(detections)
+        if not (seen.of or len(self._ids)):
+            return []
         self._predict(passed_s)
-        iou: Floats = overlaps(_boxes(self._place), boxes).astype(np.float64)
-        looks = np.zeros((len(detections), SIZE))
+        iou = overlaps(_boxes(self._place), seen.boxes).astype(np.float64)
+        iou *= self._kinds[:, None] == seen.kinds[None, :]
         if picture is not None:
-            worth = np.flatnonzero(sure | (iou >= _FAINT_MIN_FIT).any(axis=0)).tolist()
-            looks[worth] = looks_of(picture, [detections[k] for k in worth])
-        pairs = self._match(iou, boxes, looks, sure)
-        self._correct(pairs, boxes, passed_s)
-        self._remember_looks(pairs, boxes, looks, sure, passed_s)
+            worth = np.flatnonzero(seen.sure | (iou >= _FAINT_MIN_FIT).any(axis=0)).tolist()
+            seen.looks[worth] = looks_of(picture, [seen.of[k] for k in worth])
+        pairs = self._match(iou, seen)
+        self._correct(pairs, seen.boxes, passed_s)
+        self._remember_looks(pairs, seen, passed_s)
         self._know_again()
-        seen = []
+        told = []
         for row, column in pairs:
-            detection = detections[column]
+            detection = seen.of[column]
             if detection.score > self._best[row].score:
                 self._best[row] = detection
             if self._sightings[row] >= _CONFIRMING_SIGHTINGS:
                 label, track_id = self._best[row].label, int(self._ids[row])
-                seen.append(TrackedObject(track_id, label, detection.score, detection.region))
+                told.append(TrackedObject(track_id, label, detection.score, detection.region))
         self._forget()
-        taken = [column for _, column in pairs]
-        free = sure.copy()
-        free[taken] = False
-        if taken and free.any():
-            free &= _inside(boxes, boxes[taken]).max(axis=1) <= _DOUBLE
-        self._begin([one for k, one in enumerate(detections) if free[k]], looks[free])
-        return seen
+        self._begin(seen, [column for _, column in pairs])
+        return told
 
     @property
-    def is_empty(self) -> bool:
-        """Whether it follows nobody, not even somebody new."""
-        return not len(self._ids)
+    def remembers_any(self) -> bool:
+        """Whether somebody is known, perhaps missed in the last frame: reason to look again."""
+        return bool((self._sightings >= _CONFIRMING_SIGHTINGS).any())
 
-    @property
-    def known(self) -> int:
-        """How many confirmed tracks there are, those missed for a moment too."""
-        return int(np.count_nonzero(self._sightings >= _CONFIRMING_SIGHTINGS))
+    def _of_use(self, detections: Sequence[Detection]) -> "_Seen":
+        """Leave out faint detections of kinds that nobody is followed of."""
+        known = set(self._kinds.tolist())
+        of, sure, kinds = [], [], []
+        for one in detections:
+            kind, is_sure = _kind_of(one.label), one.score >= self._thresholds.of(one.label)
+            if is_sure or kind in known:
+                of.append(one)
+                sure.append(is_sure)
+                kinds.append(kind)
+        boxes = np.array([_corners(one.region) for one in of]).reshape(-1, 4)
+        looks = np.zeros((len(of), SIZE))
+        return _Seen(of, boxes, np.array(sure, bool), np.array(kinds, int), looks)
 
-    def _match(self, iou: Floats, boxes: Floats, looks: Floats, sure: NDArray[np.bool_]) -> Pairs:
+    def _match(self, iou: Floats, seen: "_Seen") -> Pairs:
         """Pair tracks with detections: seen ones, faint sightings, hidden ones, new ones."""
-        alike = np.exp(-0.5 * self._unlikeness(looks) / _SAME_COLOUR**2)
+        alike = np.exp(-0.5 * self._unlikeness(seen.looks) / _SAME_COLOUR**2)
         alike = _STRANGE + (1 - _STRANGE) * alike
         fit = iou * alike
         known = self._sightings >= _CONFIRMING_SIGHTINGS
         hidden = known & (self._unseen_s > _HIDDEN_AFTER_S)
-        near = self._hill(boxes) * alike**0.7 if hidden.any() else fit
-        free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(boxes), bool)
+        near = fit
+        if hidden.any():
+            near = self._hill(seen.boxes) * alike**0.7
+            near = near * (self._kinds[:, None] == seen.kinds[None, :])
+        free_tracks, free_boxes = np.ones(len(known), bool), np.ones(len(seen.of), bool)
+        sure = seen.sure
         pairs: Pairs = []
         for values, tracks, wanted, least in (
             (fit, known & ~hidden, sure, _MIN_FIT),
@@ -229,29 +211,28 @@ class _GroupTracker:
         self._unseen_s[rows] = 0.0
         self._sightings[rows] += 1
 
-    def _remember_looks(
-        self,
-        pairs: Pairs,
-        boxes: Floats,
-        looks: Floats,
-        sure: NDArray[np.bool_],
-        passed_s: float,
-    ) -> None:
+    def _remember_looks(self, pairs: Pairs, seen: "_Seen", passed_s: float) -> None:
         """Follow slow changes of the light; hardly while somebody else is in the box as well."""
         if not pairs:
             return
-        rows, columns = np.array([pair for pair in pairs if sure[pair[1]]], int).reshape(-1, 2).T
-        mixed = (overlaps(boxes[columns], boxes) >= _MIXED_IOU).sum(axis=1) > 1  # one is itself
+        rows, columns = (
+            np.array([pair for pair in pairs if seen.sure[pair[1]]], int).reshape(-1, 2).T
+        )
+        others = seen.kinds[columns][:, None] == seen.kinds[None, :]
+        others[np.arange(len(columns)), columns] = False
+        mixed = ((overlaps(seen.boxes[columns], seen.boxes) >= _MIXED_IOU) & others).any(axis=1)
         kept = np.where(mixed, _MIXED_COLOUR_KEPT, _COLOUR_KEPT) ** (passed_s / _STEP_S)
-        self._looks[rows] += (1 - kept)[:, None] * (looks[columns] - self._looks[rows])
+        self._looks[rows] += (1 - kept)[:, None] * (seen.looks[columns] - self._looks[rows])
 
     def _know_again(self) -> None:
         """Give a new track the identity of the lost one that it is."""
         old = self._sightings >= _KNOWN_AGAIN_FROM
         new = np.flatnonzero(old & (self._unseen_s == 0) & (self._sightings <= _KNOWN_AGAIN_UNTIL))
         lost = np.flatnonzero(old & (self._unseen_s > 0))
-        if not (len(new) and len(lost)):
-            return
+        for kind in set(self._kinds[new].tolist()) & set(self._kinds[lost].tolist()):
+            self._go_on(new[self._kinds[new] == kind], lost[self._kinds[lost] == kind])
+
+    def _go_on(self, new: NDArray[np.intp], lost: NDArray[np.intp]) -> None:
         for one, other in recognised(
             self._place[new],
             self._looks[new],
@@ -275,24 +256,49 @@ class _GroupTracker:
         self._place, self._speed = self._place[kept], self._speed[kept]
         self._spread, self._unseen_s = self._spread[kept], self._unseen_s[kept]
         self._sightings, self._ids = self._sightings[kept], self._ids[kept]
+        self._kinds = self._kinds[kept]
         self._looks = self._looks[kept]
         self._best = [best for best, keep in zip(self._best, kept, strict=True) if keep]
 
-    def _begin(self, detections: Sequence[Detection], looks: Floats) -> None:
-        if not detections:
+    def _begin(self, seen: "_Seen", taken: list[int]) -> None:
+        """Follow who is surely there and nobody yet, unless it is a part of somebody."""
+        free = seen.sure.copy()
+        free[taken] = False
+        if taken and free.any():
+            within = _inside(seen.boxes, seen.boxes[taken])
+            within *= seen.kinds[:, None] == seen.kinds[taken][None, :]
+            free &= within.max(axis=1) <= _DOUBLE
+        new = int(np.count_nonzero(free))
+        if not new:
             return
-        places = _places(np.array([_corners(one.region) for one in detections]))
-        new = len(detections)
         spread = (_START_POSITION_NOISE**2, 0.0, (_START_SPEED_NOISE / _STEP_S) ** 2)
-        self._place = np.concatenate([self._place, places])
+        self._place = np.concatenate([self._place, _places(seen.boxes[free])])
         self._speed = np.concatenate([self._speed, np.zeros((new, 4))])
         self._spread = np.concatenate([self._spread, np.tile(spread, (new, 1))])
         self._unseen_s = np.concatenate([self._unseen_s, np.zeros(new)])
         self._sightings = np.concatenate([self._sightings, np.ones(new, int)])
         own_ids = [next(self._next_ids) for _ in range(new)]
         self._ids = np.concatenate([self._ids, np.array(own_ids, int)])
-        self._looks = np.concatenate([self._looks, looks])
-        self._best += detections
+        self._kinds = np.concatenate([self._kinds, seen.kinds[free]])
+        self._looks = np.concatenate([self._looks, seen.looks[free]])
+        self._best += [one for k, one in enumerate(seen.of) if free[k]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one frame showed, as arrays with one row per detection."""
+
+    of: list[Detection]
+    boxes: Floats
+    sure: NDArray[np.bool_]
+    kinds: NDArray[np.intp]
+    looks: Floats
+
+
+@lru_cache(maxsize=512)
+def _kind_of(label: str) -> int:
+    """Return a number for the group of a label, the same within this process."""
+    return hash(LABEL_GROUPS.get(label, label))
 
 
 def _inside(some: Floats, others: Floats) -> Floats:

@@ -149,4 +149,5 @@ def test_what_was_seen_long_ago_costs_nothing_any_more():
         tracker.update([thing(0.5, label=label), thing(0.2, label="kite", score=0.15)], n * 0.2)
     for n in range(20):
         tracker.update([thing(0.2, label="kite", score=0.15)], 10.0 + n * 0.2)
-    assert tracker._groups == {}
+    assert not tracker.remembers_any
+    assert tracker.update([thing(0.2, label="kite", score=0.15)], 20.0) == []
