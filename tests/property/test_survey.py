@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.contract.events import Region
@@ -42,6 +42,7 @@ def person(see, place, tall_m):
     return TrackedObject(7, "person", 0.9, Region(x - 0.01, top, 0.02, foot - top))
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     height_m=st.floats(3.5, 8),
     tilt_deg=st.floats(15, 40),
