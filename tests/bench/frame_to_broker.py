@@ -33,6 +33,7 @@ async def listen(broker_url: str, seconds: float) -> list[float]:
     assert address.port
     async with aiomqtt.Client(address.hostname, address.port) as client:
         await client.subscribe("#", qos=1)
+        began_s = time.monotonic()  # what was told before is told again later: no center acks it
         try:
             async with asyncio.timeout(seconds):
                 async for message in client.messages:
@@ -41,7 +42,8 @@ async def listen(broker_url: str, seconds: float) -> list[float]:
                         event = msgspec.json.decode(bytes(message.payload), type=Event)
                     except msgspec.MsgspecError:
                         continue  # no event: presence, telemetry
-                    if event.phase is Phase.NEW and event.data.rule_id:
+                    is_new = event.phase is Phase.NEW and event.mono >= began_s
+                    if is_new and event.data.rule_id:
                         taken.setdefault(event.id, now_s - event.mono)
         except TimeoutError:
             return list(taken.values())
@@ -68,7 +70,7 @@ def bench(count: int, seconds: float) -> None:
     click.echo(
         f"{len(taken)} alarms of {count} cameras at {SUB.fps} fps: frame to broker"
         f" p50 {statistics.median(taken):.3f} s, p95 {p95:.3f} s (bar 1.0), longest"
-        f" {max(taken):.3f} s"
+        f" three {', '.join(f'{one:.3f}' for one in sorted(taken)[-3:])} s"
     )
 
 
