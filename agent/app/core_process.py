@@ -25,6 +25,7 @@ from agent.app.core import Core
 from agent.app.core_disk import on_its_disk, watch_disk
 from agent.app.run_dir import run_dir
 from agent.app.supervisor_line import receive_settings
+from agent.app.time_floor import keep_floor, stand_on_it
 from agent.commands import desired, journal
 from agent.core import log
 from agent.core.clock import SystemClock, boot_id
@@ -62,6 +63,8 @@ async def serve(link: SupervisorLink) -> None:
 
 async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> None:
     the_log, settings = log.get("core"), on_its_disk(told)
+    await asyncio.to_thread(stand_on_it, settings)
+    await asyncio.to_thread(keep_floor, settings)
     db = Database(
         data_dir_of(settings) / BOX_DATABASE,
         [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from agent.buffer.index import Index, Moment, micros
-from agent.buffer.timekeeper import Timekeeper
+from agent.buffer.index import Index, Moment, from_micros, micros
+from agent.buffer.timekeeper import RecordedTime, Timekeeper
 from agent.core import log
 from agent.core.clock import Clock
 
 LOOK_EVERY_S = 5.0
 LEAST_CORRECTION_S = 0.05
+_LONG_US = 366 * 86_400 * 1_000_000
 
 
 class RecordingClock:
@@ -23,7 +24,7 @@ class RecordingClock:
 
     def __init__(self, index: Index, clock: Clock, boot_id: str) -> None:
         self._index, self._clock, self._boot_id = index, clock, boot_id
-        self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id))
+        self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id), last_end(index))
         self._look_due_s = 0.0
         self.steady = threading.RLock()
         self._log = log.get("buffer.recorder")
@@ -61,3 +62,20 @@ class RecordingClock:
             return
         self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
         self._index.correct(self._boot_id, correction, self._keeper.utc(now_s))
+
+
+def last_end(index: Index) -> datetime | None:
+    """Return where the last recording ends, None without any.
+
+    One whose time was never proven counts only up to a year beyond the last whose time was: a clock
+    that ran far ahead for one boot must not lead all others astray.
+    """
+    newest = (
+        "SELECT start_utc_us + duration_us AS end_us, start_utc_us FROM segments WHERE {}"
+        " ORDER BY start_utc_us DESC LIMIT 1"
+    )
+    with index.reading() as db:
+        proven = db.execute(newest.format("time_quality != ?"), (RecordedTime.UNPROVEN,)).fetchone()
+        until_us = proven["end_us"] + _LONG_US if proven else 2**62
+        row = db.execute(newest.format("start_utc_us <= ?"), (until_us,)).fetchone()
+    return None if row is None else from_micros(row["end_us"])

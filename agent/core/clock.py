@@ -9,7 +9,7 @@ import ctypes
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from agent.contract.events import TimeQuality
 
@@ -42,7 +42,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real clock of the box."""
+    """The real clock of the box. A time below `floor` is not believed."""
+
+    floor: ClassVar[datetime] = RELEASE_FLOOR
+
+    @classmethod
+    def raise_floor(cls, at: datetime) -> None:
+        """Know, for this process and those it forks, that it is later than `at`."""
+        cls.floor = max(cls.floor, at)
 
     def utc_now(self) -> datetime:
         return datetime.now(UTC)
@@ -51,9 +58,10 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def quality(self) -> TimeQuality:
-        if self.utc_now() < RELEASE_FLOOR:
-            return TimeQuality.UNSYNCED
-        return TimeQuality.NTP if _kernel_says_synchronised() else TimeQuality.RTC
+        now = self.utc_now()
+        if now >= RELEASE_FLOOR and _kernel_says_synchronised():
+            return TimeQuality.NTP
+        return TimeQuality.RTC if now >= self.floor else TimeQuality.UNSYNCED
 
     async def sleep_s(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))

@@ -116,3 +116,20 @@ def test_an_hour_of_a_drifting_wall_clock_is_followed():
         clock.pass_s(10, wall_drift=40e-6)
         keeper.look()
     assert abs(keeper.utc(clock.mono_s) - clock.wall) < timedelta(milliseconds=20)
+
+
+def test_a_box_that_boots_before_its_last_recording_goes_on_where_that_ended():
+    last = TRUE_START - timedelta(minutes=5)
+    clock = SteppingClock(TRUE_START - timedelta(hours=3), TimeQuality.UNSYNCED)
+    keeper = Timekeeper(clock, floor=last)
+    assert keeper.utc(clock.mono_s) == last
+    assert keeper.quality is RecordedTime.UNPROVEN
+    clock.wall, clock.now_quality = TRUE_START, TimeQuality.NTP
+    assert keeper.look().shift_s == timedelta(minutes=5).total_seconds()
+    assert keeper.utc(clock.mono_s) == TRUE_START
+
+
+def test_a_clock_that_is_later_than_the_last_recording_is_taken_as_it_is():
+    clock = SteppingClock(TRUE_START, TimeQuality.RTC)
+    keeper = Timekeeper(clock, floor=TRUE_START - timedelta(hours=1))
+    assert keeper.utc(clock.mono_s) == TRUE_START

@@ -99,6 +99,7 @@ def run(
     # One thread per numpy, as everywhere here; must be set before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from agent.app.supervisor import Supervisor
+    from agent.app.time_floor import stand_on_it
     from agent.core import log
     from agent.core.clock import SystemClock
     from agent.settings import load
@@ -110,6 +111,7 @@ def run(
     settings = load.with_desired(table, load.read_desired(folder))
     clock = SystemClock()
     log.configure("supervisor", settings.log_level, clock)
+    stand_on_it(settings)
     raise SystemExit(Supervisor(settings, table, clock).run())
 
 

@@ -1,0 +1,57 @@
+"""No time is before the last recording: a box without a clock battery learns it here, at its start.
+
+Read by the supervisor before it forks and by the core; from then on a wall clock below it is
+`unsynced`, on every event and in telemetry, unless the kernel says that it is synchronised.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.contract.events import TimeQuality
+from agent.core import log
+from agent.core.clock import SystemClock
+from agent.core.errors import PolesideError
+from agent.core.whole_file import write_whole
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
+
+FLOOR_FILE = "time-floor"
+
+
+def stand_on_it(settings: Settings) -> None:
+    """Let no wall clock of this process, and of those it forks, be believed below the floor."""
+    data_dir, now = data_dir_of(settings), SystemClock().utc_now()
+    floor = max(_kept(data_dir), last_recorded(data_dir))
+    SystemClock.raise_floor(floor)
+    if now < floor:
+        log.get("clock").warning("boots before its last recording", last=floor, now=now)
+
+
+def keep_floor(settings: Settings) -> None:
+    """Keep the floor on the disk: an index written in a boot without the time looks old.
+
+    Once the time is synchronised it is that time, so that a clock that ran ahead leaves no trace.
+    """
+    clock, data_dir = SystemClock(), data_dir_of(settings)
+    is_true = clock.quality() is TimeQuality.NTP
+    floor = clock.utc_now() if is_true else SystemClock.floor
+    if floor != _kept(data_dir):
+        with suppress(OSError, PolesideError):
+            write_whole(data_dir / FLOOR_FILE, floor.isoformat().encode())
+
+
+def last_recorded(data_dir: Path) -> datetime:
+    """Return when an index of recordings was last written, the epoch without any."""
+    newest_s = 0.0
+    for file in (data_dir / "cameras").glob("*/index.db*"):
+        with suppress(OSError):
+            newest_s = max(newest_s, file.stat().st_mtime)
+    return datetime.fromtimestamp(newest_s, UTC)
+
+
+def _kept(data_dir: Path) -> datetime:
+    try:
+        return datetime.fromisoformat((data_dir / FLOOR_FILE).read_text()).astimezone(UTC)
+    except (OSError, ValueError):
+        return datetime.fromtimestamp(0, UTC)

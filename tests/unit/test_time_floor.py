@@ -1,0 +1,78 @@
+"""No time before the last recording is believed, and no recording begins before it."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.app.time_floor import FLOOR_FILE, keep_floor, last_recorded, stand_on_it
+from agent.buffer.index import Index
+from agent.buffer.recording_clock import last_end
+from agent.buffer.timekeeper import RecordedTime
+from agent.contract.events import TimeQuality
+from agent.core.clock import RELEASE_FLOOR, SystemClock
+from agent.settings.model import Settings
+
+LAST = datetime(2026, 11, 22, 2, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def floor_restored():
+    yield
+    SystemClock.floor = RELEASE_FLOOR
+
+
+def recorded(data_dir, at, camera="gate"):
+    file = data_dir / "cameras" / camera / "index.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    os.utime(file, (at.timestamp(), at.timestamp()))
+
+
+def test_the_last_recording_of_any_camera_counts(tmp_path):
+    assert last_recorded(tmp_path) == datetime.fromtimestamp(0, UTC)
+    recorded(tmp_path, LAST - timedelta(days=1))
+    recorded(tmp_path, LAST, "yard")
+    assert last_recorded(tmp_path) == LAST
+
+
+def test_an_unsynchronised_clock_below_the_last_recording_is_not_believed(tmp_path):
+    if SystemClock().quality() is TimeQuality.NTP:
+        pytest.skip("this machine's clock is synchronised: it is believed, whatever was recorded")
+    ahead = SystemClock().utc_now() + timedelta(hours=2)
+    recorded(tmp_path, ahead)
+    settings = Settings(data_dir=str(tmp_path))
+    stand_on_it(settings)
+    keep_floor(settings)
+    assert SystemClock().quality() is TimeQuality.UNSYNCED
+    SystemClock.floor = RELEASE_FLOOR
+    recorded(tmp_path, LAST)  # an index written in a boot without the time looks old
+    stand_on_it(settings)
+    assert SystemClock().quality() is TimeQuality.UNSYNCED
+    assert (tmp_path / FLOOR_FILE).exists()
+
+
+def segment(index, number, at, quality):
+    run_id = number
+    with index.transaction() as db:
+        db.execute(
+            "INSERT INTO runs (run_id, stream, codec, width_px, height_px, started_utc_us,"
+            " started_mono_us, boot_id, time_quality) VALUES (?,'main','h264',16,16,0,0,'boot',?)",
+            (run_id, quality),
+        )
+        db.execute(
+            "INSERT INTO segments (run_id, path, state, start_utc_us, duration_us, time_quality)"
+            " VALUES (?,?,'closed',?,10000000,?)",
+            (run_id, f"{number}.mp4", int(at.timestamp() * 1e6), quality),
+        )
+
+
+def test_the_index_tells_its_last_end_and_leaves_a_clock_that_ran_far_ahead_out(tmp_path):
+    index = Index(tmp_path)
+    assert last_end(index) is None
+    segment(index, 1, LAST, RecordedTime.SYNCED)
+    segment(index, 2, LAST + timedelta(hours=1), RecordedTime.UNPROVEN)
+    assert last_end(index) == LAST + timedelta(hours=1, seconds=10)
+    segment(index, 3, LAST + timedelta(days=9000), RecordedTime.UNPROVEN)
+    assert last_end(index) == LAST + timedelta(hours=1, seconds=10)
+    index.close()
