@@ -77,9 +77,13 @@ def draw_camera(
 
 
 def draw_tracks(canvas: Canvas, look: Look | None) -> None:
-    """Draw what was followed."""
+    """Draw what was followed; on a calibrated camera with its speed and about how tall it is."""
     for one in look.tracks if look else ():
         name = f"{one.track_id} {one.label} {one.score * 100:.0f}"
+        if one.speed_mps is not None:
+            name += f" {one.speed_mps:.1f} m/s"
+        if one.height_m is not None:
+            name += f" {one.height_m:.1f} m"
         canvas.region(one.region, name, colour_of(one.track_id))
 
 
