@@ -4,7 +4,7 @@ import sqlite3
 
 import msgspec
 
-from agent.contract.audit import CHAIN_START, AuditEntry, AuditRecord
+from agent.contract.audit import AUDIT_TYPE, CHAIN_START, AuditEntry, AuditRecord
 from agent.contract.events import StreamName
 from agent.core.clock import Clock
 from agent.core.db import Part
@@ -45,8 +45,11 @@ class Audit:
 
 def audit_tail(connection: sqlite3.Connection, limit: int) -> list[AuditRecord]:
     """Return the newest entries that are still on the box, newest first."""
-    query = "SELECT body FROM outbox_u ORDER BY seq DESC LIMIT ?"
-    rows = connection.execute(query, (limit,)).fetchall()
+    rows = connection.execute(
+        "SELECT body FROM outbox_u WHERE json_extract(CAST(body AS TEXT), '$.type') = ?"
+        " ORDER BY seq DESC LIMIT ?",  # daily summaries go the same way
+        (AUDIT_TYPE, limit),
+    ).fetchall()
     return [msgspec.json.decode(row["body"], type=AuditRecord) for row in rows]
 
 

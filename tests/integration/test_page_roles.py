@@ -84,6 +84,7 @@ def test_every_route_is_expected_here():
 )
 def test_a_route_answers_those_it_is_for_and_nobody_else(box, way, who):
     answer = ask(box, who, way)
+    assert answer.status < 500, answer
     assert was_turned_away(answer) == (who not in MAY[way.name]), answer
 
 
