@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.poleside-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint setup setup-demo system-parts bench bench-uplink clean
+.PHONY: help demo test test-fast lint setup setup-demo system-parts bench bench-clips bench-uplink clean
 .PHONY: engines crash-replay crash-errors crash-disk crash-kill faults
 
 help:  ## show this list
@@ -67,6 +67,9 @@ engines: setup  ## the shipped model on both inference engines, each in an envir
 
 bench: setup  ## cost per camera beside ffmpeg, import times, idle memory
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+bench-clips: setup  ## how soon the first byte of a clip comes, from a ring of a day
+	$(BIN)/python -m tests.bench.first_byte $(BENCH_ARGS)
 
 bench-uplink: setup  ## the voice beside mosquitto_pub and the broker's ping; bytes and queues
 	$(BIN)/python -m tests.bench.uplink $(BENCH_ARGS)

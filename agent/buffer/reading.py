@@ -12,10 +12,9 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from agent.buffer.index import INDEX_FILE, MAIN, STAGED, SUB, from_micros, micros
+from agent.buffer.locks import LONGEST_SEGMENT_US
 from agent.buffer.schema import MIGRATIONS
 from agent.core.sqlite import Part, open_reader
-
-_LEAD = timedelta(seconds=30)  # a clip begins at the key frame that its first frame needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,9 @@ def segments(
     with closing(open_index_reader(folder)) as db:
         rows = db.execute(
             "SELECT path, run_id, start_utc_us, duration_us, frames, bytes, state, tier"
-            " FROM segments WHERE stream=?"
-            " AND start_utc_us < ? AND (state='open' OR start_utc_us + duration_us > ?)"
-            " ORDER BY start_utc_us",
-            (stream, micros(until), micros(since)),
+            " FROM segments WHERE stream=? AND start_utc_us < ? AND start_utc_us > ?"
+            " AND (state='open' OR start_utc_us + duration_us > ?) ORDER BY start_utc_us",
+            (stream, micros(until), micros(since) - LONGEST_SEGMENT_US, micros(since)),
         ).fetchall()
     return [
         StoredSegment(
@@ -108,13 +106,13 @@ def segments(
 def for_clip(
     folder: Path, since: datetime, until: datetime, wanted: str = "auto"
 ) -> tuple[str, list[StoredSegment]]:
-    """Return a stream and its segments for a clip of [since, until), with some before it.
+    """Return a stream and its segments for a clip of [since, until).
 
     `auto` takes the main stream, but the sub stream where main holds less than nine tenths of the
     time that sub does: it was thinned, or failed.
     """
     streams = (MAIN, SUB) if wanted == "auto" else (wanted,)
-    found = {name: segments(folder, since - _LEAD, until, name) for name in streams}
+    found = {name: segments(folder, since, until, name) for name in streams}
     if wanted == "auto":
         covered = {name: _covered(found[name], since, until) for name in streams}
         wanted = MAIN if covered[MAIN] >= 0.9 * covered[SUB] else SUB
