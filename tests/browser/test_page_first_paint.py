@@ -20,7 +20,8 @@ PAINTED = "return performance.getEntriesByName('first-contentful-paint')[0]?.sta
 # What had come (headers too) for everything asked for before the first paint, page included.
 CAME = """
     const painted = performance.getEntriesByName('first-contentful-paint')[0].startTime;
-    const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+    const of = (type) => performance.getEntriesByType(type);
+    const all = [...of('navigation'), ...of('resource')];
     return all.filter(one => one.startTime <= painted).map(one => [one.name, one.transferSize]);
 """
 SMALL = """
