@@ -41,6 +41,7 @@ from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.disk_wait import STUCK_S, Calls
 from agent.core.errors import StorageError
+from agent.core.reserve import leave_room
 from agent.messages.worker import RecordingStatus
 from agent.settings.model import BufferSettings
 
@@ -278,6 +279,7 @@ class Recorder:
         self._fault, self._refused_until_mono_s = None, 0.0
 
     def _open_segment(self, run: Run, template: VideoStream) -> None:
+        leave_room(self._folder)
         start = self.moment(run.now_mono_s)
         if run.run_id is None:
             run_start = replace(run.start, at=start)

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent.core import log
 from agent.core.disk_wait import Calls
 from agent.core.errors import StorageError
+from agent.core.reserve import Reserve
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 T = TypeVar("T")
@@ -23,6 +25,7 @@ T = TypeVar("T")
 __all__ = ["Database", "Part"]
 
 _GROUP_LIMIT = 200
+_HOLD_EVERY = 50  # commits: so often the room that was given up is looked after
 _PAGE_BYTES = 2048  # a commit writes whole pages: 20 events cost 3.5 x their bytes, 4 x with 4096
 _VERSIONS = "CREATE TABLE schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
@@ -44,7 +47,9 @@ class Database:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: list[Callable[[], None]] = []
+        self._reserve = Reserve(path.parent)
         self.calls = Calls()
+        self._committed = 0
 
     async def start(self) -> None:
         """Open the file and bring every part's tables up to date. Raises `StorageError`."""
@@ -96,8 +101,21 @@ class Database:
             if group:
                 with self.calls:
                     _commit(connection, group)
+                    self._mind_reserve(group)
                 self._tell(group)
         connection.close()
+
+    def _mind_reserve(self, group: list[_Job]) -> None:
+        """With the disk full, give up the reserved room: the callers' next try succeeds."""
+        is_full = any(
+            isinstance(job.error, StorageError) and job.error.code == "storage.full"
+            for job in group
+        )
+        if is_full and self._reserve.give_up():
+            log.get("db").error("disk full, reserve given up")
+        elif not is_full and self._committed % _HOLD_EVERY == 0:
+            self._reserve.hold()
+        self._committed += 1
 
     def _tell(self, group: list[_Job]) -> None:
         loop = self._loop
