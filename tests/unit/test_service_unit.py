@@ -67,6 +67,39 @@ def test_the_unit_keeps_what_the_box_relies_on():
     assert service["StateDirectory"].split() == ["poleside", "poleside-medium"]
     assert service["RuntimeDirectory"] == "poleside"
     assert "MemoryMax" in service
+    assert int(service["LogRateLimitBurst"]) <= 1000  # a minute: the flash is not for logs
     # ProtectClock would blind the question whether the clock is synchronised
     assert service["ProtectClock"] == "no"
     assert "CAP_SYS_TIME" not in service["CapabilityBoundingSet"]
+
+
+POLKIT = """
+const rules = [];
+const polkit = { Result: { YES: "yes" }, addRule: (rule) => rules.push(rule) };
+RULE
+const asked = [
+  ["org.freedesktop.login1.reboot", "poleside"],
+  ["org.freedesktop.login1.reboot-multiple-sessions", "poleside"],
+  ["org.freedesktop.login1.power-off", "poleside"],
+  ["org.freedesktop.systemd1.manage-units", "poleside"],
+  ["org.freedesktop.login1.reboot", "www-data"],
+];
+console.log(asked.map(([id, user]) => rules[0]({ id }, { user }) ?? "no").join(" "));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_box_may_ask_for_a_reboot_and_for_nothing_else():
+    rule = (UNIT.parent / "50-poleside-reboot.rules").read_text()
+    done = subprocess.run(
+        ["node", "-e", POLKIT.replace("RULE", rule)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["yes", "yes", "no", "no", "no"]
+
+
+def test_logs_have_a_budget_on_the_flash():
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(UNIT.parent / "journald-poleside.conf")
+    journal = parser["Journal"]
+    assert int(journal["SystemMaxUse"].removesuffix("M")) <= 128
+    assert journal["SyncIntervalSec"] == "5m"
