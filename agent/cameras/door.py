@@ -40,6 +40,11 @@ class Door:
         """What to log in with now."""
         return self._key
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the camera has taken this login."""
+        return self._is_proven
+
     def change(self, login: Login) -> None:
         """Use `login` from now on and forget what the camera thought of the one before."""
         self._key = Key(login, self._key.number + 1)

@@ -31,10 +31,16 @@ CALL_S = 5.0
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Poleside"}
-_DATE_QUESTION = (
-    f'<s:Envelope xmlns:s="{SOAP_NS}"><s:Body><GetSystemDateAndTime '
-    'xmlns="http://www.onvif.org/ver10/device/wsdl"/></s:Body></s:Envelope>'
-).encode()
+
+
+def _asking(name: str) -> bytes:
+    return (
+        f'<s:Envelope xmlns:s="{SOAP_NS}"><s:Body><{name} '
+        'xmlns="http://www.onvif.org/ver10/device/wsdl"/></s:Body></s:Envelope>'
+    ).encode()
+
+
+_DATE_QUESTION, _PROOF = _asking("GetSystemDateAndTime"), _asking("GetDeviceInformation")
 
 
 class _Way(Enum):
@@ -120,10 +126,7 @@ class SoapLink:
         request = _Request(url, envelope, content_type, timeout_s or self._call_s, key.login)
         answer = self._send(request, way)
         if refuses_login(answer):
-            with self.door.turn(self._call_s) as now:
-                is_new = now is not key  # changed while we waited: what was refused was the old one
-                again = replace(request, login=now.login)
-                answer = self._log_in(again, now, _Way.OPEN if is_new else way, answer)
+            answer = self._with_login(request, key, way, answer)
         if way is not _Way.OPEN or self._way is not _Way.OPEN:
             self.door.opened(self._present_key())
         problem = problem_of(answer, has_spoken_soap=self._has_spoken_soap)
@@ -131,6 +134,24 @@ class SoapLink:
             raise problem
         self._has_spoken_soap = True
         return answer
+
+    def _with_login(self, request: "_Request", key: Key, way: _Way, refused: Answer) -> Answer:
+        """Send it again with a login, one line after the other while the login is not proven.
+
+        What may take long, as a pull for events does, would keep the others waiting at the door:
+        there the login is proven by a short question first.
+        """
+        with self.door.turn(self._call_s) as now:
+            tried = way if now is key else _Way.OPEN  # changed while we waited
+            request = replace(request, login=now.login)
+            if self.door.is_proven or request.timeout_s <= self._call_s:
+                return self._log_in(request, now, tried, refused)
+            self._log_in(self._question(_PROOF, now.login), now, tried, refused)
+            self.door.opened(now)
+        answer = self._send(request, self._way)
+        if not refuses_login(answer):
+            return answer
+        return self._log_in(request, now, _Way.OPEN, answer)  # a nonce that serves once only
 
     def fetch(self, url: str) -> Answer:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
@@ -173,9 +194,10 @@ class SoapLink:
         return key
 
     def _ask_date(self) -> Answer:
-        nobody = Login()
-        question = _Request(self.device_url, _DATE_QUESTION, _CONTENT_TYPE, self._call_s, nobody)
-        return self._send(question, _Way.OPEN)
+        return self._send(self._question(_DATE_QUESTION, Login()), _Way.OPEN)
+
+    def _question(self, envelope: bytes, login: Login) -> "_Request":
+        return _Request(self.device_url, envelope, _CONTENT_TYPE, self._call_s, login)
 
     def _send(self, request: "_Request", way: _Way) -> Answer:
         url, envelope = request.url, request.envelope

@@ -7,8 +7,10 @@ import pytest
 from agent.cameras.door import BACK_OFF_S, Door
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
+from agent.cameras.pull_point import PullPoint
 from agent.core.clock import SystemClock
 from agent.settings.camera_io import CameraRelay
+from agent.simulators.camera.onvif_events import DIGITAL_INPUT
 from tests.onvif_box import Deskwork, make_desk, settings_of
 from tests.simulated_onvif import LOGIN, USERNAME, ShiftedClock, eventually, running_camera
 
@@ -85,6 +87,22 @@ async def test_a_stop_does_not_wait_for_a_login_of_another_line_that_hangs(camer
     assert not hanging.done()
     await hanging
     for line in (slow, quick):
+        line.close()
+
+
+async def test_a_long_pull_for_events_keeps_nobody_waiting_at_the_door(camera):
+    door = Door(LOGIN, SystemClock())
+    pulling, other = _lines(camera, door, 2)
+    point = await asyncio.to_thread(PullPoint.open, pulling, SystemClock())
+    door.change(LOGIN)  # as after a change of password: to be proven anew
+    long = asyncio.create_task(asyncio.to_thread(point.pull, 20.0))
+    await eventually(lambda: "PullMessages" in camera.calls)
+    assert not isinstance(await _ask(other), CameraFailure)
+    assert not long.done()
+    camera.fire(DIGITAL_INPUT, {"InputToken": "1"}, {"LogicalState": "true"})
+    assert await long
+    await asyncio.to_thread(point.close)
+    for line in (pulling, other):
         line.close()
 
 
