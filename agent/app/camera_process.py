@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,7 @@ from agent.app.replacing import Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
-from agent.app.streams import Streams, main_session
+from agent.app.streams import GATHER_S, Streams, main_session
 from agent.app.sub_sink import SubSink
 from agent.app.succession import Succession
 from agent.buffer import ledger
@@ -202,21 +203,22 @@ class CameraWorker:
             clock,
             lambda: bool(self._eyes.view.objects),
         )
+        of_sub = self._recorders.sub
         self._sub = IngestSession(
             "sub",
             self._streams.sub,
             SubSink(
                 self._eyes if camera.look else None,
                 taps["sub"],
-                MainSink(self._recorders.sub, os.getppid()),
+                MainSink(of_sub, os.getppid()) if of_sub else None,
                 lambda: self._streams.has_sub,
             ),
             clock,
             stop,
             stall_s=camera.stall_s,
-            gather_s=self._eyes.gather_s,
+            gather_s=lambda: min(self._eyes.gather_s(), GATHER_S if of_sub else inf),
         )
-        self._opens_sub = camera.look or self._recorders.sub is not None
+        self._opens_sub = camera.look or of_sub is not None
         self._line_stop = threading.Event()
         self._line = CoreLine(
             run_dir(settings) / CORE_SOCKET,

@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlite3 import Row
 
 from agent.buffer import journal
+from agent.buffer.check import stream_of
 from agent.buffer.index import STAGED, Index, micros
 from agent.buffer.journal import Doomed
 from agent.buffer.segment_file import OPEN_SUFFIX, sync_folder
@@ -137,8 +138,11 @@ class Stage:
             journal.forget(self._index, lost, self._clock.utc_now())
             with self._index.transaction() as db:
                 db.executemany(
-                    "INSERT INTO gaps (from_utc_us, to_utc_us, cause) VALUES (?,?,?)",
-                    [(one.start_us, one.start_us + one.duration_us, LOST) for one in lost],
+                    "INSERT INTO gaps (stream, from_utc_us, to_utc_us, cause) VALUES (?,?,?,?)",
+                    [
+                        (stream_of(one.path), one.start_us, one.start_us + one.duration_us, LOST)
+                        for one in lost
+                    ],
                 )
         self._remove_strangers()
 

@@ -42,7 +42,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=Tru
 
 
 @click.command()
-@click.option("--cameras", "counts", type=_Counts(), default="1,4", show_default=True)
+@click.option("--cameras", "counts", type=_Counts(), default="1,2,4,8", show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option(
     "--seconds",

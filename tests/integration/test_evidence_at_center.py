@@ -29,6 +29,7 @@ from agent.simulators.center import store as center_store
 from tests.chained_tape import ChainedTape, poleside
 from tests.fake_clock import FakeClock
 from tests.footage_maker import make_clip
+from tests.two_streams import TwoStreams
 
 ADDRESS = BoxAddress("site-1", "box-1")
 DAY_S = 86_400.0
@@ -137,6 +138,23 @@ async def test_a_rewritten_chain_is_found_by_what_the_center_kept(told, clip, tm
     code, verdict = verified(forged, "--anchor", anchor)
     assert code == 1
     assert {finding["kind"] for finding in verdict["findings"]} == {"rewritten"}
+
+
+async def test_the_sub_streams_chain_has_anchors_of_its_own(told, clip, tmp_path):
+    tape, began = TwoStreams(told.data_dir, clock=told.clock), told.clock.utc_now()
+    tape.record(clip, clip)
+    tape.index.close()
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    anchor = anchors(told, tmp_path)
+    span = (began + timedelta(seconds=70), began + timedelta(seconds=90))
+    for stream in ("main", "sub"):
+        out = tape.export(*span, tmp_path / f"{stream}.mp4", "--stream", stream)
+        code, verdict = verified(out, "--anchor", anchor)
+        assert (code, verdict["stream"]) == (0, stream), verdict
+        assert any("the center was told then" in note for note in verdict["notes"]), verdict
+    assert len(await heads(told)) == 2
+    assert await told.doubts() == []
 
 
 async def test_heads_go_once_an_hour_and_none_is_left_out(told, clip):

@@ -1,12 +1,18 @@
 """A disk that neither answers nor refuses is noticed, and nobody is killed for it at once."""
 
+import signal
+import socket
+import subprocess
 import threading
 
 import pytest
 
+from agent.app.process import ManagedProcess
+from agent.app.process_table import ProcessSpec
 from agent.buffer.index import Index
 from agent.core.disk_wait import BORNE_S, STUCK, STUCK_S, Calls, DiskWait
 from agent.core.errors import StorageError
+from agent.messages.supervision import Beat, ProcessState
 from tests.fake_clock import FakeClock
 
 
@@ -50,3 +56,22 @@ def test_a_hit_is_not_held_up_by_another_thread_that_waits_for_the_disk(tmp_path
     writer.join()
     index.keep_hit("a", clock.utc_now(), 1.0, "began", b"")
     index.close()
+
+
+def test_a_process_that_does_not_end_when_killed_is_said_once_and_told():
+    clock = FakeClock()
+    child = ManagedProcess(ProcessSpec(name="camera-gate", sections=frozenset()), clock)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            child.started(process.pid, ours)
+            child.heard(Beat(ages_s={}))
+            clock.pass_s(child.spec.silent_s + 1)
+            assert child.is_silent()
+            assert child.kill()
+            assert not child.kill()
+            assert child.report().state is ProcessState.HANGING
+            assert not child.is_well()
+            process.wait(30)
+            child.exited(signal.SIGKILL, 0.0)
+            assert child.report().state is ProcessState.WAITING
