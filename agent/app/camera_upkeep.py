@@ -96,12 +96,16 @@ class CameraUpkeep:
         return await asyncio.to_thread(memory.take_confirmation, self._data_dir, self._camera_id)
 
     async def _compare_settings(self, gate: CameraGate, facts: OnvifFacts) -> OnvifFacts:
+        ours, self._ours = (
+            tuple(self._ours),
+            set(),
+        )  # what is ordered meanwhile is not in this picture
         try:
             picture = await gate.over(settings_picture)
         except CameraError:
+            self._ours.update(ours)
             return facts
         was = self._remembered().settings or picture
-        ours, self._ours = tuple(self._ours), set()
         if ours:
             was = {path: value for path, value in was.items() if not path.startswith(ours)}
             was |= {path: value for path, value in picture.items() if path.startswith(ours)}

@@ -92,3 +92,13 @@ class CameraCare(
 
     camera_id: Slug
     action: Literal["clock", "reboot", "compare", "accept", "restore"]
+
+
+CameraArgs = CameraOsd | CameraMasks | CameraEncoder | CameraPassword | CameraCare
+CAMERA_OPERATIONS = (
+    "camera.osd",
+    "camera.masks",
+    "camera.encoder",
+    "camera.password",
+    "camera.care",
+)

@@ -9,13 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from agent.contract.camera_args import (
-    CameraCare,
-    CameraEncoder,
-    CameraMasks,
-    CameraOsd,
-    CameraPassword,
-)
+from agent.contract.camera_args import CAMERA_OPERATIONS, CameraArgs
 from agent.contract.command_args import CommandArgs, CommandId
 from agent.contract.events import Fraction, Slug, StreamName, UtcTime
 from agent.contract.grants import MediaGrant, StandingPolicy
@@ -294,11 +288,7 @@ Args = (
     | GivePolicy
     | EndPolicy
     | ListPolicies
-    | CameraOsd
-    | CameraMasks
-    | CameraEncoder
-    | CameraPassword
-    | CameraCare
+    | CameraArgs
 )
 
 
@@ -400,9 +390,5 @@ OPERATIONS: tuple[str, ...] = (
     "policy.give",
     "policy.end",
     "policy.list",
-    "camera.osd",
-    "camera.masks",
-    "camera.encoder",
-    "camera.password",
-    "camera.care",
+    *CAMERA_OPERATIONS,
 )
