@@ -91,6 +91,25 @@ class Scene:
 
         await eventually(stands_still)
 
+    def sessions(self):
+        """The connections that are open to the camera's streams just now."""
+        port = self.camera.rtsp_port
+        return sum(
+            one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED
+            for one in psutil.Process(self.camera.process.pid).net_connections("tcp")
+        )
+
+    def core(self):
+        family = psutil.Process(self.box.process.pid).children(recursive=True)
+        return next(p for p in family if "agent.app.core_process" in " ".join(p.cmdline()))
+
+    async def late_s(self, grant):
+        """Wait for the end of a grant; return how long after it the last packet came."""
+        ends_s = CLOCK.monotonic_s() + grant.exp - CLOCK.utc_now().timestamp()
+        await asyncio.sleep(max(0.0, ends_s - CLOCK.monotonic_s()))
+        await self.nothing_comes()
+        return self.relay.publication().last_packet_mono_s - ends_s
+
 
 @asynccontextmanager
 async def scene(folder, broker):
@@ -109,12 +128,14 @@ async def scene(folder, broker):
             with BoxProcess(folder, told) as box:
                 relay.admits = lambda token: token == TOKEN
                 await asyncio.to_thread(box.until, lambda s: camera_in(s, "gate")["is_recording"])
-                yield Scene(box, center, relay, folder / "center" / "center.db")
+                made = Scene(box, center, relay, folder / "center" / "center.db")
+                made.camera = camera
+                yield made
 
 
 async def test_a_grant_brings_the_picture_and_its_end_is_reported(tmp_path, broker):
     async with scene(tmp_path, broker) as here:
-        began_s = CLOCK.monotonic_s()
+        sessions, began_s = here.sessions(), CLOCK.monotonic_s()
         grants = [here.grant() for _ in range(3)]
         await here.give(grants[0])
         await here.packets_come()
@@ -126,9 +147,8 @@ async def test_a_grant_brings_the_picture_and_its_end_is_reported(tmp_path, brok
         with av.open(here.relay.url(), options={"rtsp_transport": "tcp"}, timeout=20) as player:
             assert next(player.decode(video=0)).width == 320
         assert here.relay.relay.announced_total == 1
-        family = psutil.Process(here.box.process.pid).children(recursive=True)
-        core = next(p for p in family if "agent.app.core_process" in " ".join(p.cmdline()))
-        core.kill()
+        assert here.sessions() == sessions
+        here.core().kill()
 
         async def comes_again():
             return here.relay.relay.announced_total == 2
@@ -161,3 +181,45 @@ async def test_a_grant_ends_by_itself_and_the_center_stores_the_report(tmp_path,
         before = here.relay.packets()
         await here.nothing_comes()
         assert here.relay.packets() == before
+
+
+@pytest.mark.long
+async def test_the_last_packet_is_no_later_than_the_end_online_offline_and_after_a_restart(
+    tmp_path, broker
+):
+    async with scene(tmp_path, broker) as here:
+        late_s = {}
+        grant = here.grant(lasts_s=5)
+        await here.give(grant)
+        await here.packets_come()
+        late_s["online"] = await here.late_s(grant)
+
+        grant = here.grant(lasts_s=15)
+        await here.give(grant)
+        await here.packets_come()
+        announced = here.relay.relay.announced_total
+        here.core().kill()  # it comes again, and goes on with what is left
+
+        async def comes_again():
+            return here.relay.relay.announced_total > announced
+
+        await eventually(comes_again)
+        late_s["core killed"] = await here.late_s(grant)
+
+        grant = here.grant(lasts_s=6)
+        await here.give(grant)
+        await here.packets_come()
+        here.box.process.kill()  # all of it, as a power cut; its children follow
+        late_s["power cut"] = await here.late_s(grant)
+        here.box.process.wait()
+        here.box.start()
+        await asyncio.to_thread(here.box.until, lambda s: camera_in(s, "gate")["is_recording"])
+        await here.nothing_comes()
+
+        grant = here.grant(lasts_s=6)
+        await here.give(grant)
+        await here.packets_come()
+        await broker.stop()
+        late_s["offline"] = await here.late_s(grant)
+        print("last packet after the end, s:", {k: round(v, 2) for k, v in late_s.items()})  # noqa: T201
+        assert max(late_s.values()) <= 1.0

@@ -4,6 +4,7 @@ import hashlib
 import re
 import ssl
 import threading
+from datetime import timedelta
 
 import av
 import pytest
@@ -114,6 +115,28 @@ def test_after_the_end_is_told_no_packet_follows(live, relay, way):
     eventually(lambda: no_packet_follows(relay))
     assert live.told[-1].ended
     assert live.told[-1].bytes_total > 0
+
+
+def test_a_wall_clock_that_jumps_prolongs_nothing(live, relay):
+    jumpy = Jumpy()
+    pushes = Pushes({"main": live.tap}, live.told.append, lambda: True, jumpy)
+    ends_s = CLOCK.monotonic_s() + 3.0
+    pushes.start(
+        StartPush(push_id="p", stream="main", url=relay.url(), token=TOKEN, until_mono_s=ends_s)
+    )
+    eventually(lambda: relay.packets() > 5)
+    jumpy.jump = timedelta(hours=-2)
+    eventually(lambda: live.has_ended)
+    late_s = relay.publication().last_packet_mono_s - ends_s
+    print("last packet after the end, s:", round(late_s, 2))  # noqa: T201
+    assert late_s <= 1.0
+
+
+class Jumpy(SystemClock):
+    jump = timedelta()
+
+    def utc_now(self):
+        return super().utc_now() + self.jump
 
 
 def test_a_relay_that_hangs_or_goes_holds_up_nobody(live, relay):
