@@ -46,6 +46,10 @@ class MainSink:
         """Whether there is anything to leave to a successor."""
         return self._recorder is not None
 
+    @property
+    def is_watched(self) -> bool:
+        return self._tap is not None and self._tap.is_followed
+
     def leave(self) -> None:
         """From now on look for the key frame to leave at."""
         self._leaving = _Leaving()

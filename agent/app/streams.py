@@ -22,11 +22,18 @@ from agent.settings.camera_secret import password_of
 from agent.settings.model import CameraSettings
 
 STREAMS_FILE = "streams.json"
-GATHER_S = 0.2  # of the main stream, nothing is looked at; with a fragment, half a second
+# How long the main stream's frames may gather, for nothing is looked at: what a kill costs is this
+# and a fragment, half a second.
+GATHER_S, WATCHED_GATHER_S = 0.3, 0.1
 
 
 class StoringSink(PacketSink, Protocol):
     """Who takes the main stream's packets, and those of its sound where they are allowed."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody sees the stream live just now."""
+        ...
 
     def sound(self, packet: Packet[AudioStream], /) -> None: ...
 
@@ -100,7 +107,7 @@ def main_session(
         clock,
         stop,
         stall_s=camera.stall_s,
-        gather_s=lambda: GATHER_S,
+        gather_s=lambda: WATCHED_GATHER_S if sink.is_watched else GATHER_S,
         on_sound=sink.sound,
     )
 

@@ -47,6 +47,10 @@ class HeldStream:
         self._keys: list[tuple[KeyFrame, int]] = []  # those told, and their places
         self._size_bytes = 0
 
+    @property
+    def is_watched(self) -> bool:
+        return self._sink is not None and self._sink.is_watched
+
     def pass_on(self, sink: MainSink, seam: Seam | None, now_mono_s: float) -> None:
         """Give to `sink` what is held behind the seam, and all that comes. From any thread."""
         with self._lock:

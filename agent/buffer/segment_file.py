@@ -1,6 +1,6 @@
 """One fragmented MP4 file: written by packet copy, playable at every moment.
 
-300 ms fragments; `os.write` of our own instead of libav's file access, so that a full disk is an
+200 ms fragments; `os.write` of our own instead of libav's file access, so that a full disk is an
 `OSError` with its errno and every byte is counted.
 """
 
@@ -22,7 +22,7 @@ from agent.buffer.sound_track import SoundTrack
 
 _MUX_OPTIONS = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
-    "frag_duration": "300000",
+    "frag_duration": "200000",
     "flush_packets": "1",
 }
 

@@ -144,6 +144,10 @@ class LiveTap:
             self._end_run()
 
     @property
+    def is_followed(self) -> bool:
+        return bool(self._followers)
+
+    @property
     def run(self) -> Run | None:
         """What is on now; None while the camera is away."""
         return self._run
