@@ -23,6 +23,7 @@ _COMMANDS = {
     "buffer": ("agent.local.cli.buffer", "buffer", "Look into the ring; lock and check it."),
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "box": ("agent.local.cli.box", "box", "The board: heat, supply, disk, lines; self-test."),
+    "config": ("agent.local.cli.config", "config", "Check a settings file; what may stand in it."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
     "incidents": (
         "agent.local.cli.incidents",

@@ -1,0 +1,64 @@
+"""`poleside config`: is a settings file right, what may stand in it, and what a change restarts."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def config() -> None:
+    """Check a settings file and say what may stand in it.
+
+    \b
+    poleside config check /etc/poleside/poleside.toml
+    poleside config schema > settings.schema.json
+    poleside config reference > SETTINGS.md
+    """
+
+
+@config.command(epilog="Exit code: 0 all is right, 1 something is wrong or can't be read.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Answer as one JSON list.")
+def check(file: Path, *, as_json: bool) -> None:
+    """Tell everything wrong with FILE: each with its path, what is allowed, and an example."""
+    import msgspec
+
+    from agent.local.cli.run import EXAMPLE
+    from agent.settings.check import problems
+    from agent.settings.load import read_file
+
+    found = problems(read_file(file), tomllib.loads(EXAMPLE))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        for problem in found:
+            click.secho(problem.path, fg="red", bold=True, nl=False)
+            click.echo(f": {problem.message} [{problem.code}]")
+            if problem.allowed:
+                click.echo(f"    allowed: {problem.allowed}")
+            if problem.example:
+                click.echo(f"    example: {problem.example}")
+        count = len(found)
+        click.echo(f"{file}: {f'{count} to correct' if count else 'all is right'}.")
+    sys.exit(1 if found else 0)
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of a settings file, for an editor or a program."""
+    import msgspec
+
+    from agent.settings import shape
+
+    click.echo(msgspec.json.format(msgspec.json.encode(shape.schema())).decode())
+
+
+@config.command()
+def reference() -> None:
+    """Print every key with its values, its default and what a change of it restarts (Markdown)."""
+    from agent.local.cli.config_reference import reference_lines
+
+    for line in reference_lines():
+        click.echo(line)
