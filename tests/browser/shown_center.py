@@ -24,7 +24,7 @@ from agent.contract.events import (
 from agent.contract.info import CameraInfo, Info
 from agent.contract.ptz import PtzStep
 from agent.contract.ptz_args import PtzMove, PtzStop
-from agent.contract.telemetry import OutboxSample, Telemetry
+from agent.contract.telemetry import BoardSample, FaultSample, OutboxSample, Telemetry
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from agent.core.ids import new_ulid
@@ -56,6 +56,9 @@ class ShownCenter:
         self.has_twin = False
         self.online = True
         self.link_fault = ""
+        self.board = BoardSample(temperature_c=47.0, undervoltage=False, heat_band="normal")
+        self.engine = "tflite-cpu"
+        self.faults: tuple[FaultSample, ...] = ()
         self._clip = write_clip(folder / "clip.mp4")
         self._uploads: dict[str, Upload] = {}
         self._camera_name = camera_name
@@ -98,6 +101,9 @@ class ShownCenter:
                         acked_total=6,
                         evicted_total=0,
                     ),
+                    board=self.board,
+                    detector_engine=self.engine,
+                    faults=self.faults,
                 ),
                 telemetry_at=now - timedelta(seconds=4),
                 streams=(StreamCount("e", "7c1e0001", 1817, 1817, 12, 0),),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from agent.contract.commands import Clip, Ping
+from agent.contract.telemetry import BoardSample, FaultSample
 from agent.local.web.app import create_app as create_box_app
 from agent.simulators.center.page.app import create_app
 from tests.browser.chromium import Browser
@@ -89,6 +90,39 @@ def test_settings_gaps_and_a_twin_are_shown(page, center, browse: Browse):
     browser.wait(
         "return document.querySelector('#tiles').textContent.includes('another box uses this id')"
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "en",
+            ["very hot: half the cameras detect", "on battery", "motion only", "bell: stuck"],
+        ),
+        ("ko", ["매우 뜨거움: 카메라 절반만 감지", "배터리 사용 중", "움직임만 감지", "고착"]),
+    ],
+)
+def test_heat_supply_detector_and_bell_of_the_box_are_shown(
+    page, center, browse: Browse, language, words
+):
+    center.board = BoardSample(
+        temperature_c=79.0,
+        heat_band="very-hot",
+        on_battery=True,
+        battery_pct=41,
+        disk_life_used_pct=93,
+        contacts={"bell": "stuck", "door": "active"},
+        outputs={"siren": False},
+    )
+    center.engine = "motion-only"
+    center.faults = (FaultSample(code="pole.bell_stuck", subject="contact/bell", severity="red"),)
+    browser = browse()
+    browser.go(f"{page.url}/?lang={language}")
+    browser.wait("return document.querySelector('#tiles').textContent.includes('pole.bell_stuck')")
+    tiles = browser.run("return document.querySelector('#tiles').textContent")
+    for shown in (*words, "79 °C", "41 %", "93 %"):
+        assert shown in tiles
+    assert browser.complaints() == []
 
 
 def test_no_pad_where_the_camera_cannot_move(page, browse: Browse):

@@ -6,6 +6,7 @@ import { tile } from "/static/health.js";
 import { TrafficLight } from "/static/light.js";
 import { poll } from "/static/poll.js";
 import { amount, duration, millis, orUnknown, say, sayCode, timeOfDay } from "/static/words.js";
+import { boardTiles } from "./board_tiles.js";
 import { FirePanel } from "./fire.js";
 import { incidentItems } from "./incident_list.js";
 import { order } from "./order.js";
@@ -87,6 +88,7 @@ function centerTiles(state) {
       tile("tile.audit", orUnknown(box.audit?.entries), box.audit?.doubts > 0
         ? say("audit-doubts", { count: box.audit.doubts }) : say("audit-whole"), box.audit?.doubts > 0 ? "bad" : "good"),
       tile("tile.delay", orUnknown(last?.delay_ms, millis), say("delay-note")),
+      ...boardTiles(box.telemetry),
     ];
   });
 }
