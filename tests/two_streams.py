@@ -3,16 +3,12 @@
 import av
 
 from agent.buffer import ledger
-from agent.buffer.index import MAIN, SUB, Index
+from agent.buffer.index import MAIN, SUB
 from agent.buffer.recorder import Recorder
 from agent.buffer.recording_clock import RecordingClock
-from agent.buffer.retention import Retention
+from agent.core.sqlite import migrate_parts
 from agent.evidence.gop_chain import open_chain
-from agent.evidence.key_store import open_box_key
-from agent.evidence.schema import PART
-from agent.settings.model import BufferSettings
 from tests.chained_tape import ChainedTape
-from tests.fake_clock import FakeClock
 from tests.recording import BOOT, packets_of
 
 
@@ -20,14 +16,8 @@ class TwoStreams(ChainedTape):
     """`record` takes a clip of each stream and stores them side by side."""
 
     def __init__(self, data_dir, camera="gate", clock=None, **settings):
-        self.data_dir, self.camera = data_dir, camera
-        self.folder = data_dir / "cameras" / camera
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.clock = clock or FakeClock()
-        self.settings = BufferSettings(**{"segment_s": 2.0, "min_free_bytes": 0} | settings)
-        self.key = open_box_key(data_dir)
-        self.index = Index(self.folder, [PART, ledger.PART])
-        self.retention = Retention(self.folder, self.index, self.settings, self.clock)
+        super().__init__(data_dir, camera, clock, **settings)
+        migrate_parts(self.index._db, [ledger.PART])
         time = RecordingClock(self.index, self.clock, BOOT)
         self.chains = {
             stream: open_chain(data_dir, self.folder, "box-1", camera, self.clock, stream)

@@ -48,6 +48,7 @@ onvif_url = "http://192.168.7.21/onvif/device_service"
 # or the streams themselves:
 # main_url = "rtsp://192.168.7.21/main"
 # sub_url = "rtsp://192.168.7.21/sub"
+# record_sub = true              # the sub stream, too
 username = "poleside"
 password = "CHANGE-ME"
 
