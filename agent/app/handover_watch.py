@@ -5,12 +5,14 @@ transaction; what turns out to be ambiguous is taken back the same way.
 """
 
 import sqlite3
+from contextlib import suppress
 from datetime import timedelta
 
 from agent.app.worker_hub import WorkerHub
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
+from agent.core.errors import StorageError
 from agent.events import subjects
 from agent.events.assembler import Assembler
 from agent.messages.passing import Passing
@@ -59,7 +61,8 @@ class HandoverWatch(Service):
         if not passing.is_over:
             self._subjects.pop(track, None)  # numbers begin anew with each worker
         elif track in self._subjects:
-            await self._db.run(lambda c: links.stretch(c, passing))
+            with suppress(StorageError):  # a full disk costs a link, not the worker's line
+                await self._db.run(lambda c: links.stretch(c, passing))
 
     async def run(self) -> None:
         self._learned = await self._db.run(links.travel_times)
@@ -68,7 +71,8 @@ class HandoverWatch(Service):
             self.progressed()
             now_s = self._clock.monotonic_s()
             for found in self._matcher.settle(now_s):
-                await self._say(found)
+                with suppress(StorageError):
+                    await self._say(found)
             if now_s >= prune_s:
                 prune_s = now_s + _PRUNE_EVERY_S
                 oldest = self._clock.utc_now() - timedelta(days=self._settings.keep_days)
