@@ -1,1 +1,1 @@
-"""The page on the box; loopback only."""
+"""The page on the box: what it shows, and the door in front of it."""
