@@ -38,7 +38,9 @@ from agent.rules.scene import SCENE_WIDTH_PX, Scene
 from agent.rules.survey import Survey
 from agent.settings.model import CameraSettings
 
-GATHER_S = 0.5  # frames that nobody waits for may gather so long, and are looked at together
+# Frames that nobody waits for may gather so long, and are looked at together: until something moves,
+# or for good where no detector looks.
+GATHER_S, BLIND_GATHER_S = 0.5, 1.0
 MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
 
 HitSink = Callable[[RuleHit], None]
@@ -151,7 +153,7 @@ class Eyes:
     def gather_s(self) -> float:
         """Return how long frames may wait: not at all while something moves or is known."""
         is_awaited = self._rhythm.moves(self.view.mono_s) or self._tracker.remembers_any
-        return 0.0 if self._camera.detect and is_awaited else GATHER_S
+        return 0.0 if is_awaited else GATHER_S
 
     @property
     def status(self) -> DetectionStatus:
@@ -189,10 +191,10 @@ class Eyes:
         """Take one decoded frame in, seen at `mono_s`; the exam calls it at media time."""
         self._take_over_settings()
         self._count.frames += 1
-        moves = self._gate.update(luma_of(frame)).active
-        if moves:
+        motion = self._gate.update(luma_of(frame))
+        if motion.active:
             self._count.motion += 1
-            self._rhythm.moved_s = mono_s
+            self._rhythm.moved(mono_s, motion.share)
         if self._camera.detect and self._is_due(mono_s):
             self._ask(frame, mono_s)
         elif not self._tracker.remembers_any and not self._rhythm.moves(mono_s):
@@ -223,11 +225,11 @@ class Eyes:
         reply = self._client.detect(picture, self._count.frames, wish)
         if reply is None:  # not known is not the same as nobody there: the rules hear nothing
             return
-        self._rhythm.had(reply.every_s)
         self._count.answered += 1
         self._model = reply.model
         tracks = self._tracker.update(reply.detections, mono_s, picture)
         self._tracks = self._survey.place(tracks, mono_s, frame.width / frame.height)
+        self._rhythm.had(reply.every_s, found=self._tracker.follows_any)
         self._count.objects += len(self._tracks)
         self._judge(frame, mono_s)
 

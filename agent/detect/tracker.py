@@ -112,6 +112,11 @@ class Tracker:
         return told
 
     @property
+    def follows_any(self) -> bool:
+        """Whether there is anybody, be it somebody seen only once."""
+        return bool(len(self._ids))
+
+    @property
     def remembers_any(self) -> bool:
         """Whether somebody is known, perhaps missed in the last frame: reason to look again."""
         return bool((self._sightings >= _CONFIRMING_SIGHTINGS).any())

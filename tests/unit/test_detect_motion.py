@@ -1,4 +1,4 @@
-"""The gate opens for what moves and stays shut for noise, clouds and what has come to stay."""
+"""The gate opens for what moves and stays shut for noise, clouds, rain and what came to stay."""
 
 import av
 import numpy as np
@@ -45,7 +45,22 @@ def test_a_cloud_is_no_motion(gate, change):
 
 
 def test_a_passing_thing_is_seen_under_changing_light(gate):
+    gate.update(seen(brightness=15, thing=(44, 40)))
     assert gate.update(seen(brightness=30, thing=(50, 40))).active
+
+
+def drops(picture, count=12):
+    x, y = RANDOM.integers(0, 159, count), RANDOM.integers(0, 80, count)
+    for step in range(6):
+        picture[y + step, x] = np.minimum(picture[y + step, x].astype(int) + 60, 255)
+    return picture
+
+
+def test_drops_that_fall_everywhere_are_no_motion_and_somebody_among_them_is(gate):
+    in_rain = [gate.update(drops(seen())).active for _ in range(60)]
+    assert sum(in_rain) <= 6
+    walking = [gate.update(drops(seen(thing=(10 + 6 * n, 40)))).active for n in range(20)]
+    assert all(walking[1:])
 
 
 def test_what_has_come_to_stay_becomes_background(gate):

@@ -14,16 +14,16 @@ class Rule:
         return self._awake
 
 
-def play(rhythm, seconds, *, every_s, begin_s=0.0, moving=True):
+def play(rhythm, seconds, *, every_s=0.0, begin_s=0.0, moving=True, found=True, share=0.1):
     """Frames at 10 a second; return when the detector was asked."""
     asked = []
     for n in range(round(seconds * 10)):
         at_s = begin_s + n / 10
         if moving:
-            rhythm.moved_s = at_s
+            rhythm.moved(at_s, share)
         if rhythm.is_due(at_s, 5.0, knows_any=False):
             asked.append(at_s)
-            rhythm.had(every_s)
+            rhythm.had(every_s, found=found)
     return asked
 
 
@@ -51,6 +51,25 @@ def test_a_camera_that_wakes_is_looked_at_at_once_whatever_it_was_allowed_before
 def test_without_motion_it_wishes_for_little():
     rhythm = LookRhythm()
     assert len(play(rhythm, 60, every_s=0.0, moving=False)) == pytest.approx(6, abs=1)
+
+
+def test_motion_in_which_nothing_is_found_is_looked_at_more_rarely_until_it_grows():
+    rhythm = LookRhythm()
+    play(rhythm, 10, found=False)
+    assert len(play(rhythm, 10, found=False, begin_s=10.0)) == pytest.approx(10, abs=1)
+    assert len(play(rhythm, 2, found=False, begin_s=20.0, share=0.2)) == pytest.approx(10, abs=1)
+
+
+def test_who_is_found_in_it_is_looked_at_as_often_as_wished():
+    rhythm = LookRhythm()
+    play(rhythm, 20, found=False)
+    assert len(play(rhythm, 10, found=True, begin_s=20.0)) >= 45
+
+
+def test_what_was_in_vain_long_ago_says_nothing():
+    rhythm = LookRhythm()
+    play(rhythm, 20, found=False)
+    assert len(play(rhythm, 1, found=False, begin_s=120.0)) == 5
 
 
 def test_a_detector_that_never_answers_sheds_all():
