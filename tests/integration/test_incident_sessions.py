@@ -4,16 +4,18 @@ Two boxes, four simulated PTZ cameras along a road, a broker and a center.
 """
 
 import asyncio
+import json
 import math
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC
 
 import pytest
+from click.testing import CliRunner
 
 from agent.cameras.gate import CameraGate
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.commands.aim import Aimer
-from agent.commands.incidents import Hands, IncidentSessions
+from agent.commands.incidents import Hands, IncidentSessions, read_sessions
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor, ReplyState
 from agent.contract.events import CapStatus
@@ -25,6 +27,7 @@ from agent.core.errors import CameraError
 from agent.core.ids import new_ulid
 from agent.grants.book import Grants
 from agent.grants.policies import Policies
+from agent.local.cli.center_incident import incident
 from agent.messages.locking import LockReply, LockSpan
 from agent.messages.push import PushState, StopPush
 from agent.outbox.audit import Audit
@@ -213,6 +216,7 @@ async def town(folder):
             poles.append(Pole(box, address, own, devices))
             await stack.enter_async_context(running(box))
         here = Town(center, poles)
+        here.guest, here.folder = broker.settings(broker.guest), folder
 
         async def all_listen():
             return all(pole.box.link.status.connected for pole in poles) and not center.link()
@@ -318,6 +322,30 @@ async def test_a_standing_policy_streams_for_a_true_call_without_any_grant(tmp_p
         await eventually(streams)
         await here.center.district.end(fire.id)
         await eventually(here.all_free)
+
+
+async def test_the_stand_in_calls_by_hand_and_the_box_lists_its_sessions(tmp_path):
+    async with town(tmp_path) as here:
+        west, place = here.poles[0], at(0.0)
+        link = ["--broker", here.guest.urls[0], "--username", here.guest.username]
+        link += ["--password", here.guest.password, "--data-dir", str(here.folder)]
+        told = ["box-1", str(place.lat_deg), str(place.lon_deg), "--camera", "west"]
+        calling = asyncio.create_task(
+            asyncio.to_thread(
+                CliRunner().invoke, incident, [*told, *link, "--seconds", "4", "--radius", "5"]
+            )
+        )
+
+        async def turned():
+            rows = read_sessions(west.box.folder)
+            return rows and rows[0]["called"] == [{"camera_id": "west", "aimed": True}]
+
+        await eventually(turned)
+        done = await calling
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert lines[-1]["state"] == "done", done.output
+        assert any(line["called"] for line in lines)
+        assert await here.all_free()
 
 
 async def test_a_fire_takes_the_camera_from_an_exercise_which_gets_it_back(tmp_path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import SettingsError
-from agent.local.cli import center_configure, center_enrol, center_grant
+from agent.local.cli import center_configure, center_enrol, center_grant, center_incident
 from agent.local.cli.center_link import broker_options
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ for _command in center_enrol.COMMANDS:
     center.add_command(_command)
 center.add_command(center_configure.configure)
 center.add_command(center_grant.grant)
+center.add_command(center_incident.incident)
 
 
 @center.command()

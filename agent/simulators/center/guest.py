@@ -10,6 +10,7 @@ import msgspec
 
 from agent.contract.commands import Actor, Args, Clip, Reply
 from agent.contract.config import ConfigReport
+from agent.contract.incidents import IncidentCall
 from agent.contract.presence import State
 from agent.contract.topics import BoxAddress, Channel, parse
 from agent.core.clock import Clock
@@ -17,11 +18,12 @@ from agent.core.component import Components
 from agent.core.errors import CommandError, LinkError
 from agent.settings.model import BrokerSettings
 from agent.simulators.center.commander import Commander, load_key
+from agent.simulators.center.district import District
 from agent.simulators.center.wishes import Wishes
 from agent.uplink.link import Incoming, Link, Outgoing
 
 _CONNECT_S = 15.0
-_STATE_S = 0.5
+_STATE_S, _LAST_WORD_S = 0.5, 10.0
 
 
 class _Silent:
@@ -48,6 +50,7 @@ class Guest:
         self._report: ConfigReport | None = None
         self._report_came = asyncio.Event()
         self._commander: Commander | None = None
+        self._on_reply: Callable[[Reply], None] = lambda _: None
         self._link = Link(
             clock,
             broker,
@@ -116,6 +119,35 @@ class Guest:
         await self._connected(tell)
         return found
 
+    async def call(
+        self, incident: IncidentCall, seconds: float, on_reply: Callable[[Reply], None]
+    ) -> None:
+        """Call the district for so long, hand on what this box answers, let everybody go.
+
+        Raises `LinkError` when the broker can't be reached.
+        """
+        district = District(self._clock, self._link.publish)
+        district.key = await asyncio.to_thread(load_key, self._data_dir)
+
+        def take(reply: Reply) -> None:
+            district.replied(self._address, reply)
+            on_reply(reply)
+
+        self._on_reply = take
+
+        async def hold(_: Commander) -> None:
+            await district.open(incident)
+            await self._clock.sleep_s(seconds)
+            await district.end(incident.id)
+            until_s = self._clock.monotonic_s() + _LAST_WORD_S
+            answers = district.incidents[incident.id].answers
+            while self._clock.monotonic_s() < until_s:
+                if any(reply.state.is_final for reply in answers.values()):
+                    return
+                await self._clock.sleep_s(0.1)
+
+        await self._connected(hold)
+
     async def _connected(self, job: Callable[[Commander], Awaitable[None]]) -> None:
         key = await asyncio.to_thread(load_key, self._data_dir)
         name = self._address.site
@@ -160,4 +192,6 @@ class Guest:
             self._report = msgspec.json.decode(message.payload, type=ConfigReport)
             self._report_came.set()
         elif channel is Channel.REPLY and self._commander is not None:
-            self._commander.replied(msgspec.json.decode(message.payload, type=Reply))
+            reply = msgspec.json.decode(message.payload, type=Reply)
+            self._on_reply(reply)
+            self._commander.replied(reply)
