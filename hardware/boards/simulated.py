@@ -3,6 +3,7 @@
 Storage is the real medium of the machine, because the recordings really go there.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from hardware.boards.simulated_lines import FileLines
@@ -14,14 +15,16 @@ from hardware.interface import (
     ClockChipState,
     FanState,
     PowerState,
+    StorageState,
     Supply,
     Temperature,
     Thermometers,
     WatchdogState,
 )
 from hardware.lines import NoLines
-from hardware.linux.files import read_scaled
+from hardware.linux.files import read_int, read_scaled
 from hardware.linux.storage import BlockStorage
+from hardware.linux.thermal import believable
 
 
 class FixedThermometers:
@@ -43,8 +46,20 @@ class FileThermometers:
     def read(self) -> tuple[Temperature, ...]:
         celsius: float | None = FixedThermometers().celsius
         if self._file.exists():
-            celsius = read_scaled(self._file, 1.0)
+            celsius = believable(read_scaled(self._file, 1.0))
         return (Temperature("simulated", celsius, 85.0),)
+
+
+class FileStorage:
+    """The machine's real medium; a file may tell that so many percent of its life are used."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._real, self._file = BlockStorage(Path("/")), file
+
+    def read(self, folder: Path) -> StorageState:
+        state = self._real.read(folder)
+        life_pct = read_int(self._file) if self._file else None
+        return state if life_pct is None else replace(state, life_used_pct=life_pct)
 
 
 class FixedPower:
@@ -103,13 +118,14 @@ def build(
 ) -> Board:
     """Return a simulated board, by default a healthy one; with lines if they have a folder.
 
-    A file `temperature` in it holds the degrees its thermometer tells.
+    A file `temperature` in it holds the degrees its thermometer tells, `disk-life` the percent of
+    the medium's life that are used.
     """
     return Board(
         identity=BoardIdentity(BoardKind.SIMULATED, "Simulated board"),
         thermometers=thermometers or _thermometers(lines_folder),
         power=power or FixedPower(),
-        storage=BlockStorage(Path("/")),
+        storage=FileStorage(lines_folder / "disk-life" if lines_folder else None),
         clock_chip=SimulatedClockChip(),
         fans=NoFans(),
         watchdogs=NoWatchdogs(),

@@ -23,10 +23,15 @@ class ThermalZones:
         )
 
 
+def believable(celsius: float | None) -> float | None:
+    """Return a temperature that can be, None for any other: a sensor that lies knows nothing."""
+    if celsius is None or not _BELIEVABLE_C[0] <= celsius <= _BELIEVABLE_C[1]:
+        return None
+    return celsius
+
+
 def _temperature(zone: Path) -> Temperature:
-    celsius = read_scaled(zone / "temp", _MILLI)
-    if celsius is not None and not _BELIEVABLE_C[0] <= celsius <= _BELIEVABLE_C[1]:
-        celsius = None
+    celsius = believable(read_scaled(zone / "temp", _MILLI))
     return Temperature(read_text(zone / "type") or zone.name, celsius, _critical_c(zone))
 
 
