@@ -79,7 +79,10 @@ class Database:
         return await future
 
     def on_commit(self, listener: Callable[[], None]) -> None:
-        """Call `listener` in the event loop after each commit, before the callers go on."""
+        """Call `listener` in the event loop after each commit that wrote something.
+
+        It is called before the callers go on.
+        """
         self._listeners.append(listener)
 
     def _open(self) -> sqlite3.Connection:
@@ -99,10 +102,11 @@ class Database:
                 job = self._jobs.get()
             closing = job is None
             if group:
+                before = connection.total_changes
                 with self.calls:
                     _commit(connection, group)
                     self._mind_reserve(group)
-                self._tell(group)
+                self._tell(group, has_written=connection.total_changes != before)
         connection.close()
 
     def _mind_reserve(self, group: list[_Job]) -> None:
@@ -117,14 +121,15 @@ class Database:
             self._reserve.hold()
         self._committed += 1
 
-    def _tell(self, group: list[_Job]) -> None:
+    def _tell(self, group: list[_Job], *, has_written: bool) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._resolve, group)
+            loop.call_soon_threadsafe(self._resolve, group, has_written)
 
-    def _resolve(self, group: list[_Job]) -> None:
-        for listener in self._listeners:
-            listener()
+    def _resolve(self, group: list[_Job], has_written: bool) -> None:
+        if has_written:  # who only reads must not wake those who read after each commit
+            for listener in self._listeners:
+                listener()
         for job in group:
             if job.future.done():  # its caller was cancelled; what was written stays written
                 continue

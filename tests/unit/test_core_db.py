@@ -35,6 +35,18 @@ async def test_calls_made_together_share_one_commit(tmp_path):
     await db.stop()
 
 
+async def test_reading_wakes_nobody_who_waits_for_news(tmp_path):
+    db = await opened(tmp_path / "box.db")
+    commits = []
+    db.on_commit(lambda: commits.append(1))
+    for _ in range(5):
+        await db.run(texts)
+    assert commits == []
+    await db.run(add("news"))
+    assert commits == [1]
+    await db.stop()
+
+
 async def test_a_failing_call_undoes_only_itself(tmp_path):
     db = await opened(tmp_path / "box.db")
 
