@@ -93,7 +93,8 @@ class AimHandler:
         async with self._leases.held(lease) as preempted:
             aimed = await self._aim(args)
             await progress("aimed", aimed | {"lease": command.id, "preempted": preempted})
-            ended = await self._leases.until_ended(lease)
+            # who stands at the box needs no line to the center
+            ended = await self._leases.until_ended(lease, needs_link=command.iss != "local")
         return aimed | {"ended": ended}
 
     async def _aim(self, args: CameraAim) -> dict[str, object]:

@@ -87,17 +87,18 @@ class Rig:
         self.gate = CameraGate(
             lambda: ZeepCamera(camera.url, LOGIN, CLOCK), CLOCK, sectors=Sectors(sectors)
         )
-        self.leases = Leases(CLOCK, lambda _: self.gate, lambda: True)
+        self.link_is_up = True
+        self.leases = Leases(CLOCK, lambda _: self.gate, lambda: self.link_is_up)
         told = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/m", stand=settings)
         self.handler = AimHandler(Aimer(lambda _: self.gate, [told]), self.leases)
         self.told = []
 
-    async def aim(self, where, by=KIM, **fields):
+    async def aim(self, where, by=KIM, iss="c", **fields):
         at = CLOCK.utc_now()
         args = CameraAim(
             **({"camera_id": "gate", "lat": where[0], "lon": where[1], "hold_s": 5.0} | fields)
         )
-        command = Command(id=new_ulid(at), args=args, box="b", by=by, iat=0, nbf=0, exp=0, iss="c")
+        command = Command(id=new_ulid(at), args=args, box="b", by=by, iat=0, nbf=0, exp=0, iss=iss)
 
         async def progress(_, result=None):
             self.told.append(result)
@@ -156,6 +157,13 @@ async def test_a_camera_that_knows_the_map_is_left_to_turn_itself():
         assert (result["by"], result["ended"]) == ("geo-move", "expired")
         assert "GeoMove" in here.camera.calls
         await arrives(here, where, 0.1)
+
+
+async def test_at_the_box_it_is_aimed_without_the_center():
+    async with rig(stand()) as here:
+        here.link_is_up = False
+        assert (await here.aim(place(60, 45), iss="local", hold_s=1.0))["ended"] == "expired"
+        assert (await here.aim(place(60, 45), hold_s=1.0))["ended"] == "link lost"
 
 
 async def refused(here, where, **fields):
