@@ -65,7 +65,9 @@ class Streams:
     @property
     def has_sub(self) -> bool:
         """Whether the camera has a second stream, as far as is known."""
-        return bool(self._camera.sub_url or (self._known and self._known.sub_url))
+        camera = self._camera
+        known = camera.sub_url or (self._known and self._known.sub_url)
+        return bool(known) or camera.main_url.startswith("csi:")
 
     def use(self, told: UseStreams) -> bool:
         """Take ONVIF's addresses; return whether they are news."""
@@ -83,6 +85,8 @@ class Streams:
         """Return the sub stream; a camera that has only one is looked at through that."""
         if self._camera.sub_url:
             return self._address(self._camera.sub_url)
+        if (main := self._camera.main_url).startswith("csi:"):  # a sensor always has both
+            return self._address(f"{main}{'&' if '?' in main else '?'}stream=sub")
         if self._known and self._known.sub_url:
             return self._address(self._known.sub_url)
         return self._address(self._camera.main_url or (self._known.main_url if self._known else ""))

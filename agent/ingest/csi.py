@@ -1,7 +1,7 @@
-"""The box's own camera sensor through picamera2 (extra `pi`): `csi://0`.
+"""The box's own camera sensor through picamera2 (extra `pi`): `csi://0`, `csi://0?stream=sub`.
 
-Not yet tried on a board: written to picamera2's documented interface (Picamera2, H264Encoder,
-Output.outputframe) and tested against a stand-in of just that.
+Not yet tried on a board: written to picamera2's documented interface and tested against a stand-in
+of just that. Both streams come from the board's encoder, as an RTSP camera's two streams would.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import queue
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, cast
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import av
@@ -18,31 +18,32 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.core.errors import CameraError
+from agent.ingest import sensor
+from agent.ingest.sensor import Frame, SensorMode
 from agent.ingest.source import STRANGE_BYTES, Patience, StreamFacts, video_of
 
 _MICROSECONDS = Fraction(1, 1_000_000)  # of picamera2's time stamps
-_MAX_WAITING = 120  # frames; when the box can't keep up, the newest is dropped and a gap shows
-
-Frame = tuple[bytes, bool, int]
 
 
 class CsiSource:
-    """One sensor's hardware-encoded H.264. `csi://0?size=1920x1080&fps=15` are the defaults."""
+    """One hardware-encoded H.264 stream of a sensor.
+
+    `csi://0?size=1920x1080&sub=640x360&fps=15&stream=main` are the defaults.
+    """
 
     looks_after_itself = False
 
     def __init__(self, url: str, patience: Patience) -> None:
-        """Start the sensor. Raises `CameraError` camera.unreachable or camera.timeout."""
+        """Read the sensor. Raises `CameraError` camera.unreachable or camera.timeout."""
         self._patience = patience
-        self._frames: queue.Queue[Frame] = queue.Queue(_MAX_WAITING)
-        self._camera = _start(url, self._frames)
+        self._mode, stream = _parts_of(url)
+        self._reader = sensor.attach(self._mode, stream)
         try:
             self._first = self._next(patience.open_s)
             self._head = _parse(self._first[0])
             self.template, facts = video_of(self._head)
         except CameraError:
-            self._camera.stop_recording()
-            self._camera.close()
+            sensor.detach(self._mode, self._reader)
             raise
         self.facts = StreamFacts(facts.codec, facts.width_px, facts.height_px, _MICROSECONDS)
 
@@ -53,13 +54,12 @@ class CsiSource:
             frame = self._next(self._patience.stall_s)
 
     def close(self) -> None:
-        self._camera.stop_recording()
-        self._camera.close()
+        sensor.detach(self._mode, self._reader)
         self._head.close()
 
     def _next(self, timeout_s: float) -> Frame:
         try:
-            return self._frames.get(timeout=timeout_s)
+            return self._reader.frames.get(timeout=timeout_s)
         except queue.Empty:
             raise CameraError(
                 "camera.timeout",
@@ -69,38 +69,35 @@ class CsiSource:
             ) from None
 
 
-def _start(url: str, frames: queue.Queue[Frame]) -> Any:
+def _parts_of(url: str) -> tuple[SensorMode, str]:
     parts = urlsplit(url)
-    asked = parse_qs(parts.query)
-    width, _, height = asked.get("size", ["1920x1080"])[0].partition("x")
-    fps = int(asked.get("fps", ["15"])[0])
+    asked = {"size": ["1920x1080"], "sub": ["640x360"], "fps": ["15"], "stream": ["main"]}
+    asked |= parse_qs(parts.query)
     try:
-        from picamera2 import Picamera2  # type: ignore[import-not-found] # noqa: PLC0415 - only on a Pi
-        from picamera2.encoders import H264Encoder  # type: ignore[import-not-found] # noqa: PLC0415
-        from picamera2.outputs import Output  # type: ignore[import-not-found] # noqa: PLC0415
-    except ImportError as error:
-        raise CameraError(
-            "camera.unreachable",
-            "This box has no software for a camera sensor.",
-            hint="Install Poleside with its extra `pi` on a Raspberry Pi.",
-        ) from error
+        mode = SensorMode(
+            int(parts.netloc or 0),
+            _size(asked["size"][0]),
+            _size(asked["sub"][0]),
+            int(asked["fps"][0]),
+        )
+    except ValueError as error:
+        raise _no_such(url) from error
+    if asked["stream"][0] not in {"main", "sub"}:
+        raise _no_such(url)
+    return mode, asked["stream"][0]
 
-    class Frames(Output):  # type: ignore[misc] # picamera2 has no types
-        """Called by the encoder's thread; never waits."""
 
-        def outputframe(
-            self, frame: bytes, keyframe: bool = True, timestamp: int = 0, *_: Any, **__: Any
-        ) -> None:
-            if not frames.full():
-                frames.put_nowait((bytes(frame), keyframe, timestamp))
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
 
-    camera = Picamera2(int(parts.netloc or 0))
-    configuration = camera.create_video_configuration(
-        main={"size": (int(width), int(height))}, controls={"FrameRate": fps}
+
+def _no_such(url: str) -> CameraError:
+    return CameraError(
+        "camera.no_such_stream",
+        f"{url} is no address of a sensor.",
+        hint="Write csi://0?size=1920x1080&sub=640x360&fps=15; its sub stream adds &stream=sub.",
     )
-    camera.configure(configuration)
-    camera.start_recording(H264Encoder(repeat=True, iperiod=fps), Frames())
-    return camera
 
 
 def _parse(first: bytes) -> av.container.InputContainer:

@@ -125,6 +125,7 @@ def _restarts(telemetry, name):
     return next((one.restarts_total for one in telemetry.processes if one.name == name), None)
 
 
+@pytest.mark.long
 async def test_a_thermometer_that_lies_or_vanishes_is_told_and_heat_is_met_and_falls(
     broker, tmp_path
 ):

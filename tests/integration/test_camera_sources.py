@@ -66,37 +66,50 @@ class Sensor:
         return types.SimpleNamespace(iperiod=iperiod)
 
     def _camera(self, number):
-        sensor = self
+        assert number == 0
+        return StandInCamera(self)
 
-        class Picamera2:
-            def create_video_configuration(self, main, controls):
-                return types.SimpleNamespace(main=main, controls=controls)
 
-            def configure(self, configuration):
-                self.configuration = configuration
+class StandInCamera:
+    """One `Picamera2` of the sensor."""
 
-            def start_recording(self, encoder, output):
-                sensor.open += 1
-                self._over = threading.Event()
-                self._thread = threading.Thread(target=self._send, args=(output,))
-                self._thread.start()
+    def __init__(self, sensor):
+        self._sensor = sensor
+        if sensor.open:  # libcamera gives a sensor to one owner
+            raise RuntimeError("Camera __init__ sequence did not complete.")
+        sensor.open += 1
+        self._over, self._threads = threading.Event(), []
 
-            def _send(self, output):
-                for index in range(10_000):
-                    if self._over.wait(1 / FPS):
-                        return
-                    data, is_key = sensor.pictures[index % len(sensor.pictures)]
-                    if not sensor.silent:
-                        output.outputframe(data, is_key, index * 1_000_000 // FPS)
+    def create_video_configuration(self, main, lores, controls):
+        assert lores["format"] == "YUV420"
+        return types.SimpleNamespace(main=main, lores=lores, controls=controls)
 
-            def stop_recording(self):
-                self._over.set()
-                self._thread.join()
+    def configure(self, configuration):
+        self.configuration = configuration
 
-            def close(self):
-                sensor.open -= 1
+    def start_encoder(self, encoder, output, name):
+        assert name in {"main", "lores"}
+        self._threads.append(threading.Thread(target=self._send, args=(output,)))
 
-        return Picamera2()
+    def start(self):
+        for thread in self._threads:
+            thread.start()
+
+    def _send(self, output):
+        for index in range(10_000):
+            if self._over.wait(1 / FPS):
+                return
+            data, is_key = self._sensor.pictures[index % len(self._sensor.pictures)]
+            if not self._sensor.silent:
+                output.outputframe(data, is_key, index * 1_000_000 // FPS)
+
+    def stop_recording(self):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def close(self):
+        self._sensor.open -= 1
 
 
 @pytest.fixture
@@ -134,6 +147,35 @@ def test_the_boxs_own_sensor_is_recorded_stalls_and_comes_back(sensor, tmp_path)
         with av.open(str(visitor.tape.folder / row["path"])) as container:
             assert sum(1 for _ in container.decode(video=0)) == row["frames"]
     visitor.tape.index.close()
+
+
+def test_both_streams_of_a_sensor_are_read_at_once_and_it_has_one_owner(sensor, tmp_path):
+    main = Visitor(Place("csi://0?fps=10"), tmp_path / "main")
+    sub = Visitor(Place("csi://0?fps=10&stream=sub"), tmp_path / "sub")
+    with visits([main, sub]):
+        for visitor in (main, sub):
+            eventually(
+                lambda visitor=visitor: visitor.frames_since(0.0, 12),
+                lambda visitor=visitor: f"{visitor.session.status}",
+            )
+        assert sensor.open == 1
+    assert sensor.open == 0
+    for visitor in (main, sub):
+        visitor.tape.index.close()
+
+
+def test_a_sensor_that_somebody_else_has_or_an_address_that_is_none_is_said(sensor, tmp_path):
+    sensor.open = 1
+    taken = Visitor(Place("csi://0"), tmp_path / "taken")
+    strange = Visitor(Place("csi://0?size=big"), tmp_path / "strange")
+    with visits([taken, strange]):
+        for visitor, code in ((taken, "camera.unreachable"), (strange, "camera.no_such_stream")):
+            eventually(
+                lambda visitor=visitor, code=code: visitor.session.status.code == code,
+                lambda visitor=visitor: f"{visitor.session.status}",
+            )
+    for visitor in (taken, strange):
+        visitor.tape.index.close()
 
 
 def test_a_box_without_the_sensors_software_says_so(tmp_path, monkeypatch):
