@@ -31,7 +31,7 @@ from agent.core.errors import CameraError
 from agent.core.log import get
 from agent.core.retry import Backoff
 
-_FIRST_S, _LAST_S = 0.5, 10.0  # with the spread at most 13 s: events again within 15 s
+_FIRST_S, _LAST_S = 0.5, 7.0  # with the spread at most 9 s: events again within 15 s
 _SELDOM_S = 300.0
 _BUSY_PAUSE_S = 0.2
 _LOGIN_LOOK_S = 0.5
