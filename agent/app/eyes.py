@@ -38,7 +38,7 @@ from agent.rules.scene import SCENE_WIDTH_PX, Scene
 from agent.rules.survey import Survey
 from agent.settings.model import CameraSettings
 
-# Frames that nobody waits for may gather so long, and are looked at together: until something moves,
+# Frames that nobody waits for may gather so long, and are looked at together: till something moves,
 # or for good where no detector looks.
 GATHER_S, BLIND_GATHER_S = 0.5, 1.0
 MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
