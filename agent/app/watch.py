@@ -77,6 +77,7 @@ class Watch(Service):
         self.pole: Callable[[], Iterable[Fault]] = tuple
         self.with_pole: Callable[[BoardSample], BoardSample] = lambda sample: sample
         self.data: Callable[[], DataSample | None] = lambda: None
+        self.center_ahead: Callable[[], float | None] = lambda: None
         self._evicted_before = 0
         self._looks_before: dict[str, LooksTold] = {}
 
@@ -121,6 +122,7 @@ class Watch(Service):
             processes=() if vitals is None else vitals.process_samples(restarts),
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
             detector_engine=_engine_word(self.capacity),
+            clock_ahead_s=_rounded(self.center_ahead()),
             faults=tuple(
                 FaultSample(
                     code=fault.code,
@@ -233,6 +235,7 @@ class Watch(Service):
         yield from pole.supply_faults(vitals.supplies)
         yield from pole.watchdog_faults(vitals.watchdogs)
         yield from pole.wear_faults(vitals.storage)
+        yield from checks.center_clock_faults(self.center_ahead())
         yield from checks.clock_faults(self._clock.quality(), has_clock_chip=vitals.has_clock_chip)
         yield from checks.disk_faults(
             checks.DiskFacts(

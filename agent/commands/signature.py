@@ -15,6 +15,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from agent.commands.center_time import CenterTime
 from agent.contract.commands import SIGNATURE_ALGORITHMS, Command
 from agent.contract.config import Desired
 from agent.contract.events import TimeQuality
@@ -41,6 +42,7 @@ class Signatures:
         self._file, self._box, self._clock = keys_file, box, clock
         self._keys: KeySet | None = None
         self._changed_ns = -1
+        self.center_time = CenterTime(clock)
 
     def verify(self, token: bytes) -> Command:
         """Return the command if its signature is good and it is for this box.
@@ -50,6 +52,7 @@ class Signatures:
         """
         command = self._claims(token, _decoder)
         self._check_box(command.box)
+        self.center_time.heard(command.iat)
         return command
 
     def verify_config(self, token: bytes) -> Desired:

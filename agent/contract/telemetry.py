@@ -170,6 +170,7 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One sample. `state` repeats presence: retained messages and wills can't be trusted alone.
 
     `detector_engine` is what the detector runs on, "motion-only" when no engine works.
+    `clock_ahead_s`: how far the box's clock is ahead of the center's, by the center's last orders.
     """
 
     t: UtcTime
@@ -184,4 +185,5 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     processes: tuple[ProcessSample, ...] = ()
     detector_ms: float | None = None
     detector_engine: str = ""
+    clock_ahead_s: float | None = None
     faults: tuple[FaultSample, ...] = ()

@@ -28,6 +28,7 @@ OUTBOX_FULL_PCT = 80
 
 STARTING_S = 30.0  # so long after it came online, a camera must reach the disk
 FRESH_S = 10.0
+CENTER_CLOCK_OFF_S = 60.0
 CAMERA_CLOCK_OFF_S = 2.0  # a camera tells whole seconds
 
 _HELD_BY = {"sparing": "link.data_sparing", "spent": "link.data_spent"}
@@ -147,6 +148,15 @@ def camera_clock_faults(camera_id: str, ahead_s: float | None) -> Iterator[Fault
         side=side,
         side_ko=side_ko,
     )
+
+
+def center_clock_faults(ahead_s: float | None) -> Iterator[Fault]:
+    """Tell that the box's clock is not the center's. An order may be on its way for a minute."""
+    if ahead_s is None or abs(ahead_s) <= CENTER_CLOCK_OFF_S:
+        return
+    side, side_ko = ("ahead of", "빠릅니다") if ahead_s > 0 else ("behind", "느립니다")
+    seconds = round(abs(ahead_s))
+    yield fault_of("clock.not_the_centers", "clock", seconds=seconds, side=side, side_ko=side_ko)
 
 
 def detector_faults(

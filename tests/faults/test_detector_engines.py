@@ -52,7 +52,7 @@ def with_stand_in(name, **environment):
     return {"PYTHONPATH": path.rstrip(os.pathsep), **environment}
 
 
-@pytest.mark.parametrize("mood", ["hang", "crash"])
+@pytest.mark.parametrize("mood", [pytest.param("hang", marks=pytest.mark.long), "crash"])
 def test_an_engine_in_trouble_is_restarted_then_gives_way_to_the_processor(tmp_path, mood):
     models = ModelMaker(tmp_path)
     data = tmp_path / "data"

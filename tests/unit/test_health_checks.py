@@ -20,6 +20,7 @@ from agent.health.checks import (
     OutboxFacts,
     camera_clock_faults,
     camera_faults,
+    center_clock_faults,
     clock_faults,
     detector_faults,
     disk_faults,
@@ -33,6 +34,8 @@ from agent.health.checks import (
     upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
+from agent.messages.capacity import DetectorCapacity
+from agent.messages.engines import Engine
 from agent.messages.picture import PictureKind, PictureTrouble
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import (
@@ -90,6 +93,11 @@ def hot(celsius, critical_c=None, *, was_hot=False):
 
 LOST, CONNECTING = CameraState.LOST, CameraState.CONNECTING
 SOUND = ("camera.sound_not_allowed", "camera.sound_codec", "camera.no_sound")
+def engine(now, *left_out):
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    return DetectorCapacity(measured_at=at, engine=now, left_out=left_out, why="it hung")
+
+
 CASES = [
     (lambda: camera_clock_faults("gate", 60.0), ["camera.clock_off"]),
     (lambda: camera_faults(camera(beside=SOUND)), list(SOUND)),
@@ -130,6 +138,12 @@ CASES = [
     (lambda: onvif_faults("gate", None), []),
     (lambda: detector_faults([camera(detection="motion-only")] * 3), ["detector.unavailable"]),
     (lambda: detector_faults([camera(), camera(detection="off")]), []),
+    (lambda: detector_faults([], engine(Engine.TFLITE_CPU, Engine.HAILO)),
+     ["detector.stepped_down"]),
+    (lambda: detector_faults([camera(detection="motion-only")], engine(None, Engine.TFLITE_CPU)),
+     ["detector.motion_only"]),
+    (lambda: detector_faults([], engine(Engine.TFLITE_CPU)), []),
+    (lambda: center_clock_faults(90.0), ["clock.not_the_centers"]),
     (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused")), ["link.down"]),
     (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.tls")), ["link.tls"]),
     (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused_credentials")),

@@ -80,6 +80,13 @@ BOX: dict[str, Words] = {
         "Cool the box and check its power supply.",
         "장치를 식히고 전원 어댑터를 확인하세요.",
     ),
+    "clock.not_the_centers": Words(
+        YELLOW,
+        "The box's clock is {seconds} s {side} the center's.",
+        "장치의 시계가 센터보다 {seconds}초 {side_ko}.",
+        "Give both the same time server (NTP); until then times of both can't be compared.",
+        "둘 다 같은 시간 서버(NTP)를 쓰게 하세요. 그때까지 양쪽 시각을 비교할 수 없습니다.",
+    ),
     "clock.unproven": Words(
         YELLOW,
         "The time of the box is not proven: stamps may be wrong.",
