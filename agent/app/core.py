@@ -181,6 +181,7 @@ class Core:
         watch.uploads = lambda: voice.uploads.backlog
         watch.with_pole = self._with_pole
         watch.data = voice.economy.sample
+        watch.center_ahead = lambda: voice.signatures.center_time.ahead_s
         watch.alarms, watch.disk = self._alarm_watch, self._disk
         watch.pole = lambda: (
             *self._sight.pole.faults(),
