@@ -95,6 +95,7 @@ async def _ipycam(request, port: int, *, faketime: str = ""):
         str(_HERE / "ipycam_camera.py"),
         *(str(port), _USER, _PASSWORD),
         env={**os.environ, "PYTHONPATH": str(folder)},
+        cwd=request.getfixturevalue("tmp_path"),  # it writes its presets down where it stands
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
