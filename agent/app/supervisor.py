@@ -122,7 +122,9 @@ class Supervisor:
     def _preload(self) -> None:
         """Load what the forked children share, then freeze it so that they don't copy pages."""
         import agent.app.camera_process  # noqa: F401, PLC0415 - PyAV and numpy, used after fork
+        from agent.ingest.decoders import load_tables  # noqa: PLC0415
 
+        load_tables()
         memory.give_back_early()
         gc.set_threshold(GC_EVERY_ALLOCATIONS)
         gc.collect()

@@ -23,6 +23,7 @@ from agent.ingest.run_cutter import PacketSink, RunCutter
 from agent.ingest.source import OnSound, Pace, Source, StreamAddress, StreamFacts, open_source
 from agent.ingest.timeline import Dating
 from agent.ingest.tries import LoginRetry, OpenPatience
+from agent.ingest.wire.reader import WireSource  # noqa: F401 - loaded before workers are forked
 from agent.ingest.wire.strange import NotUnderstood
 from agent.messages.worker import CameraState, StreamStatus
 
