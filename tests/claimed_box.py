@@ -12,10 +12,12 @@ from agent.app import audit_desk
 from agent.app.audit_desk import AuditDesk
 from agent.contract.audit import AuditEntry, AuditRecord
 from agent.contract.events import StreamName
+from agent.core.clock import SystemClock
 from agent.core.db import Database
 from agent.local.access import people
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
+from agent.local.setup.finder import CameraFinder
 from agent.local.web.app import create_app
 from agent.local.web.guard import LOOPBACK_HOSTS
 from agent.outbox import audit, store
@@ -34,7 +36,14 @@ PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART]
 class ClaimedBox:
     """May be opened again on the same folder: that is a restart."""
 
-    def __init__(self, folder: Path, *, is_open: bool = False, clock: FakeClock | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        is_open: bool = False,
+        clock: FakeClock | None = None,
+        search_port: int = 9,
+    ):
         self.folder, self.clock, self.shown = folder, clock or FakeClock(), ShownBox()
         self.db = Database(folder / "box.db", PARTS)
         self.outbox = Outbox(self.db, Store(self.clock, 1, max_bytes=5_000_000), self.clock)
@@ -42,7 +51,11 @@ class ClaimedBox:
         notes = AuditDesk(self.clock, self.db, chain, folder, Settings())
         self.claim = ClaimCheck(folder, folder, self.clock)
         self.desk = AccessDesk(self.db, self.claim, notes.note, self.clock, is_open=is_open)
-        self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk)
+        self.known: dict[str, str] = {}
+        self.finder = CameraFinder(
+            SystemClock(), lambda: self.known, interfaces=("127.0.0.1",), port=search_port
+        )
+        self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, self.finder)
         self.page: Served
 
     async def __aenter__(self) -> "ClaimedBox":
@@ -95,10 +108,10 @@ def cookie_of(answer: Answer) -> str:
 
 @contextlib.contextmanager
 def claimed_box(
-    folder: Path, *, is_open: bool = False, clock: FakeClock | None = None
+    folder: Path, *, is_open: bool = False, clock: FakeClock | None = None, search_port: int = 9
 ) -> Iterator[ClaimedBox]:
     """Run one on a free port until the block ends."""
-    box = ClaimedBox(folder, is_open=is_open, clock=clock)
+    box = ClaimedBox(folder, is_open=is_open, clock=clock, search_port=search_port)
     with served(box.app, around=box) as page:
         box.page = page
         yield box

@@ -43,6 +43,7 @@ from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import ClaimCheck
+from agent.local.setup.finder import CameraFinder, host_port
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
@@ -172,8 +173,26 @@ class Core:
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note
             self._components.add(
-                PageServer(view, settings.page, data_dir, settings.box, claim, db, note, clock)
+                PageServer(
+                    view,
+                    settings.page,
+                    data_dir,
+                    settings.box,
+                    claim,
+                    CameraFinder(clock, self._addresses),
+                    db,
+                    note,
+                    clock,
+                )
             )
+
+    def _addresses(self) -> dict[str, str]:
+        """Return which camera of the settings answers where over ONVIF."""
+        return {
+            host_port(camera.onvif_url): camera.camera_id
+            for camera in self._settings.cameras
+            if camera.onvif_url
+        }
 
     def _tell_watch(self) -> None:
         """Give the watch what others know of themselves."""

@@ -11,6 +11,7 @@ import pytest
 from agent.contract.commands import OPERATIONS, ReplyState
 from agent.contract.events import EventKind, Phase, StreamName, TimeQuality
 from agent.local.access.pages import ACCESS_DIR
+from agent.local.setup.pages import SETUP_DIR
 from agent.local.web import server
 from agent.local.web.app import create_app
 from agent.local.web.pages import STATIC_DIR, TEMPLATE_DIR, WORDS_DIR
@@ -175,8 +176,8 @@ def test_both_catalogues_have_the_same_words_and_places_to_fill(folder):
     ("code", "word_folders"),
     [
         (
-            [STATIC_DIR, TEMPLATE_DIR, ACCESS_DIR / "templates"],
-            [WORDS_DIR, ACCESS_DIR / "words"],
+            [STATIC_DIR, TEMPLATE_DIR, ACCESS_DIR / "templates", SETUP_DIR / "templates"],
+            [WORDS_DIR, ACCESS_DIR / "words", SETUP_DIR / "words"],
         ),
         ([CENTER_PAGE / "static", CENTER_PAGE / "templates"], [WORDS_DIR, CENTER_PAGE / "words"]),
     ],

@@ -31,6 +31,9 @@ MAY = {
     "put_person": {"technician"},
     "remove_person": {"technician"},
     "audit": {"technician", "auditor"},
+    "setup": {"technician"},
+    "find_cameras": {"technician"},
+    "verify_camera": {"technician"},
 }
 SEES = {
     "technician": {"gate", "yard"},

@@ -125,6 +125,10 @@ class AccessDesk:
             session.viewed.add(camera_id)
             await self._tell("page.view", f"page:{session.person.name}", detail=camera_id)
 
+    async def did(self, by: Person, op: str, outcome: str, detail: str) -> None:
+        """Chain what somebody did at the page."""
+        await self._tell(op, f"page:{by.name}", outcome, detail=detail)
+
     async def refused(self, by: Person, code: str, what: str) -> None:
         """Chain that somebody was turned away; a flood of one kind is one entry a minute."""
         actor = f"page:{by.name or '?'}"

@@ -44,5 +44,8 @@ WAYS: Final = (
     Way("/people", "people", _TECHNICIAN),
     Way("/people", "put_person", _TECHNICIAN, "POST"),
     Way("/people/remove", "remove_person", _TECHNICIAN, "POST"),
+    Way("/setup", "setup", _TECHNICIAN),
+    Way("/setup/find", "find_cameras", _TECHNICIAN, "POST"),
+    Way("/setup/verify", "verify_camera", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )
