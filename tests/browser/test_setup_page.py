@@ -93,6 +93,7 @@ def test_from_self_test_to_a_verified_camera(box, browse: Browse, tmp_path, lang
     looks_good(browser, tmp_path / f"wrong-{language}.png")
     fill(browser, USERNAME, PASSWORD)
     browser.wait("return document.querySelector('[data-stream=main]')")
+    browser.wait("return document.querySelector('.still')?.naturalWidth > 0")
     looks_good(browser, tmp_path / f"verified-{language}.png")
     text = browser.text()
     assert "H264" in text
