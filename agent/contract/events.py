@@ -160,12 +160,20 @@ class EventFile(Struct, frozen=True, kw_only=True):
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
+class Asked(StrEnum):
+    """What a bell asks the center for; whether it comes, the center decides, by a grant."""
+
+    LIVE = "live"
+    TALK = "talk"
+
+
 class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What happened, in the words of the rule or component that saw it.
 
     One incident may be seen by several rules and cameras; `rules` names them all as
     `camera/rule`. `picture_held`: why pictures were left out (a `DataSample.mode`); the box has
-    them. `measures` are the rule's figures, such as persons per square metre.
+    them. `measures` are the rule's figures, such as persons per square metre. `asks`: what somebody
+    at the pole waits for while it lasts: to be seen on the subject's camera, to be spoken with.
     """
 
     kind: EventKind
@@ -190,6 +198,7 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rules: tuple[str, ...] = ()
     measures: dict[str, float] = {}
     crop: Picture | None = None
+    asks: tuple[Asked, ...] = ()
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from agent.contract.events import (
+    Asked,
     CapCertainty,
     CapSeverity,
     CapUrgency,
@@ -47,6 +48,7 @@ class Happening:
     rules: tuple[str, ...] = ()
     measures: dict[str, float] = field(default_factory=dict)
     crop: Picture | None = None
+    asks: tuple[Asked, ...] = ()
 
 
 def stream_of(kind: EventKind) -> StreamName:

@@ -213,6 +213,7 @@ class Incidents:
             rules=what.rules,
             measures=what.measures,
             crop=what.crop,
+            asks=what.asks,
         )
         connection.execute(
             "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",

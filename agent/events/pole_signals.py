@@ -1,6 +1,7 @@
 """A contact of the pole as an incident: the bell an alarm, the cabinet an event."""
 
 from agent.contract.events import (
+    Asked,
     CapCertainty,
     CapSeverity,
     CapUrgency,
@@ -24,6 +25,11 @@ _SEVERITY = {
 }
 
 
+def asks_of_bell(camera_id: str) -> tuple[Asked, ...]:
+    """Return what whoever pressed a bell waits for: to be seen, where a camera is, and a voice."""
+    return (Asked.LIVE, Asked.TALK) if camera_id else (Asked.TALK,)
+
+
 def happening(signal: PoleSignal, picture: Picture | None = None) -> Happening:
     """Return what a contact's signal means; an active one begins, any other one ends."""
     is_bell = signal.meaning == BELL
@@ -45,4 +51,5 @@ def happening(signal: PoleSignal, picture: Picture | None = None) -> Happening:
         severity=_SEVERITY.get(signal.meaning, CapSeverity.MINOR),
         urgency=CapUrgency.IMMEDIATE if is_bell else CapUrgency.EXPECTED,
         certainty=CapCertainty.OBSERVED,
+        asks=asks_of_bell(signal.camera_id) if is_bell else (),
     )

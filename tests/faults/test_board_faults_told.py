@@ -13,10 +13,10 @@ from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from tests.box_process import HOST, BoxProcess
 from tests.brokers import Mosquitto
+from tests.faults.test_board_faults import codes, eventually
 from tests.spine import make_center, running
 
 ADDRESS = BoxAddress("site-1", "box-1")
-PATIENCE_S = 60.0
 CLOCK = SystemClock()
 
 
@@ -41,25 +41,6 @@ def settings(broker, inputs):
     }
 
 
-async def told(center, is_so, what):
-    """Return the center's first telemetry of which `is_so`."""
-    telemetry = None
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                views = await center.boxes()
-                telemetry = views[0].telemetry if views else None
-                if telemetry is not None and telemetry.board is not None and is_so(telemetry):
-                    return telemetry
-                await CLOCK.sleep_s(0.2)
-    except TimeoutError:
-        pytest.fail(f"{what}: {telemetry}")
-
-
-def codes(telemetry):
-    return {fault.code for fault in telemetry.faults}
-
-
 async def presses(center):
     return [
         stored.event
@@ -76,7 +57,7 @@ async def test_a_bell_that_bounces_rings_once_stuck_and_storming_it_is_a_fault(b
         box = BoxProcess(tmp_path, settings(broker, [bell, wild]))
         with box:
             lines = box.data_dir / "run" / "lines"
-            await told(
+            await eventually(
                 center,
                 lambda t: t.board.contacts == {"bell": "idle", "wild": "idle"},
                 "no contact told",
@@ -84,18 +65,22 @@ async def test_a_bell_that_bounces_rings_once_stuck_and_storming_it_is_a_fault(b
             for level in "10101":  # the button's contact bounces, then is held down
                 (lines / "bell").write_text(level)
                 await CLOCK.sleep_s(0.005)
-            await told(center, lambda t: t.board.contacts["bell"] == "stuck", "not stuck")
-            stuck = await told(center, lambda t: "pole.bell_stuck" in codes(t), "no fault of it")
+            await eventually(center, lambda t: t.board.contacts["bell"] == "stuck", "not stuck")
+            stuck = await eventually(
+                center, lambda t: "pole.bell_stuck" in codes(t), "no fault of it"
+            )
             assert stuck.state is not None
             assert len(await presses(center)) == 1
             (lines / "bell").write_text("0")
-            await told(center, lambda t: t.board.contacts["bell"] == "idle", "not let go")
+            await eventually(center, lambda t: t.board.contacts["bell"] == "idle", "not let go")
 
             storming = asyncio.create_task(storm(lines / "wild"))
-            await told(center, lambda t: t.board.contacts["wild"] == "chattering", "no storm")
-            await told(center, lambda t: "pole.bell_chatters" in codes(t), "no fault of it")
+            await eventually(center, lambda t: t.board.contacts["wild"] == "chattering", "no storm")
+            await eventually(center, lambda t: "pole.bell_chatters" in codes(t), "no fault of it")
             storming.cancel()
-            calm = await told(center, lambda t: t.board.contacts["wild"] in {"idle", "active"}, "-")
+            calm = await eventually(
+                center, lambda t: t.board.contacts["wild"] in {"idle", "active"}, "-"
+            )
             assert calm.processes
             assert len(await presses(center)) <= 4  # of hundreds of edges: told, not passed on
 
@@ -115,10 +100,12 @@ async def test_a_core_that_stands_still_is_killed_and_the_center_hears_of_it(bro
     async with running(center):
         box = BoxProcess(tmp_path, settings(broker, []))
         with box:
-            await told(center, lambda t: _restarts(t, "core") == 0, "no core told")
+            await eventually(center, lambda t: _restarts(t, "core") == 0, "no core told")
             (core,) = [one for one in box.children() if "core_process" in " ".join(one.cmdline())]
             core.suspend()  # it lives, and feeds no watchdog
-            await told(center, lambda t: _restarts(t, "core") == 1, "not restarted, or not told")
+            await eventually(
+                center, lambda t: _restarts(t, "core") == 1, "not restarted, or not told"
+            )
 
 
 def _restarts(telemetry, name):
@@ -134,24 +121,28 @@ async def test_a_thermometer_that_lies_or_vanishes_is_told_and_heat_is_met_and_f
         box = BoxProcess(tmp_path, settings(broker, []))
         with box:
             sensor = box.data_dir / "run" / "lines" / "temperature"
-            await told(center, lambda t: t.board.temperature_c == 45.0, "no degrees")
+            await eventually(center, lambda t: t.board.temperature_c == 45.0, "no degrees")
             sensor.parent.mkdir(exist_ok=True)
             sensor.write_text("82")
-            hot = await told(
+            hot = await eventually(
                 center, lambda t: "board.sheds_for_heat" in codes(t), "detection not held back"
             )
             assert hot.board.heat_band == "critical"
             sensor.write_text("-273000")  # no temperature there is
-            lying = await told(
+            lying = await eventually(
                 center, lambda t: "board.sensor_lost" in codes(t), "the lie is believed"
             )
             assert lying.board.temperature_c is None
             assert lying.board.heat_band == "critical"  # as before, until somebody knows
             sensor.write_text("40")
-            await told(center, lambda t: t.board.heat_band == "normal", "still held back")
+            await eventually(center, lambda t: t.board.heat_band == "normal", "still held back")
             (sensor.parent / "disk-life").write_text("97")
-            worn = await told(center, lambda t: "disk.worn" in codes(t), "a worn disk, not told")
+            worn = await eventually(
+                center, lambda t: "disk.worn" in codes(t), "a worn disk, not told"
+            )
             assert worn.board.disk_life_used_pct == 97
             sensor.write_text("no figure")
-            gone = await told(center, lambda t: "board.sensor_lost" in codes(t), "gone, not told")
+            gone = await eventually(
+                center, lambda t: "board.sensor_lost" in codes(t), "gone, not told"
+            )
             assert gone.board.temperature_c is None

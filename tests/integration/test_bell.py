@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract.commands import Actor, Output, ReplyState
-from agent.contract.events import EventKind, Phase
+from agent.contract.events import Asked, EventKind, Phase
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
 from agent.simulators.center.commander import public_keys_file
@@ -64,6 +64,7 @@ async def test_a_press_is_an_alarm_at_the_center_and_an_order_sounds_the_siren(t
                 lambda: _told(center, EventKind.EMERGENCY_BELL, Phase.NEW), "no alarm"
             )
             assert alarm.data.code == "bell.pressed"
+            assert alarm.data.asks == (Asked.TALK,)  # no camera is named for this bell
             (lines / "bell").write_text("0")
             end = await eventually(
                 lambda: _told(center, EventKind.EMERGENCY_BELL, Phase.END), "no end"
