@@ -32,8 +32,8 @@ def measured_order(
 ) -> list[Engine]:
     """Return the engines that work here, first what leaves most of the processor to others.
 
-    One engine is not measured: there is nothing to choose. `tell` is called between trials. What
-    was measured is kept in `memory` until the model or the choice of engines changes.
+    One engine is not measured: there is nothing to choose. `tell` is called between trials. When
+    all work, what was measured is kept in `memory` until the model or the choice changes.
     """
     if len(engines) < 2:
         return list(engines)
@@ -44,8 +44,10 @@ def measured_order(
             tell()
             trials.append(trial)
             _log.info("engine tried", engine=trial.engine, ms=trial.ms, why=trial.why)
-        _remember(file, trials)
-    return [trial.engine for trial in ranked(trials)]
+        if all(trial.ms is not None for trial in trials):  # a chip that failed has another chance
+            _remember(file, trials)
+    best = [trial.engine for trial in ranked(trials)]
+    return best or [engine for engine in engines if engine in ON_PROCESSOR]
 
 
 def _remembered(file: Path, engines: Sequence[Engine]) -> list[Trial]:

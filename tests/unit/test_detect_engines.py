@@ -15,6 +15,7 @@ from agent.detect.detector import open_detector
 from agent.detect.engine_order import measured_order, named_first
 from agent.detect.engine_record import STRIKES, WITHIN_S, EngineRecord
 from agent.detect.manifest import load_manifest
+from agent.detect.probe import probe
 from agent.messages.engines import Engine
 from tests.fake_clock import FakeClock
 from tests.model_folder import TINY_HEIGHT_PX, TINY_WIDTH_PX, ModelMaker
@@ -46,6 +47,12 @@ def test_onnx_runtime_runs_a_real_model(onnx_models, inputs):
     assert (seen.label, round(seen.score, 2)) == ("person", 0.98)
     assert detector.backend_name.startswith("onnxruntime")
     assert detector.self_timing() > 0
+
+
+def test_the_probe_measures_onnx_runtime_at_each_thread_count(onnx_models):
+    trials = list(probe([Engine.ONNX_CPU], [1, 2], onnx_models.tiny_onnx()))
+    assert [trial.threads for trial in trials] == [1, 2]
+    assert all(trial.ms > 0 and not trial.why for trial in trials)
 
 
 def test_a_provider_that_is_not_there_is_an_error_not_the_processor(onnx_models):
@@ -95,14 +102,27 @@ def test_an_engine_that_is_not_here_says_why(models, engine):
     assert caught.value.code == "detector.backend"
 
 
-def test_the_best_measured_engine_is_taken_and_remembered(models, tmp_path):
+def test_the_best_measured_engine_is_taken_and_remembered(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(HAILO))
     folder, told = models.shipped_with_hef("chip"), []
-    manifest, engines = load_manifest(folder), [Engine.HAILO, Engine.TFLITE_CPU]
+    manifest, engines = load_manifest(folder), [Engine.TFLITE_CPU, Engine.HAILO]
     order = (engines, manifest, folder, tmp_path / "memory", 1)
-    assert measured_order(*order, lambda: told.append(1)) == [Engine.TFLITE_CPU]
+    best_first = [Engine.HAILO, Engine.TFLITE_CPU]  # a chip costs the processor next to nothing
+    assert measured_order(*order, lambda: told.append(1)) == best_first
     assert len(told) == 2
-    assert measured_order(*order, lambda: told.append(1)) == [Engine.TFLITE_CPU]
+    assert measured_order(*order, lambda: told.append(1)) == best_first
     assert len(told) == 2  # not measured again
+
+
+def test_an_engine_that_fails_its_trial_is_left_out_and_tried_again_at_the_next_start(
+    models, tmp_path
+):
+    folder, told = models.shipped_with_hef("chip"), []
+    manifest, engines = load_manifest(folder), [Engine.TFLITE_CPU, Engine.HAILO]
+    for start in (1, 2):
+        order = (engines, manifest, folder, tmp_path / "memory", 1)
+        assert measured_order(*order, lambda: told.append(1)) == [Engine.TFLITE_CPU]
+        assert len(told) == 2 * start
 
 
 def test_the_engine_the_settings_name_goes_first_and_the_processor_waits_behind():
