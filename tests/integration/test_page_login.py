@@ -1,8 +1,10 @@
 """Coming in to the box's page: claim, login, guessing, other sites' orders, sessions, TLS."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import re
+import sqlite3
 import ssl
 
 import pytest
@@ -117,6 +119,21 @@ def test_a_restart_does_not_take_the_wait_away(tmp_path):
         assert box.sign_in("kim").status == 429
         clock.pass_s(4)
         assert box.sign_in("kim").status == 303
+
+
+@pytest.mark.parametrize(
+    "harm", ["DROP TABLE page_guesses", "ALTER TABLE page_guesses ADD COLUMN unwritable"]
+)
+def test_a_disk_that_takes_no_count_keeps_nobody_out_and_lets_nobody_guess(box, harm):
+    box.take_over()
+    with contextlib.closing(sqlite3.connect(box.folder / "box.db", timeout=20)) as disk:
+        disk.execute(harm)
+    assert box.sign_in("kim").status == 429
+    box.clock.pass_s(6)
+    assert box.sign_in("kim", WRONG).status == 403
+    assert box.sign_in("kim").status == 429
+    box.clock.pass_s(11)
+    assert box.sign_in("kim").status == 303
 
 
 def test_many_guesses_at_once_are_no_way_around(box):

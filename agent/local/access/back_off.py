@@ -2,13 +2,16 @@
 
 Each try is charged before it is looked at, so many at once are no way around. Only a right one
 takes the count back. After a start every wait begins again in full: no clock can be set to end it.
+A disk that can't be written keeps no technician out: then it is counted in memory.
 """
 
 import sqlite3
+from contextlib import suppress
 from typing import Final
 
 from agent.core.clock import Clock
 from agent.core.db import Database
+from agent.core.errors import StorageError
 from agent.local.access.people import AccessError
 
 FREE_TRIES: Final = 3
@@ -22,10 +25,14 @@ class BackOff:
         self._db, self._clock = db, clock
         self._started_s = clock.monotonic_s()
         self._charged_s: dict[str, float] = {}  # touched in the database's thread only
+        self._unwritten: dict[str, tuple[int, float]] = {}  # failures and the last, in memory only
 
     async def charge(self, who: str) -> None:
         """Count one try. Raises `AccessError` access.wait while one has to wait."""
-        left_s = await self._db.run(lambda connection: self._charge(connection, who))
+        try:
+            left_s = await self._db.run(lambda connection: self._charge(connection, who))
+        except StorageError:
+            left_s = self._charge_unwritten(who)
         if left_s > 0:
             raise AccessError(
                 "access.wait",
@@ -36,9 +43,13 @@ class BackOff:
 
     async def forgive(self, who: str) -> None:
         """Forget the failures: it was the right one."""
-        await self._db.run(
-            lambda connection: connection.execute("DELETE FROM page_guesses WHERE who = ?", (who,))
-        )
+        self._unwritten.pop(who, None)
+        with suppress(StorageError):
+            await self._db.run(
+                lambda connection: connection.execute(
+                    "DELETE FROM page_guesses WHERE who = ?", (who,)
+                )
+            )
 
     def _charge(self, connection: sqlite3.Connection, who: str) -> float:
         row = connection.execute("SELECT * FROM page_guesses WHERE who = ?", (who,)).fetchone()
@@ -50,6 +61,14 @@ class BackOff:
         self._charged_s[who] = now_s
         connection.execute("INSERT OR REPLACE INTO page_guesses VALUES (?,?)", (who, failures + 1))
         return 0.0
+
+    def _charge_unwritten(self, who: str) -> float:
+        now_s = self._clock.monotonic_s()
+        failures, last_s = self._unwritten.get(who, (FREE_TRIES, self._started_s))
+        left_s = wait_s(failures) - (now_s - last_s)
+        if left_s <= 0:
+            self._unwritten[who] = failures + 1, now_s
+        return left_s
 
 
 def wait_s(failures: int) -> float:
