@@ -206,8 +206,11 @@ def _parts(report: BoardReport) -> Iterator[Finding]:
     supplies = [f"{supply.name} ({supply.kind.value})" for supply in report.supplies]
     yield from _part("mains and battery", supplies, pole.supply_faults(report.supplies))
     yield from _part("detector chip", [chip.name for chip in report.accelerators], ())
-    lines = [f"{report.digital_lines} lines"] if report.digital_lines else []
-    yield from _part("digital lines", lines, ())
+    if report.digital_lines:
+        yield _well("digital lines", f"{report.digital_lines} lines.")
+    else:
+        sentence = "The kernel shows none, or this user may not read them (/dev/gpiochip*)."
+        yield Finding(part="digital lines", answer=Answer.ABSENT, sentence=sentence)
 
 
 def _part(part: str, words: list[str], faults: Iterable[Fault]) -> Iterator[Finding]:
