@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from pytest_timeout import _get_item_settings
 
 from agent.simulators.footage import prepare
 
@@ -53,6 +54,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.alone)
         elif item.path.stem in WHOLE_BOXES:
             item.add_marker(pytest.mark.whole_box)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give a second try a time of its own: pytest-timeout gives one to all tries together."""
+    if getattr(item, "execution_count", 1) > 1:
+        hooks = item.config.pluginmanager.hook
+        hooks.pytest_timeout_cancel_timer(item=item)
+        hooks.pytest_timeout_set_timer(item=item, settings=_get_item_settings(item))
 
 
 @pytest.fixture(autouse=True, scope="session")
