@@ -93,6 +93,8 @@ def hot(celsius, critical_c=None, *, was_hot=False):
 
 LOST, CONNECTING = CameraState.LOST, CameraState.CONNECTING
 SOUND = ("camera.sound_not_allowed", "camera.sound_codec", "camera.no_sound")
+
+
 def engine(now, *left_out):
     at = datetime(2026, 11, 22, tzinfo=UTC)
     return DetectorCapacity(measured_at=at, engine=now, left_out=left_out, why="it hung")

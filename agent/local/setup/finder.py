@@ -80,6 +80,7 @@ class CameraFinder:
             door.change(login)
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._look, camera, door)
+
     def _ask_around(self) -> tuple["FoundCamera", ...]:
         from agent.cameras import discovery  # noqa: PLC0415 - loaded only when somebody asks
 
@@ -97,5 +98,3 @@ def host_port(url: str) -> str:
     """Return an address's host and port, the scheme's own port when it has none."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-
-
