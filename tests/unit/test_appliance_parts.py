@@ -1,0 +1,168 @@
+"""The image's own units, firewall, network and clock say what the box promises to the outside."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(__file__).parents[2] / "image-build"
+ROOTFS = IMAGE / "rootfs"
+SANDBOXED = ["slot", "provision", "trial", "update"]
+# poleside-var and poleside-data make folders before there is anything to be protected from.
+
+
+def read_ini(path):
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.optionxform = str
+    parser.read_string(path.read_text())
+    return parser
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+@pytest.mark.parametrize("name", SANDBOXED)
+def test_each_unit_of_ours_is_sandboxed(name):
+    unit = IMAGE / f"units/poleside-{name}.service"
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    found = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    if found is None:
+        pytest.skip(f"systemd-analyze security can't run here: {done.stderr.strip()[:200]}")
+    assert float(found[1]) <= 2.0
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+def test_systemd_understands_the_units(tmp_path):
+    for unit in IMAGE.glob("units/poleside-*.*"):
+        program = shutil.which("true")
+        text = re.sub(r"(?m)^(ExecStart=)\S+", rf"\g<1>{program}", unit.read_text())
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+    )
+    assert [line for line in done.stderr.splitlines() if line.startswith("poleside-")] == []
+
+
+def test_a_trial_that_does_not_pass_ends_in_the_old_system():
+    unit = read_ini(IMAGE / "units/poleside-trial.service")
+    assert unit["Unit"]["FailureAction"] == "reboot-force"
+    assert unit["Unit"]["ConditionPathExists"] == "/run/poleside-boot/trial"
+    # the gate's own patience ends first, then systemd's, then that of the whole job
+    assert int(unit["Service"]["TimeoutStartSec"]) < int(unit["Unit"]["JobTimeoutSec"])
+
+
+def test_the_agent_outweighs_what_installs_updates():
+    agent = read_ini(IMAGE / "units/poleside.service")["Service"]
+    for path in (
+        IMAGE / "units/poleside-update.service",
+        ROOTFS / "etc/systemd/system/rauc.service.d/poleside.conf",
+    ):
+        other = read_ini(path)["Service"]
+        assert int(other["CPUWeight"]) * 5 <= int(agent["CPUWeight"])
+        assert int(other["IOWeight"]) * 5 <= int(agent["IOWeight"])
+
+
+def test_the_hardware_watchdog_fits_a_raspberry_pi():
+    manager = read_ini(ROOTFS / "etc/systemd/system.conf.d/poleside.conf")["Manager"]
+    assert int(manager["RuntimeWatchdogSec"].removesuffix("s")) <= 15
+
+
+FIREWALL = ROOTFS / "etc/nftables.conf"
+
+
+def firewall_chains():
+    text = re.sub(r"#.*", "", FIREWALL.read_text())
+    return dict(re.findall(r"chain (\w+) \{(.*?)\n    \}", text, re.DOTALL))
+
+
+def test_nothing_is_let_in_or_through_that_is_not_named():
+    chains = firewall_chains()
+    assert "hook input priority filter; policy drop;" in chains["input"]
+    assert "hook forward priority filter; policy drop;" in chains["forward"]
+    assert "accept" not in chains["forward"]
+
+
+def test_no_port_is_open_towards_the_center():
+    uplink = firewall_chains()["from_uplink"]
+    accepted = [line.strip() for line in uplink.splitlines() if "accept" in line]
+    assert len(accepted) == 2
+    assert accepted[0].startswith("icmpv6 type { nd-")
+    assert accepted[1].startswith("ip6 saddr fe80::/10 udp sport 547 udp dport 546")
+
+
+def test_cameras_get_an_address_and_the_time_and_no_page():
+    chains = firewall_chains()
+    assert sorted(re.findall(r"(\w+ dport \S+)", chains["from_cameras"])) == [
+        "udp dport 123",
+        "udp dport 32768-60999",
+        "udp dport 67",
+    ]
+    assert re.findall(r"tcp dport (\d+)", chains["from_technician"]) == ["8470"]
+
+
+@pytest.mark.skipif(
+    shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin") is None,
+    reason="nft is not installed",
+)
+def test_nft_understands_the_firewall():
+    nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    command = [nft, "-c", "-f", str(FIREWALL)]
+    if shutil.which("unshare"):  # a check asks the kernel too: in a network of its own
+        command = ["unshare", "--user", "--map-root-user", "--net", *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if "ermitted" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"nft can't check here: {done.stderr.strip()[:200]}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_camera_is_told_no_way_out():
+    network = read_ini(ROOTFS / "etc/systemd/network/10-cam0.network")
+    server = network["DHCPServer"]
+    assert [server["EmitRouter"], server["EmitDNS"], server["EmitNTP"]] == ["no", "no", "yes"]
+
+
+def test_the_clock_serves_the_cameras_alone():
+    clock = (ROOTFS / "etc/chrony/conf.d/poleside.conf").read_text().splitlines()
+    address = read_ini(ROOTFS / "etc/systemd/network/10-cam0.network")["Network"]["Address"]
+    assert f"bindaddress {address.removesuffix('/24')}" in clock
+    assert [line for line in clock if line.startswith("allow")] == ["allow 10.77.0.0/24"]
+    assert "cmdport 0" in clock
+    assert any(line.startswith("makestep") for line in clock)  # no clock chip: years off
+
+
+def test_what_must_last_is_on_data_and_the_agent_s_folders_are_among_it():
+    rows = [
+        line.split()
+        for line in (ROOTFS / "etc/fstab").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    binds = {row[1]: row[0] for row in rows if row[2] == "none"}
+    service = read_ini(IMAGE / "units/poleside.service")["Service"]
+    wanted = [f"/var/lib/{name}" for name in service["StateDirectory"].split()]
+    for folder in [*wanted, f"/etc/{service['ConfigurationDirectory']}", "/var/log/journal"]:
+        assert binds[folder].startswith("/data/")
+    made = (IMAGE / "units/poleside-data.service").read_text()
+    assert all(re.search(rf"{source}(\s|$)", made) for source in binds.values())
+
+
+def test_the_kernel_starts_again_and_forwards_nothing():
+    lines = (ROOTFS / "etc/sysctl.d/60-poleside.conf").read_text().splitlines()
+    values = dict(line.split(" = ", 1) for line in lines if " = " in line)
+    assert values["kernel.panic"] == "10"
+    assert values["net.ipv4.ip_forward"] == values["net.ipv6.conf.all.forwarding"] == "0"
