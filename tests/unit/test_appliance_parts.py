@@ -166,3 +166,25 @@ def test_the_kernel_starts_again_and_forwards_nothing():
     values = dict(line.split(" = ", 1) for line in lines if " = " in line)
     assert values["kernel.panic"] == "10"
     assert values["net.ipv4.ip_forward"] == values["net.ipv6.conf.all.forwarding"] == "0"
+
+
+def test_rauc_trusts_two_keys_and_leaves_the_choice_to_our_backend():
+    config = read_ini(ROOTFS / "etc/rauc/system.conf")
+    backend = config["handlers"]["bootloader-custom-backend"]
+    assert (ROOTFS / backend.removeprefix("/")).stat().st_mode & 0o111
+    assert config["system"]["bundle-formats"] == "-plain"  # no format that is checked only once
+    names = {section: dict(config[section]) for section in config if section.startswith("slot.")}
+    assert [names[f"slot.system.{n}"]["bootname"] for n in (0, 1)] == ["a", "b"]
+    for number, letter in enumerate("ab"):  # kernel and root are written and chosen together
+        boot = names[f"slot.boot.{number}"]
+        assert boot["parent"] == f"system.{number}"
+        assert boot["device"].endswith(f"boot_{letter}")
+    # nobody but the health gate says that a system is good
+    assert (ROOTFS / "etc/systemd/system/rauc-mark-good.service").readlink() == Path("/dev/null")
+
+
+@pytest.mark.parametrize("name", ["bootctl", "trial", "update", "provision"])
+def test_each_launcher_leads_to_a_module(name):
+    launcher = (ROOTFS / f"usr/lib/poleside/{name}").read_text()
+    assert f"-m poleside_image.{name} " in launcher
+    assert (IMAGE / f"python/poleside_image/{name}.py").exists()

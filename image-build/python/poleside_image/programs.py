@@ -1,0 +1,45 @@
+"""Ask the programs of the image: the agent's command line, RAUC, systemd. All with a time limit."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+POLESIDE = "poleside"  # found by the PATH that the launchers in /usr/lib/poleside set
+SETTINGS = "/etc/poleside/poleside.toml"
+ANSWER_WITHIN_S = 60.0
+
+
+class ProgramError(Exception):
+    """A program is missing, hangs, or says no."""
+
+
+def run(command: Sequence[str], within_s: float = ANSWER_WITHIN_S) -> str:
+    """Return what it prints. Raises `ProgramError` with its last line when it fails."""
+    code, printed, complaint = _finished(command, within_s)
+    if code:
+        last = (complaint.strip() or printed.strip() or f"exit code {code}").splitlines()[-1]
+        raise ProgramError(f"{command[0]}: {last}")
+    return printed
+
+
+def ask(command: Sequence[str], within_s: float = ANSWER_WITHIN_S) -> dict[str, Any]:
+    """Return the JSON object it prints, whatever its exit code (a red light is one too)."""
+    _, printed, _ = _finished(command, within_s)
+    try:
+        answer = json.loads(printed)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ProgramError(f"{command[0]}: no JSON object was printed")
+    return answer
+
+
+def _finished(command: Sequence[str], within_s: float) -> tuple[int, str, str]:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=within_s
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProgramError(f"{command[0]}: {error}") from error
+    return done.returncode, done.stdout, done.stderr

@@ -1,0 +1,156 @@
+"""Carry out an update plan (poleside-update.service): look first, let RAUC do it, restart.
+
+The agent has fetched the bundle and left `plan.json` beside it; it has no other right. The plan is
+a wish of a program that may be taken over: RAUC's signature decides what is installed, the checks
+here whether now is the time. What came of it is left in /data/image/update.json.
+"""
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poleside_image import small_files, version_floor
+from poleside_image.programs import POLESIDE, SETTINGS, ProgramError, ask, run
+from poleside_image.trial import BEFORE, FOLDER, red_faults
+
+OUTCOME = "update.json"
+HOLD = "hold"
+INSTALL_WITHIN_S = 6_000.0
+LEAST_FREE_BYTES = 64 * 1024 * 1024  # the journal and the outbox go on while RAUC writes
+HOTTEST_C = 75.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.raucb")
+
+
+class RefusedError(Exception):
+    """The plan is not carried out. `code` is for the center; `may_come`: later may be better."""
+
+    def __init__(self, code: str, message: str, *, may_come: bool = False) -> None:
+        super().__init__(message)
+        self.code, self.may_come = code, may_come
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the agent asks for. `bundle` lies beside the plan."""
+
+    update_id: str
+    bundle: Path
+    restart: bool
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan. Raises `RefusedError` when it is none, or leads out of its folder."""
+    found = small_files.read(path)
+    update_id, name = found.get("update_id"), found.get("bundle")
+    if not isinstance(update_id, str) or not update_id or len(update_id) > 64:
+        raise RefusedError("update.plan", "the plan has no update_id")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise RefusedError("update.plan", "the plan's bundle is no file name ending in .raucb")
+    bundle = path.parent / name
+    try:
+        kind = bundle.lstat().st_mode
+    except OSError as error:
+        raise RefusedError("update.plan", f"the bundle can't be read: {error.strerror}") from error
+    if not stat.S_ISREG(kind):
+        raise RefusedError("update.plan", "the bundle is no plain file")
+    return Plan(update_id, bundle, restart=found.get("restart") is not False)
+
+
+def check_room(folder: Path, least_bytes: int = LEAST_FREE_BYTES) -> None:
+    """Raises `RefusedError` when `data` has less room than the installation must leave."""
+    facts = os.statvfs(folder)
+    free = facts.f_bavail * facts.f_frsize
+    if free < least_bytes:
+        raise RefusedError("update.no_room", f"{free // 2**20} MiB are free", may_come=True)
+
+
+def check_board(board: Mapping[str, Any]) -> None:
+    """Raises `RefusedError` for a weak supply or heat. What a board can't tell is no reason."""
+    if (board.get("power") or {}).get("under_voltage") is True:
+        raise RefusedError("update.under_voltage", "the supply is weak", may_come=True)
+    known = [(each.get("celsius"), each.get("name")) for each in board.get("temperatures", ())]
+    hot = [f"{name} {c:.0f} °C" for c, name in known if c is not None and c >= HOTTEST_C]
+    if hot:
+        raise RefusedError("update.hot", f"too hot: {', '.join(hot)}", may_come=True)
+
+
+def check_hold(folder: Path) -> None:
+    """Raises `RefusedError` while the agent protects a recording: a file `hold` beside the plan."""
+    reason = small_files.read(folder / HOLD)
+    if reason or (folder / HOLD).is_symlink() or (folder / HOLD).exists():
+        what = str(reason.get("why", "a recording is protected"))[:200]
+        raise RefusedError("update.held", what, may_come=True)
+
+
+def check_version(bundle: Path, folder: Path) -> str:
+    """Return the bundle's version as RAUC, which checks the signature first, reads it."""
+    try:
+        info = ask(["rauc", "info", "--output-format=json", str(bundle)])
+    except ProgramError as error:
+        raise RefusedError("update.not_trusted", f"RAUC does not accept it: {error}") from error
+    try:
+        version = version_floor.parsed(info.get("version"))
+        lowest = version_floor.floor(folder)
+    except ValueError as error:
+        raise RefusedError("update.version", str(error)) from error
+    if version < lowest:
+        text = ".".join(map(str, lowest))
+        raise RefusedError("update.version", f"{info['version']} is below the floor, {text}")
+    return str(info["version"])
+
+
+def note_health(folder: Path) -> None:
+    """Leave what is wrong now, before the update: the gate forgives these and no others."""
+    try:
+        health = ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
+    except ProgramError:
+        health = {}  # nothing is forgiven, but a broken agent may well be what is to be mended
+    small_files.write(folder / BEFORE, {"red": sorted(red_faults(health))})
+
+
+def carry_out(plan: Plan, folder: Path) -> str:
+    """Check, install and restart. Returns the version; raises `RefusedError`."""
+    check_hold(plan.bundle.parent)
+    check_room(folder)
+    try:
+        board = ask([POLESIDE, "box", "status", "--json"])
+    except ProgramError:
+        board = {}  # a broken agent must still be replaceable
+    check_board(board)
+    version = check_version(plan.bundle, folder)
+    note_health(folder)
+    try:
+        run(["rauc", "install", str(plan.bundle)], within_s=INSTALL_WITHIN_S)
+    except ProgramError as error:
+        raise RefusedError("update.failed", str(error), may_come=True) from error
+    return version
+
+
+def main(arguments: list[str], folder: Path = FOLDER) -> int:
+    """Carry out the plan and take it away, whatever comes of it: a plan is a wish, not a loop."""
+    path = Path(arguments[0])
+    outcome: dict[str, Any] = {"update_id": None}
+    plan = None
+    try:
+        plan = read_plan(path)
+        outcome["update_id"] = plan.update_id
+        outcome |= {"outcome": "installed", "version": carry_out(plan, folder)}
+    except RefusedError as refused:
+        word = "postponed" if refused.may_come else "refused"
+        outcome |= {"outcome": word, "code": refused.code, "why": str(refused)}
+    finally:
+        path.unlink(missing_ok=True)
+    small_files.write(folder / OUTCOME, outcome)
+    print(f"update: {outcome}")
+    if plan and plan.restart and outcome["outcome"] == "installed":
+        run(["systemctl", "reboot"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
