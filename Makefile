@@ -6,7 +6,7 @@ STAMP := $(VENV)/.poleside-setup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint setup setup-demo system-parts bench bench-clips bench-uplink clean
-.PHONY: engines crash-replay crash-errors crash-disk crash-kill faults
+.PHONY: image image-lock image-verify engines crash-replay crash-errors crash-disk crash-kill faults
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,8 +41,8 @@ test-fast: setup lint  ## types, style, imports and the unit tests
 	$(BIN)/python -m pytest tests/unit tests/property tests/contract $(TEST_ARGS)
 
 lint: $(STAMP)  ## ruff, mypy (strict) and the import contracts
-	$(BIN)/ruff check agent hardware tests
-	$(BIN)/ruff format --check agent hardware tests
+	$(BIN)/ruff check agent hardware tests image-build
+	$(BIN)/ruff format --check agent hardware tests image-build
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
@@ -73,6 +73,21 @@ bench-clips: setup  ## how soon the first byte of a clip comes, from a ring of a
 
 bench-uplink: setup  ## the voice beside mosquitto_pub and the broker's ping; bytes and queues
 	$(BIN)/python -m tests.bench.uplink $(BENCH_ARGS)
+
+RECIPE = PYTHONPATH=image-build/python $(BIN)/python -m poleside_recipe
+
+image: $(STAMP)  ## the box image (root, SOURCES=apt-list), or what is missing here to build it
+	@$(RECIPE).image $(if $(SOURCES),--sources $(SOURCES)) $(IMAGE_ARGS)
+
+image-lock: $(STAMP)  ## pin the wheels of the image by version and hash
+	@$(RECIPE).lock_wheels $(IMAGE_ARGS)
+
+image-verify: $(STAMP)  ## what of the image can be checked without a boot; says what is left out
+	@$(RECIPE).image --check $(IMAGE_ARGS)
+	@$(BIN)/python -m pytest -rs tests/unit/test_image_recipe.py tests/unit/test_appliance_parts.py \
+		tests/unit/test_service_unit.py tests/unit/test_boot_backend.py \
+		tests/unit/test_update_on_the_box.py \
+		tests/property/test_boot_choice_under_power_cuts.py $(TEST_ARGS)
 
 clean:  ## remove what was built; recordings of a demo live in ~/.cache/poleside
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

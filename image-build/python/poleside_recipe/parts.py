@@ -1,0 +1,76 @@
+"""What goes into an image: Debian packages by list, wheels by hash, units by name."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE_BUILD = Path(__file__).parents[2]
+SUITES = {"trixie": "3.13", "bookworm": "3.11"}  # Debian and its Python
+BOARDS = ("virt", "rpi")
+ENABLED = {
+    "sysinit.target": ("poleside-slot.service",),
+    "multi-user.target": (
+        "poleside.service",
+        "poleside-provision.service",
+        "poleside-trial.service",
+        "poleside-update.path",
+        "nftables.service",
+        "systemd-networkd.service",
+        "systemd-resolved.service",
+        "chrony.service",
+    ),
+    "local-fs.target": ("tmp.mount",),  # /tmp on a read-only root stops half of systemd
+}
+MASKED = (  # nothing of it makes sense on a read-only root nobody sits at
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty@tty1.service",
+    "man-db.timer",
+    "serial-getty@.service",
+    "ssh.service",
+    "ssh.socket",
+    "systemd-timesyncd.service",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One image: a Debian release on a board."""
+
+    suite: str
+    board: str
+
+    def __post_init__(self) -> None:
+        if self.suite not in SUITES or self.board not in BOARDS:
+            raise ValueError(f"suites are {', '.join(SUITES)}; boards are {', '.join(BOARDS)}")
+
+    @property
+    def python(self) -> str:
+        return SUITES[self.suite]
+
+
+def entries(path: Path) -> list[str]:
+    """Return the entries of a list file without its comments."""
+    lines = (line.split("#", 1)[0].strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def packages(variant: Variant, folder: Path = IMAGE_BUILD / "packages") -> list[str]:
+    """Return the Debian packages of an image, sorted, each once."""
+    names = ("common", variant.suite, variant.board)
+    return sorted({entry for name in names for entry in entries(folder / f"{name}.list")})
+
+
+def base_key(variant: Variant, sources: str, folder: Path = IMAGE_BUILD / "packages") -> str:
+    """Return what names the cached base: the same packages from the same sources are one base."""
+    excluded = entries(folder / "base-exclude.list")
+    text = "\n".join([variant.suite, sources, *packages(variant, folder), *excluded])
+    return f"{variant.suite}-{variant.board}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def wheel_lock(variant: Variant) -> Path:
+    return IMAGE_BUILD / "wheels" / f"{variant.suite}.txt"

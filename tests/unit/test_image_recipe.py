@@ -1,0 +1,195 @@
+"""The recipe: partitions fit and are the same in every build, lists are sound, wheels pinned."""
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from poleside_image.boot_choice import FIRST, PARTITION_OF, to_sector
+from poleside_image.boot_sector import BootSector
+from poleside_recipe import fat16, image, layout, lock_wheels, parts, tree
+
+PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+VARIANTS = [parts.Variant(suite, board) for suite in parts.SUITES for board in parts.BOARDS]
+SMALL = layout.Sizes(boot_mib=4, system_mib=8, data_mib=8)
+
+
+def test_the_boot_choice_and_the_table_count_alike():
+    table = layout.partitions()
+    for slot, number in PARTITION_OF.items():
+        assert table[number - 1].name == f"boot_{slot}"
+    named = (parts.IMAGE_BUILD / "rootfs/etc/rauc/system.conf").read_text()
+    for part in table[1:5]:
+        assert f"by-partlabel/{part.name}\n" in named
+
+
+@pytest.mark.parametrize("sizes", [layout.Sizes(), SMALL, layout.Sizes(boot_mib=65)])
+def test_partitions_touch_nobody_and_both_slots_are_alike(sizes):
+    table = layout.partitions(sizes)
+    ends = [part.start_bytes + part.size_bytes for part in table]
+    assert all(end <= later.start_bytes for end, later in zip(ends, table[1:], strict=False))
+    assert all(part.start_bytes % (4 * layout.MIB) == 0 for part in table)
+    assert layout.medium_bytes(table) >= ends[-1] + 33 * layout.SECTOR_BYTES
+    by_name = {part.name: part.size_bytes for part in table}
+    assert by_name["boot_a"] == by_name["boot_b"]
+    assert by_name["system_a"] == by_name["system_b"]
+    assert len({part.identity for part in table}) == len(table)
+
+
+def test_the_script_says_what_the_table_says():
+    table = layout.partitions()
+    rows = re.findall(r"start=(\d+), size=(\d+), .*name=\"(\w+)\"", layout.sfdisk_script(table))
+    found = [(name, int(start) * 512, int(size) * 512) for start, size, name in rows]
+    assert found == [(part.name, part.start_bytes, part.size_bytes) for part in table]
+
+
+@pytest.mark.skipif(
+    not all(shutil.which(tool, path=PATH) for tool in ("sfdisk", "mke2fs")),
+    reason="sfdisk or mke2fs is not installed",
+)
+def test_two_media_are_the_same_bits_and_boot_slot_a(tmp_path):
+    root = tmp_path / "root.erofs"
+    root.write_bytes(b"root" * 1024)
+    made = []
+    for name in ("one", "two"):
+        target = tmp_path / name / "medium.img"
+        target.parent.mkdir()
+        image.medium(target, root, SMALL)
+        made.append(target)
+    assert made[0].read_bytes() == made[1].read_bytes()
+
+    table = {part.name: part for part in layout.partitions(SMALL)}
+    told = subprocess.run(
+        [shutil.which("sfdisk", path=PATH), "--json", str(made[0])],
+        capture_output=True,
+        check=True,
+    )
+    seen = json.loads(told.stdout)["partitiontable"]["partitions"]
+    assert [part["name"] for part in seen] == list(table)
+    assert [part["uuid"] for part in seen] == [part.identity for part in table.values()]
+    whole = made[0].read_bytes()
+    for name in ("system_a", "system_b"):
+        assert whole[table[name].start_bytes :].startswith(root.read_bytes())
+    choice = tmp_path / "bootcfg.img"
+    start = table["bootcfg"].start_bytes
+    choice.write_bytes(whole[start : start + table["bootcfg"].size_bytes])
+    assert BootSector(choice).read() == FIRST
+
+
+def test_a_root_too_large_for_its_slot_is_refused(tmp_path):
+    root = tmp_path / "root.erofs"
+    root.write_bytes(bytes(2 * layout.MIB))
+    with (tmp_path / "medium").open("w+b") as medium, pytest.raises(ValueError, match="not fit"):
+        image._place(medium, root, layout.Partition("system_a", layout.ROOT_ARM64, 0, layout.MIB))
+
+
+def test_the_boot_choice_partition_is_a_sound_fat():
+    whole = fat16.bootcfg(32 * layout.MIB, to_sector(FIRST))
+    assert len(whole) == 32 * layout.MIB
+    per_cluster, reserved, fats = whole[13], int.from_bytes(whole[14:16], "little"), whole[16]
+    fat_sectors = int.from_bytes(whole[22:24], "little")
+    data = reserved + fats * fat_sectors + 32
+    clusters = (len(whole) // 512 - data) // per_cluster
+    assert 4085 <= clusters < 65_525  # else it is no FAT16, whatever it calls itself
+    assert fat_sectors * 256 >= clusters + 2
+    first = whole[reserved * 512 : (reserved + fat_sectors) * 512]
+    assert whole[(reserved + fat_sectors) * 512 :].startswith(first)
+    with pytest.raises(ValueError, match="17 to 256"):
+        fat16.bootcfg(layout.MIB, to_sector(FIRST))
+
+
+@pytest.mark.parametrize(
+    "variant", VARIANTS, ids=lambda variant: f"{variant.suite}-{variant.board}"
+)
+def test_the_lists_hold_what_the_parts_need(variant):
+    packages = parts.packages(variant)
+    assert {"rauc", "nftables", "chrony", "polkitd", "systemd-resolved"} <= set(packages)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", package) for package in packages)
+
+
+def test_a_base_is_known_by_all_it_is_made_of(tmp_path):
+    folder = tmp_path / "packages"
+    shutil.copytree(parts.IMAGE_BUILD / "packages", folder)
+    keys = {parts.base_key(variant, "sources", folder) for variant in VARIANTS}
+    assert len(keys) == len(VARIANTS)
+    one = VARIANTS[0]
+    key = parts.base_key(one, "sources", folder)
+    assert key == parts.base_key(one, "sources", folder)
+    assert key != parts.base_key(one, "a later snapshot", folder)
+    (folder / "common.list").write_text((folder / "common.list").read_text() + "jq\n")
+    assert key != parts.base_key(one, "sources", folder)
+
+
+@pytest.mark.parametrize(
+    "variant", VARIANTS, ids=lambda variant: f"{variant.suite}-{variant.board}"
+)
+def test_the_parts_come_to_lie_where_the_units_expect_them(tmp_path, variant):
+    tree.lay_parts(tmp_path, variant, "1.2.0", "1.1.0")
+    release = json.loads((tmp_path / "usr/lib/poleside/release.json").read_text())
+    assert [release["version"], release["floor"]] == ["1.2.0", "1.1.0"]
+    for unit in (tmp_path / "etc/systemd/system").glob("poleside-*.service"):
+        for program in re.findall(r"(?m)^ExecStart=(/usr/lib/poleside/\w+)", unit.read_text()):
+            assert (tmp_path / program[1:]).stat().st_mode & 0o111
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants/poleside.service"
+    assert str(wants.readlink()) == "/etc/systemd/system/poleside.service"
+    assert str((tmp_path / "etc/systemd/system/ssh.service").readlink()) == "/dev/null"
+    rauc = configparser.ConfigParser()
+    rauc.read(tmp_path / "etc/rauc/system.conf")
+    assert rauc["system"]["compatible"] == f"poleside-{variant.board}"
+    assert ("min-bundle-version" in rauc["system"]) is (variant.suite == "trixie")
+    python = tmp_path / "usr/lib/poleside/python"
+    told = subprocess.run(
+        [sys.executable, "-S", "-m", "poleside_image.bootctl"],
+        env={"PYTHONPATH": str(python), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # -S: nothing but the standard library
+    assert told.stderr.startswith("bootctl: one of get-primary")
+
+
+def test_a_lock_pins_every_distribution_by_version_and_hash():
+    def item(name, version, digest):
+        return {
+            "metadata": {"name": name, "version": version},
+            "download_info": {"archive_info": {"hashes": {"sha256": digest}}},
+        }
+
+    reports = [{"install": [item("Zeep", "4.3.3", "b" * 64), item("av", "18.1.0", "a" * 64)]}]
+    assert lock_wheels.lock_text(reports) == (
+        f"av==18.1.0 --hash=sha256:{'a' * 64}\nzeep==4.3.3 --hash=sha256:{'b' * 64}\n"
+    )
+
+
+def test_what_comes_as_source_is_locked_apart():
+    binary, source = lock_wheels.wanted(parts.IMAGE_BUILD.parent / "pyproject.toml")
+    assert [need.split(">")[0] for need in source] == ["onvif-zeep"]
+    assert any(need.startswith("av>") for need in binary)
+
+
+@pytest.mark.parametrize("suite", parts.SUITES)
+def test_the_committed_lock_covers_what_the_agent_needs(suite):
+    lock = parts.IMAGE_BUILD / f"wheels/{suite}.txt"
+    if not lock.exists():
+        pytest.skip(f"{lock.name} has not been made: `make image-lock`")
+    lines = parts.entries(lock)
+    assert all(re.fullmatch(r"[a-z0-9.-]+==\S+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
+    pinned = {line.split("==")[0] for line in lines}
+    binary, source = lock_wheels.wanted(parts.IMAGE_BUILD.parent / "pyproject.toml")
+    assert {re.split(r"[<>=]", need)[0] for need in [*binary, *source]} <= pinned
+
+
+def test_make_image_says_plainly_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(image, "SBIN", "/nowhere")
+    monkeypatch.setattr(sys, "argv", ["image", "--check"])
+    assert image.main() == 0
+    said = capsys.readouterr().out
+    for name in [*image.TOOLS, *image.VERIFY_TOOLS]:
+        assert f"missing here: {name} (Debian package " in said
+    assert "not built yet: kernel" in said
+    assert Path("/nowhere").exists() is False
