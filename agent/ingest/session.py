@@ -186,7 +186,9 @@ class IngestSession:
                     dts = undated.dts
                     self._handfuls.took(size_bytes, None if dts is None else dts * tick_s)
         except (FFmpegError, CameraError, OSError) as error:
-            cause = broken_off(error, "").code.removeprefix("camera.")
+            code = broken_off(error, "").code
+            if code != "camera.lost":  # a line that breaks is as good as one that is closed
+                cause = code.removeprefix("camera.")
             raise
         finally:
             runs.end(cause)
