@@ -146,6 +146,22 @@ def test_the_clock_serves_the_cameras_alone():
     assert any(line.startswith("makestep") for line in clock)  # no clock chip: years off
 
 
+@pytest.mark.skipif(
+    shutil.which("chronyd", path="/usr/sbin:/sbin:/usr/bin:/bin") is None,
+    reason="chronyd is not installed",
+)
+def test_chrony_understands_its_file():
+    chronyd = shutil.which("chronyd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    done = subprocess.run(
+        [chronyd, "-p", "-f", str(ROOTFS / "etc/chrony/conf.d/poleside.conf")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_must_last_is_on_data_and_the_agent_s_folders_are_among_it():
     rows = [
         line.split()

@@ -152,6 +152,46 @@ def test_the_parts_come_to_lie_where_the_units_expect_them(tmp_path, variant):
     assert told.stderr.startswith("bootctl: one of get-primary")
 
 
+@pytest.mark.skipif(shutil.which("rauc") is None, reason="rauc is not installed")
+def test_rauc_understands_its_file(tmp_path):
+    tree.lay_parts(tmp_path, parts.Variant("bookworm", "virt"), "1.2.0", "1.1.0")
+    config = tmp_path / "system.conf"
+    text = (tmp_path / "etc/rauc/system.conf").read_text()
+    config.write_text(
+        text.replace("/etc/rauc/keys", str(tmp_path)).replace("/data/image", str(tmp_path))
+    )
+    done = subprocess.run(
+        ["rauc", f"--conf={config}", "info", str(tmp_path / "none.raucb")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "system config" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(
+    shutil.which("mkfs.erofs", path=PATH) is None, reason="mkfs.erofs is not installed"
+)
+def test_a_root_is_the_same_bits_and_a_small_change_a_small_difference(tmp_path):
+    source = tmp_path / "root"
+    tree.lay_parts(source, parts.Variant("trixie", "virt"), "1.2.0", "1.1.0")
+    for number in range(40):  # what every compressor must move about when something grows
+        (source / f"usr/lib/{number:02}.py").write_text(f"value = {number}\n" * 3000)
+    identity = layout.partitions()[3].identity.lower()
+    built = [tmp_path / name for name in ("one", "two", "changed")]
+    image.root_image(source, built[0], identity)
+    image.root_image(source, built[1], identity)
+    (source / "usr/lib/07.py").write_text("value = 'another'\n" * 3000)
+    image.root_image(source, built[2], identity)
+    one, two, changed = (
+        [whole[at : at + 4096] for at in range(0, len(whole), 4096)]
+        for whole in (path.read_bytes() for path in built)
+    )
+    assert one == two
+    assert 0 < len(set(changed) - set(one)) <= len(one) // 4
+
+
 def test_a_lock_pins_every_distribution_by_version_and_hash():
     def item(name, version, digest):
         return {
