@@ -7,14 +7,51 @@ made of their answers.
 import json
 import os
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 from poleside_image import provision, small_files, trial, update, version_floor
 from poleside_image.trial import Look, Patience, wait_until_well
+
+from agent.local.cli.box import box as box_command
+from agent.local.cli.health import Health, HealthFault
+from agent.local.cli.health import health as health_command
+from hardware.interface import PowerState, Temperature
 
 WELL = {"light": "green", "is_running": True, "faults": []}
 LINK_DOWN = {"code": "link.down", "light": "red", "camera_id": None}
 CAMERA_GONE = {"code": "camera.unreachable", "light": "red", "camera_id": "gate"}
 QUICK = Patience(steady_s=0.0, limit_s=60.0, every_s=0.01, busy_tries=3)
+
+
+def test_the_gate_understands_what_the_agent_s_own_command_prints(tmp_path):
+    told = CliRunner().invoke(health_command, ["--data-dir", str(tmp_path), "--json"])
+    health = json.loads(told.output)
+    assert trial.what_is_wrong(health, known=()) == "the agent does not answer"
+    assert "agent.not_running:" in trial.red_faults(health)
+    known = Health(
+        light="red",
+        is_running=True,
+        faults=(HealthFault(code="link.down", light="red", sentence="The link is down."),),
+    )
+    assert trial.what_is_wrong(msgspec.to_builtins(known), known=["link.down:"]) is None
+
+
+def test_the_pre_flight_understands_what_the_board_tells():
+    board = json.loads(
+        msgspec.json.encode(
+            {
+                "power": PowerState(under_voltage=True),
+                "temperatures": [Temperature("cpu-thermal", 91.0)],
+            }
+        )
+    )
+    with pytest.raises(update.RefusedError, match="supply is weak"):
+        update.check_board(board)
+    with pytest.raises(update.RefusedError, match="cpu-thermal 91 °C"):
+        update.check_board({**board, "power": None})
+    told = CliRunner().invoke(box_command, ["status", "--json"])
+    assert {"power", "temperatures"} <= set(json.loads(told.output))
 
 
 class Programs:

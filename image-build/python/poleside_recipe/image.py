@@ -61,13 +61,14 @@ def missing(tools: dict[str, tuple[str, str]]) -> list[str]:
     ]
 
 
-def run(*command: object) -> None:
+def run(*command: object, is_quiet: bool = False) -> None:
     environment = {
         **os.environ,
         "PATH": f"{os.environ.get('PATH', os.defpath)}:{SBIN}",
         "SOURCE_DATE_EPOCH": str(EPOCH),
     }
-    subprocess.run([str(part) for part in command], check=True, env=environment)
+    said = subprocess.DEVNULL if is_quiet else None
+    subprocess.run([str(part) for part in command], check=True, env=environment, stdout=said)
 
 
 def base(variant: Variant, cache: Path, sources: Path) -> Path:
@@ -96,10 +97,8 @@ def base(variant: Variant, cache: Path, sources: Path) -> Path:
 
 def root_image(root: Path, target: Path, identity: str) -> None:
     """Write the EROFS: blocks keep their places, so that an update is as small as its change."""
-    run(
-        *("mkfs.erofs", "-zlz4hc,9", "-T", EPOCH, "-U", identity),
-        *(target, root),
-    )
+    command = ["mkfs.erofs", "-zlz4hc,9", "-T", EPOCH, "-U", identity, target, root]
+    run(*command, is_quiet=True)  # else it names every file
 
 
 def medium(target: Path, root: Path | None, sizes: layout.Sizes | None = None) -> None:
