@@ -86,7 +86,8 @@ image-verify: $(STAMP)  ## what of the image can be checked without a boot; says
 	@$(RECIPE).image --check $(IMAGE_ARGS)
 	@$(BIN)/python -m pytest -rs tests/unit/test_image_recipe.py tests/unit/test_appliance_parts.py \
 		tests/unit/test_service_unit.py tests/unit/test_boot_backend.py \
-		tests/unit/test_update_on_the_box.py \
+		tests/unit/test_update_on_the_box.py tests/unit/test_update_bundle.py \
+		tests/integration/test_firewall.py \
 		tests/property/test_boot_choice_under_power_cuts.py $(TEST_ARGS)
 
 clean:  ## remove what was built; recordings of a demo live in ~/.cache/poleside
