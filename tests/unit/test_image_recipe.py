@@ -141,6 +141,8 @@ def test_the_parts_come_to_lie_where_the_units_expect_them(tmp_path, variant):
     rauc.read(tmp_path / "etc/rauc/system.conf")
     assert rauc["system"]["compatible"] == f"poleside-{variant.board}"
     assert ("min-bundle-version" in rauc["system"]) is (variant.suite == "trixie")
+    told = tmp_path / "etc/systemd/system/rauc.service.d/slot.conf"
+    assert told.exists() is (variant.suite == "bookworm")  # later ones ask the backend
     python = tmp_path / "usr/lib/poleside/python"
     told = subprocess.run(
         [sys.executable, "-S", "-m", "poleside_image.bootctl"],

@@ -16,6 +16,11 @@ MOUNT_POINTS = ("data", "etc/poleside", "var/lib/poleside", "var/lib/poleside-me
 _UNITS = "etc/systemd/system"
 # RAUC's own floor and `get-current` came with later versions than Debian 12's.
 _RAUC_LATER = {"trixie": ("min-bundle-version={floor}",), "bookworm": ()}
+# Debian 12's RAUC does not ask the backend which slot runs: it is told.
+_TELL_RAUC = """[Service]
+ExecStart=
+ExecStart=/bin/sh -c 'exec rauc --override-boot-slot="$$(cat /run/poleside-boot/slot)" service'
+"""
 
 
 def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
@@ -40,6 +45,8 @@ def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
     release = {"version": version, "floor": floor, "suite": variant.suite, "board": variant.board}
     (root / "usr/lib/poleside/release.json").write_text(json.dumps(release, sort_keys=True) + "\n")
     _fill_rauc(root / "etc/rauc/system.conf", variant, floor)
+    if variant.suite == "bookworm":
+        (root / _UNITS / "rauc.service.d/slot.conf").write_text(_TELL_RAUC)
     switch_units(root)
 
 
