@@ -53,7 +53,7 @@ NOT_BUILT_YET = (
 
 def missing(tools: dict[str, tuple[str, str]]) -> list[str]:
     """Return a sentence for each program that is not here."""
-    path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
+    path = environment()["PATH"]
     return [
         f"{name} (Debian package {package}): {purpose}"
         for name, (package, purpose) in tools.items()
@@ -61,14 +61,19 @@ def missing(tools: dict[str, tuple[str, str]]) -> list[str]:
     ]
 
 
-def run(*command: object, is_quiet: bool = False) -> None:
-    environment = {
+def environment() -> dict[str, str]:
+    """Return the tools' environment: administrators' programs too, and one time for everything."""
+    return {
         **os.environ,
         "PATH": f"{os.environ.get('PATH', os.defpath)}:{SBIN}",
         "SOURCE_DATE_EPOCH": str(EPOCH),
+        "E2FSPROGS_FAKE_TIME": str(EPOCH),
     }
+
+
+def run(*command: object, is_quiet: bool = False) -> None:
     said = subprocess.DEVNULL if is_quiet else None
-    subprocess.run([str(part) for part in command], check=True, env=environment, stdout=said)
+    subprocess.run([str(part) for part in command], check=True, env=environment(), stdout=said)
 
 
 def base(variant: Variant, cache: Path, sources: Path) -> Path:
@@ -111,9 +116,8 @@ def medium(target: Path, root: Path | None, sizes: layout.Sizes | None = None) -
     script = target.with_suffix(".sfdisk")
     script.write_text(layout.sfdisk_script(table))
     with script.open("rb") as lines:
-        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:{SBIN}"}
         command = ["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(target)]
-        subprocess.run(command, check=True, env=environment, stdin=lines)
+        subprocess.run(command, check=True, env=environment(), stdin=lines)
     with target.open("r+b") as image:
         choice = by_name["bootcfg"]
         image.seek(choice.start_bytes)
@@ -133,17 +137,10 @@ def _place(image: object, source: Path | None, part: layout.Partition) -> None:
 
 def _place_data(target: Path, part: layout.Partition) -> None:
     """An empty ext4, bit for bit the same: its folders are made at the first boot."""
-    environment = {
-        **os.environ,
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:{SBIN}",
-        "E2FSPROGS_FAKE_TIME": str(EPOCH),
-    }
     identity = part.identity.lower()
     options = f"offset={part.start_bytes},hash_seed={identity},lazy_itable_init=0"
     command = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "data", "-U", identity, "-E", options]
-    subprocess.run(
-        [*command, str(target), f"{part.size_bytes // 1024}k"], check=True, env=environment
-    )
+    run(*command, target, f"{part.size_bytes // 1024}k")
 
 
 def build(variant: Variant, out: Path, cache: Path, sources: Path, floor: str) -> Path:

@@ -11,14 +11,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from poleside_recipe.parts import IMAGE_BUILD, SUITES
+from poleside_recipe.parts import IMAGE_BUILD, SUITES, for_the_box
 
 SOURCE_ONLY = ("onvif-zeep",)  # pure Python, no wheel on PyPI; its own needs are among ours
-# glibc of the release: Debian 12 has 2.36, Debian 13 has 2.41.
-_PLATFORMS = {
-    "bookworm": ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17"),
-    "trixie": ("2_41", "2_39", "2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17"),
-}
 
 
 def wanted(project: Path) -> tuple[list[str], list[str]]:
@@ -51,11 +46,7 @@ def resolved(arguments: list[str]) -> dict[str, Any]:
 def lock(suite: str, project: Path) -> str:
     """Return the lock of one Debian release."""
     binary, source = wanted(project)
-    machine = ["--only-binary=:all:", "--python-version", SUITES[suite], "--target", "/nowhere"]
-    for glibc in _PLATFORMS[suite]:
-        machine += ["--platform", f"manylinux_{glibc}_aarch64"]
-    machine += ["--platform", "manylinux2014_aarch64"]
-    reports = [resolved([*machine, *binary])]
+    reports = [resolved([*for_the_box(suite), "--target", "/nowhere", *binary])]
     if source:
         reports.append(resolved(["--no-deps", "--no-binary=:all:", *source]))
     return lock_text(reports)

@@ -6,6 +6,10 @@ from pathlib import Path
 
 IMAGE_BUILD = Path(__file__).parents[2]
 SUITES = {"trixie": "3.13", "bookworm": "3.11"}  # Debian and its Python
+_GLIBC = {  # what the release's own takes, newest first
+    "trixie": ("2_41", "2_39", "2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17"),
+    "bookworm": ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17"),
+}
 BOARDS = ("virt", "rpi")
 ENABLED = {
     "sysinit.target": ("poleside-slot.service",),
@@ -70,6 +74,14 @@ def base_key(variant: Variant, sources: str, folder: Path = IMAGE_BUILD / "packa
     excluded = entries(folder / "base-exclude.list")
     text = "\n".join([variant.suite, sources, *packages(variant, folder), *excluded])
     return f"{variant.suite}-{variant.board}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def for_the_box(suite: str) -> list[str]:
+    """Return what tells pip that it works for arm64 and the release's Python and glibc."""
+    told = ["--only-binary=:all:", "--python-version", SUITES[suite]]
+    for glibc in _GLIBC[suite]:
+        told += ["--platform", f"manylinux_{glibc}_aarch64"]
+    return [*told, "--platform", "manylinux2014_aarch64"]
 
 
 def wheel_lock(variant: Variant) -> Path:

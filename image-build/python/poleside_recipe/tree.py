@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from poleside_recipe.parts import ENABLED, IMAGE_BUILD, MASKED, Variant, wheel_lock
+from poleside_recipe.parts import ENABLED, IMAGE_BUILD, MASKED, Variant, for_the_box, wheel_lock
 
 PROJECT = IMAGE_BUILD.parent
 MOUNT_POINTS = ("data", "etc/poleside", "var/lib/poleside", "var/lib/poleside-medium")
@@ -96,12 +96,8 @@ def lay_agent(root: Path, variant: Variant) -> None:
     subprocess.run([*fetch, *built], check=True)
     locked = [line for line in wheel_lock(variant).read_text().splitlines() if line not in source]
     (root.parent / "binary.txt").write_text("\n".join(locked) + "\n")
-    machine = ["--only-binary=:all:", "--python-version", variant.python]
-    for glibc in ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17"):
-        machine += ["--platform", f"manylinux_{glibc}_aarch64"]
-    machine += ["--platform", "manylinux2014_aarch64"]
     need = ["--require-hashes", "-r", str(root.parent / "binary.txt")]
-    subprocess.run([*pip, *machine, *need], check=True)
+    subprocess.run([*pip, *for_the_box(variant.suite), *need], check=True)
     subprocess.run([*pip, *map(str, wheelhouse.glob("*.whl"))], check=True)
     subprocess.run([*pip, str(PROJECT)], check=True)
     command = root / "opt/poleside/bin/poleside"
