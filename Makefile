@@ -30,7 +30,7 @@ system-parts:
 	@image-build/dev/system-parts
 
 # Most tests wait more than they reckon, so more run side by side than there are processors.
-PYTEST = $(BIN)/python -m pytest --reruns 2
+PYTEST = $(BIN)/python -m pytest -rs --reruns 2
 
 test: setup lint  ## everything: types, style, imports, and all tests with the real parts
 	$(PYTEST) -n 4 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS)

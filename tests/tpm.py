@@ -1,13 +1,10 @@
 """A software TPM 2.0 (Debian's swtpm) on loopback ports, for one test."""
 
-import shutil
 import socket
 import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
-
-MISSING = [tool for tool in ("swtpm", "tpm2_sign", "tpm2_create") if shutil.which(tool) is None]
 
 
 class SoftTpm:

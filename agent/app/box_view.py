@@ -16,7 +16,7 @@ from agent.app.worker_hub import WorkerHub
 from agent.buffer import reading as recordings
 from agent.buffer.reading import StoredSegment, camera_folder
 from agent.cameras.port import DeviceFacts
-from agent.contract.events import StreamName
+from agent.contract.events import Phase, StreamName
 from agent.core.clock import Clock, utc_at
 from agent.core.db import Database
 from agent.core.errors import CameraError, StorageError
@@ -64,7 +64,10 @@ class CoreBoxView:
         latencies_ms = [
             (d.acked_mono_s - d.true_mono_s) * 1000
             for d in deliveries[-LATENCIES_KEPT:]
-            if d.acked_mono_s is not None and d.true_mono_s is not None and d.acked_boot == d.boot
+            if d.phase == Phase.NEW.value  # an end is told when nothing came for a while
+            and d.acked_mono_s is not None
+            and d.true_mono_s is not None
+            and d.acked_boot == d.boot
         ]
         return view.BoxState(
             box_id=settings.box,

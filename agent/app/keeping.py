@@ -69,7 +69,7 @@ def open_stage(
 
 
 class Keeping:
-    """Locks and upkeep of one camera. `no_disk`: why nothing is recorded for now."""
+    """Locks and upkeep of one camera. `no_disk`: why nothing is recorded while its disk is away."""
 
     def __init__(
         self,

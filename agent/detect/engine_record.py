@@ -50,7 +50,7 @@ class EngineRecord:
         self._write()
 
     def fails(self, sha256: str, engine: Engine) -> None:
-        """It said itself that it can't: no second chance for now."""
+        """It said itself that it can't: it has no second try before `WITHIN_S` are over."""
         self._strike(_key(sha256, engine), STRIKES)
         self.done()
 

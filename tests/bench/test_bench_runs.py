@@ -1,7 +1,6 @@
 """The bench runs from end to end on one camera and leaves no figure out."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="everything is measured against ffmpeg")
 def test_a_short_bench_measures_every_system_and_process(tmp_path):
     json_file = tmp_path / "bench.json"
     short = ["--cameras", "1", "--rounds", "1", "--seconds", "3"]

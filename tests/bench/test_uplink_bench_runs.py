@@ -1,6 +1,5 @@
 """The voice's bench runs from end to end and leaves no figure out."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="it is measured against it")
 def test_a_short_uplink_bench_tells_every_figure():
     short = ["--events", "2000", "--queued", "5000", "--idle-s", "1"]
     done = subprocess.run(

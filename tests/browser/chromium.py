@@ -4,7 +4,6 @@ import base64
 import contextlib
 import http.client
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -25,12 +24,6 @@ _ARGUMENTS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
-
-
-def missing() -> str:
-    """Return why no browser can be driven here, or an empty string."""
-    names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    return f"not installed: {', '.join(names)}" if names else ""
 
 
 class Browser:

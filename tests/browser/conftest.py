@@ -1,4 +1,4 @@
-"""One chromedriver for all browser tests, one window a language; skipped without Chromium."""
+"""One chromedriver for all browser tests, one window a language."""
 
 import functools
 import io
@@ -9,13 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from tests.browser.chromium import Browser, driver, missing, open_browser
+from tests.browser.chromium import Browser, driver, open_browser
 
 
 @pytest.fixture(scope="session")
 def driver_port() -> Iterator[int]:
-    if reason := missing():
-        pytest.skip(f"no browser to test the pages with: {reason}")
     with driver() as port:
         yield port
 

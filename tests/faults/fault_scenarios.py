@@ -6,7 +6,6 @@ A scenario is given a `Trial` on a stage (a running broker of some kind, further
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -24,6 +23,7 @@ from agent.simulators.center.enrolment import Registrar
 from tests.brokers import RABBITMQ, Mosquitto, NatsCluster, RabbitMq
 from tests.certificates import write_certificate
 from tests.enrolling import NewBox, TlsMosquitto, enrolment_service
+from tests.faults.crash_lab.disk import tmpfs
 from tests.faults.trial import Trial
 from tests.slow_link import SlowLink
 from tests.spine import ADDRESS, E, eventually, visit
@@ -199,13 +199,7 @@ async def fifteen_days_offline_with_twenty_kills(trial):
 
 async def disk_is_full(trial):
     """Somebody else takes the disk's last byte while the box talks and is acknowledged."""
-    disk = trial.folder / "small"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)]
-    done = await asyncio.to_thread(subprocess.run, mount, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("this system allows no mount")
-    try:
+    with tmpfs(trial.folder / "small", "size=6m") as disk:
         async with trial.center(), trial.box(folder=disk) as box:
             await trial.say(box, trial.count // 3)
             ballast = disk / "ballast"
@@ -220,8 +214,6 @@ async def disk_is_full(trial):
             assert not trial.refused
             await trial.say(box, trial.count // 3)
             await box.all_acknowledged()
-    finally:
-        await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(disk)], check=True)
 
 
 async def line_is_slow_and_cut(trial):

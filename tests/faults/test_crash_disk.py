@@ -18,9 +18,7 @@ from tests.faults.crash_lab.verdict import Verdict, agree
 from tests.footage_maker import make_clip
 from tests.recording import BOOT, Tape
 
-pytestmark = pytest.mark.skipif(
-    disk.why_not("fsfreeze", "e2fsck") is not None, reason=str(disk.why_not("fsfreeze", "e2fsck"))
-)
+pytestmark = pytest.mark.skipif(disk.why_not() is not None, reason=str(disk.why_not()))
 
 FPS, CLIP_S = 10, 9
 EXT4 = "errors=remount-ro"

@@ -24,7 +24,7 @@ from tests.faults.crash_lab.verdict import Verdict, agree
 from tests.footage_maker import make_clip
 from tests.recording import BOOT, Tape
 
-pytestmark = pytest.mark.skipif(why_not("strace") is not None, reason=str(why_not("strace")))
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 FPS, CLIP_S = 10, 9
 ERRORS = {

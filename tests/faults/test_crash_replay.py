@@ -15,9 +15,7 @@ from tests.faults.crash_lab.verdict import Verdict, agree
 from tests.footage_maker import make_clip
 from tests.recording import Tape
 
-pytestmark = pytest.mark.skipif(
-    why_not("e2fsck", fuse=True) is not None, reason=str(why_not("e2fsck", fuse=True))
-)
+pytestmark = pytest.mark.skipif(why_not(fuse=True) is not None, reason=str(why_not(fuse=True)))
 
 FPS = 10
 LOST_AT_MOST_S = 2.0

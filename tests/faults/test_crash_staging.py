@@ -13,9 +13,7 @@ from tests.footage_maker import make_clip
 from tests.recording import frames_in
 from tests.staged_tape import StagedTape
 
-pytestmark = pytest.mark.skipif(
-    why_not("e2fsck", fuse=True) is not None, reason=str(why_not("e2fsck", fuse=True))
-)
+pytestmark = pytest.mark.skipif(why_not(fuse=True) is not None, reason=str(why_not(fuse=True)))
 
 WORKLOAD = "tests.faults.crash_lab.staged_workload"
 RUNS, POINTS, LONG_POINTS, WEAK_POINTS = 5, 40, 400, 12

@@ -1,12 +1,12 @@
 """A full disk: the gap says so, the oldest gives way, and recording goes on by itself."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.fake_clock import FakeClock
+from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
 from tests.recording import Tape, frames_in
 
@@ -22,16 +22,8 @@ def clip(tmp_path_factory):
 @pytest.fixture
 def small_disk(tmp_path):
     """A real file system of a few megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = f"size={DISK_BYTES}"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this system allows no mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # also after a failure
+    with disk.tmpfs(tmp_path / "disk", f"size={DISK_BYTES}") as folder:
+        yield folder
 
 
 def fill(disk: Path, leave_bytes: int) -> Path:

@@ -1,15 +1,14 @@
 """With the disk full to the last byte, the core still writes; recordings leave it its room."""
 
 import errno
-import os
 import sqlite3
-import subprocess
 
 import pytest
 
 from agent.core.db import Database, Part
 from agent.core.errors import StorageError
 from agent.core.reserve import Reserve, leave_room, size_of
+from tests.faults.crash_lab.disk import tmpfs
 from tests.faults.test_disk_full import fill
 
 PART = Part("notes", ["CREATE TABLE notes (note BLOB NOT NULL)"])
@@ -19,15 +18,8 @@ DISK_BYTES = 64 * 1024 * 1024
 @pytest.fixture
 def disk(tmp_path):
     """A real file system of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this system allows no mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with tmpfs(tmp_path / "disk", f"size={DISK_BYTES}") as folder:
+        yield folder
 
 
 def note(connection: sqlite3.Connection) -> None:

@@ -29,6 +29,7 @@ from tests.box_process import (
     faults_in,
 )
 from tests.brokers import Mosquitto
+from tests.faults.crash_lab import disk
 
 SITE, BOX = "site-1", "box-1"
 RULE = {"kind": "intrusion", "rule_id": "road", "zone": ROAD_ZONE, "dwell_s": 0.5, "clear_s": 1.0}
@@ -263,15 +264,8 @@ def test_a_taken_port_of_the_page_stops_nothing_else(tmp_path, cameras):
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 64 MiB."""
-    if os.geteuid():
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this system allows no mount")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disk.tmpfs(tmp_path / "disk", "size=64m") as folder:
+        yield folder
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """`poleside buffer` and `poleside health`: beside a running box, without it, on a taken disk."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -110,8 +109,6 @@ def test_gaps_and_health_of_a_running_box(boxes):
 
 
 def test_a_taken_disk_answers_even_when_it_is_mounted_read_only(taken, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
     mount = tmp_path / "disk"
     with disk.tmpfs(mount, "size=200m"):
         shutil.copytree(taken, mount / "poleside")
@@ -157,8 +154,6 @@ def test_a_camera_or_time_that_is_wrong_is_plainly_said(taken):
 def test_a_box_without_its_disk_looks_on_says_so_and_records_once_it_is_there(
     camera, tmp_path: Path
 ):
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
     mount = tmp_path / "box" / "cameras"
     mount.mkdir(parents=True)
     settings = {

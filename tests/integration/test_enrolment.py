@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import shutil
 import ssl
 import tomllib
 from datetime import timedelta
@@ -158,7 +157,6 @@ async def test_a_center_that_does_not_know_the_code_gives_the_box_nothing(tmp_pa
     assert box.files.read() is None
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 async def test_a_kill_at_any_step_of_storing_heals_by_running_it_again(registrar, url, tmp_path):
     """Killed at each rename of a part: the parts before are there, the identity is not."""
     code = registrar.new_code("bx-1")

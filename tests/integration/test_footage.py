@@ -49,6 +49,19 @@ def test_footage_that_lost_a_file_is_made_anew(tmp_path, recording):
     assert lost.is_file()
 
 
+def test_a_scene_drawn_without_network_gives_way_to_the_real_recording(tmp_path, recording):
+    folder = tmp_path / "footage"
+    assert prepare(folder, lambda _: None, "drawn").origin == "drawn"
+    assert prepare(folder, lambda _: None).origin == "debian"
+
+
+def test_out_of_reach_the_drawn_scene_is_shown_and_why_is_said(tmp_path, recording):
+    recording.unlink()
+    said = []
+    assert prepare(tmp_path / "footage", said.append).origin == "drawn"
+    assert any("no vtest.avi is there" in line for line in said)
+
+
 def test_the_drawn_scene_moves_and_says_what_it_is():
     pictures = list(islice(drawn.draw_pictures(), 80))
     assert {picture.shape for picture in pictures} == {(576, 768, 3)}

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -208,7 +207,6 @@ ways.adopt(msgspec.json.decode(Path(sys.argv[2]).read_bytes(), type=Grant), "htt
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("step", [1, 4, 5, 6, 8, 10])
 async def test_a_kill_while_the_new_way_is_stored_leaves_one_that_works(tmp_path, step):
     """Killed at one of its renames: five keep what there is, five put the new in its place."""

@@ -15,9 +15,7 @@ from agent.local.cli.diagnosis import Level
 from agent.settings.model import Settings
 from tests.chained_tape import ChainedTape, poleside
 from tests.footage_maker import make_clip
-from tests.tpm import MISSING, SoftTpm
-
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+from tests.tpm import SoftTpm
 
 
 @pytest.fixture

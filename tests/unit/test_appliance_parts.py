@@ -116,10 +116,6 @@ def test_cameras_get_an_address_and_the_time_and_no_page():
     assert re.findall(r"tcp dport (\d+)", chains["from_technician"]) == ["8470"]
 
 
-@pytest.mark.skipif(
-    shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin") is None,
-    reason="nft is not installed",
-)
 def test_nft_understands_the_firewall():
     nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
     command = [nft, "-c", "-f", str(FIREWALL)]

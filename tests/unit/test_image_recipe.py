@@ -47,10 +47,6 @@ def test_the_script_says_what_the_table_says():
     assert found == [(part.name, part.start_bytes, part.size_bytes) for part in table]
 
 
-@pytest.mark.skipif(
-    not all(shutil.which(tool, path=PATH) for tool in ("sfdisk", "mke2fs")),
-    reason="sfdisk or mke2fs is not installed",
-)
 def test_two_media_are_the_same_bits_and_boot_slot_a(tmp_path):
     root = tmp_path / "root.erofs"
     root.write_bytes(b"root" * 1024)
@@ -154,7 +150,6 @@ def test_the_parts_come_to_lie_where_the_units_expect_them(tmp_path, variant):
     assert told.stderr.startswith("bootctl: one of get-primary")
 
 
-@pytest.mark.skipif(shutil.which("rauc") is None, reason="rauc is not installed")
 def test_rauc_understands_its_file(tmp_path):
     tree.lay_parts(tmp_path, parts.Variant("bookworm", "virt"), "1.2.0", "1.1.0")
     config = tmp_path / "system.conf"
@@ -172,9 +167,6 @@ def test_rauc_understands_its_file(tmp_path):
     assert "system config" not in done.stderr + done.stdout
 
 
-@pytest.mark.skipif(
-    shutil.which("mkfs.erofs", path=PATH) is None, reason="mkfs.erofs is not installed"
-)
 def test_a_root_is_the_same_bits_and_a_small_change_a_small_difference(tmp_path):
     source = tmp_path / "root"
     tree.lay_parts(source, parts.Variant("trixie", "virt"), "1.2.0", "1.1.0")
@@ -216,8 +208,6 @@ def test_what_comes_as_source_is_locked_apart():
 @pytest.mark.parametrize("suite", parts.SUITES)
 def test_the_committed_lock_covers_what_the_agent_needs(suite):
     lock = parts.IMAGE_BUILD / f"wheels/{suite}.txt"
-    if not lock.exists():
-        pytest.skip(f"{lock.name} has not been made: `make image-lock`")
     lines = parts.entries(lock)
     assert all(re.fullmatch(r"[a-z0-9.-]+==\S+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
     pinned = {line.split("==")[0] for line in lines}

@@ -88,7 +88,6 @@ console.log(asked.map(([id, user]) => rules[0]({ id }, { user }) ?? "no").join("
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_box_may_ask_for_a_reboot_and_for_nothing_else():
     rule = (UNIT.parent / "50-poleside-reboot.rules").read_text()
     done = subprocess.run(

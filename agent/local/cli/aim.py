@@ -30,7 +30,7 @@ def aim(
     *,
     as_json: bool,
 ) -> None:
-    r"""Turn CAMERA_ID towards a place and hold it there, through the running agent.
+    """Turn CAMERA_ID towards a place and hold it there, through the running agent.
 
     \b
     poleside aim gate 37.56651 126.97802

@@ -42,7 +42,7 @@ def calibrate(
     *,
     as_json: bool,
 ) -> None:
-    r"""Note in the file NOTES where the camera looks, and fit what was noted so far.
+    """Note in the file NOTES where the camera looks, and fit what was noted so far.
 
     Centre a landmark in the picture, say where it is, and go on to the next; the height is the
     ground's there, on one scale with the lens's. Four all around the pole are good.

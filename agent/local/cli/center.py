@@ -166,7 +166,7 @@ def send(
     case: str,
     valid_s: float,
 ) -> None:
-    r"""Give BOX a signed ORDER (JSON) and print its replies.
+    """Give BOX a signed ORDER (JSON) and print its replies.
 
     \b
     poleside center send bx-0417 '{"op": "ping"}'

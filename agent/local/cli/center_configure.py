@@ -41,7 +41,7 @@ def configure(
     *,
     as_json: bool,
 ) -> None:
-    r"""Want other settings of BOX and print what it made of them.
+    """Want other settings of BOX and print what it made of them.
 
     \b
     poleside center configure bx-0417 --set uploads.on_alarm='["clip"]'

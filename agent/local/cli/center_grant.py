@@ -50,7 +50,7 @@ def grant(
     purpose: str,
     user: str,
 ) -> None:
-    r"""Have BOX push a camera to a relay for a time, and print its replies.
+    """Have BOX push a camera to a relay for a time, and print its replies.
 
     \b
     poleside center grant bx-0417 --camera gate --audience 119 --reason fire

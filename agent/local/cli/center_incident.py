@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def incident(
     link: "BrokerSettings", site: str, data_dir: Path, box: str, seconds: float, **told: Any
 ) -> None:
-    r"""Call all boxes of the site to LAT LON, print what BOX answers, one JSON object a line.
+    """Call all boxes of the site to LAT LON, print what BOX answers, one JSON object a line.
 
     \b
     poleside center incident bx-0417 37.5665 126.9780

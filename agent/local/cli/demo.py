@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.core.errors import SettingsError
+from agent.core.clock import SystemClock
+from agent.core.errors import SettingsError, StorageError
+from agent.core.lock import FileLock
 
 if TYPE_CHECKING:
     from agent.simulators.demo.conductor import Conductor
@@ -48,7 +50,7 @@ def demo(
     *,
     headless: bool,
 ) -> None:
-    r"""Two simulated cameras, a broker, the agent and a stand-in center; a page to look at.
+    """Two simulated cameras, a broker, the agent and a stand-in center; a page to look at.
 
     \b
     poleside demo
@@ -62,14 +64,14 @@ def demo(
     import msgspec
 
     from agent.core import log
-    from agent.core.clock import SystemClock
     from agent.simulators.demo.conductor import Conductor, DemoOptions
     from agent.simulators.demo.plugs import parse
     from agent.simulators.footage import prepare
 
     plugs = tuple(parse(text) for text in pulls)
-    folder = _fresh(data_dir or _cache() / "demo")
     log.configure("demo", "error")
+    folder = _alone_in(data_dir or _cache() / "demo")
+    _freshen(folder)
     made = prepare(_cache() / "footage", click.echo, footage)  # type: ignore[arg-type]
     click.echo(f"Footage: {made.title_en}")
     conductor = Conductor(
@@ -111,21 +113,32 @@ def _show(url: str, seconds: float | None, *, headless: bool) -> None:
             webbrowser.open(url)
 
 
-def _fresh(folder: Path) -> Path:
-    """Return `folder`, emptied of an earlier demo; anything else in it is left alone."""
+def _alone_in(folder: Path) -> Path:
+    """Return `folder`, held until this process ends; refuse what another demo has or never had."""
     folder = folder.resolve()
-    if (folder / MARKER).exists():
-        for name in _OURS:
-            shutil.rmtree(folder / name, ignore_errors=True)
-    elif any((folder / name).exists() for name in _OURS):
+    is_ours = (folder / MARKER).exists()
+    if not is_ours and any((folder / name).exists() for name in _OURS):
         raise SettingsError(
             "demo.not_ours",
             f"{folder} holds something that is not a demo's.",
             hint="Give an empty or new folder with --data-dir.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).touch()
+    try:
+        FileLock(folder / MARKER, SystemClock()).acquire(0.0)
+    except StorageError as error:
+        raise SettingsError(
+            "demo.running",
+            f"Another demo runs in {folder}.",
+            hint="Look at its page, end it with Ctrl-C, or give another folder with --data-dir.",
+        ) from error
     return folder
+
+
+def _freshen(folder: Path) -> None:
+    """Empty `folder` of an earlier demo; anything else in it is left alone."""
+    for name in _OURS:
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _cache() -> Path:

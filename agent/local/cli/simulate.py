@@ -29,7 +29,7 @@ def camera(
     password: str,
     faults_file: str,
 ) -> None:
-    r"""Serve MP4 files (H.264 or H.265) in a loop as a camera's main and sub stream.
+    """Serve MP4 files (H.264 or H.265) in a loop as a camera's main and sub stream.
 
     \b
     poleside simulate camera --main day.mp4 --sub day-small.mp4

@@ -1,8 +1,9 @@
 """The picture that simulated cameras show: real footage where it can be had, prepared only once.
 
 `prepare` fetches or finds the recording, encodes it into loops and writes `manifest.json` last, so
-that a folder with a manifest is complete. Blocking (some 20 s of CPU the first time); run it in the
-process that starts the demo, before the cameras.
+that a folder with a manifest is complete. Each origin has a folder of its own: a scene drawn once
+for want of a network does not stand in for the real recording for ever. Blocking (some 20 s of CPU
+the first time); run it in the process that starts the demo, before the cameras.
 """
 
 import os
@@ -64,12 +65,22 @@ class _Source:
 
 
 def prepare(folder: Path, say: Say, origin: Literal["auto", "debian", "drawn"] = "auto") -> Footage:
-    """Return the loops in `folder`, making them first if they are not there.
+    """Return the loops below `folder`, making them first if they are not there.
 
     `auto` takes the real recording if it can be had and else draws a scene. Raises PolesideError
     if `debian` is asked for and out of reach.
     """
-    ready = _prepared(folder, origin)
+    if origin != "auto":
+        return _prepare(folder / origin, say, origin)
+    try:
+        return _prepare(folder / "debian", say, "debian")
+    except PolesideError as error:
+        say(f"{error.message} The cameras will show a drawn scene instead.")
+        return _prepare(folder / "drawn", say, "drawn")
+
+
+def _prepare(folder: Path, say: Say, origin: Origin) -> Footage:
+    ready = _prepared(folder)
     if ready is not None:
         return ready
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,28 +106,22 @@ def prepare(folder: Path, say: Say, origin: Literal["auto", "debian", "drawn"] =
     return footage
 
 
-def _prepared(folder: Path, origin: str) -> Footage | None:
+def _prepared(folder: Path) -> Footage | None:
     try:
         footage = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Footage)
     except (OSError, msgspec.DecodeError):
         return None
-    is_same = footage.recipe == _RECIPE and origin in ("auto", footage.origin)
     files = (*footage.fixed.files(), *footage.ptz.files())
-    return footage if is_same and all(Path(file).is_file() for file in files) else None
+    is_whole = all(Path(file).is_file() for file in files)
+    return footage if footage.recipe == _RECIPE and is_whole else None
 
 
-def _source(scratch: Path, say: Say, origin: str) -> _Source:
-    if origin != "drawn":
-        try:
-            recording = debian.find_recording(scratch, os.environ, say)
-        except PolesideError as error:
-            if origin == "debian":
-                raise
-            say(f"{error.message} The cameras will show a drawn scene instead.")
-        else:
-            pictures = debian.read_pictures(recording)
-            texts = debian.TITLE_EN, debian.TITLE_KO
-            return _Source("debian", *texts, pictures, debian.PAN_TOP_PX)
+def _source(scratch: Path, say: Say, origin: Origin) -> _Source:
+    if origin == "debian":
+        recording = debian.find_recording(scratch, os.environ, say)
+        pictures = debian.read_pictures(recording)
+        texts = debian.TITLE_EN, debian.TITLE_KO
+        return _Source("debian", *texts, pictures, debian.PAN_TOP_PX)
     texts = drawn.TITLE_EN, drawn.TITLE_KO
     return _Source("drawn", *texts, drawn.draw_pictures(), drawn.PAN_TOP_PX)
 

@@ -33,6 +33,7 @@ PAN_TOP_PX = 120  # the height at which people walk
 _INSTALLED = Path("/usr/share/doc/opencv-doc")
 _NAMES = ("vtest.avi", "vtest.avi.gz")
 _DOWNLOAD_TIMEOUT_S = 300
+_SOON = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10")  # no network: say so soon
 _HINT = (
     f"Install Debian's package {PACKAGE}, or put the path of its vtest.avi into "
     f"{FOOTAGE_VARIABLE}. Run apt-get update first if no package lists are there."
@@ -69,7 +70,7 @@ def read_pictures(recording: Path) -> Iterator[NDArray[np.uint8]]:
 
 def _download(scratch: Path, say: Callable[[str], None]) -> Path:
     say(f"Fetching Debian's package {PACKAGE} (about 96 MB) for its recording of people walking.")
-    _run(["apt-get", "-q", "download", PACKAGE], scratch)
+    _run(["apt-get", "-q", *_SOON, "download", PACKAGE], scratch)
     package = next(scratch.glob(f"{PACKAGE}_*.deb"), None)
     if package is None:
         raise _out_of_reach(f"apt-get fetched no {PACKAGE}.")
