@@ -61,7 +61,8 @@ class SupervisorLine(Service):
             while (message := self._link.receive()) is not None:
                 if isinstance(message, Processes):
                     self.processes = message.processes
-        except EOFError:
+        except EOFError:  # told once: an ended line can be read for ever
+            asyncio.get_running_loop().remove_reader(self._link.socket)
             log.get(self.name).warning("the supervisor is gone")
             self.is_orphan = True
             self._stop.set()

@@ -4,7 +4,8 @@ import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import structlog
@@ -38,7 +39,9 @@ def configure(process: str, level: str = "info", clock: Clock | None = None) -> 
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         # looked up for each line: whoever replaces stderr meanwhile gets the lines
-        logger_factory=lambda *_: structlog.BytesLogger(sys.stderr.buffer),
+        logger_factory=lambda *_: structlog.BytesLogger(
+            cast("BinaryIO", _Unfailing(sys.stderr.buffer))
+        ),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(
@@ -46,6 +49,21 @@ def configure(process: str, level: str = "info", clock: Clock | None = None) -> 
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_RedactingFormatter(process, the_clock))
+
+
+class _Unfailing:
+    """Where lines go. One that can't be written is lost: a full disk must not end who logs it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 Logger = structlog.typing.FilteringBoundLogger

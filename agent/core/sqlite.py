@@ -77,9 +77,9 @@ def open_reader(
 ) -> sqlite3.Connection:
     """Open `path` read-only, while its writer goes on; `StorageError` when it is not there.
 
-    On a disk that is mounted read-only SQLite can't read a WAL file: such a database is read from
-    a copy that lasts as long as the connection. So is one that an older version wrote, brought up
-    to `migrations` and `parts`.
+    On a disk that is full or mounted read-only SQLite can't read a WAL file: such a database is
+    read from a copy that lasts as long as the connection. So is one that an older version wrote,
+    brought up to `migrations` and `parts`.
     """
     try:
         if path.exists() and os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -94,10 +94,20 @@ def open_reader(
             hint="Check the data folder; the agent makes it when it first runs.",
         ) from error
     connection.row_factory = sqlite3.Row
-    if migrations and _is_older(connection, migrations, parts):
-        connection.close()
+    try:
+        if not _is_older(connection, migrations, parts):
+            return connection
+    except sqlite3.DatabaseError:
+        pass  # a full disk has no room for what a reader beside the file needs
+    connection.close()
+    try:
         return _open_copy(path, migrations, parts)
-    return connection
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(
+            "storage.no_database",
+            f"The database at {path} can't be read: {error}.",
+            hint="Look whether the disk is full or broken: `poleside health`, `df`, `dmesg`.",
+        ) from error
 
 
 def _is_older(

@@ -1,10 +1,15 @@
 """A full disk: the gap says so, the oldest gives way, and recording goes on by itself."""
 
 import os
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from agent.core.errors import StorageError
+from agent.core.sqlite import open_reader
 from tests.fake_clock import FakeClock
 from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
@@ -17,6 +22,16 @@ DISK_BYTES = 6 * 1024 * 1024
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return make_clip(path, seconds=20, size_px=(640, 480))  # about 190 kB a second
+
+
+LEAVES_A_WAL = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA journal_mode=WAL")
+database.execute("CREATE TABLE notes (note TEXT)")
+database.execute("INSERT INTO notes VALUES ('kept')")
+os._exit(9)
+"""
 
 
 @pytest.fixture
@@ -134,3 +149,19 @@ def test_a_broken_index_is_an_error_with_a_code_and_deletes_nothing(tmp_path, cl
     assert tape.rows("deletions") == []
     assert sum(frames_in(path) for path in tape.video_files()) == 200
     tape.index.close()
+
+
+def test_what_is_stored_can_be_read_on_a_full_disk_after_the_agent_died(tmp_path):
+    with disk.tmpfs(tmp_path / "disk", "size=1m") as folder:
+        writer = [sys.executable, "-c", LEAVES_A_WAL, str(folder / "a.db")]
+        assert subprocess.run(writer, check=False).returncode == 9
+        (folder / "a.db-shm").unlink()
+        fill(folder, 0)
+        with closing(open_reader(folder / "a.db")) as database:
+            assert database.execute("SELECT note FROM notes").fetchall()[0]["note"] == "kept"
+
+
+def test_a_database_that_can_not_be_read_is_said_in_words(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0" + bytes(84))
+    with pytest.raises(StorageError, match="can't be read"):
+        open_reader(tmp_path / "a.db", ["CREATE TABLE a (b)"])
