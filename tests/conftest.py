@@ -95,3 +95,10 @@ def demo_cache(request: pytest.FixtureRequest) -> Path:
     cache = request.config.cache.mkdir("demo").absolute()
     prepare(cache / "poleside" / "footage", lambda _: None, "drawn")
     return cache
+
+
+@pytest.fixture(scope="session")
+def drawn_loops(demo_cache: Path) -> tuple[Path, Path]:
+    """Return the main and sub loop of the drawn fixed camera, which somebody walks past."""
+    fixed = prepare(demo_cache / "poleside" / "footage", lambda _: None, "drawn").fixed
+    return Path(fixed.main["fixed"]), Path(fixed.sub["fixed"])

@@ -189,7 +189,7 @@ def files_of(box: BoxProcess) -> list[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-async def test_no_planted_secret_leaves_its_place(tmp_path, demo_cache, broker):
+async def test_no_planted_secret_leaves_its_place(tmp_path, drawn_loops, broker):
     mosquitto, folder = broker
     planted = Planted()
     password = planted.plant("broker-password")
@@ -199,9 +199,7 @@ async def test_no_planted_secret_leaves_its_place(tmp_path, demo_cache, broker):
     in_url = quote(planted.plant("camera-url"), safe="")
     upload = f"http://{HOST}:9/put?token={quote(planted.plant('upload-token'), safe='')}"
     code = planted.plant("enrolment-code", new_code())
-    loops = demo_cache / "poleside" / "footage"
-    clips = loops / "fixed-main.mp4", loops / "fixed-sub.mp4"
-    camera = CameraProcess(tmp_path / "camera", "good", *clips, password=camera_password)
+    camera = CameraProcess(tmp_path / "camera", "good", *drawn_loops, password=camera_password)
     told = msgspec.to_builtins(over_tls(mosquitto, folder, "box-1", password=password))
     ear = Eavesdropper(tmp_path / "center", over_tls(mosquitto, folder, CENTER))
     settings = {

@@ -150,13 +150,11 @@ def http_server():
 
 
 @pytest.fixture
-def cameras(tmp_path, demo_cache):
+def cameras(tmp_path, drawn_loops):
     """Two simulated cameras: `good` plays somebody walking by, `locked` is told badly."""
-    loops = demo_cache / "poleside" / "footage"
-    files = loops / "fixed-main.mp4", loops / "fixed-sub.mp4"
     with (
-        CameraProcess(tmp_path, "good", *files) as good,
-        CameraProcess(tmp_path, "locked", *files) as locked,
+        CameraProcess(tmp_path, "good", *drawn_loops) as good,
+        CameraProcess(tmp_path, "locked", *drawn_loops) as locked,
     ):
         yield good, locked
 
