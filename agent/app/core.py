@@ -218,6 +218,9 @@ class Core:
             heat_band=self._heat.band.name,
             contacts={signal.input_id: signal.state.value for signal in pole.inputs.signals},
             outputs={state.output_id: state.is_on for state in pole.outputs.states},
+            bell_tests={
+                bell: verdict.value for bell, (_, verdict) in pole.bell_test.verdicts.items()
+            },
         )
 
     def _telemetry(self) -> TelemetrySender:

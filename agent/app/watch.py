@@ -132,6 +132,7 @@ class Watch(Service):
                 )
                 for fault in self.faults[:FAULTS_TOLD]
             ),
+            faults_untold=max(0, len(self.faults) - FAULTS_TOLD),
         )
 
     async def _sample_outbox(self) -> OutboxSample | None:
@@ -236,7 +237,8 @@ class Watch(Service):
         yield from pole.watchdog_faults(vitals.watchdogs)
         yield from pole.wear_faults(vitals.storage)
         yield from checks.center_clock_faults(self.center_ahead())
-        yield from checks.clock_faults(self._clock.quality(), has_clock_chip=vitals.has_clock_chip)
+        has_chip = vitals.has_clock_chip is not False  # a chip that is silent is no missing one
+        yield from checks.clock_faults(self._clock.quality(), has_clock_chip=has_chip)
         yield from checks.disk_faults(
             checks.DiskFacts(
                 free_bytes=vitals.disk_free_bytes,

@@ -117,13 +117,36 @@ class UploadSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sent_bytes_total: int = 0
 
 
+class RailSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One measured supply line; `over_current` while it passes its critical limit."""
+
+    volts: float | None = None
+    amps: float | None = None
+    over_current: bool | None = None
+
+
+class PowerSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds the processor back, and the supply's lines by name; `…_before`: since the boot.
+
+    `mode` is the board's own name of its power mode.
+    """
+
+    frequency_capped: bool | None = None
+    soft_limited: bool | None = None
+    throttled_before: bool | None = None
+    undervoltage_before: bool | None = None
+    mode: str = ""
+    rails: dict[str, RailSample] = {}
+
+
 class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the board says of itself. What it can't tell is None.
 
     `fan_rpm` is of the slowest fan that is counted; `disk_written_bytes` counts since the boot, all
     partitions together; `disk_wear` is the medium's own word on its spare blocks. `heat_band` is
     how much detection gives way to heat. `silent` are parts that do not answer. `contacts` and
-    `outputs` are what hangs on the pole, by id: a contact's state, and whether an output is on.
+    `outputs` are what hangs on the pole, by id: a contact's state, and whether an output is on;
+    `bell_tests` is what the last daily test showed: well, silent, hangs or untested.
     """
 
     temperature_c: float | None = None
@@ -146,6 +169,11 @@ class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     silent: tuple[str, ...] = ()
     contacts: dict[str, str] = {}
     outputs: dict[str, bool | None] = {}
+    disk_failing: bool | None = None
+    watchdog_armed: bool | None = None
+    clock_chip: bool | None = None
+    power: PowerSample | None = None
+    bell_tests: dict[str, str] = {}
 
 
 class ProcessSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -171,6 +199,7 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `detector_engine` is what the detector runs on, "motion-only" when no engine works.
     `clock_ahead_s`: how far the box's clock is ahead of the center's, by the center's last orders.
+    `faults` has the worst; `faults_untold` more are known to the box.
     """
 
     t: UtcTime
@@ -187,3 +216,4 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detector_engine: str = ""
     clock_ahead_s: float | None = None
     faults: tuple[FaultSample, ...] = ()
+    faults_untold: int = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from agent.contract.telemetry import BoardSample, ProcessSample
+from agent.contract.telemetry import BoardSample, PowerSample, ProcessSample, RailSample
 from agent.core.clock import Clock
 from agent.health.patience import Patience
 from hardware.interface import (
@@ -54,7 +54,7 @@ class Vitals:
     temperatures: tuple[Temperature, ...]
     power: PowerState
     storage: StorageState
-    has_clock_chip: bool
+    has_clock_chip: bool | None
     is_simulated: bool
     fans: tuple[FanState, ...] = ()
     supplies: tuple[Supply, ...] = ()
@@ -84,6 +84,10 @@ class Vitals:
             disk_read_only=self.storage.is_read_only,
             disk_written_bytes=self.storage.written_bytes,
             watchdog_reset=_watchdog_reset(self.watchdogs),
+            disk_failing=self.storage.is_failing,
+            watchdog_armed=_watchdog_armed(self.watchdogs),
+            clock_chip=self.has_clock_chip,
+            power=_power_sample(self.power),
             silent=self.silent,
         )
 
@@ -111,7 +115,7 @@ class VitalsReader:
         self._pss: dict[int, tuple[float, int | None]] = {}  # pid -> (monotonic s, bytes)
         self._patience = Patience()
         self._sensors: set[str] = set()
-        self._clock_chip = True
+        self._clock_chip: bool | None = None
 
     def read(self, pids: Mapping[str, int]) -> Vitals:
         """Look once at the machine and at the processes `pids` (name -> pid)."""
@@ -149,7 +153,7 @@ class VitalsReader:
     def _storage(self) -> StorageState:
         return self._board.storage.read(self._data_dir.resolve())
 
-    def _has_clock_chip(self) -> bool:
+    def _has_clock_chip(self) -> bool | None:
         """A chip does not come or go; while it is silent, what was known of it holds."""
         self._clock_chip = self._patience.ask(
             "clock chip", lambda: self._board.clock_chip.read().is_present, self._clock_chip
@@ -214,6 +218,27 @@ def _on_battery(supplies: tuple[Supply, ...]) -> bool | None:
 def _watchdog_reset(watchdogs: tuple[WatchdogState, ...]) -> bool | None:
     told = [w.caused_last_reset for w in watchdogs if w.caused_last_reset is not None]
     return any(told) if told else None
+
+
+def _watchdog_armed(watchdogs: tuple[WatchdogState, ...]) -> bool | None:
+    told = [w.is_armed for w in watchdogs if w.is_armed is not None]
+    return any(told) if told else None
+
+
+def _power_sample(power: PowerState) -> PowerSample | None:
+    """Return what a board says of its supply beyond the two flags; None when it says nothing."""
+    sample = PowerSample(
+        frequency_capped=power.frequency_capped,
+        soft_limited=power.soft_limited,
+        throttled_before=power.throttled_before,
+        undervoltage_before=power.under_voltage_before,
+        mode=power.mode or "",
+        rails={
+            rail.name: RailSample(volts=rail.volts, amps=rail.amps, over_current=rail.over_current)
+            for rail in power.rails
+        },
+    )
+    return None if sample == PowerSample() else sample
 
 
 def _pss_bytes(process: psutil.Process) -> int | None:

@@ -59,3 +59,27 @@ def test_the_center_is_told_what_the_board_says_and_that_a_demo_is_one(tmp_path)
 
     demo = VitalsReader(pick_board(kind="simulated"), tmp_path, SystemClock()).read({})
     assert demo.board_sample().simulated is True
+
+
+def test_the_center_is_told_what_holds_the_processor_back(tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    power = (
+        VitalsReader(pick_board(root), Path("/data"), SystemClock()).read({}).board_sample().power
+    )
+    assert (power.throttled_before, power.undervoltage_before) == (True, True)
+    assert (power.frequency_capped, power.soft_limited) == (False, False)
+
+
+def test_the_center_is_told_the_rails_and_the_power_mode_by_their_names(tmp_path):
+    root = plant("jetson_orin", tmp_path)
+    power = (
+        VitalsReader(pick_board(root), Path("/data"), SystemClock()).read({}).board_sample().power
+    )
+    assert power.rails
+    assert all(rail.volts is not None for rail in power.rails.values())
+
+
+def test_of_a_board_that_says_nothing_of_its_supply_nothing_is_told(tmp_path):
+    vitals = VitalsReader(pick_board(tmp_path), Path("/data"), SystemClock()).read({})
+    assert vitals.board_sample().power is None
+    assert vitals.board_sample().watchdog_armed is None
