@@ -35,7 +35,7 @@ from agent.core.clock import SystemClock, boot_id
 from agent.core.component import Component, Components
 from agent.core.db import Database
 from agent.core.disk_wait import DiskWait
-from agent.core.errors import CameraError, StorageError
+from agent.core.errors import StorageError
 from agent.enrol.new_ways import NewWays
 from agent.enrol.renewal import CertificateRenewal
 from agent.events.box_faults import BoxFaults
@@ -111,6 +111,7 @@ class Core:
             sight.hub,
             lambda: self._watch.vitals.temperatures if self._watch.vitals else (),
             lambda: self._settings.cameras,
+            run_dir(settings),
             clock,
         )
         self._camera_watchdog = CameraWatchdog(
@@ -291,10 +292,7 @@ class Core:
         self._voice.aimer.use(new.cameras)
         self._voice.uploads.settings = new.uploads
         self._line.ask_reload()
-        for camera in new.cameras:
-            if camera.camera_id in change.retuned:
-                with suppress(CameraError):  # a worker that starts anew reads them itself
-                    await sight.hub.retune(self._heat.tuned(camera))
+        await self._heat.tell()
 
     def _works(self) -> frozenset[str]:
         """Name what works now: a change that loses any of it is taken back."""

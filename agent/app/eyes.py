@@ -220,8 +220,13 @@ class Eyes:
     def _ask(self, frame: av.VideoFrame, mono_s: float) -> None:
         self._count.asked += 1
         picture = self._scaler.to_detector_input(frame)
-        knows_any = self._tracker.remembers_any
-        wish = self._rhythm.wish(mono_s, self._camera.detect_fps, self._rules, knows_any=knows_any)
+        wish = self._rhythm.wish(
+            mono_s,
+            self._camera.detect_fps,
+            self._rules,
+            knows_any=self._tracker.remembers_any,
+            priority=self._camera.priority,
+        )
         reply = self._client.detect(picture, self._count.frames, wish)
         if reply is None:  # not known is not the same as nobody there: the rules hear nothing
             return

@@ -1,11 +1,13 @@
-"""When the box is hot, cameras ask the detector less, the last of the settings first.
+"""When the box is hot, cameras ask the detector less, those of the lowest priority first.
 
-Recording is never touched. A worker that starts anew comes with its full settings, so what is held
-back is said again now and then.
+Recording is never touched. What each worker is to do is compared with what it was told last, so a
+worker that starts anew, one that could not be told, and a core that starts anew while the box is
+hot all end up right: nobody stays blind once it is cool. The band is kept in the run folder.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -20,11 +22,12 @@ from agent.health.heat import Band, HeatJudge
 from agent.settings.model import CameraSettings
 from hardware.interface import Temperature
 
-LOOK_S, SAY_AGAIN_S = 5.0, 30.0
+LOOK_S = 5.0
+BAND_FILE = "heat-band"
 
 
 class HeatGuard(Service):
-    """Judges the temperatures every few seconds and retunes the workers when the band changes."""
+    """Judges the temperatures every few seconds and retunes the workers that need it."""
 
     name = "heat"
 
@@ -33,11 +36,14 @@ class HeatGuard(Service):
         hub: WorkerHub,
         temperatures: Callable[[], tuple[Temperature, ...]],
         cameras: Callable[[], tuple[CameraSettings, ...]],
+        run_folder: Path,
         clock: Clock,
     ) -> None:
         super().__init__(clock)
         self._hub, self._temperatures, self._cameras = hub, temperatures, cameras
-        self._judge, self._told_s = HeatJudge(), 0.0
+        self._file = run_folder / BAND_FILE
+        self._judge = HeatJudge(begin=self._kept())
+        self._told: dict[str, tuple[object, CameraSettings]] = {}  # by camera: to whom, and what
         self._log = log.get(self.name)
 
     @property
@@ -46,38 +52,50 @@ class HeatGuard(Service):
         return self._judge.band
 
     async def run(self) -> None:
-        """Look, and tell the workers when something changed."""
+        """Look, and tell every worker that does not know yet."""
         while True:
             before, band = self.band, self._judge.judge(self._temperatures())
-            is_due = self._is_holding and self._clock.monotonic_s() - self._told_s >= SAY_AGAIN_S
             if band is not before:
                 self._log.warning("heat band", band=band.name, before=before.name)
-            if band is not before or is_due:
-                await self._tell()
+                self._keep(band)
+            await self.tell()
             self.progressed()
             await self._clock.sleep_s(LOOK_S)
 
     def tuned(self, camera: CameraSettings) -> CameraSettings:
         """Return a camera's settings as the present band allows them."""
-        cameras = [known.camera_id for known in self._cameras()]
-        rank = cameras.index(camera.camera_id) if camera.camera_id in cameras else len(cameras)
-        band = self.band
-        may_ask = band.rate > 0 and rank < max(1.0, band.cameras * len(cameras))
+        # Of equal priority, the first of the settings; sorting is stable.
+        ranked = sorted(self._cameras(), key=lambda known: -known.priority)
+        ids, band = [known.camera_id for known in ranked], self.band
+        rank = ids.index(camera.camera_id) if camera.camera_id in ids else len(ids)
+        may_ask = band.rate > 0 and rank < max(1.0, band.cameras * len(ids))
         if not may_ask:
             return replace(camera, detect=False)
         return replace(camera, detect_fps=camera.detect_fps * band.rate)
 
     def faults(self) -> Iterator[Fault]:
         """That detection is held back, when it is."""
-        if self._is_holding:
+        if self.band.rate < 1.0 or self.band.cameras < 1.0:
             yield fault_of("board.sheds_for_heat", "detector", band=self.band.name)
 
-    @property
-    def _is_holding(self) -> bool:
-        return self.band.rate < 1.0 or self.band.cameras < 1.0
-
-    async def _tell(self) -> None:
-        self._told_s = self._clock.monotonic_s()
+    async def tell(self) -> None:
+        """Hand every worker what it does not have yet, new settings too."""
         for camera in self._cameras():
-            with suppress(CameraError):  # told again when it is there
-                await self._hub.retune(self.tuned(camera))
+            await self._tell(camera)
+
+    async def _tell(self, camera: CameraSettings) -> None:
+        worker, wanted = self._hub.line_of(camera.camera_id), self.tuned(camera)
+        if worker is None or self._told.get(camera.camera_id) == (worker, wanted):
+            return
+        with suppress(CameraError):  # tried again at the next look
+            await self._hub.retune(wanted)
+            self._told[camera.camera_id] = worker, wanted
+
+    def _kept(self) -> str:
+        with suppress(OSError, UnicodeError):
+            return self._file.read_text()
+        return ""
+
+    def _keep(self, band: Band) -> None:
+        with suppress(OSError):  # a core that starts anew then finds the band by itself
+            self._file.write_text(band.name)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agent.detect.sharing import Wish
+from agent.settings.model import NORMAL_PRIORITY
 
 LINGER_S = 2.0  # keep looking at full rate so long after the last motion
 STILL_LOOK_EVERY_S = 1.0  # somebody stands still: look this often
@@ -93,13 +94,22 @@ class LookRhythm:
             self.shed_share += _SHARE_STEP * (shed - self.shed_share)
         self.wished_total, self._had_before = self.wished_total + 1, self.had_total
 
-    def wish(self, at_s: float, fps: float, rules: Sequence[Watching], *, knows_any: bool) -> Wish:
+    def wish(
+        self,
+        at_s: float,
+        fps: float,
+        rules: Sequence[Watching],
+        *,
+        knows_any: bool,
+        priority: int = NORMAL_PRIORITY,
+    ) -> Wish:
         """Return what the detect process is to know of this camera's need."""
         need = 1.0
         need += ARMED * any(rule.is_awake(at_s) for rule in rules)
         need += MOVING * self.moves(at_s)
         need += KNOWN * knows_any
         need += ALARMED * any(rule.is_active for rule in rules)
+        need *= priority / NORMAL_PRIORITY
         return Wish(self._rate(at_s, fps, knows_any=knows_any), need)
 
     def _rate(self, at_s: float, fps: float, *, knows_any: bool) -> float:

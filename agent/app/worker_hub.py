@@ -151,6 +151,10 @@ class WorkerHub(Service):
         """Return whether the camera's worker is on the line."""
         return camera_id in self._writers
 
+    def line_of(self, camera_id: str) -> object | None:
+        """Return what stands for the camera's worker on the line; another one is not equal."""
+        return self._writers.get(camera_id)
+
     async def _send(self, camera_id: str, message: worker.ToWorker) -> None:
         writer = self._writers.get(camera_id)
         if writer is None:

@@ -17,8 +17,8 @@ COOLER_BY_C = 5.0  # a band is left only when it is this much cooler than where 
 class Band:
     """From `below_critical_c` under the critical point on: what is left of detection.
 
-    `rate` multiplies every camera's questions a second; `cameras` is the share that still asks, the
-    first of the settings first.
+    `rate` multiplies every camera's questions a second; `cameras` is the share that still asks, by
+    their priority.
     """
 
     name: str
@@ -39,8 +39,10 @@ BANDS = (
 class HeatJudge:
     """Remembers the band it is in; a sensor that falls silent keeps it where it was."""
 
-    def __init__(self, bands: Sequence[Band] = BANDS) -> None:
-        self._bands, self._at = bands, 0
+    def __init__(self, bands: Sequence[Band] = BANDS, begin: str = "") -> None:
+        """`begin`: the name of the band it was in before, if that is known."""
+        names = [band.name for band in bands]
+        self._bands, self._at = bands, names.index(begin) if begin in names else 0
 
     @property
     def band(self) -> Band:

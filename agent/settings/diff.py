@@ -8,7 +8,10 @@ from agent.settings.model import CameraSettings, Settings
 
 # Fields of a camera that its worker takes over while its streams go on.
 LIVE_CAMERA_FIELDS = frozenset(
-    {"name", "rules", "calibration", "detect", "detect_fps", "thresholds", "power_output", "ptz"}
+    {
+        *("name", "rules", "calibration", "detect", "detect_fps", "thresholds", "priority"),
+        *("power_output", "ptz"),
+    }
 )
 
 

@@ -19,6 +19,7 @@ from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414
 from agent.settings.schedule import zone_named
 from agent.settings.stand import StandSettings
 
+NORMAL_PRIORITY = 5
 PositiveInt = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 
@@ -37,6 +38,9 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     are tokens of the camera's digital inputs that are emergency bells ("*": all of them).
     `power_output` is the output of the pole that feeds the camera: leaving its safe state for some
     seconds starts a hung camera anew.
+
+    `priority`: who keeps its detection longest when the box is hot or the detector is overloaded, 9
+    before 1; of equal ones the first in the settings. Recording is the same for all.
     """
 
     camera_id: Slug
@@ -63,6 +67,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
     max_rss_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     detect_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    priority: Annotated[int, Meta(ge=1, le=9)] = NORMAL_PRIORITY
     thresholds: dict[str, Fraction] = {}  # classes this camera sees fainter or falser than usual
     rules: tuple[Rule, ...] = ()
     calibration: Calibration | None = None

@@ -93,6 +93,15 @@ def test_motion_somebody_known_an_armed_rule_and_one_that_holds_each_add_to_the_
     assert need() > asleep
 
 
+def test_a_camera_of_higher_priority_needs_the_detector_more():
+    rhythm = LookRhythm()
+    low, normal, high = (
+        rhythm.wish(10.0, 5.0, (), knows_any=True, priority=told).need for told in (1, 5, 9)
+    )
+    assert low < normal < high
+    assert normal == rhythm.wish(10.0, 5.0, (), knows_any=True).need
+
+
 def test_telemetry_tells_the_share_since_the_last_sample_and_nothing_over_a_restart():
     first, later, anew = LooksTold(0, 100, 80), LooksTold(10, 150, 105), LooksTold(20, 5, 5)
     assert (later.fps_since(first), later.shed_share_since(first)) == (2.5, 0.5)
