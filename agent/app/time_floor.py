@@ -1,26 +1,35 @@
 """No time is before the last recording: a box without a clock battery learns it here, at its start.
 
 Read by the supervisor before it forks and by the core; from then on a wall clock below it is
-`unsynced`, on every event and in telemetry, unless the kernel says that it is synchronised.
+`unsynced`, on every event and in telemetry, unless the kernel says that it is synchronised. Without
+a clock chip it is `unsynced` above the floor, too, until it was synchronised once in this boot.
 """
 
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.app.run_dir import run_dir
 from agent.contract.events import TimeQuality
 from agent.core import log
-from agent.core.clock import SystemClock
+from agent.core.clock import SystemClock, boot_id
 from agent.core.errors import PolesideError
 from agent.core.whole_file import write_whole
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from hardware.linux.rtc import RealTimeClock
 
 FLOOR_FILE = "time-floor"
+PROOF_FILE = "time-proven"
 
 
-def stand_on_it(settings: Settings) -> None:
-    """Let no wall clock of this process, and of those it forks, be believed below the floor."""
+def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
+    """Let no wall clock of this process, and of those it forks, be believed below the floor.
+
+    Nor at all, on a board without a clock chip (`root` is its /sys), before it is synchronised.
+    """
+    if settings.board.kind == "auto" and not RealTimeClock(root).read().is_present:
+        SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
     data_dir, now = data_dir_of(settings), SystemClock().utc_now()
     floor = max(_kept(data_dir), last_recorded(data_dir))
     SystemClock.raise_floor(floor)

@@ -237,8 +237,7 @@ class Watch(Service):
         yield from pole.watchdog_faults(vitals.watchdogs)
         yield from pole.wear_faults(vitals.storage)
         yield from checks.center_clock_faults(self.center_ahead())
-        has_chip = vitals.has_clock_chip is not False  # a chip that is silent is no missing one
-        yield from checks.clock_faults(self._clock.quality(), has_clock_chip=has_chip)
+        yield from checks.clock_faults(self._clock.quality())
         yield from checks.disk_faults(
             checks.DiskFacts(
                 free_bytes=vitals.disk_free_bytes,

@@ -8,7 +8,9 @@ import asyncio
 import ctypes
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from agent.contract.events import TimeQuality
@@ -42,9 +44,15 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real clock of the box. A time below `floor` is not believed."""
+    """The real clock of the box. A time below `floor` is not believed.
+
+    `proof`: on a box without a clock chip, the file that says that the time was synchronised in
+    this boot; any process that sees it leaves it for the others. Until then no time is believed:
+    it is only the moment of the last switch-off. None where a chip keeps the time.
+    """
 
     floor: ClassVar[datetime] = RELEASE_FLOOR
+    proof: ClassVar[Path | None] = None
 
     @classmethod
     def raise_floor(cls, at: datetime) -> None:
@@ -60,11 +68,19 @@ class SystemClock:
     def quality(self) -> TimeQuality:
         now = self.utc_now()
         if now >= RELEASE_FLOOR and _kernel_says_synchronised():
+            self._prove()
             return TimeQuality.NTP
-        return TimeQuality.RTC if now >= self.floor else TimeQuality.UNSYNCED
+        is_proven = self.proof is None or self.proof.exists()
+        return TimeQuality.RTC if is_proven and now >= self.floor else TimeQuality.UNSYNCED
 
     async def sleep_s(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+    @classmethod
+    def _prove(cls) -> None:
+        if cls.proof is not None and not cls.proof.exists():
+            with suppress(OSError):
+                cls.proof.touch()
 
 
 def wait_s(event: threading.Event, seconds: float) -> bool:

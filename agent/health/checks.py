@@ -257,22 +257,39 @@ def temperature_faults(readings: Sequence[Temperature], *, was_hot: bool) -> Ite
 
 
 def power_faults(power: PowerState) -> Iterator[Fault]:
-    """Tell what the board says of its supply. Unknown is no fault."""
+    """Tell what the board says of its supply and of throttling. Unknown is no fault."""
+    yield from voltage_faults(power)
+    yield from throttling_faults(power)
+
+
+def voltage_faults(power: PowerState) -> Iterator[Fault]:
+    """Tell that the supply is too weak, or one of its lines carries too much."""
     if power.under_voltage:
         yield fault_of("board.under_voltage", "board")
     elif power.under_voltage_before:
         yield fault_of("board.under_voltage_before", "board")
-    if power.throttled:
-        yield fault_of("board.throttled", "board")
+    over = [rail.name for rail in power.rails if rail.over_current]
+    if over:
+        yield fault_of("board.over_current", "board", rail=", ".join(over))
 
 
-def clock_faults(quality: TimeQuality, *, has_clock_chip: bool) -> Iterator[Fault]:
-    """Tell that stamps may be wrong.
+def throttling_faults(power: PowerState) -> Iterator[Fault]:
+    """Tell the strongest way in which the processor is held back; else that it was."""
+    ways = (
+        (power.throttled, "board.throttled"),
+        (power.frequency_capped, "board.frequency_capped"),
+        (power.soft_limited, "board.soft_limited"),
+        (power.throttled_before, "board.throttled_before"),
+    )
+    for is_so, code in ways:
+        if is_so:
+            yield fault_of(code, "board")
+            return
 
-    Without a clock chip, a time that looks right and was never synchronised is only the moment of
-    the last switch-off.
-    """
-    if quality is TimeQuality.UNSYNCED or (quality is TimeQuality.RTC and not has_clock_chip):
+
+def clock_faults(quality: TimeQuality) -> Iterator[Fault]:
+    """Tell that stamps may be wrong."""
+    if quality is TimeQuality.UNSYNCED:
         yield fault_of("clock.unproven", "clock")
 
 

@@ -61,9 +61,15 @@ def supply_faults(supplies: Sequence[Supply]) -> Iterator[Fault]:
 
 
 def watchdog_faults(watchdogs: Sequence[WatchdogState]) -> Iterator[Fault]:
-    """Tell that the hardware watchdog reset the box last time: something had hung whole."""
+    """Tell that the hardware watchdog reset the box last time, or that none would do it now.
+
+    One that is armed is enough; where the kernel does not tell, nothing is known.
+    """
     if any(watchdog.caused_last_reset for watchdog in watchdogs):
         yield fault_of("board.watchdog_reset", "board")
+    if watchdogs and all(watchdog.is_armed is False for watchdog in watchdogs):
+        names = ", ".join(watchdog.name for watchdog in watchdogs)
+        yield fault_of("board.watchdog_off", "board", watchdog=names)
 
 
 def wear_faults(storage: StorageState) -> Iterator[Fault]:
@@ -72,3 +78,5 @@ def wear_faults(storage: StorageState) -> Iterator[Fault]:
         yield fault_of("disk.failing", "disk", disk=storage.device or "?")
     elif storage.wear is Wear.URGENT:
         yield fault_of("disk.spares_gone", "disk", disk=storage.device or "?")
+    elif storage.wear is Wear.WARNING:
+        yield fault_of("disk.spares_low", "disk", disk=storage.device or "?")

@@ -38,16 +38,19 @@ class FixedThermometers:
 
 
 class FileThermometers:
-    """One sensor whose degrees a person or a test writes into a file; 45 without one."""
+    """One sensor whose degrees a person or a test writes into a file.
+
+    45 before there is one; a file that was there and is gone is a sensor that fell silent.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._file, self._was_there = file, False
 
     def read(self) -> tuple[Temperature, ...]:
-        celsius: float | None = FixedThermometers().celsius
-        if self._file.exists():
-            celsius = believable(read_scaled(self._file, 1.0))
-        return (Temperature("simulated", celsius, 85.0),)
+        self._was_there = self._was_there or self._file.exists()
+        if not self._was_there:
+            return FixedThermometers().read()
+        return (Temperature("simulated", believable(read_scaled(self._file, 1.0)), 85.0),)
 
 
 class FileStorage:

@@ -46,6 +46,7 @@ def test_a_hot_pi_on_a_bad_supply_says_both(tmp_path):
     assert codes >= {"board.hot", "board.under_voltage", "board.throttled"}
     assert ("watchdog", "well") in answers(found)
     assert ("clock chip", "absent") in answers(found)
+    assert {("supply", "fault"), ("throttling", "fault")} <= answers(found)
 
 
 def test_what_debians_kernel_can_not_tell_of_a_pi_is_unknown_and_no_fault(tmp_path):
@@ -60,6 +61,7 @@ def test_a_pc_on_its_ups_after_a_watchdog_reset_with_a_dying_disk_says_so(tmp_pa
     assert codes >= {
         "board.on_battery",
         "board.watchdog_reset",
+        "board.watchdog_off",
         "board.fan_stopped",
         "disk.failing",
         "disk.read_only",

@@ -45,7 +45,7 @@ from agent.messages.worker import (
     RecordingStatus,
     StreamStatus,
 )
-from hardware.interface import PowerState, StorageState, Temperature
+from hardware.interface import PowerState, Rail, StorageState, Temperature
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MIB = 1024**2
@@ -183,11 +183,20 @@ CASES = [
     (lambda: power_faults(PowerState(under_voltage=False, under_voltage_before=True)),
      ["board.under_voltage_before"]),
     (lambda: power_faults(PowerState(throttled=True)), ["board.throttled"]),
+    (lambda: power_faults(PowerState(throttled=True, frequency_capped=True, soft_limited=True)),
+     ["board.throttled"]),
+    (lambda: power_faults(PowerState(throttled=False, frequency_capped=True)),
+     ["board.frequency_capped"]),
+    (lambda: power_faults(PowerState(soft_limited=True)), ["board.soft_limited"]),
+    (lambda: power_faults(PowerState(throttled=False, throttled_before=True)),
+     ["board.throttled_before"]),
+    (lambda: power_faults(PowerState(rails=(Rail("VDD_IN", 5.0, 4.2, over_current=True),
+                                            Rail("VDD_SOC", 5.0, 0.2, over_current=None)))),
+     ["board.over_current"]),
     (lambda: power_faults(PowerState()), []),
-    (lambda: clock_faults(TimeQuality.UNSYNCED, has_clock_chip=True), ["clock.unproven"]),
-    (lambda: clock_faults(TimeQuality.RTC, has_clock_chip=False), ["clock.unproven"]),
-    (lambda: clock_faults(TimeQuality.RTC, has_clock_chip=True), []),
-    (lambda: clock_faults(TimeQuality.NTP, has_clock_chip=False), []),
+    (lambda: clock_faults(TimeQuality.UNSYNCED), ["clock.unproven"]),
+    (lambda: clock_faults(TimeQuality.RTC), []),
+    (lambda: clock_faults(TimeQuality.NTP), []),
     (lambda: link_faults(LinkFacts(is_up=True, data=data("sparing"))), ["link.data_sparing"]),
     (lambda: link_faults(LinkFacts(is_up=True, data=data("spent"))), ["link.data_spent"]),
     (lambda: link_faults(LinkFacts(is_up=True, data=data("storm"))), []),

@@ -96,9 +96,19 @@ def test_a_reset_by_the_watchdog_is_told():
     assert codes(watchdog_faults([WatchdogState("w", caused_last_reset=None)])) == []
 
 
+def test_a_watchdog_that_is_off_is_told_unless_another_is_on_or_nobody_knows():
+    off = WatchdogState("iTCO_wdt", is_armed=False)
+    (fault,) = watchdog_faults([off])
+    assert (fault.code, "iTCO_wdt" in fault.sentence_en) == ("board.watchdog_off", True)
+    assert codes(watchdog_faults([off, WatchdogState("softdog", is_armed=True)])) == []
+    assert codes(watchdog_faults([WatchdogState("w", is_armed=None)])) == []
+    assert codes(watchdog_faults([])) == []
+
+
 def test_a_disk_near_its_end_says_so_and_an_unknown_one_nothing():
     assert codes(wear_faults(StorageState(device="sda", is_failing=True))) == ["disk.failing"]
     assert codes(wear_faults(StorageState(wear=Wear.URGENT))) == ["disk.spares_gone"]
+    assert codes(wear_faults(StorageState(wear=Wear.WARNING))) == ["disk.spares_low"]
     assert codes(wear_faults(StorageState(wear=Wear.NORMAL))) == []
     assert codes(wear_faults(StorageState())) == []
 
@@ -116,6 +126,8 @@ def test_the_catalogue_of_the_pole_holds_what_its_checks_can_say_and_no_more():
         *watchdog_faults([WatchdogState("w", caused_last_reset=True)]),
         *wear_faults(StorageState(is_failing=True)),
         *wear_faults(StorageState(wear=Wear.URGENT)),
+        *wear_faults(StorageState(wear=Wear.WARNING)),
+        *watchdog_faults([WatchdogState("w", is_armed=False)]),
         fault_of("board.sheds_for_heat", "detector", band="hot"),
     ]
     assert {fault.code for fault in said} == set(POLE)

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.app.run_dir import forget_run_dir
 from agent.app.time_floor import FLOOR_FILE, keep_floor, last_recorded, stand_on_it
 from agent.buffer.index import Index
 from agent.buffer.recording_clock import last_end
 from agent.buffer.timekeeper import RecordedTime
 from agent.contract.events import TimeQuality
+from agent.core import clock
 from agent.core.clock import RELEASE_FLOOR, SystemClock
 from agent.settings.model import Settings
 
@@ -19,7 +21,7 @@ LAST = datetime(2026, 11, 22, 2, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def floor_restored():
     yield
-    SystemClock.floor = RELEASE_FLOOR
+    SystemClock.floor, SystemClock.proof = RELEASE_FLOOR, None
 
 
 def recorded(data_dir, at, camera="gate"):
@@ -50,6 +52,43 @@ def test_an_unsynchronised_clock_below_the_last_recording_is_not_believed(tmp_pa
     stand_on_it(settings)
     assert SystemClock().quality() is TimeQuality.UNSYNCED
     assert (tmp_path / FLOOR_FILE).exists()
+
+
+class Kernel:
+    """Says whether the clock is synchronised, in the place of this machine's kernel."""
+
+    is_synchronised = False
+
+    def __call__(self):
+        return self.is_synchronised
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    kernel = Kernel()
+    monkeypatch.setattr(clock, "_kernel_says_synchronised", kernel)
+    return kernel
+
+
+def test_without_a_clock_chip_no_time_is_believed_before_it_was_synchronised(tmp_path, kernel):
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    stand_on_it(settings, root=tmp_path)  # no /sys/class/rtc there
+    assert SystemClock().quality() is TimeQuality.UNSYNCED
+    kernel.is_synchronised = True
+    assert SystemClock().quality() is TimeQuality.NTP
+    kernel.is_synchronised = False  # the time server is away: the box's own clock carries on
+    assert SystemClock().quality() is TimeQuality.RTC
+
+    SystemClock.proof = None  # another process of this boot, that never saw it synchronised
+    stand_on_it(settings, root=tmp_path)
+    assert SystemClock().quality() is TimeQuality.RTC
+    forget_run_dir(settings)
+
+
+def test_with_a_clock_chip_the_time_is_believed_from_the_start(tmp_path, kernel):
+    (tmp_path / "sys/class/rtc/rtc0").mkdir(parents=True)
+    stand_on_it(Settings(data_dir=str(tmp_path / "data")), root=tmp_path)
+    assert SystemClock().quality() is TimeQuality.RTC
 
 
 def segment(index, number, at, quality):

@@ -101,6 +101,13 @@ POLE: dict[str, Words] = {
         "Nothing to do now. If it comes again, send the logs.",
         "지금은 할 일이 없습니다. 반복되면 로그를 보내 주세요.",
     ),
+    "board.watchdog_off": Words(
+        YELLOW,
+        "The hardware watchdog {watchdog} is off: a box that hangs whole stays hung.",
+        "하드웨어 워치독 {watchdog}: 꺼져 있어 장치가 완전히 멈추면 그대로 남습니다.",
+        "Set `RuntimeWatchdogSec=15s` in /etc/systemd/system.conf.d, then restart the box.",
+        "/etc/systemd/system.conf.d에 `RuntimeWatchdogSec=15s`를 넣고 장치를 다시 시작하세요.",
+    ),
     "board.sheds_for_heat": Words(
         YELLOW,
         "Detection is held back because the box is {band}; recording goes on.",
@@ -114,6 +121,13 @@ POLE: dict[str, Words] = {
         "디스크 {disk}: 스스로 고장을 알리고 있습니다.",
         "Save what is locked (`poleside clip export`), then replace the disk.",
         "잠근 영상을 먼저 내보낸 뒤(`poleside clip export`) 디스크를 교체하세요.",
+    ),
+    "disk.spares_low": Words(
+        YELLOW,
+        "The disk {disk} has used up most of its spare blocks.",
+        "디스크 {disk}: 예비 블록을 대부분 썼습니다.",
+        "Plan its replacement within the coming weeks.",
+        "몇 주 안에 교체하도록 준비하세요.",
     ),
     "disk.spares_gone": Words(
         RED,

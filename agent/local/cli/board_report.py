@@ -19,6 +19,7 @@ from hardware.interface import (
     ClockChipState,
     FanState,
     PowerState,
+    Rail,
     StorageState,
     Supply,
     Temperature,
@@ -155,31 +156,45 @@ def _heat(readings: tuple[Temperature, ...]) -> Iterator[Finding]:
 
 
 def _power(power: PowerState) -> Iterator[Finding]:
-    if faults := list(checks.power_faults(power)):
-        yield from _faulty("power", faults)
-        return
-    if power.under_voltage is None:
-        yield _unknown("supply", "This board can't tell whether its supply is good.")
+    if faults := list(checks.voltage_faults(power)):
+        yield from _faulty("supply", faults)
+    elif power.under_voltage is None:
+        rails = ", ".join(_rail_words(rail) for rail in power.rails)
+        lines = f" Its lines: {rails}." if rails else ""
+        yield _unknown("supply", f"This board can't tell whether its supply is good.{lines}")
     else:
         yield _well("supply", "The supply is good.")
-    if power.throttled is None:
-        yield _unknown("throttling", "This board can't tell whether its processor is held back.")
+    mode = f" Power mode: {power.mode}." if power.mode else ""
+    if faults := list(checks.throttling_faults(power)):
+        yield from _faulty("throttling", faults)
+    elif power.throttled is None:
+        sentence = f"This board can't tell whether its processor is held back.{mode}"
+        yield _unknown("throttling", sentence)
     else:
-        yield _well("throttling", "The processor is not held back.")
+        yield _well("throttling", f"The processor is not held back.{mode}")
+
+
+def _rail_words(rail: Rail) -> str:
+    volts = "? V" if rail.volts is None else f"{rail.volts:.2f} V"
+    return f"{rail.name} {volts}" + ("" if rail.amps is None else f" {rail.amps:.2f} A")
 
 
 def _medium(storage: StorageState) -> Iterator[Finding]:
     facts = checks.DiskFacts(free_bytes=None, min_free_bytes=0, storage=storage)
-    if faults := [*checks.disk_faults(facts), *pole.wear_faults(storage)]:
+    found = list(checks.disk_faults(facts))
+    if faults := [fault for fault in found if fault.code != "disk.worn"]:
         yield from _faulty("disk", faults)
     elif storage.filesystem is None:
         yield _unknown("disk", "Which medium holds the data can't be told.")
     else:
         name = storage.model or storage.device or "a medium without a name"
         yield _well("disk", f"{name}, {storage.filesystem}, writable.")
-    if storage.life_used_pct is None and storage.wear is None and storage.is_failing is None:
+    worn = [fault for fault in found if fault.code == "disk.worn"]
+    if faults := [*pole.wear_faults(storage), *worn]:
+        yield from _faulty("disk wear", faults)
+    elif storage.life_used_pct is None and storage.wear is None and storage.is_failing is None:
         yield _unknown("disk wear", "The medium does not tell how worn it is.")
-    elif not list(pole.wear_faults(storage)):
+    else:
         used = "unknown" if storage.life_used_pct is None else f"{storage.life_used_pct} %"
         yield _well("disk wear", f"Life used: {used}.")
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from agent.contract.events import TimeQuality
 from agent.core.clock import Clock
 from agent.core.errors import DetectorError, StorageError
 from agent.detect.manifest import load_manifest, verified_model_file
@@ -123,9 +124,11 @@ def check_board(board: Board, settings: Settings, clock: Clock) -> Iterator[Find
     supply = "good" if vitals.power.under_voltage is False else "unknown on this board"
     yield from _judge("power", f"supply {supply}", power_faults(vitals.power))
     quality = clock.quality()
+    if quality is TimeQuality.RTC and vitals.has_clock_chip is False:
+        quality = TimeQuality.UNSYNCED  # whether it was synchronised before, is not known here
     chip = "a clock chip" if vitals.has_clock_chip else "no clock chip"
     when = f"{clock.utc_now():%Y-%m-%d %H:%M:%S} UTC, trust `{quality.value}`, {chip}"
-    yield from _judge("clock", when, clock_faults(quality, has_clock_chip=vitals.has_clock_chip))
+    yield from _judge("clock", when, clock_faults(quality))
     disk = DiskFacts(vitals.disk_free_bytes, settings.buffer.min_free_bytes, vitals.storage)
     free = f"{(vitals.disk_free_bytes or 0) / 1024**3:.1f} GiB free"
     medium = f"{vitals.storage.device or 'unknown disk'}, {vitals.storage.filesystem or '?'}"
