@@ -22,7 +22,7 @@ from agent.ingest import sensor
 from agent.ingest.sensor import Frame, SensorMode
 from agent.ingest.source import STRANGE_BYTES, Patience, StreamFacts, video_of
 
-_MICROSECONDS = Fraction(1, 1_000_000)  # of picamera2's time stamps
+_MICROSECONDS = Fraction(1, 1_000_000)  # of picamera2's time stamps, which begin at 0
 
 
 class CsiSource:
@@ -45,6 +45,8 @@ class CsiSource:
         except CameraError:
             sensor.detach(self._mode, self._reader)
             raise
+        # libav's ticks of bare H.264 are others; who stores the packets counts in the template's
+        self.template.time_base = _MICROSECONDS
         self.facts = StreamFacts(facts.codec, facts.width_px, facts.height_px, _MICROSECONDS)
 
     def packets(self) -> Iterator[Packet[VideoStream]]:

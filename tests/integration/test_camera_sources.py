@@ -146,6 +146,9 @@ def test_the_boxs_own_sensor_is_recorded_stalls_and_comes_back(sensor, tmp_path)
     for row in visitor.tape.segments():
         with av.open(str(visitor.tape.folder / row["path"])) as container:
             assert sum(1 for _ in container.decode(video=0)) == row["frames"]
+            told_s = row["duration_us"] / 1e6
+            assert told_s == pytest.approx(row["frames"] / FPS)  # picamera2 stamps microseconds
+            assert container.duration / av.time_base == pytest.approx(told_s, abs=0.5 / FPS)
     visitor.tape.index.close()
 
 
