@@ -152,6 +152,8 @@ class Eyes:
 
     def gather_s(self) -> float:
         """Return how long frames may wait: not at all while something moves or is known."""
+        if not self._camera.detect:
+            return BLIND_GATHER_S
         is_awaited = self._rhythm.moves(self.view.mono_s) or self._tracker.remembers_any
         return 0.0 if is_awaited else GATHER_S
 

@@ -214,6 +214,13 @@ def test_frames_gather_only_while_nobody_waits_for_them(scene, clip):
     assert watching.eyes.gather_s() == 0
 
 
+def test_where_no_detector_looks_nobody_ever_waits_for_a_frame(scene, clip):
+    watching = scene(detect=False)
+    watching.watch(clip)
+    assert watching.eyes.status.motion_frames_total > 0
+    assert watching.eyes.gather_s() > 0
+
+
 def test_it_asks_no_more_often_than_its_share_and_tells_what_was_shed(scene, clip):
     watching = scene(lambda _: (SOMEBODY,), every_s=1.0, detect_fps=5.0)
     watching.watch(clip)
