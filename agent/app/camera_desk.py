@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.app.worker_hub import WorkerHub
+from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError, CommandError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 LOST_S = 10.0
+AGAIN_S = 5.0
 
 
 class CameraDesk(Service):
@@ -158,7 +160,7 @@ class CameraDesk(Service):
                     for camera_id, place in tuple(self._places.items()):
                         if camera_id not in self._minding or self._minding[camera_id].done():
                             self._minding[camera_id] = tasks.create_task(
-                                self._mind(camera_id, place)
+                                self._keep_minding(camera_id, place)
                             )
                     await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
         finally:
@@ -169,6 +171,17 @@ class CameraDesk(Service):
     async def stop(self) -> None:
         for place in self._places.values():
             await place.close()
+
+    async def _keep_minding(self, camera_id: str, place: CameraPlace) -> None:
+        """Mind one camera; what breaks there is begun anew, and concerns no other camera."""
+        while True:
+            try:
+                await self._mind(camera_id, place)
+            except Exception as error:  # noqa: BLE001  the edge of one camera's care
+                log.get(self.name).error("care broke", camera=camera_id, exc_info=error)
+                await self._clock.sleep_s(AGAIN_S)
+            else:
+                return
 
     async def _mind(self, camera_id: str, place: CameraPlace) -> None:
         """One camera's task: ask, care, search, hear, tell; until the settings know it no more."""

@@ -27,6 +27,7 @@ from agent.cameras.port import (
 from agent.cameras.ptz_sectors import Sectors, forbidden
 from agent.cameras.ptz_stopper import PtzStopper
 from agent.cameras.streams import CameraStreams, choose
+from agent.cameras.surprises import typed
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError, CommandError, PolesideError
 from agent.core.log import get
@@ -44,6 +45,7 @@ _ARRIVED_S = 30.0  # a head that goes somewhere is there by then
 _BLIND_S = 1.0  # with forbidden sectors, nothing moves longer without a look
 _AHEAD_S = 0.5  # a Stop must be sent so long before the edge
 _NUDGE = 1e-3
+_LET_GO = "the camera was let go, as it is somewhere else now"
 
 T = TypeVar("T")
 
@@ -128,18 +130,18 @@ class CameraGate:
 
     async def head(self, question: Callable[["PtzHead"], T]) -> T:
         """Ask the head something that moves nothing."""
-        return await self._within_answer_s(self._lane.submit(lambda: question(self._ptz_head())))
+        return await self._within_answer_s(self._submit(lambda: question(self._ptz_head())))
 
     async def _queue(self, move: _Move) -> MoveResult:
         self._put(move)
-        self._lane.submit(self._send_newest)
+        self._submit(self._send_newest)
         return await self._within_answer_s(move.done)
 
     async def stop(self) -> StopResult:
         """Stop at once, past everything that waits, then look whether the camera stands."""
         self._put(None)
         await self._within_answer_s(self._stopper.request())
-        looking = self._lane.submit(self._verify)
+        looking = self._submit(self._verify)
         try:
             async with asyncio.timeout(_VERIFY_S):
                 return await asyncio.wrap_future(looking)
@@ -174,12 +176,23 @@ class CameraGate:
         return await self._ask(lambda control: question(control.line))
 
     async def _ask(self, question: Callable[[CameraControl], T]) -> T:
-        return await self._within_answer_s(self._lane.submit(lambda: question(self._control())))
+        return await self._within_answer_s(self._submit(lambda: question(self._control())))
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
+        try:
+            return self._lane.submit(typed, work)
+        except RuntimeError as error:  # closed
+            raise CameraUnreachable(_LET_GO) from error
 
     async def _within_answer_s(self, future: Future[T]) -> T:
         try:
             async with asyncio.timeout(self._answer_s):
                 return await asyncio.wrap_future(future)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise CameraUnreachable(_LET_GO) from error  # what waited in the lane, not we
         except TimeoutError as error:
             raise CameraUnreachable(f"no answer within {self._answer_s:.0f} s") from error
 
@@ -200,7 +213,7 @@ class CameraGate:
         if move is None or not move.done.set_running_or_notify_cancel():
             return
         try:
-            is_allowed = move.send()
+            is_allowed = typed(move.send)
         except PolesideError as error:
             if isinstance(error, CameraFailure) and error.retryable:
                 self._stopper.request()  # it may have reached the camera all the same
@@ -242,8 +255,8 @@ class CameraGate:
         stops_before: int,
         before: tuple[float, PtzPosition] | None,
     ) -> None:
-        with suppress(RuntimeError):  # closed meanwhile
-            self._lane.submit(self._watch, move, until_s, stops_before, before)
+        with suppress(CameraUnreachable):  # closed meanwhile
+            self._submit(lambda: self._watch(move, until_s, stops_before, before))
 
     def _watch(
         self,
@@ -257,7 +270,7 @@ class CameraGate:
         if self._watched is not move or self._stopper.requested_total != stops_before:
             return
         try:
-            at = self._control().position()
+            at = typed(self._control().position)
         except CameraError:
             return  # the Stop that is due stays due
         now_s = self._clock.monotonic_s()
@@ -275,10 +288,8 @@ class CameraGate:
             self._watch_on(move, until_s, stops_before, (now_s, at))
 
     def _verify_later(self) -> None:
-        try:
-            self._lane.submit(self._verify)
-        except RuntimeError:  # closed meanwhile
-            return
+        with suppress(CameraUnreachable):  # closed meanwhile
+            self._submit(self._verify)
 
     def _verify(self) -> StopResult:
         """Look until the camera stands; stop it once more if it does not."""
@@ -296,7 +307,7 @@ class CameraGate:
         before: PtzPosition | None = None
         for _ in range(_LOOKS):
             try:
-                now = self._control().position()
+                now = typed(self._control().position)
             except CameraError:
                 return StopResult.UNVERIFIED
             if now.is_moving is None and now.pan is None and now.zoom is None:

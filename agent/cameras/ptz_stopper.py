@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from agent.cameras.port import CameraControl, CameraFailure
+from agent.cameras.surprises import typed
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
 from agent.core.log import get
@@ -70,7 +71,7 @@ class PtzStopper:
     def _run(self) -> None:
         while (waiting := self._next()) is not None:
             try:
-                self._control().stop()
+                typed(lambda: self._control().stop())
             except CameraError as error:
                 self._failed(waiting, error)
             else:

@@ -42,6 +42,7 @@ _USUAL_PREFIXES = {
     b"wsnt": b"http://docs.oasis-open.org/wsn/b-2",
 }
 MAX_TAGS = 200_000
+_YEARS = range(1970, 9999)  # what else a clock says can't be counted on from
 _RIGHTS_HINT = "Give this user operator rights in the camera, or use another user."
 
 
@@ -146,9 +147,10 @@ def http_time(answer: Answer) -> datetime | None:
     """Return UTC by the HTTP `Date` header of any answer."""
     try:
         at = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except (TypeError, ValueError):
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return at if at.year in _YEARS else None
 
 
 def _soap_time(answer: Answer) -> datetime | None:
@@ -160,9 +162,10 @@ def _soap_time(answer: Answer) -> datetime | None:
             int(root.xpath(f"string(//*[local-name()='UTCDateTime']//*[local-name()='{name}'])"))
             for name in ("Year", "Month", "Day", "Hour", "Minute", "Second")
         ]
-        return datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type, misc]
-    except ValueError:
+        at = datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type, misc]
+    except (ValueError, OverflowError):
         return None
+    return at if at.year in _YEARS else None
 
 
 def _fault_problem(fault: SoapFault) -> CameraFailure:

@@ -10,6 +10,7 @@ import re
 import ssl
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -223,11 +224,11 @@ class OnvifDevice:
             return self._answer_file(request)
         reply = await self._answer_soap(request)
         date = () if faults.hides_clock else (("Date", format_datetime(self.now(), usegmt=True)),)
-        return HttpReply(
-            reply.status,
-            self._damaged(reply.body),
+        return replace(
+            reply,
+            body=self._damaged(reply.body),
             headers=(*date, *reply.headers),
-            drip_s=_DRIP_S if faults.drips else 0.0,
+            drip_s=_DRIP_S if faults.drips else reply.drip_s,
         )
 
     def _damaged(self, body: bytes) -> bytes:
@@ -237,6 +238,9 @@ class OnvifDevice:
             body = _OPTIONAL.sub(b"", body)
         if self.faults.unquoted_attribute:
             body = re.sub(rb'token="([^"]*)"', rb"token=\1", body)
+        if self.faults.year:
+            year = f"<tt:Year>{self.faults.year}</tt:Year>".encode()
+            body = re.sub(rb"<tt:Year>\d+</tt:Year>", year, body)
         return body
 
     def _answer_file(self, request: HttpRequest) -> HttpReply:
@@ -248,7 +252,7 @@ class OnvifDevice:
             return HttpReply(401, headers=basic if is_basic else self.login.challenges())
         if self.faults.snapshot_is_html:
             return HttpReply(200, b"<html>no picture</html>", "image/jpeg")
-        return HttpReply(200, _PICTURE, "image/jpeg")
+        return self._spoilt("GET", HttpReply(200, _PICTURE, "image/jpeg"))
 
     async def _answer_soap(self, request: HttpRequest) -> HttpReply:
         try:
@@ -273,7 +277,11 @@ class OnvifDevice:
         message_id = envelope.findtext(f".//{_ADDRESSING}MessageID")
         action = f"{envelope.findtext(f'.//{_ADDRESSING}Action')}Response"
         header = answers.relates_to(message_id, action) if message_id else ""
-        return HttpReply(200, answers.envelope(body, header))
+        return self._spoilt(name.localname, HttpReply(200, answers.envelope(body, header)))
+
+    def _spoilt(self, operation: str, good: HttpReply) -> HttpReply:
+        spoil = self.faults.spoils.get(operation)
+        return good if spoil is None else spoil(good)
 
     def _refusal(
         self, request: HttpRequest, envelope: etree._Element, operation: str

@@ -1,8 +1,11 @@
 """What a simulated ONVIF camera is, and how it may misbehave."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
+
+from agent.simulators.camera.onvif_http import HttpReply
 
 
 class SimulatedPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,8 +75,10 @@ class OnvifFaults(Struct, kw_only=True):
     omits_optional: bool = False  # leaves out what the schema lets it leave out
     foreign_xaddr: str = ""  # "http://10.9.9.9:81": reports itself there
     slow_s: dict[str, float] = {}  # operation: pause before its answer
+    spoils: dict[str, Callable[[HttpReply], HttpReply]] = {}  # operation: what its answer becomes
 
     clock_offset_s: float = 0.0
+    year: str = ""  # said in place of its own, such as one no calendar has
     hides_clock: bool = False  # no time without a login, and no HTTP `Date`
     locks_after: int = 0  # so many refused logins, then none is taken any more
     nonce_once: bool = False  # a digest nonce serves for one request only
