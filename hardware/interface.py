@@ -96,10 +96,15 @@ class StorageState:
 
 @dataclass(frozen=True, slots=True)
 class ClockChipState:
-    """Is there a clock that goes on without power? Without one a box boots in the past."""
+    """Is there a clock that goes on without power? Without one a box boots in the past.
+
+    `epoch_s`: what it tells, in seconds since 1970. One without a battery (a Raspberry Pi 5 comes
+    so) begins at 0 again.
+    """
 
     is_present: bool
     name: str | None = None
+    epoch_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

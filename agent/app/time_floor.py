@@ -17,6 +17,7 @@ from agent.core.errors import PolesideError
 from agent.core.whole_file import write_whole
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from hardware.interface import ClockChipState
 from hardware.linux.rtc import RealTimeClock
 
 FLOOR_FILE = "time-floor"
@@ -26,13 +27,14 @@ PROOF_FILE = "time-proven"
 def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
     """Let no wall clock of this process, and of those it forks, be believed below the floor.
 
-    Nor at all, on a board without a clock chip (`root` is its /sys), before it is synchronised.
+    Nor at all before it is synchronised, on a board (`root` is its /sys) without a clock chip that
+    has kept the time.
     """
-    if settings.board.kind == "auto" and not RealTimeClock(root).read().is_present:
-        SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
     data_dir, now = data_dir_of(settings), SystemClock().utc_now()
     floor = max(_kept(data_dir), last_recorded(data_dir))
     SystemClock.raise_floor(floor)
+    if settings.board.kind == "auto" and not _is_kept(RealTimeClock(root).read()):
+        SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
     if now < floor:
         log.get("clock").warning("boots before its last recording", last=floor, now=now)
 
@@ -57,6 +59,12 @@ def last_recorded(data_dir: Path) -> datetime:
         with suppress(OSError):
             newest_s = max(newest_s, file.stat().st_mtime)
     return datetime.fromtimestamp(newest_s, UTC)
+
+
+def _is_kept(chip: ClockChipState) -> bool:
+    """Whether a chip has carried the time over: one without a battery tells 1970."""
+    lost = chip.epoch_s is not None and chip.epoch_s < SystemClock.floor.timestamp()
+    return chip.is_present and not lost
 
 
 def _kept(data_dir: Path) -> datetime:

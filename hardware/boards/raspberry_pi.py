@@ -8,8 +8,9 @@ from hardware.interface import Board, BoardKind, PowerState
 from hardware.linux import hwmon
 from hardware.linux.files import read_int
 
-# Only Raspberry Pi's own kernel has this file; Debian's has neither it nor the voltage sensor.
-_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+# Only Raspberry Pi's own kernel has this file; Debian's has neither it nor the voltage sensor. The
+# folder is named after the device tree's node: `soc`, or with its address, `soc@107c000000`.
+_THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
 
 # Bits of the firmware's answer (mailbox tag 0x00030046): 0..3 now, 16..19 at some time since boot.
 _UNDER_VOLTAGE, _FREQUENCY_CAPPED, _THROTTLING, _SOFT_LIMIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -30,9 +31,10 @@ class PiPower:
         self._root = root
 
     def read(self) -> PowerState:
-        bits = read_int(self._root / _THROTTLED, base=16)
-        if bits is not None:
-            return _from_bits(bits)
+        for file in self._root.glob(_THROTTLED):
+            bits = read_int(file, base=16)
+            if bits is not None:
+                return _from_bits(bits)
         for chip in hwmon.chips(self._root, "rpi_volt"):
             alarm = read_int(chip / "in0_lcrit_alarm")
             if alarm is not None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hardware.interface import ClockChipState
-from hardware.linux.files import read_text
+from hardware.linux.files import read_int, read_text
 
 
 class RealTimeClock:
@@ -16,4 +16,6 @@ class RealTimeClock:
         chip = next(iter(sorted(self._folder.glob("rtc*"))), None)
         if chip is None:
             return ClockChipState(is_present=False)
-        return ClockChipState(is_present=True, name=read_text(chip / "name"))
+        return ClockChipState(
+            is_present=True, name=read_text(chip / "name"), epoch_s=read_int(chip / "since_epoch")
+        )

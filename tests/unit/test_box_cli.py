@@ -49,6 +49,28 @@ def test_a_hot_pi_on_a_bad_supply_says_both(tmp_path):
     assert {("supply", "fault"), ("throttling", "fault")} <= answers(found)
 
 
+def test_a_healthy_compute_module_has_no_fault(tmp_path):
+    found = selftest(plant("raspberry_pi_cm4", tmp_path))
+    assert answers(found) >= {
+        (part, "well")
+        for part in ("supply", "throttling", "disk", "disk wear", "clock chip", "fan", "watchdog")
+    }
+    assert "fault" not in {finding["answer"] for finding in found}
+
+
+def test_a_pi_5_at_its_first_heat_limit_says_so_and_that_its_clock_lost_the_time(tmp_path):
+    found = selftest(plant("raspberry_pi_5", tmp_path))
+    assert {f["code"] for f in found if f["answer"] == "fault"} == {"board.soft_limited"}
+    assert answers(found) >= {("supply", "well"), ("clock chip", "unknown"), ("disk wear", "well")}
+
+
+def test_a_jetson_says_what_it_can_and_that_its_supply_is_unknown(tmp_path):
+    found = selftest(plant("jetson_orin", tmp_path))
+    assert {f["code"] for f in found if f["answer"] == "fault"} == {"board.throttled_before"}
+    (supply,) = [finding for finding in found if finding["part"] == "supply"]
+    assert (supply["answer"], "VDD_IN 5.05 V 1.18 A" in supply["sentence"]) == ("unknown", True)
+
+
 def test_what_debians_kernel_can_not_tell_of_a_pi_is_unknown_and_no_fault(tmp_path):
     found = selftest(plant("raspberry_pi_3_debian", tmp_path))
     assert answers(found) >= {("supply", "unknown"), ("disk wear", "unknown"), ("fan", "absent")}

@@ -16,7 +16,7 @@ from hardware.interface import (
     Wear,
 )
 from hardware.pick import pick_board
-from tests.unit.trees.plant import plant
+from tests.unit.trees.plant import TREES, plant
 from tests.unit.trees.record import as_toml, recorded
 
 
@@ -24,6 +24,8 @@ from tests.unit.trees.record import as_toml, recorded
     ("tree", "kind", "model"),
     [
         ("raspberry_pi_4_hot", BoardKind.RASPBERRY_PI, "Raspberry Pi 4 Model B Rev 1.4"),
+        ("raspberry_pi_5", BoardKind.RASPBERRY_PI, "Raspberry Pi 5 Model B Rev 1.0"),
+        ("raspberry_pi_cm4", BoardKind.RASPBERRY_PI, "Raspberry Pi Compute Module 4 Rev 1.1"),
         ("raspberry_pi_3_debian", BoardKind.RASPBERRY_PI, "Raspberry Pi 3 Model B"),
         ("jetson_orin", BoardKind.JETSON, "NVIDIA Jetson Orin Nano Developer Kit"),
         ("x86_pc", BoardKind.GENERIC_LINUX, "Example Box 1000"),
@@ -67,6 +69,36 @@ def test_without_the_firmware_file_the_voltage_sensor_answers(tmp_path):
     power = pick_board(root).power.read()
     assert power.under_voltage is True
     assert power.throttled is None
+
+
+def test_a_pi_5_is_read_where_its_kernel_keeps_the_firmware(tmp_path):
+    board = pick_board(plant("raspberry_pi_5", tmp_path))
+    power = board.power.read()
+    assert power.source == "firmware get_throttled"
+    assert (power.under_voltage, power.throttled, power.soft_limited) == (False, False, True)
+    assert (power.throttled_before, power.under_voltage_before) == (False, False)
+    assert board.fans.read() == (FanState("pwmfan/1", 2980, 49),)
+    (zone,) = board.thermometers.read()
+    assert (zone.celsius, zone.critical_c) == (61.7, 110.0)
+    chip = board.clock_chip.read()
+    assert (chip.is_present, chip.epoch_s) == (True, 17)  # no battery: it began anew at 1970
+    storage = board.storage.read(Path("/data"))
+    assert (storage.device, storage.model) == ("nvme0n1", "EXAMPLE NVME 256GB")
+    assert (storage.life_used_pct, storage.is_failing) == (7, False)
+    assert storage.written_bytes == 1638400 * 512
+
+
+def test_a_compute_module_tells_its_emmc_its_clock_and_its_fan(tmp_path):
+    board = pick_board(plant("raspberry_pi_cm4", tmp_path))
+    power = board.power.read()
+    assert not any((power.under_voltage, power.under_voltage_before, power.throttled))
+    storage = board.storage.read(Path("/data"))
+    assert (storage.device, storage.model) == ("mmcblk0", "BJTD4R")
+    assert (storage.life_used_pct, storage.wear) == (20, Wear.NORMAL)
+    assert board.clock_chip.read().name == "rtc-pcf85063 10-0051"
+    assert board.fans.read() == (FanState("emc2301/1", 3270, 40),)
+    (watchdog,) = board.watchdogs.read()
+    assert (watchdog.is_armed, watchdog.caused_last_reset) == (True, False)
 
 
 def test_debians_kernel_on_a_pi_leaves_power_unknown(tmp_path):
@@ -169,7 +201,7 @@ def test_a_board_can_not_be_claimed_by_hand(tmp_path):
         pick_board(tmp_path, kind="raspberry-pi")
 
 
-@pytest.mark.parametrize("tree", ["raspberry_pi_4_hot", "jetson_orin", "x86_pc"])
+@pytest.mark.parametrize("tree", sorted(tree.stem for tree in TREES.glob("*.toml")))
 def test_a_recorded_board_reads_like_the_board_itself(tree, tmp_path):
     folder = Path("/data")
     root = plant(tree, tmp_path / "board")

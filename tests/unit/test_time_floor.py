@@ -14,6 +14,7 @@ from agent.contract.events import TimeQuality
 from agent.core import clock
 from agent.core.clock import RELEASE_FLOOR, SystemClock
 from agent.settings.model import Settings
+from tests.unit.trees.plant import plant
 
 LAST = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
@@ -82,6 +83,13 @@ def test_without_a_clock_chip_no_time_is_believed_before_it_was_synchronised(tmp
     SystemClock.proof = None  # another process of this boot, that never saw it synchronised
     stand_on_it(settings, root=tmp_path)
     assert SystemClock().quality() is TimeQuality.RTC
+    forget_run_dir(settings)
+
+
+def test_a_clock_chip_that_has_lost_its_time_proves_none(tmp_path, kernel):
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    stand_on_it(settings, root=plant("raspberry_pi_5", tmp_path))  # no battery: 17 s after 1970
+    assert SystemClock().quality() is TimeQuality.UNSYNCED
     forget_run_dir(settings)
 
 

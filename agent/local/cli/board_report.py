@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.core.clock import RELEASE_FLOOR
 from agent.health import care, checks, pole
 from agent.health.fault import Fault
 from agent.health.patience import Patience
@@ -200,7 +201,10 @@ def _medium(storage: StorageState) -> Iterator[Finding]:
 
 
 def _clock_chip(chip: ClockChipState) -> Iterator[Finding]:
-    if chip.is_present:
+    if chip.is_present and chip.epoch_s is not None and chip.epoch_s < RELEASE_FLOOR.timestamp():
+        sentence = f"{chip.name} has lost its time: it has no battery, or a flat one."
+        yield _unknown("clock chip", f"{sentence} It helps only while the power stays.")
+    elif chip.is_present:
         yield _well("clock chip", f"{chip.name or 'There is one'}: time goes on without power.")
     else:
         sentence = "No clock chip: after a power cut the time is unproven until the network tells."
