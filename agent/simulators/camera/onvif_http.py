@@ -26,13 +26,17 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """One answer; with `drip_s` the body leaves byte by byte with that pause."""
+    """One answer; with `drip_s` the body leaves byte by byte with that pause.
+
+    `said_bytes`: the length it claims where that is not the body's; the connection ends after it.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = "application/soap+xml; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
     drip_s: float = 0.0
+    said_bytes: int | None = None
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
@@ -92,8 +96,10 @@ class HttpServer:
             task.add_done_callback(self._connections.discard)
         try:
             while (request := await _read(reader)) is not None:
-                await self._write(writer, await self._handler(request))
-                if request.headers.get("connection", "").lower() == "close":
+                reply = await self._handler(request)
+                await self._write(writer, reply)
+                wants_more = request.headers.get("connection", "").lower() != "close"
+                if not wants_more or reply.said_bytes is not None:
                     break
         except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError):
             pass  # the peer went away or does not speak HTTP
@@ -107,7 +113,7 @@ class HttpServer:
         head = [
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Answer')}",
             f"Content-Type: {reply.content_type}",
-            f"Content-Length: {len(reply.body)}",
+            f"Content-Length: {len(reply.body) if reply.said_bytes is None else reply.said_bytes}",
             *(f"{name}: {value}" for name, value in reply.headers),
         ]
         writer.write(("\r\n".join(head) + "\r\n\r\n").encode("latin-1"))
