@@ -34,6 +34,7 @@ from agent.core.db import Database
 from agent.core.lock import FileLock
 from agent.core.log import Logger
 from agent.events import incidents
+from agent.evidence import told_heads
 from agent.grants import policies
 from agent.grants import store as grants
 from agent.local.access import people
@@ -83,6 +84,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             grants.PART,
             policies.PART,
             evidence_report.PART,
+            told_heads.PART,
             links.PART,
             people.PART,
         ],

@@ -6,6 +6,7 @@ newest `KEEP_ROWS` rows of single deletions are kept, the records for good (144 
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.buffer.index import Index, from_micros, micros
+from agent.contract.evidence import PurgeSum
 
 KEEP_ROWS = 100_000  # more than ten days of 10 s segments
 FIRST = "0" * 64
@@ -155,6 +157,27 @@ class SignedPurge:
     def mark(self) -> str:
         """What tells it from a record of the same number in another index."""
         return f"{self.number}:{hashlib.sha256(self.body.encode()).hexdigest()[:16]}"
+
+
+def sum_up(camera_id: str, records: Sequence[SignedPurge]) -> PurgeSum:
+    """Sum up purge records that follow one another; at least one."""
+    purges = [msgspec.json.decode(record.body, type=Purge) for record in records]
+    rules: Counter[str] = Counter()
+    for purge in purges:
+        rules.update(purge.rules)
+    starts = [one.first_at.timestamp() for one in purges if one.first_at is not None]
+    ends = [one.last_until.timestamp() for one in purges if one.last_until is not None]
+    return PurgeSum(
+        camera_id=camera_id,
+        first=records[0].number,
+        last=records[-1].number,
+        sha256=hashlib.sha256(records[-1].body.encode()).hexdigest(),
+        segments=sum(purge.segments for purge in purges),
+        bytes=sum(purge.bytes for purge in purges),
+        rules=dict(rules),
+        from_s=math.floor(min(starts)) if starts else None,
+        until_s=math.ceil(max(ends)) if ends else None,
+    )
 
 
 def purges_behind(db: Connection, mark: str, limit: int) -> list[SignedPurge]:

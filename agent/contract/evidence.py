@@ -1,9 +1,13 @@
 """What the center keeps so that a box's owner can't rewrite the past: records of stream `u`.
 
-Heads of each camera's video chain (hourly), the audit chain's head, purge records, and the keys
-the box signs with. Signatures are ES256 (r || s, base64url) over the bytes that `to_sign` names.
+Once an hour one record for the whole box: a digest of each video chain's signed heads, purge
+records summed up, the audit chain's head. And the keys the box signs with. Signatures are ES256
+(r || s, base64url) over the bytes that `to_sign` names. `VideoHeads`, `AuditHead` and `PurgeCopy`
+are what boxes told one by one before there was `BoxHour`; they are understood for good.
 """
 
+import hashlib
+from base64 import urlsafe_b64encode
 from typing import Literal
 
 import msgspec
@@ -11,6 +15,7 @@ from msgspec import Struct
 
 from agent.contract.events import StreamName, UtcTime
 
+HOUR_TYPE = "edge.evidence.hour.v1"
 HEADS_TYPE = "edge.evidence.heads.v1"
 AUDIT_HEAD_TYPE = "edge.evidence.audit-head.v1"
 PURGE_TYPE = "edge.evidence.purge.v1"
@@ -27,7 +32,7 @@ class HeadMark(Struct, frozen=True, array_like=True):
 
 
 class VideoHeads(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Every head of a camera's chain signed since the last such record, oldest first.
+    """Every head of a camera's chain signed since the last such list, oldest first.
 
     The sub stream, where it is recorded, has a chain of its own; `stream` is told of that only.
     """
@@ -35,6 +40,63 @@ class VideoHeads(Struct, frozen=True, kw_only=True, omit_defaults=True):
     camera_id: str
     heads: tuple[HeadMark, ...]
     stream: str = "main"
+
+    def to_sign(self) -> bytes:
+        return msgspec.json.encode(self, order="sorted")
+
+    def digest(self) -> str:
+        """Return what a center is told of the list: SHA-256 of its text, base64url."""
+        return urlsafe_b64encode(hashlib.sha256(self.to_sign()).digest()).rstrip(b"=").decode()
+
+
+class HeadPlace(Struct, frozen=True, array_like=True):
+    """Where a head stands in its chain: after GOP `seq` of `run`, begun at `media_us` (UTC)."""
+
+    run: int
+    seq: int
+    media_us: int
+
+
+class HeadsDigest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A `VideoHeads` of `count` heads, from `first` to `last`, by its digest.
+
+    A clip carries the list itself, so that whoever holds the digest can check each minute of it.
+    """
+
+    camera_id: str
+    count: int
+    first: HeadPlace
+    last: HeadPlace
+    digest: str
+    stream: str = "main"
+
+
+class PurgeSum(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A camera's purge records `first` to `last`, summed up.
+
+    `sha256` is that of the last one's text. Each carries its predecessor's, so it stands for all.
+    """
+
+    camera_id: str
+    first: int
+    last: int
+    sha256: str
+    segments: int
+    bytes: int
+    rules: dict[str, int]
+    from_s: int | None = None  # the time deleted, UTC seconds
+    until_s: int | None = None
+
+
+class BoxHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the box's evidence came to since the last such record.
+
+    `audit` is the hash of the audit chain's last entry; it is the last one before this record.
+    """
+
+    audit: str
+    heads: tuple[HeadsDigest, ...] = ()
+    purges: tuple[PurgeSum, ...] = ()
 
     def to_sign(self) -> bytes:
         return msgspec.json.encode(self, order="sorted")
@@ -72,7 +134,7 @@ class BoxKeyData(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.encode(self, order="sorted")
 
 
-EvidenceData = VideoHeads | AuditHead | PurgeCopy | BoxKeyData
+EvidenceData = BoxHour | VideoHeads | AuditHead | PurgeCopy | BoxKeyData
 
 
 class _Envelope(Struct, frozen=True, kw_only=True):
@@ -88,6 +150,11 @@ class _Envelope(Struct, frozen=True, kw_only=True):
     epoch: str
     key: str
     signature: str
+
+
+class BoxHourRecord(_Envelope, frozen=True, kw_only=True):
+    type: str = HOUR_TYPE
+    data: BoxHour
 
 
 class VideoHeadsRecord(_Envelope, frozen=True, kw_only=True):
@@ -110,14 +177,13 @@ class BoxKeyRecord(_Envelope, frozen=True, kw_only=True):
     data: BoxKeyData
 
 
-EvidenceRecord = VideoHeadsRecord | AuditHeadRecord | PurgeRecord | BoxKeyRecord
+EvidenceRecord = BoxHourRecord | VideoHeadsRecord | AuditHeadRecord | PurgeRecord | BoxKeyRecord
 RECORD_OF: dict[type[EvidenceData], type[EvidenceRecord]] = {
-    VideoHeads: VideoHeadsRecord,
-    AuditHead: AuditHeadRecord,
-    PurgeCopy: PurgeRecord,
+    BoxHour: BoxHourRecord,
     BoxKeyData: BoxKeyRecord,
 }
 BY_TYPE: dict[str, type[EvidenceRecord]] = {
+    HOUR_TYPE: BoxHourRecord,
     HEADS_TYPE: VideoHeadsRecord,
     AUDIT_HEAD_TYPE: AuditHeadRecord,
     PURGE_TYPE: PurgeRecord,

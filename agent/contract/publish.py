@@ -31,6 +31,7 @@ from agent.contract.enrolment import (
 from agent.contract.events import Event, Gap
 from agent.contract.evidence import (
     AuditHeadRecord,
+    BoxHourRecord,
     BoxKeyRecord,
     PurgeRecord,
     VideoHeadsRecord,
@@ -95,7 +96,15 @@ _LINES = (
     _Line(Channel.REPLY, (Reply,), "Answers to commands; the same id is the same command."),
     _Line(
         Channel.AUDIT,
-        (AuditRecord, VideoHeadsRecord, AuditHeadRecord, PurgeRecord, BoxKeyRecord, Gap),
+        (
+            AuditRecord,
+            BoxHourRecord,
+            BoxKeyRecord,
+            VideoHeadsRecord,
+            AuditHeadRecord,
+            PurgeRecord,
+            Gap,
+        ),
         "Hash-chained audit, and what anchors the box's evidence at the center. Stream `u`.",
         is_array=True,
     ),
@@ -154,9 +163,8 @@ _DOORS = (
 
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0.0 document, schemas included."""
-    types = list(dict.fromkeys(kind for line in _LINES for kind in line.types))
     _, schemas = msgspec.json.schema_components(
-        [*types, *_OTHERS], ref_template=f"{_SCHEMA}{{name}}"
+        [*_spoken(), *_OTHERS], ref_template=f"{_SCHEMA}{{name}}"
     )
     schemas["Acks"] = _plain(msgspec.json.schema(Acks))
     return {
@@ -280,14 +288,20 @@ def _message(kind: type, content_type: str, shape: str) -> dict[str, Any]:
     return {"name": _title(kind), "contentType": content_type, "payload": schema}
 
 
+def published() -> dict[str, type]:
+    """Return every type of the contract by the name of its schema and its examples."""
+    return {_title(kind): kind for kind in (*_spoken(), *_OTHERS)}
+
+
+def _spoken() -> list[type]:
+    return list(dict.fromkeys(kind for line in _LINES for kind in line.types))
+
+
 def files() -> dict[str, bytes]:
     """Return every file of the published contract by its name."""
     made = {"asyncapi.json": asyncapi()}
-    for line in _LINES:
-        for kind in line.types:
-            made[f"schemas/{_title(kind)}.json"] = msgspec.json.schema(kind)
-    for kind in _OTHERS:
-        made[f"schemas/{kind.__name__}.json"] = msgspec.json.schema(kind)
+    for name, kind in published().items():
+        made[f"schemas/{name}.json"] = msgspec.json.schema(kind)
     return {
         name: (json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
         for name, content in made.items()

@@ -25,6 +25,7 @@ class FindingKind(StrEnum):
     CHAIN_BROKEN = "chain-broken"
     FORGED_HEAD = "forged-head"
     REWRITTEN = "rewritten"
+    UNSHOWN = "unshown"
     CHANGED = "changed"
     SPLICED = "spliced"
     INSERTED = "inserted"

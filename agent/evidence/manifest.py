@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from agent.contract.evidence import VideoHeads
 from agent.core.errors import StorageError
 from agent.evidence import jws
 from agent.evidence.box_key import BoxKey, PublicKey
@@ -78,6 +79,7 @@ class ClipManifest(Struct, frozen=True, kw_only=True):
     stretches: tuple[Stretch, ...]
     stream: str = "main"
     handovers: tuple[str, ...] = ()  # of the box's keys, each signed by the old one
+    told: tuple[VideoHeads, ...] = ()  # the lists over its heads of which a center has the digest
 
 
 class SignedManifest(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from agent.evidence.manifest import ClipManifest, ClipRequest, KeyFrameOnly, Str
 from agent.evidence.mp4_samples import media_digest, read_media, seal_box
 from agent.evidence.segment_gops import frame_digests
 from agent.evidence.signer import SignedHead
+from agent.evidence.told_heads import read_told
 
 _OPEN_SUFFIX, _FINAL_SUFFIX = ".open.mp4", ".mp4"
 
@@ -79,10 +80,12 @@ def seal_clip(
     key: BoxKey,
     clock: Clock,
     handovers: Sequence[str] = (),
+    box_file: Path | None = None,
 ) -> Seal:
     """Append the signed manifest to the clip's file and make it durable.
 
     `handovers` are those of the box's keys: heads of an older key are checked through them.
+    `box_file` is the box's `box.db`, which knows the lists of heads a center was told of.
 
     Raises `StorageError` clip.not_sealed when the file or the index does not allow it.
     """
@@ -90,6 +93,7 @@ def seal_clip(
         with closing(open_reader(index_file)) as index:
             stretches, box = _stretches(clip, index, index_file.parent)
         media = read_media(clip.path)
+        heads = [(one.head.run, one.head.seq) for stretch in stretches for one in stretch.heads]
         manifest = ClipManifest(
             box=box,
             camera=clip.camera,
@@ -106,6 +110,7 @@ def seal_clip(
             media_sha256=media_digest(clip.path, media.media_bytes),
             stretches=stretches,
             handovers=tuple(handovers),
+            told=read_told(box_file, clip.camera, clip.stream, heads) if box_file else (),
         )
         token = sign_manifest(manifest, key)
         with clip.path.open("ab") as file:

@@ -82,7 +82,7 @@ def verify_clip(
     verdict = _judge(media, signed, box_keys, known, may_be_repackaged=may_be_repackaged)
     if anchors is None:
         return verdict
-    rewritten, notes = check_anchors(signed.manifest, anchors)
+    rewritten, notes = check_anchors(path, signed.manifest, anchors)
     return replace(
         verdict,
         findings=(*verdict.findings, *rewritten),

@@ -7,57 +7,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from agent.contract.acks import Acks
-from agent.contract.audit import AuditRecord
-from agent.contract.commands import Command, Reply
-from agent.contract.config import ConfigReport, Desired
-from agent.contract.coverage import CoverageRecord
-from agent.contract.enrolment import Answer, Grant, Nonce, Renewal, Request, SignedGrant
-from agent.contract.events import Event, Gap
-from agent.contract.evidence import (
-    AuditHeadRecord,
-    BoxKeyRecord,
-    PurgeRecord,
-    VideoHeadsRecord,
-)
-from agent.contract.info import Info
-from agent.contract.onvif_ej import OnvifMessage
-from agent.contract.presence import CenterState, State
-from agent.contract.ptz import PtzStep
-from agent.contract.publish import FILES, asyncapi, files
-from agent.contract.telemetry import Telemetry
+from agent.contract.publish import FILES, asyncapi, files, published
 from agent.contract.topics import Channel
 
 ASYNCAPI = Path(__file__).parent / "asyncapi-3.0.0.json"
-TYPES = {
-    kind.__name__: kind
-    for kind in (
-        Answer,
-        AuditHeadRecord,
-        AuditRecord,
-        BoxKeyRecord,
-        CenterState,
-        Command,
-        ConfigReport,
-        CoverageRecord,
-        Desired,
-        Event,
-        Gap,
-        Grant,
-        Info,
-        OnvifMessage,
-        Nonce,
-        PtzStep,
-        PurgeRecord,
-        Renewal,
-        Reply,
-        Request,
-        SignedGrant,
-        State,
-        Telemetry,
-        VideoHeadsRecord,
-    )
-} | {"Acks": Acks}
+TYPES = published()
 
 
 def test_the_files_are_fresh():
@@ -79,6 +33,13 @@ def test_the_document_is_valid_asyncapi():
 def test_every_channel_a_box_speaks_is_in_it():
     addresses = {channel["address"] for channel in asyncapi()["channels"].values()}
     assert {f"edge/1/{{site}}/{{box}}/{channel.value}" for channel in Channel} <= addresses
+
+
+@pytest.mark.parametrize("kind", ["good", "bad"])
+def test_every_published_type_has_an_example(kind):
+    shown = {path.stem.split("-")[0] for path in examples(kind)}
+    assert set(TYPES) - shown == set(), f"no {kind} example in {FILES / 'examples' / kind}"
+    assert shown - set(TYPES) == set()
 
 
 def examples(kind: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """A box's past is anchored at the center: what is rewritten, left out or altered there is found."""
 
+import hashlib
 import json
 from datetime import timedelta
 
@@ -13,14 +14,17 @@ from agent.buffer.index import Index
 from agent.buffer.journal import Doomed
 from agent.contract.audit import AuditEntry
 from agent.contract.events import Gap, StreamName
+from agent.contract.evidence import HOUR_TYPE, BoxHour, VideoHeadsRecord
 from agent.contract.records import encode_gap, split
 from agent.contract.topics import BoxAddress
 from agent.core.db import Database
+from agent.evidence import told_heads
 from agent.evidence.box_key import load_public_key
 from agent.evidence.key_store import load_box_key, open_box_key, rotate_key
 from agent.evidence.schema import PART as EVIDENCE
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
+from agent.outbox.spool import read_spool
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
 from agent.settings.model import BufferSettings
@@ -42,7 +46,8 @@ class Told:
         self.clock, self.data_dir, self.center_dir = clock, folder / "box", folder / "center"
         self.data_dir.mkdir(exist_ok=True)
         self.center_dir.mkdir(exist_ok=True)
-        self.db = Database(self.data_dir / "box.db", [store.PART, audit.PART, evidence_report.PART])
+        parts = [store.PART, audit.PART, evidence_report.PART, told_heads.PART]
+        self.db = Database(self.data_dir / "box.db", parts)
         parts = [center_store.PART, center_evidence.PART]
         self.center = Database(self.center_dir / "center.db", parts)
         self.outbox = Outbox(self.db, Store(clock, 1, max_bytes=5_000_000), clock)
@@ -166,15 +171,111 @@ async def test_heads_go_once_an_hour_and_none_is_left_out(told, clip):
     told.clock.pass_s(3600)
     await told.reporter.tell_what_is_due()
     first, second = await heads(told)
-    assert [mark[0] for mark in first] == [1] * len(first)
-    assert [mark[0] for mark in second] == [2] * len(second)
-    assert len(first) == len(second) >= 2
+    assert [first.first.run, first.last.run] == [1, 1]
+    assert [second.first.run, second.last.run] == [2, 2]
+    assert first.count == second.count >= 2
+
+
+async def test_an_hour_is_one_small_record_for_all_cameras(told, clip):
+    told.cameras = ["gate", "yard"]
+    for camera in told.cameras:
+        tape = ChainedTape(told.data_dir, camera, clock=told.clock)
+        tape.record(clip)
+        tape.index.close()
+    await told.reporter.tell_what_is_due()
+    hours = [record for record in await records_of(told) if record["type"] == HOUR_TYPE]
+    assert len(hours) == 1
+    assert [one["camera_id"] for one in hours[0]["data"]["heads"]] == ["gate", "yard"]
+    assert len(json.dumps(hours[0])) < 1_200
+
+
+async def test_a_clock_that_went_back_does_not_silence_the_box(told, clip):
+    recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    recorded(told, clip)
+    told.clock._at -= timedelta(days=30)
+    await told.reporter.tell_what_is_due()
+    assert len(await heads(told)) == 2
+
+
+async def test_a_clip_that_hides_its_list_of_heads_is_not_believed(told, clip, tmp_path):
+    tape, began = recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    span = (began + timedelta(seconds=70), began + timedelta(seconds=90))
+    (told.data_dir / "box.db").rename(tmp_path / "hidden.db")
+    bare = tape.export(*span, tmp_path / "bare.mp4")
+    code, verdict = verified(bare, "--anchor", anchors(told, tmp_path))
+    assert code == 1
+    assert [finding["kind"] for finding in verdict["findings"]] == ["unshown"]
+
+
+async def test_a_clip_made_before_its_hour_was_told_is_known_by_its_own_hash(told, clip, tmp_path):
+    tape, began = recorded(told, clip)
+    out = tape.export(began, began + timedelta(seconds=90), tmp_path / "early.mp4")
+    spooled = read_spool(told.data_dir).entries[-1].entry
+    assert spooled.sha256 == hashlib.sha256(out.read_bytes()).hexdigest()
+    await told.db.run(lambda connection: told.audit.append_in(connection, spooled))
+    await told.reporter.tell_what_is_due()
+    await told.deliver()
+    anchor = anchors(told, tmp_path)
+    code, verdict = verified(out, "--anchor", anchor)
+    assert code == 0, verdict
+    assert any("this very file" in note for note in verdict["notes"])
+    other = tape.export(began, began + timedelta(seconds=80), tmp_path / "later.mp4")
+    code, verdict = verified(other, "--anchor", anchor)
+    assert code == 0, verdict
+    assert any("the center was told then" in note for note in verdict["notes"])
+
+
+async def test_heads_that_older_boxes_told_one_by_one_still_count(told, clip, tmp_path):
+    tape, began = recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    listed = told_heads.read_told(told.data_dir / "box.db", "gate", "main", [(1, 0)])[0]
+    record = VideoHeadsRecord(
+        id="1", source=ADDRESS.source, time=began, seq=1, epoch="e", key="k", signature="s",
+        subject="gate", data=listed,
+    )  # fmt: skip
+    anchor = tmp_path / "old.anchors"
+    anchor.write_bytes(msgspec.json.encode(record) + b"\n")
+    span = (began + timedelta(seconds=70), began + timedelta(seconds=90))
+    code, verdict = verified(tape.export(*span, tmp_path / "a.mp4"), "--anchor", anchor)
+    assert code == 0, verdict
+    assert any("the center was told then" in note for note in verdict["notes"])
+
+
+async def test_lists_of_heads_go_with_their_video(told, clip):
+    tape, _ = recorded(told, clip)
+    await told.reporter.tell_what_is_due()
+    recorded(told, clip)
+    told.clock.pass_s(3600)
+    await told.reporter.tell_what_is_due()
+    kept = await told.db.run(told_heads.ranges)
+    assert [len(lists) for lists in kept.values()] == [2]
+    index = Index(tape.folder, [EVIDENCE])
+    with index.transaction() as db:
+        db.execute("DELETE FROM segments WHERE run_id = 1")
+    index.close()
+    recorded(told, clip)
+    told.clock.pass_s(3600)
+    await told.reporter.tell_what_is_due()
+    kept = await told.db.run(told_heads.ranges)
+    assert [until[0] for _, _, until in kept["gate"]] == [2, 3]
+
+
+async def records_of(told):
+    records = await told.outbox.read(StreamName.AUDIT, 0, 1000, 5_000_000)
+    return [json.loads(record.body) for record in records]
+
+
+async def hours(told):
+    """Return what each hour's record said."""
+    records = await records_of(told)
+    return [msgspec.convert(r["data"], BoxHour) for r in records if r["type"] == HOUR_TYPE]
 
 
 async def heads(told):
-    records = await told.outbox.read(StreamName.AUDIT, 0, 1000, 5_000_000)
-    bodies = [json.loads(record.body) for record in records]
-    return [body["data"]["heads"] for body in bodies if "heads" in body["type"]]
+    return [digest for hour in await hours(told) for digest in hour.heads]
 
 
 async def test_a_clip_over_a_change_of_keys_verifies_against_either_key(told, clip, tmp_path):
@@ -313,17 +414,19 @@ async def test_purge_records_reach_the_center_signed_and_once(told, clip):
         )
     index.close()
     await told.reporter.tell_what_is_due()
+    told.clock.pass_s(3600)
     await told.reporter.tell_what_is_due()
     await told.deliver()
-    assert [purge["number"] for purge in await purges_of(told)] == [1, 2]
+    assert [(purge.first, purge.last, purge.segments) for purge in await purges_of(told)] == [
+        (1, 2, 2)
+    ]
+    assert (await purges_of(told))[0].rules == {"age": 2}
     assert await told.doubts() == []
 
 
 async def purges_of(told):
-    """Return the purge records that were queued for the center, in order."""
-    records = await told.outbox.read(StreamName.AUDIT, 0, 1000, 5_000_000)
-    purges = [record for record in map(json_of, records) if "purge" in record["type"]]
-    return [json.loads(purge["data"]["body"]) for purge in purges]
+    """Return the sums of purge records that were queued for the center, in order."""
+    return [purge for hour in await hours(told) for purge in hour.purges]
 
 
 async def test_purge_records_of_a_camera_that_is_gone_reach_the_center_once(told, clip):
@@ -345,15 +448,12 @@ async def test_purge_records_of_a_camera_that_is_gone_reach_the_center_once(told
         told.clock.pass_s(100)
         assert tend(tape.folder)
         assert not tape.folder.exists()
-        expected += [1, 2]
+        expected += [(1, 1), (2, 2)]
         for _ in range(2):
+            told.clock.pass_s(3600)
             await told.reporter.tell_what_is_due()
-            assert [purge["number"] for purge in await purges_of(told)] == expected
-    left = [purge["segments"] for purge in await purges_of(told)]
+            assert [(purge.first, purge.last) for purge in await purges_of(told)] == expected
+    left = [purge.segments for purge in await purges_of(told)]
     assert left[:2] == left[2:]
     await told.deliver()
     assert await told.doubts() == []
-
-
-def json_of(record):
-    return json.loads(record.body)

@@ -18,6 +18,7 @@ def note(
     outcome: str = "done",
     code: str = "",
     detail: str = "",
+    sha256: str = "",
 ) -> None:
     """Have the audit chain tell what was done; a disk that can't be written is said so, not hid."""
     from agent.contract.audit import AuditEntry
@@ -32,6 +33,7 @@ def note(
         outcome=outcome,
         code=code,
         detail=detail,
+        sha256=sha256,
     )
     try:
         spool(data_dir, entry, SystemClock())

@@ -93,7 +93,11 @@ def export(
         sha256 = _sha256(made.path)
         span = f"{camera} {stream} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
         is_whole = bool(seal.get("whole"))
-        audited(code="" if is_whole else "clip.not_whole", detail=f"{span}, sha256 {sha256}")
+        audited(
+            code="" if is_whole else "clip.not_whole",
+            detail=f"{span}, sha256 {sha256}",
+            sha256=sha256,
+        )
         _tell(made, stream, sha256, seal, as_json=as_json)
     except PolesideError as error:
         audited(outcome="failed", code=error.code, detail=camera)
@@ -141,7 +145,13 @@ def _seal(
     try:
         box_key = load_box_key(data_dir)
         seal = seal_clip(
-            facts, index_file, request, box_key, SystemClock(), read_handovers(data_dir)
+            facts,
+            index_file,
+            request,
+            box_key,
+            SystemClock(),
+            read_handovers(data_dir),
+            data_dir / "box.db",
         )
     except StorageError as error:
         return {"sealed": False, "seal_code": error.code, "seal_problem": error.message}

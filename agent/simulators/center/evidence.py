@@ -15,8 +15,10 @@ from agent.contract.audit import AUDIT_TYPE, CHAIN_START, AuditRecord
 from agent.contract.evidence import (
     BY_TYPE,
     HEADS_TYPE,
+    HOUR_TYPE,
     KEY_TYPE,
     AuditHead,
+    BoxHour,
     BoxKeyData,
     EvidenceRecord,
 )
@@ -100,11 +102,13 @@ def audit_states(connection: sqlite3.Connection) -> dict[BoxAddress, AuditState]
 
 
 def anchors(connection: sqlite3.Connection, box: str, site: str = "") -> Iterator[bytes]:
-    """Yield a box's keys and video heads as it sent them: the lines of an anchor file."""
+    """Yield what a box said of its keys, heads and exported files: the lines of an anchor file."""
     rows = connection.execute(
         "SELECT body FROM records WHERE box = ? AND (? = '' OR site = ?) AND stream = 'u'"
-        " AND type IN (?, ?) ORDER BY number",
-        (box, site, site, HEADS_TYPE, KEY_TYPE),
+        " AND (type IN (?, ?, ?)"
+        " OR type = ? AND json_extract(CAST(body AS TEXT), '$.data.sha256') IS NOT NULL)"
+        " ORDER BY number",
+        (box, site, site, HOUR_TYPE, HEADS_TYPE, KEY_TYPE, AUDIT_TYPE),
     )
     for row in rows:
         yield row["body"]
@@ -126,8 +130,10 @@ def _problems(
         if isinstance(record.data, BoxKeyData):
             yield from _take_key(connection, address, record, record.data, now)
         yield from _signature(connection, address, record)
-        if isinstance(record.data, AuditHead):
-            yield from _audit_head(connection, address, record, record.data)
+        if isinstance(record.data, BoxHour):
+            yield from _audit_head(connection, address, record, record.data.audit)
+        elif isinstance(record.data, AuditHead):
+            yield from _audit_head(connection, address, record, record.data.hash)
 
 
 def _is_repeated(connection: sqlite3.Connection, address: BoxAddress, head: RecordHead) -> bool:
@@ -214,13 +220,13 @@ def _signature(
 
 
 def _audit_head(
-    connection: sqlite3.Connection, address: BoxAddress, record: EvidenceRecord, data: AuditHead
+    connection: sqlite3.Connection, address: BoxAddress, record: EvidenceRecord, told: str
 ) -> Iterator[tuple[str, str]]:
     row = connection.execute(
         "SELECT hash FROM audit_chains WHERE site = ? AND box = ? AND epoch = ?",
         (address.site, address.box, record.epoch),
     ).fetchone()
-    if row is not None and row["hash"] != data.hash:
+    if row is not None and row["hash"] != told:
         yield (
             "audit.missing",
             (
