@@ -9,8 +9,10 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import structs
 
 from agent.cameras.hearing import Hearing, Verdict
 from agent.cameras.line import OnvifLine, Service
@@ -22,7 +24,7 @@ from agent.cameras.port import (
     CameraUnreachable,
     CameraWrongPassword,
 )
-from agent.cameras.pull_point import PullPoint, Reference
+from agent.cameras.pull_point import LIFETIME_S, PullPoint, Reference
 from agent.cameras.push_point import PushPoint
 from agent.cameras.quirks import Quirks
 from agent.cameras.xml_text import attribute, everywhere, is_true
@@ -33,6 +35,7 @@ from agent.core.retry import Backoff
 
 _FIRST_S, _LAST_S = 0.5, 7.0  # with the spread at most 9 s: events again within 15 s
 _SELDOM_S = 300.0
+_REMEMBER_S = 900.0  # how often the disk is told that the subscription goes on
 _BUSY_PAUSE_S = 0.2
 _LOGIN_LOOK_S = 0.5
 _CUTS = 2  # so many in a row, and the camera counts as away
@@ -102,6 +105,7 @@ class EventFeed:
         self._backoff = Backoff(_FIRST_S, _LAST_S)
         self._point: Point | None = None
         self._cuts = self._busy = 0
+        self._remembered_mono_s = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._log = get("cameras.events")
@@ -173,7 +177,7 @@ class EventFeed:
         if not self._line.has(Service.EVENTS):
             raise CameraNotSupported("the camera tells no events")
         self._point = self._open()
-        self._remember(self._point.reference)
+        self._remember_on(self._point)
         self._hearing.opened(self._clock.monotonic_s())
         self.status = replace(
             self.status,
@@ -222,7 +226,15 @@ class EventFeed:
         # The first of a row is taken at once; a storm, or a camera that does not wait, is gathered.
         return 0.0 if self._busy < 2 else _BUSY_PAUSE_S
 
+    def _remember_on(self, point: Point) -> None:
+        """Tell the disk where the subscription is, and until when it may live at most."""
+        self._remembered_mono_s = self._clock.monotonic_s()
+        until = self._clock.utc_now() + timedelta(seconds=_REMEMBER_S + 2 * LIFETIME_S)
+        self._remember(structs.replace(point.reference, until=until))
+
     def _keep(self, point: Point) -> None:
+        if self._clock.monotonic_s() - self._remembered_mono_s > _REMEMBER_S:
+            self._remember_on(point)
         if not self._quirks.no_renew:
             with contextlib.suppress(CameraNotSupported, CameraBadResponse):  # pulling keeps it too
                 point.keep()

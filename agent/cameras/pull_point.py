@@ -5,7 +5,7 @@ or closed, also by the next process after a crash, for whom the reference is kep
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
 from lxml import etree
@@ -35,7 +35,8 @@ _TOPIC = re.compile(r"[A-Za-z0-9_:/.]+")
 class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a subscription is. Kept on the disk, so that a crash leaves none behind.
 
-    `parameters` is XML the camera wants back in each header; after `until` it is gone by itself.
+    `parameters` is XML the camera wants back in each header; after `until` it is surely gone by
+    itself, and what is at its address may be somebody else's.
     """
 
     url: str
@@ -64,12 +65,10 @@ class PullPoint:
         url = text(found, "Address")
         if not url:
             raise CameraBadResponse("the camera gives no address for the subscription")
-        until = clock.utc_now() + timedelta(seconds=LIFETIME_S)
         device_url = line.link.device_url
         reference = Reference(
             url=mended(url, device_url),
             parameters=_parameters(child(found, "ReferenceParameters")),
-            until=until,
         )
         point = cls(line, reference, clock)
         try:
@@ -157,7 +156,7 @@ def mended(reported: str, reached: str) -> str:
 
 
 def _at(reference: Reference, url: str) -> Reference:
-    return Reference(url=url, parameters=reference.parameters, until=reference.until)
+    return Reference(url=url, parameters=reference.parameters)
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,6 @@ import queue
 import secrets
 import socket
 import threading
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from agent.cameras.line import Addressing, OnvifLine, Service
@@ -102,8 +101,7 @@ class PushPoint(PullPoint):
             consumer.shutdown()
             consumer.server_close()
             raise
-        until = clock.utc_now() + timedelta(seconds=LIFETIME_S)
-        point = cls(line, Reference(url=mended(url, line.link.device_url), until=until), clock)
+        point = cls(line, Reference(url=mended(url, line.link.device_url)), clock)
         point._consumer = consumer
         return point
 
