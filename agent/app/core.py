@@ -18,6 +18,7 @@ from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
 from agent.app.former_cameras import FormerCameras
 from agent.app.grants_desk import make_grants, make_policies
+from agent.app.health_hour import HealthReporter, Look
 from agent.app.heat_guard import HeatGuard
 from agent.app.incident_desk import make_sessions
 from agent.app.orders import register_orders
@@ -155,6 +156,7 @@ class Core:
             ),
             self._telemetry(),
             *self._reporters(db),
+            HealthReporter(clock, self.outbox, voice.address.source, self._look),
             FormerCameras(clock, lambda: self._settings, lambda: _signer(self._settings)),
         ):
             self._components.add(component)
@@ -252,6 +254,19 @@ class Core:
                 lambda: [camera.camera_id for camera in self._settings.cameras],
             )
             for reporter in (CoverageReporter, EvidenceReporter)
+        )
+
+    def _look(self) -> Look:
+        """Return how the box does, for the hour's roll-up."""
+        watch, status = self._watch, self._voice.link.status
+        return Look(
+            board=watch.vitals.board_sample() if watch.vitals else None,
+            cameras=[camera.camera_id for camera in self._settings.cameras],
+            statuses=self._sight.hub.statuses(),
+            is_connected=status.connected,
+            connects_total=status.connects_total,
+            puback_ms=status.puback_ms,
+            ack_ms=self._voice.sender.ack_ms,
         )
 
     async def run(self) -> None:

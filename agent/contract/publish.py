@@ -42,6 +42,7 @@ from agent.contract.info import Info
 from agent.contract.onvif_ej import LEVEL, OnvifMessage
 from agent.contract.presence import CenterState, State
 from agent.contract.ptz import PtzStep
+from agent.contract.rollup import HealthRecord
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import MAX_BATCH, MAX_BYTES, RETAINED, ROOT, Channel
 
@@ -78,7 +79,7 @@ _LINES = (
     _Line(Channel.ALARM, (Event, Gap), "One alarm, before everything else. Stream `a`."),
     _Line(
         Channel.EVENT,
-        (Event, CoverageRecord, Gap),
+        (Event, CoverageRecord, HealthRecord, Gap),
         f"Up to {MAX_BATCH} records of stream `e`, or of stream `t`.",
         is_array=True,
     ),
