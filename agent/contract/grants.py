@@ -92,14 +92,21 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Sink(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The relay a live stream is pushed to. `token` is the password there, and a secret.
+    """The relay video is pushed to, by RTSP (RECORD) or RTMP. `token` is the password there.
 
-    `ca` is the certificate (PEM) of the authority that vouches for an rtsps:// relay, where that is
-    the city's own. `{camera}` in the URL stands for the camera's id; with several cameras it must
-    be there.
+    The token is a secret. RTMP knows no password: it goes where `{token}` stands in the URL, else
+    into its query as `token`. `ca` is the certificate (PEM) of the authority that vouches for an
+    rtsps:// or rtmps:// relay, where that is the city's own. `{camera}` in the URL stands for the
+    camera's id; with several cameras it must be there.
     """
 
-    url: Annotated[str, Meta(pattern=r"^rtsps?://[^/@\s]+/[^@\s]*$", max_length=1024)]
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(rtsps?://[^/@\s]+/[^@\s]*|rtmps?://[^/@\s]+/[^@\s/]+/[^@\s]+)$",
+            max_length=1024,
+        ),
+    ]
     token: Annotated[str, Meta(max_length=2048)] = ""
     ca: Annotated[str, Meta(max_length=4096)] = ""
 

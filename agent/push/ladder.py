@@ -21,8 +21,8 @@ class Rung(IntEnum):
 class Ladder:
     """One push's place on the ladder; it begins where the limit lets it."""
 
-    def __init__(self, now_s: float, max_kbps: int = 0) -> None:
-        self._max_kbps = max_kbps
+    def __init__(self, now_s: float, max_kbps: int = 0, lowest: Rung = Rung.JPEG) -> None:
+        self._max_kbps, self._lowest = max_kbps, lowest
         self._rung, self._since_s, self._well_since_s = Rung.MAIN, now_s, now_s
         self._up_after_s = FIRST_UP_S
         self.downs_total = self.ups_total = 0
@@ -36,7 +36,7 @@ class Ladder:
         """The line does not carry what it is given: one down."""
         if now_s - self._since_s < HOLDS_S and self.ups_total:
             self._up_after_s = min(LONGEST_UP_S, self._up_after_s * 2)
-        self._go(Rung(max(Rung.JPEG, self._rung - 1)), now_s)
+        self._go(Rung(max(self._lowest, self._rung - 1)), now_s)
         self.downs_total += 1
 
     def lagged(self, now_s: float) -> None:
@@ -57,7 +57,7 @@ class Ladder:
         if not self._max_kbps:
             return Rung.MAIN
         fitting = [rung for rung, rate in kbps.items() if rate <= self._max_kbps]
-        return max(fitting, default=Rung.JPEG)
+        return max(fitting, default=self._lowest)
 
     def _go(self, rung: Rung, now_s: float) -> None:
         self._rung, self._since_s, self._well_since_s = rung, now_s, now_s

@@ -13,11 +13,15 @@ _U16 = struct.Struct(">H")
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How a stream's packets are made: `length_bytes` 0 for Annex B. `sets` as far as known."""
+    """How a stream's packets are made: `length_bytes` 0 for Annex B. `sets` as far as known.
+
+    `record` is the `avcC` or `hvcC` where the stream came with one.
+    """
 
     codec: CodecName
     sets: tuple[bytes, ...]
     length_bytes: int = 0
+    record: bytes = b""
 
     def units(self, packet: bytes) -> list[bytes]:
         """Return the NAL units of a packet."""
@@ -46,12 +50,12 @@ def coding_of(codec: str, extradata: bytes) -> Coding:
     if name == "h264":
         sets, end = _read(extradata, 6, extradata[5] & 0x1F)
         pps, _ = _read(extradata, end + 1, extradata[end])
-        return Coding(name, (*sets, *pps), (extradata[4] & 0x03) + 1)
+        return Coding(name, (*sets, *pps), (extradata[4] & 0x03) + 1, extradata)
     sets, at = [], 23
     for _ in range(extradata[22]):
         found, at = _read(extradata, at + 3, _U16.unpack_from(extradata, at + 1)[0])
         sets += [unit for unit in found if kind_of(unit, name) in _SETS[name]]
-    return Coding(name, tuple(sets), (extradata[21] & 0x03) + 1)
+    return Coding(name, tuple(sets), (extradata[21] & 0x03) + 1, extradata)
 
 
 def kind_of(unit: bytes, codec: CodecName) -> int:

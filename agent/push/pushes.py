@@ -4,7 +4,6 @@ Each has a thread of its own and a bounded queue; the stream's thread never wait
 on order, at its deadline, and when the core is gone, whichever comes first.
 """
 
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 
@@ -13,13 +12,14 @@ from agent.core.clock import Clock, wait_s
 from agent.core.retry import Backoff
 from agent.messages.push import PushState, StartPush
 from agent.push.live_tap import Copied, Follower, LiveTap, Run
-from agent.push.rtp import CLOCK_HZ, interleave, packetise
-from agent.push.rtsp_publisher import PushError, RtspPublisher
+from agent.push.publisher import Publisher, publish
+from agent.push.relay_line import PushError
 
 LOOK_S = 0.1
 _TELL_EVERY_S = 1.0
 _BURST_S = 2.0
 _END_WITHIN_S = 2.0
+_PROVEN_S = 2.0  # a connection that held so long was a good one: the next wait is short again
 
 Tell = Callable[[PushState], None]
 
@@ -156,9 +156,8 @@ class Push(threading.Thread):
             self._tap.leave(follower)
             self._stalls += publisher.stalls + follower.stalls
 
-    def _publisher(self, run: Run) -> RtspPublisher:
-        order = self._order
-        return RtspPublisher(order.url, order.token, run.coding, self._is_on, order.ca)
+    def _publisher(self, run: Run) -> Publisher:
+        return publish(self._order, run.coding, self._is_on)
 
     def _join(self, run: Run) -> Follower | None:
         return self._tap.join(run)
@@ -170,10 +169,10 @@ class Push(threading.Thread):
         """Say whether this connection should make place for another one."""
         return False
 
-    def _follow(self, run: Run, follower: Follower, publisher: RtspPublisher) -> None:
+    def _follow(self, run: Run, follower: Follower, publisher: Publisher) -> None:
         """Send packets until the run or the push is over."""
         self._log.info("push begins", push=self._order.push_id)
-        ssrc, seq, offset = secrets.randbits(32), secrets.randbits(16), secrets.randbits(32)
+        proven_s = self._clock.monotonic_s() + _PROVEN_S
         while self._is_on() and not self._must_change(follower):
             packet = follower.get(LOOK_S)
             self._tell_now_and_then()
@@ -183,20 +182,11 @@ class Push(threading.Thread):
                 continue
             if not self._wants(packet):
                 continue
-            units = run.coding.units(packet.data)
-            if packet.is_key:
-                units = run.coding.with_sets(units)
-            payloads = [part for unit in units for part in packetise(unit, run.coding.codec)]
-            timestamp = offset + int(packet.pts * run.tick_s * CLOCK_HZ)
-            data = interleave(
-                payloads, channel=0, first_seq=seq, timestamp_90k=timestamp, ssrc=ssrc
-            )
-            publisher.send(data)
-            self._backoff.reset()
-            self._code = ""
-            seq += len(payloads)
+            self._bytes += publisher.picture(run, packet)
             self._packets += 1
-            self._bytes += len(data)
+            self._code = ""
+            if self._clock.monotonic_s() > proven_s:
+                self._backoff.reset()
 
     def _fits(self, packet: Copied) -> bool:
         """Keep to the limit: what is above it goes, up to a key frame that fits again."""

@@ -1,35 +1,17 @@
-"""An RTSP client that publishes (RFC 2326, ANNOUNCE and RECORD) one video track over TCP or TLS.
-
-Not libav's: PyAV holds the interpreter's lock while libav connects, so a silent relay would stop
-the recording of the whole worker; and a socket of our own can be cut in an instant.
-"""
+"""An RTSP client that publishes (RFC 2326, ANNOUNCE and RECORD) one video track over TCP or TLS."""
 
 import base64
-import fcntl
-import select
-import socket
-import ssl
-import struct
-import termios
-from array import array
+import secrets
 from collections.abc import Callable
-from typing import cast
-from urllib.parse import urlsplit
 
-from agent.core.errors import PolesideError
+from agent.push.live_tap import Copied, Run
 from agent.push.nal_units import Coding
-from agent.push.rtp import CLOCK_HZ, PAYLOAD_TYPE
+from agent.push.relay_line import PushError, RelayLine, push_error
+from agent.push.rtp import CLOCK_HZ, PAYLOAD_TYPE, interleave, packetise
 from agent.push.rtp_jpeg import JpegTrack
 from agent.push.rtsp_login import Login
 
-_ANSWER_S, _SLICE_S, _STALL_S, _DEAD_S = 3.0, 0.2, 1.0, 5.0
-_END_TRIES, _END_LOOK_S = 15, 0.02
 _MOST_ANSWER_BYTES = 16 * 1024
-_PORTS = {"rtsp": 554, "rtsps": 322}
-
-
-class PushError(PolesideError):
-    """The relay can't be reached, refuses, or does not take what is sent."""
 
 
 class RtspPublisher:
@@ -44,82 +26,62 @@ class RtspPublisher:
         ca: str = "",
         send_bytes: int = 0,
     ) -> None:
-        """Connect and begin. `ca`: PEM of the one authority that may vouch for the relay.
-
-        `send_bytes` bounds what waits in the system; 0 leaves that to it.
+        """Connect and begin; see `RelayLine`.
 
         Raises `PushError` push.unreachable, untrusted, refused or not_a_relay.
         """
-        self._url, self._may_go_on, self._login = url, may_go_on, Login(token)
+        self._url, self._login = url, Login(token)
         self._seq, self._session = 0, ""
         self._challenges: list[str] = []
-        self.stalls = 0
-        try:
-            self._socket = _connect(url, ca, send_bytes)
-        except ssl.SSLCertVerificationError:
-            raise _error("untrusted", "The relay can't prove who it is.") from None
-        except OSError as error:
-            raise _error(
-                "unreachable", f"The relay can't be reached: {type(error).__name__}."
-            ) from None
+        self._line = RelayLine(url, may_go_on, ca, send_bytes)
+        self._socket = self._line.socket
+        self._ssrc, self._offset = secrets.randbits(32), secrets.randbits(32)
+        self._packet_seq = secrets.randbits(16)
         try:
             self._begin(coding)
         except (OSError, ValueError) as error:
             self.cut()
-            raise _error(
+            raise push_error(
                 "not_a_relay", f"The relay does not answer: {type(error).__name__}."
             ) from None
         except PushError:
             self.cut()
             raise
-        self._socket.settimeout(_SLICE_S)
+        self._line.begun()
+
+    @property
+    def stalls(self) -> int:
+        """How often the relay took nothing for a second."""
+        return self._line.stalls
+
+    def picture(self, run: Run, packet: Copied) -> int:
+        """Send one picture; return its bytes on the line. Raises as `send` does."""
+        units = run.coding.units(packet.data)
+        if packet.is_key:
+            units = run.coding.with_sets(units)
+        payloads = [part for unit in units for part in packetise(unit, run.coding.codec)]
+        data = interleave(
+            payloads,
+            channel=0,
+            first_seq=self._packet_seq,
+            timestamp_90k=self._offset + int(packet.pts * run.tick_s * CLOCK_HZ),
+            ssrc=self._ssrc,
+        )
+        self.send(data)
+        self._packet_seq += len(payloads)
+        return len(data)
 
     def send(self, data: bytes) -> None:
         """Send interleaved packets. Raises `PushError` push.stalled, push.lost, push.over."""
-        view, waited_s = memoryview(data), 0.0
-        try:
-            while view:
-                if not self._may_go_on():
-                    raise _error("over", "The push is over.")
-                try:
-                    view = view[self._socket.send(view) :]
-                    waited_s = 0.0
-                except TimeoutError:
-                    self.stalls += waited_s < _STALL_S <= waited_s + _SLICE_S
-                    waited_s += _SLICE_S
-                    if waited_s >= _DEAD_S:
-                        raise _error("stalled", "The relay takes nothing more.") from None
-            self._hear()
-        except OSError as error:
-            raise _error("lost", f"The line to the relay ended: {type(error).__name__}.") from None
+        self._line.send(data)  # nobody needs what the relay says (reports, answers)
 
     def end(self) -> None:
         """Say good-bye and close; nothing that waits to be sent goes out later."""
-        try:
-            self._ask("TEARDOWN", wait=False)
-            if self._is_all_sent():
-                self._socket.close()
-                return
-        except OSError:
-            pass  # it takes nothing more
-        self.cut()
+        self._line.end(lambda: self._ask("TEARDOWN", wait=False))
 
     def cut(self) -> None:
         """Close at once; what the system has not sent yet is thrown away."""
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        finally:
-            self._socket.close()
-
-    def _is_all_sent(self) -> bool:
-        """Give the system a moment to send what it holds (ioctl SIOCOUTQ, tcp(7))."""
-        held = array("i", [0])
-        for _ in range(_END_TRIES):
-            fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, held)
-            if held[0] == 0:
-                return True
-            select.select([], [], [], _END_LOOK_S)
-        return False
+        self._line.cut()
 
     def _begin(self, coding: Coding | JpegTrack) -> None:
         sdp = _sdp(coding)
@@ -132,7 +94,7 @@ class RtspPublisher:
         if status == 200:
             status = self._ask("RECORD", {"Range": "npt=0.000-"})
         if status != 200:
-            raise _error("refused", f"The relay refuses the push ({status}).")
+            raise push_error("refused", f"The relay refuses the push ({status}).")
 
     def _ask(
         self,
@@ -182,39 +144,6 @@ class RtspPublisher:
                 return
             size_bytes -= got
 
-    def _hear(self) -> None:
-        """Take what the relay says (reports, answers) off the line; nobody needs it."""
-        while select.select([self._socket], [], [], 0)[0]:
-            try:
-                heard = self._socket.recv(4096)
-            except (TimeoutError, ssl.SSLWantReadError):
-                return
-            if not heard:
-                raise ConnectionResetError
-
-
-def _connect(url: str, ca: str, send_bytes: int) -> socket.socket:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    plain = socket.create_connection((host, port), timeout=_ANSWER_S)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if send_bytes:
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)
-    if parts.scheme == "rtsp":
-        return plain
-    try:
-        return cast("socket.socket", _trust(ca).wrap_socket(plain, server_hostname=host))
-    except OSError:
-        plain.close()
-        raise
-
-
-def _trust(ca: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cadata=ca or None)  # without one, also $SSL_CERT_FILE
-    except ssl.SSLError:  # no certificate at all: then nobody is trusted
-        raise ssl.SSLCertVerificationError from None
-
 
 def _sdp(coding: Coding | JpegTrack) -> str:
     head = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=Poleside", "c=IN IP4 0.0.0.0", "t=0 0"]
@@ -242,9 +171,3 @@ def _track(coding: Coding) -> list[str]:
         f"a=rtpmap:{PAYLOAD_TYPE} {name}/{CLOCK_HZ}",
         *([f"a=fmtp:{PAYLOAD_TYPE} {fmtp}"] if fmtp else []),
     ]
-
-
-def _error(what: str, message: str) -> PushError:
-    return PushError(
-        f"push.{what}", message, hint="Look at the relay and the line to it.", retryable=True
-    )

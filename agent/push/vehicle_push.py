@@ -10,9 +10,11 @@ from agent.core.clock import Clock, wait_s
 from agent.messages.push import StartPush
 from agent.push.ladder import Ladder, Rung
 from agent.push.live_tap import Copied, Follower, LiveTap, Run
+from agent.push.publisher import Publisher, is_rtmp, publish
 from agent.push.pushes import Push, Tell
+from agent.push.relay_line import PushError
 from agent.push.rtp_jpeg import JpegTrack
-from agent.push.rtsp_publisher import PushError, RtspPublisher
+from agent.push.rtsp_publisher import RtspPublisher
 
 BLOCKED_S, LAG_S, LITTLE_LAG_S = 0.8, 1.0, 0.4
 JPEG_EVERY_S = 1.0
@@ -37,7 +39,8 @@ class VehiclePush(Push):
     ) -> None:
         super().__init__(order, taps["sub"], tell, is_core_there, clock)
         self._taps, self._jpeg = taps, jpeg
-        self._ladder = Ladder(clock.monotonic_s(), order.max_kbps)
+        lowest = Rung.KEYS if is_rtmp(order.url) else Rung.JPEG  # FLV carries no JPEG
+        self._ladder = Ladder(clock.monotonic_s(), order.max_kbps, lowest)
         self._rung = Rung.MAIN
         self._sending_since_s: float | None = None
         self._burst_s, self._may_overdraw = _BURST_S, True  # a key frame is paid for afterwards
@@ -54,11 +57,8 @@ class VehiclePush(Push):
         self._log.info("rung", push=self._order.push_id, rung=self._rung.name)
         super()._one_connection(run)
 
-    def _publisher(self, run: Run) -> RtspPublisher:
-        order = self._order
-        return RtspPublisher(
-            order.url, order.token, run.coding, self._may_send, order.ca, _SEND_BYTES
-        )
+    def _publisher(self, run: Run) -> Publisher:
+        return publish(self._order, run.coding, self._may_send, _SEND_BYTES)
 
     def _join(self, run: Run) -> Follower | None:
         return self._tap.join(run, lean=True)

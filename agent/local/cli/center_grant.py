@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--camera", "cameras", multiple=True, required=True, help="May repeat.")
 @click.option("--audience", required=True, type=click.Choice([word.value for word in Audience]))
 @click.option("--reason", required=True, type=click.Choice([word.value for word in Reason]))
-@click.option("--sink", required=True, help="rtsp(s)://relay/path; {camera} is the camera's id.")
+@click.option("--sink", required=True, help="rtsp(s):// or rtmp(s)://relay/path; {camera}: the id.")
 @click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
 @click.option("--trigger", default="", type=click.Choice(["", *(x.value for x in AnkletTrigger)]))
 @click.option("--quality", default="main", type=click.Choice([word.value for word in Quality]))

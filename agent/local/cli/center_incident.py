@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 @click.option("--incident", default="trial", show_default=True, help="The case; audited.")
 @click.option("--radius", "radius_m", default=0.0, help="Metres around that belong to it.")
 @click.option("--camera", "cameras", multiple=True, help="BOX may turn and show it; may repeat.")
-@click.option("--sink", default="", help="rtsp(s)://relay/{camera}; without it nothing is pushed.")
+@click.option(
+    "--sink",
+    default="",
+    help="The relay, as in `center grant`; may be left out.",
+)
 @click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True)
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
