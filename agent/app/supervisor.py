@@ -309,9 +309,10 @@ class Supervisor:
                 del table[name]
 
     def _feed_watchdog(self) -> None:
-        is_well = all(c.is_well() for c in self._children.values() if c.spec.needed)
-        self._last_resort.look(is_well=is_well)
-        if not is_well:
+        stuck = [n for n, c in self._children.items() if c.spec.needed and not c.is_well()]
+        self._last_resort.look(is_well=not stuck)
+        self._notifier.status(f"no progress: {', '.join(stuck)}" if stuck else "well")
+        if stuck:
             return
         if not self._is_ready:
             self._is_ready = True

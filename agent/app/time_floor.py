@@ -18,7 +18,7 @@ from agent.core.whole_file import write_whole
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from hardware.interface import ClockChipState
-from hardware.linux.rtc import RealTimeClock
+from hardware.pick import pick_board
 
 FLOOR_FILE = "time-floor"
 PROOF_FILE = "time-proven"
@@ -33,7 +33,7 @@ def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
     data_dir, now = data_dir_of(settings), SystemClock().utc_now()
     floor = max(_kept(data_dir), last_recorded(data_dir))
     SystemClock.raise_floor(floor)
-    if settings.board.kind == "auto" and not _is_kept(RealTimeClock(root).read()):
+    if not _is_kept(pick_board(root, settings.board.kind).clock_chip.read()):
         SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
     if now < floor:
         log.get("clock").warning("boots before its last recording", last=floor, now=now)

@@ -1,7 +1,8 @@
 """Tell systemd how the service is: one datagram to the socket it names, nothing else.
 
 Protocol: sd_notify(3). Used by the supervisor only; without systemd every call does nothing. The
-watchdog must be fed only while all required components progress.
+watchdog must be fed only while all required components progress; the supervisor does so at each of
+its ticks, many times in any limit that makes sense.
 """
 
 import os
@@ -9,26 +10,17 @@ import socket
 from collections.abc import Mapping
 from typing import Self
 
-_MICRO = 1e-6
-_FEED_SHARE = 0.5  # sd_watchdog_enabled(3) recommends half of the limit
-
 
 class Notifier:
     """The line to systemd. Never blocks; each call returns whether systemd was told."""
 
-    def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
-        self._address, self.watchdog_s = address, watchdog_s
+    def __init__(self, address: str = "") -> None:
+        self._address, self._status = address, ""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None, pid: int = 0) -> Self:
-        """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID (ignored when for another process)."""
-        env = os.environ if environ is None else environ
-        return cls(env.get("NOTIFY_SOCKET", ""), _watchdog_s(env, pid or os.getpid()))
-
-    @property
-    def feed_every_s(self) -> float | None:
-        """How often to call `watchdog`; None when systemd keeps no watchdog on us."""
-        return None if self.watchdog_s is None else self.watchdog_s * _FEED_SHARE
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read NOTIFY_SOCKET."""
+        return cls((os.environ if environ is None else environ).get("NOTIFY_SOCKET", ""))
 
     def ready(self, status: str = "") -> bool:
         """The service is up (Type=notify waits for this)."""
@@ -39,8 +31,11 @@ class Notifier:
         return self._send("WATCHDOG=1")
 
     def status(self, text: str) -> bool:
-        """One line for `systemctl status`."""
-        return self._send("", text)
+        """One line for `systemctl status`; told once, until it is another."""
+        if text == self._status or not self._send("", text):
+            return False
+        self._status = text
+        return True
 
     def stopping(self, status: str = "") -> bool:
         """The service is on its way down."""
@@ -61,12 +56,3 @@ class Notifier:
         except OSError:  # a full queue or no systemd: the next call tells it again
             return False
         return True
-
-
-def _watchdog_s(env: Mapping[str, str], pid: int) -> float | None:
-    owner, limit_us = env.get("WATCHDOG_PID", ""), env.get("WATCHDOG_USEC", "")
-    if owner and owner != str(pid):
-        return None
-    if not limit_us.isascii() or not limit_us.isdigit() or int(limit_us) == 0:
-        return None
-    return int(limit_us) * _MICRO

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from agent.app import process as rows
+from agent.app.last_resort import reboots_of
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
 from agent.core.clock import SystemClock
@@ -32,7 +33,7 @@ SUPERVISOR = textwrap.dedent("""
     from agent.app.supervisor import Supervisor
     from agent.core.clock import SystemClock
     from agent.messages.supervision import SuccessorGone
-    from agent.settings.model import Settings
+    from agent.settings.model import BoardSettings, Settings
 
     folder = Path(sys.argv[1])
 
@@ -117,7 +118,8 @@ SUPERVISOR = textwrap.dedent("""
         ],
     }
     Supervisor._preload = lambda self: None  # the bodies here need neither PyAV nor numpy
-    settings = Settings(data_dir=str(folder))
+    board = BoardSettings(kind="simulated", reboot_after_s=float(sys.argv[3]))
+    settings = Settings(data_dir=str(folder), board=board)
     sys.exit(Supervisor(settings, {}, SystemClock(), rows=lambda _: TABLES[sys.argv[2]]).run())
 """)
 PATIENCE_S = 40.0
@@ -126,10 +128,10 @@ PATIENCE_S = 40.0
 class Running:
     """A supervisor process and what it says of its children."""
 
-    def __init__(self, folder, table, environ):
+    def __init__(self, folder, table, environ, reboot_after_s):
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISOR, str(folder), table],
+            [sys.executable, "-c", SUPERVISOR, str(folder), table, str(reboot_after_s)],
             stderr=subprocess.DEVNULL,
             env=os.environ | environ,
         )
@@ -155,8 +157,8 @@ class Running:
 
 
 @contextmanager
-def running(folder, table="pair", **environ):
-    supervisor = Running(folder, table, environ)
+def running(folder, table="pair", reboot_after_s=0.0, **environ):
+    supervisor = Running(folder, table, environ, reboot_after_s)
     children = []
     try:
         yield supervisor
@@ -316,7 +318,8 @@ def test_systemd_is_told_ready_once_then_fed_then_told_of_the_stop(tmp_path):
     ):
         said = []
         supervisor.until(lambda: said.extend(words()) or said.count("WATCHDOG=1") >= 3)
-        assert said[0] == "READY=1"
+        assert said.index("STATUS=well") < said.index("WATCHDOG=1")
+        assert said.index("READY=1") < said.index("WATCHDOG=1")
         supervisor.process.send_signal(signal.SIGTERM)
         supervisor.process.wait(PATIENCE_S)
         said += words()
@@ -332,7 +335,7 @@ def test_a_core_that_never_speaks_is_never_called_ready(tmp_path):
     ):
         supervisor.until_running("camera")
         threading.Event().wait(1.5)
-        assert words() == []
+        assert words() == ["STATUS=no progress: core"]  # and once
 
 
 def test_the_watchdog_is_not_fed_while_the_needed_process_is_gone(tmp_path):
@@ -348,6 +351,21 @@ def test_the_watchdog_is_not_fed_while_the_needed_process_is_gone(tmp_path):
         threading.Event().wait(2.0)  # the supervisor goes round four times
         assert words() == []
         assert supervisor.row("camera")["state"] == "running"
+
+
+def test_a_box_whose_core_makes_no_progress_reboots_and_keeps_the_reason(tmp_path):
+    with running(tmp_path, "silent core", reboot_after_s=2.0) as supervisor:
+        supervisor.until((supervisor.folder / "run/rebooted").exists)  # a simulated board's reboot
+        (reboot,) = reboots_of(tmp_path)
+        assert "no progress" in reboot.reason
+
+
+def test_a_box_whose_core_progresses_is_left_alone(tmp_path):
+    with running(tmp_path, reboot_after_s=2.0) as supervisor:
+        supervisor.until_running("core")
+        threading.Event().wait(4.0)
+        assert not (supervisor.folder / "run/rebooted").exists()
+        assert reboots_of(tmp_path) == []
 
 
 # What forking needs

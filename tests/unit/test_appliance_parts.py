@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hardware.linux import smart
+
 IMAGE = Path(__file__).parents[2] / "image-build"
 ROOTFS = IMAGE / "rootfs"
-SANDBOXED = ["slot", "provision", "trial", "update"]
+SANDBOXED = ["slot", "smart", "provision", "trial", "update"]
 # poleside-var and poleside-data make folders before there is anything to be protected from.
 
 
@@ -195,7 +197,16 @@ def test_rauc_trusts_two_keys_and_leaves_the_choice_to_our_backend():
     assert (ROOTFS / "etc/systemd/system/rauc-mark-good.service").readlink() == Path("/dev/null")
 
 
-@pytest.mark.parametrize("name", ["bootctl", "trial", "update", "provision"])
+def test_the_disks_are_asked_daily_and_the_agent_may_read_the_answer():
+    service = read_ini(IMAGE / "units/poleside-smart.service")["Service"]
+    assert f"run/{service['RuntimeDirectory']}" == smart.FOLDER
+    assert service["RuntimeDirectoryPreserve"] == "yes"  # or systemd takes the answers away
+    assert int(service["RuntimeDirectoryMode"], 8) & 0o005 == 0o005
+    timer = read_ini(IMAGE / "units/poleside-smart.timer")["Timer"]
+    assert int(timer["OnUnitActiveSec"].removesuffix("h")) * 3600 * 2 < smart.FRESH_S
+
+
+@pytest.mark.parametrize("name", ["bootctl", "trial", "update", "provision", "smart"])
 def test_each_launcher_leads_to_a_module(name):
     launcher = (ROOTFS / f"usr/lib/poleside/{name}").read_text()
     assert f"-m poleside_image.{name} " in launcher

@@ -150,7 +150,24 @@ def test_a_disk_turned_read_only_after_an_error_is_seen(tmp_path):
     assert storage.read(Path("/mnt/elsewhere")).is_read_only is False
 
 
-@pytest.mark.parametrize("report", ["", "{", "[]", '{"smart_status": 1}', '{"smart_status": {}}'])
+@pytest.mark.parametrize("uptime", ["90000.00 1.0", "300000.00 1.0", "soon", ""])
+def test_a_smart_report_of_another_boot_or_of_days_ago_is_none(uptime, tmp_path):
+    root = plant("x86_pc", tmp_path)
+    (root / "proc/uptime").write_text(uptime)
+    state = pick_board(root).storage.read(Path("/mnt/video disk"))
+    assert (state.life_used_pct, state.is_failing) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "",
+        "{",
+        "[]",
+        '{"uptime_s": 1e5, "smart_status": 1}',
+        '{"uptime_s": 1e5, "smart_status": {}}',
+    ],
+)
 def test_a_smart_report_that_says_nothing_leaves_the_disk_unknown(report, tmp_path):
     root = plant("x86_pc", tmp_path)
     (root / "run/poleside-smart/sda.json").write_text(report)

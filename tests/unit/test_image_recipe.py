@@ -132,6 +132,9 @@ def test_the_parts_come_to_lie_where_the_units_expect_them(tmp_path, variant):
             assert (tmp_path / program[1:]).stat().st_mode & 0o111
     wants = tmp_path / "etc/systemd/system/multi-user.target.wants/poleside.service"
     assert str(wants.readlink()) == "/etc/systemd/system/poleside.service"
+    timer = tmp_path / "etc/systemd/system/timers.target.wants/poleside-smart.timer"
+    assert str(timer.readlink()) == "/etc/systemd/system/poleside-smart.timer"
+    assert (tmp_path / "etc/systemd/system/poleside-smart.timer").exists()
     assert str((tmp_path / "etc/systemd/system/ssh.service").readlink()) == "/dev/null"
     rauc = configparser.ConfigParser()
     rauc.read(tmp_path / "etc/rauc/system.conf")

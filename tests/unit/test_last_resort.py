@@ -4,6 +4,8 @@ import pytest
 
 from agent.app.last_resort import LastResort, reboots_of
 from agent.app.reboot_note import TOLD_FOR_S, RebootNote
+from agent.local.cli.run import with_last_resort
+from agent.settings.load import validate
 from tests.fake_clock import FakeClock
 
 AFTER_S = 1800.0
@@ -83,6 +85,20 @@ def test_without_a_place_for_the_count_there_is_no_reboot(machine):
 def test_it_is_off_unless_the_settings_say_otherwise(machine):
     machine.live(machine.agent(after_s=0.0), 20 * 3600, is_well=False)
     assert machine.reboots == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "found"),
+    [
+        ({}, 1800.0, 1800.0),
+        ({"board": {"kind": "simulated"}}, 1800.0, 1800.0),
+        ({"board": {"reboot_after_s": 0.0}}, 1800.0, 0.0),
+        ({"board": {"reboot_after_s": 600.0}}, 1800.0, 600.0),
+        ({}, None, 0.0),
+    ],
+)
+def test_the_appliance_switches_it_on_and_the_settings_have_the_last_word(settings, asked, found):
+    assert validate(with_last_resort(settings, asked)).board.reboot_after_s == found
 
 
 def test_a_stop_on_purpose_does_not_count(machine):

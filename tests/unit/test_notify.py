@@ -49,17 +49,9 @@ def test_without_systemd_nothing_happens(address):
     assert not Notifier.from_environment({"NOTIFY_SOCKET": address}).ready()
 
 
-@pytest.mark.parametrize(
-    ("env", "feed_every_s"),
-    [
-        ({"WATCHDOG_USEC": "30000000"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "77"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "78"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "soon"}, None),
-        ({"WATCHDOG_USEC": "²"}, None),
-        ({}, None),
-    ],
-)
-def test_the_watchdog_is_fed_twice_per_limit_and_only_by_its_process(env, feed_every_s):
-    assert Notifier.from_environment(env, pid=77).feed_every_s == feed_every_s
+def test_the_same_status_is_told_once(systemd):
+    sock, address = systemd
+    notifier = Notifier(address)
+    told = [notifier.status(text) for text in ("well", "well", "no progress: core", "well")]
+    assert told == [True, False, True, True]
+    assert [sock.recv(4096) for _ in range(3)][1] == b"STATUS=no progress: core"

@@ -60,6 +60,8 @@ def test_the_unit_keeps_what_the_box_relies_on():
     parser.read(UNIT)
     service = parser["Service"]
     assert service["Type"] == "notify"
+    reboot_after_s = float(service["ExecStart"].partition("--reboot-after ")[2])
+    assert 600 <= reboot_after_s <= 3600  # long after all restarts, and nobody else would do it
     assert service["Restart"] == "always"
     assert parser["Unit"]["StartLimitIntervalSec"] == "0"  # never gives up
     assert int(service["WatchdogSec"]) > 0

@@ -78,12 +78,19 @@ dwell_s = 2.0
 @click.option("--camera", "cameras", multiple=True, help="RTSP address; may be repeated.")
 @click.option("--broker", help="Broker address, mqtt://host:port or mqtts://host:port.")
 @click.option("--data-dir", help="Where recordings and state go.")
+@click.option(
+    "--reboot-after",
+    "reboot_after_s",
+    type=click.FloatRange(0, 86_400),
+    help="What `[board] reboot_after_s` is unless the settings say it: an appliance's last resort.",
+)
 @click.option("--example", is_flag=True, help="Print a complete settings file and end.")
 def run(
     config: Path | None,
     cameras: tuple[str, ...],
     broker: str | None,
     data_dir: str | None,
+    reboot_after_s: float | None,
     *,
     example: bool,
 ) -> None:
@@ -96,7 +103,7 @@ def run(
     if example:
         click.echo(EXAMPLE, nl=False)
         return
-    table = _table(config, cameras, broker, data_dir)
+    table = with_last_resort(_table(config, cameras, broker, data_dir), reboot_after_s)
     # One thread per numpy, as everywhere here; must be set before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from agent.app.supervisor import Supervisor
@@ -135,6 +142,14 @@ def _table(
     if data_dir or not config:
         table["data_dir"] = data_dir or str(Path.home() / ".local" / "share" / "poleside")
     return table
+
+
+def with_last_resort(table: dict[str, Any], after_s: float | None) -> dict[str, Any]:
+    """Return the settings with a last resort, unless they speak of it themselves."""
+    board = table.get("board", {})
+    if after_s is None or not isinstance(board, dict):  # what is malformed is refused as such
+        return table
+    return {**table, "board": {"reboot_after_s": after_s, **board}}
 
 
 def _camera(number: int, url: str) -> dict[str, Any]:

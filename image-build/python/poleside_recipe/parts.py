@@ -23,6 +23,7 @@ ENABLED = {
         "systemd-resolved.service",
         "chrony.service",
     ),
+    "timers.target": ("poleside-smart.timer",),
     "local-fs.target": ("tmp.mount",),  # /tmp on a read-only root stops half of systemd
 }
 MASKED = (  # nothing of it makes sense on a read-only root nobody sits at
@@ -35,6 +36,7 @@ MASKED = (  # nothing of it makes sense on a read-only root nobody sits at
     "getty@tty1.service",
     "man-db.timer",
     "serial-getty@.service",
+    "smartmontools.service",
     "ssh.service",
     "ssh.socket",
     "systemd-timesyncd.service",

@@ -27,7 +27,8 @@ def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
     """Copy the image's own files and units into `root`, and switch units on and off."""
     shutil.copytree(IMAGE_BUILD / "rootfs", root, symlinks=True, dirs_exist_ok=True)
     units = IMAGE_BUILD / "units"
-    for unit in sorted(units.glob("*.service")) + sorted(units.glob("*.path")):
+    kinds = ("*.service", "*.path", "*.timer")
+    for unit in sorted(found for kind in kinds for found in units.glob(kind)):
         _copy(unit, root / _UNITS / unit.name)
     _copy(units / "journald-poleside.conf", root / "etc/systemd/journald.conf.d/poleside.conf")
     rule = units / "50-poleside-reboot.rules"

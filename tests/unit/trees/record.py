@@ -48,6 +48,7 @@ PATTERNS = (
     "var/lib/nvpmodel/status",
     "etc/nvpmodel.conf",
     "run/poleside-smart/*.json",
+    "proc/uptime",
 )
 
 
