@@ -54,6 +54,7 @@ class _State:
     said_mono_s: float
     source: Items
     raw: str
+    tells_end: bool = False  # the camera has said once that it does not hold
 
 
 class CameraStates:
@@ -83,24 +84,28 @@ class CameraStates:
             if not holds and message.operation is not Operation.INITIALIZED:
                 return None
             state = self._new_state(topic, message, now_mono_s)
+            state.is_on = holds and message.operation is Operation.INITIALIZED
             self._states[key] = state
             if len(self._states) > _MOST_STATES:
                 self._states.popitem(last=False)
-        state.touched_mono_s = now_mono_s
+        state.tells_end = state.tells_end or not holds
+        if state.tells_end or message.operation is not Operation.INITIALIZED:
+            state.touched_mono_s = now_mono_s  # else it may say so for ever when it is asked
         if message.operation is Operation.INITIALIZED:
             return self._initialized(state, message, now_mono_s, holds=holds)
         return self._turn(state, message, now_mono_s, holds=holds)
 
     def tick(self, now_mono_s: float) -> tuple[CameraHit, ...]:
-        """Say what still holds, and end what its time is over for."""
+        """Say what still holds, and end what its time is over for, told or not."""
         hits = []
         for state in self._states.values():
-            if not state.is_told:
+            if not state.is_on:
                 continue
-            hold_s = state.topic.hold_s
+            was_told, hold_s = state.is_told, state.topic.hold_s
             if hold_s and now_mono_s - state.touched_mono_s >= hold_s:
-                hits.append(self._end(state, "timed-out" if state.topic.state else "over"))
-            elif now_mono_s - state.said_mono_s >= SAY_AGAIN_S:
+                ended = self._end(state, "timed-out" if state.topic.state else "over")
+                hits += [ended] if was_told else []
+            elif was_told and now_mono_s - state.said_mono_s >= SAY_AGAIN_S:
                 state.said_mono_s = now_mono_s
                 hits.append(_hit(state, Turn.GOES_ON))
         return tuple(hits)
@@ -121,7 +126,8 @@ class CameraStates:
     def _initialized(
         self, state: _State, message: Notification, now_mono_s: float, *, holds: bool
     ) -> CameraHit | None:
-        state.is_on = holds
+        if state.tells_end or not state.topic.hold_s:
+            state.is_on = holds
         if state.is_told and not holds:
             return self._end(state, "over")
         if state.is_told:
