@@ -17,7 +17,7 @@ from agent.cameras.port import (
     CameraNotSupported,
     StreamProfile,
 )
-from agent.cameras.streams import choose
+from agent.cameras.streams import LONG_GOP_S, choose, gop_s
 from agent.cameras.xml_text import (
     as_number,
     attribute,
@@ -150,7 +150,7 @@ def set_stream(line: OnvifLine, role: str, wish: EncoderWish) -> tuple[AskedGot,
 def warnings_of(profile: Profile) -> tuple[str, ...]:
     """Return what makes a stream hard to record or to look at, as codes."""
     stream, found = profile.stream, []
-    if stream.fps > 0 and stream.gop / stream.fps > 4.0:
+    if gop_s(stream) > LONG_GOP_S:
         found.append("camera.gop_long")
     if profile.is_smart:
         found.append("camera.smart_codec")
