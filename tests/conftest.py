@@ -19,6 +19,7 @@ ALONE = {"test_agent_on_footage"}
 # Whole boxes with cameras of their own: two side by side are all that two processors carry.
 WHOLE_BOXES = {
     "test_bad_input",
+    "test_bell_call",
     "test_bench_runs",
     "test_box_page_shown",
     "test_buffer_cli",

@@ -10,6 +10,7 @@ from agent.commands.ptz import PtzHandler, gates_for_orders
 from agent.commands.relay import RelayHandler
 from agent.contract.commands import Actor
 from agent.core.component import Service
+from agent.pole.heard_bells import HeardBells
 from agent.settings.model import CameraSettings
 from agent.simulators.broker import CENTER
 from agent.simulators.center.commander import public_keys_file
@@ -53,7 +54,7 @@ def make_desk(folder, clock, port, *cameras, take=None):
         clock,
         data_dir=folder,
         take=take or nothing,
-        take_bell=nothing,
+        bells=HeardBells(clock, nothing),
         search=CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port),
     )
 

@@ -20,12 +20,13 @@ from agent.messages.worker import CameraState
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.app.camera_ears import CameraEars, TakeBell, TakeHit
+    from agent.app.camera_ears import CameraEars, TakeHit
     from agent.app.camera_place import CameraPlace
     from agent.app.camera_search import CameraSearch
     from agent.app.onvif_facts import OnvifFacts
     from agent.cameras.gate import CameraGate
     from agent.cameras.relay_guard import RelayGuard
+    from agent.pole.heard_bells import HeardBells
     from agent.settings.model import CameraSettings
 
 LOOK_EVERY_S = 1.0
@@ -36,7 +37,7 @@ AGAIN_S = 5.0
 class CameraDesk(Service):
     """Holds the places of cameras; `gate` is what commands use to move a camera.
 
-    Without `take` and `take_bell` the cameras' own events are not listened to, without `data_dir`
+    Without `take` and `bells` the cameras' own events are not listened to, without `data_dir`
     nothing is kept over a restart.
     """
 
@@ -50,12 +51,12 @@ class CameraDesk(Service):
         *,
         data_dir: Path | None = None,
         take: TakeHit | None = None,
-        take_bell: TakeBell | None = None,
+        bells: HeardBells | None = None,
         search: CameraSearch | None = None,
     ) -> None:
         super().__init__(clock)
         self._hub, self._data_dir = hub, data_dir
-        self._take, self._take_bell = take, take_bell
+        self._take, self._bells = take, bells
         self._places: dict[str, CameraPlace] = {}
         self._search = search
         self._minding: dict[str, asyncio.Task[None]] = {}
@@ -83,7 +84,7 @@ class CameraDesk(Service):
                 self._search,
                 data_dir=self._data_dir,
                 take=self._take,
-                take_bell=self._take_bell,
+                bells=self._bells,
             )
 
     def gate(self, camera_id: str) -> CameraGate | None:
@@ -201,6 +202,8 @@ class CameraDesk(Service):
             if hearing is not None:
                 hearing.cancel()
         del self._places[camera_id]
+        if self._bells is not None:
+            self._bells.forget(camera_id)
         await place.close()
 
     def _is_lost(self, camera_id: str) -> bool:

@@ -1,7 +1,7 @@
 """What a camera tells by itself becomes hits and bell calls. Runs in the core process.
 
 A thread hears (`agent.cameras.event_feed`); the meaning is found here, in the event loop, so that
-hits leave in order. Bells take the same way as those of the pole.
+hits leave in order. Bells take the same way as those of the pole (`agent.pole.heard_bells`).
 """
 
 import asyncio
@@ -9,20 +9,20 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from agent.cameras.camera_states import CameraHit, CameraStates, Turn
+from agent.cameras.camera_states import CameraHit, CameraStates, Turn, rule_of
 from agent.cameras.event_feed import EventFeed, FeedStatus
 from agent.cameras.line import OnvifLine
-from agent.cameras.notifications import Notification
+from agent.cameras.notifications import Notification, Operation
 from agent.cameras.port import DeviceFacts
 from agent.cameras.pull_point import Reference
 from agent.cameras.quirks import quirks_of
-from agent.contract.events import EventKind, Picture, Source
+from agent.contract.events import EventKind, Source
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import PolesideError
 from agent.core.ids import new_ulid
-from agent.messages.pole import ContactState, PoleSignal
 from agent.messages.vision import HitState, RuleHit
+from agent.pole.heard_bells import HeardBells
 from agent.settings.model import CameraSettings
 
 _MOST_WAITING = 2_000
@@ -35,7 +35,6 @@ _STATES = {
 }
 
 TakeHit = Callable[[RuleHit], Awaitable[object]]
-TakeBell = Callable[[PoleSignal, Picture | None], Awaitable[None]]
 
 
 class CameraEars:
@@ -46,7 +45,7 @@ class CameraEars:
         camera: CameraSettings,
         line: OnvifLine,
         take: TakeHit,
-        take_bell: TakeBell,
+        bells: HeardBells,
         clock: Clock,
         *,
         device: DeviceFacts,
@@ -54,14 +53,14 @@ class CameraEars:
         left: Reference | None,
         data_dir: Path | None = None,
     ) -> None:
-        self._camera, self._take, self._take_bell, self._clock = camera, take, take_bell, clock
+        self._camera, self._take, self._bells, self._clock = camera, take, bells, clock
         self._model = f"{device.manufacturer} {device.model}".strip()
         quirks = quirks_of(device.manufacturer, device.model, device.firmware, data_dir)
         self._log = log.get("camera-ears")
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[Notification] = asyncio.Queue(_MOST_WAITING)
-        self._presses: dict[str, str] = {}
-        self.states = CameraStates(frozenset(camera.bell_inputs))
+        self._own_of = {closed: own for own, closed in camera.bell_closed_inputs.items()}
+        self.states = CameraStates(frozenset(camera.bell_inputs) | self._own_of.keys())
         self.dropped_total = 0
         self._feed = EventFeed(
             line, clock, self._heard, remember=remember, left=left, quirks=quirks
@@ -76,10 +75,15 @@ class CameraEars:
         """Hear until cancelled; the subscription is given back."""
         self._feed.start()
         away_since_s: float | None = None
+        named = set(self._camera.bell_inputs) - {"*"}
+        any_other = "*" in self._camera.bell_inputs
+        bells = {_bell(each) for each in named}
+        self._bells.expect(self._camera.camera_id, bells, any_other=any_other)
         try:
             while True:
                 for message in await self._some():
                     hit = self.states.take(message, self._clock.monotonic_s())
+                    self._hear_bell(message)
                     await self._tell(hit)
                 now_s = self._clock.monotonic_s()
                 for hit in self.states.tick(now_s):
@@ -89,9 +93,11 @@ class CameraEars:
                     continue
                 away_since_s = now_s if away_since_s is None else away_since_s
                 if now_s - away_since_s >= _AWAY_S:
+                    self._bells.lost(self._camera.camera_id)
                     for hit in self.states.lost():
                         await self._tell(hit)
         finally:
+            self._bells.lost(self._camera.camera_id)
             self._feed.stop()
 
     def _heard(self, messages: tuple[Notification, ...]) -> None:
@@ -115,41 +121,30 @@ class CameraEars:
             some.append(self._waiting.get_nowait())
         return some
 
+    def _hear_bell(self, message: Notification) -> None:
+        """Tell how a bell's input is, if that is what the message is about."""
+        told, camera_id = self.states.input_of(message), self._camera.camera_id
+        if told is None:
+            return
+        token, is_on = told
+        if token in self._own_of:
+            self._bells.heard_closed(camera_id, _bell(self._own_of[token]), is_active=is_on)
+        elif {token, "*"} & set(self._camera.bell_inputs):
+            is_news = message.operation is not Operation.INITIALIZED
+            self._bells.heard(camera_id, _bell(token), is_active=is_on, is_news=is_news)
+
     async def _tell(self, hit: CameraHit | None) -> None:
         if hit is None or not hit.kind:
             return
+        if hit.kind == EventKind.EMERGENCY_BELL:
+            if hit.turn is Turn.ENDED and hit.reason == "over":  # an instant's, by time
+                camera_id = self._camera.camera_id
+                self._bells.heard(camera_id, hit.rule, is_active=False, is_news=True)
+            return
         try:
-            if hit.kind == EventKind.EMERGENCY_BELL:
-                await self._call(hit)
-            else:
-                await self._take(self._rule_hit(hit))
+            await self._take(self._rule_hit(hit))
         except PolesideError as error:  # the disk: health tells of it
             self._log.warning("camera event not taken", code=error.code, rule=hit.rule)
-
-    async def _call(self, hit: CameraHit) -> None:
-        """A bell: once when it is pressed, once when it is over."""
-        if hit.turn is Turn.GOES_ON:
-            return
-        is_pressed = hit.turn is Turn.BEGAN
-        now = self._clock.utc_now()
-        press = self._presses.setdefault(hit.rule, new_ulid(now))
-        if not is_pressed:
-            del self._presses[hit.rule]
-        await self._take_bell(
-            PoleSignal(
-                input_id=f"{self._camera.camera_id}-{hit.rule}",
-                meaning="bell",
-                state=ContactState.ACTIVE if is_pressed else ContactState.IDLE,
-                was=ContactState.IDLE if is_pressed else ContactState.ACTIVE,
-                press_id=press,
-                at=now,
-                mono_s=self._clock.monotonic_s(),
-                tq=self._clock.quality(),
-                camera_id=self._camera.camera_id,
-                detail=_detail(hit),
-            ),
-            None,
-        )
 
     def _rule_hit(self, hit: CameraHit) -> RuleHit:
         now = self._clock.utc_now()
@@ -172,3 +167,7 @@ class CameraEars:
 def _detail(hit: CameraHit) -> str:
     at = f"; the camera's time {hit.camera_at.isoformat()}" if hit.camera_at else ""
     return f"{hit.raw}{at}"
+
+
+def _bell(token: str) -> str:
+    return rule_of("bell", token)

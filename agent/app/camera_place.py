@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
-from agent.app.camera_ears import CameraEars, TakeBell, TakeHit
+from agent.app.camera_ears import CameraEars, TakeHit
 from agent.app.camera_search import EVERY_S, CameraSearch
 from agent.app.camera_upkeep import CameraUpkeep
 from agent.app.onvif_facts import OnvifFacts
@@ -32,6 +32,7 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
 from agent.core.retry import Backoff
+from agent.pole.heard_bells import HeardBells
 from agent.settings.camera_secret import PasswordFile
 from agent.settings.model import CameraSettings
 
@@ -51,10 +52,10 @@ class CameraPlace:
         *,
         data_dir: Path | None,
         take: TakeHit | None,
-        take_bell: TakeBell | None,
+        bells: HeardBells | None,
     ) -> None:
         self._camera, self._clock, self._search = camera, clock, search
-        self._data_dir, self._take, self._take_bell = data_dir, take, take_bell
+        self._data_dir, self._take, self._bells = data_dir, take, bells
         self._log = log.get("camera-place").bind(camera=camera.camera_id)
         self._memory, self._has_read = CameraMemory(), data_dir is None
         self._keeping = threading.Lock()
@@ -108,14 +109,14 @@ class CameraPlace:
     def listen(self) -> CameraEars | None:
         """Return new ears for the camera where it is now, None when nobody listens."""
         device = self.facts.device
-        if device is None or self._take is None or self._take_bell is None:
+        if device is None or self._take is None or self._bells is None:
             return None
         self._opened_total = 1
         self._ears = CameraEars(
             self._camera,
             self._new_line(),
             self._take,
-            self._take_bell,
+            self._bells,
             self._clock,
             device=device,
             remember=lambda reference: self._keep(subscription=reference),
@@ -127,7 +128,8 @@ class CameraPlace:
     @property
     def to_hear(self) -> object:
         """What its ears were made for: when it changes, new ones are needed."""
-        return self.address, self._camera.bell_inputs, _tls(self._camera)
+        camera = self._camera
+        return self.address, camera.bell_inputs, camera.bell_closed_inputs, _tls(camera)
 
     @property
     def ears(self) -> CameraEars | None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from agent.app.alarm_files import AlarmFiles
 from agent.app.alarm_watch import AlarmWatch
+from agent.app.bell_call import BellCall
 from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_watchdog import CameraWatchdog
@@ -120,9 +121,11 @@ class Core:
             sight.hub,
             sight.pole.outputs,
             lambda: self._settings.cameras,
-            lambda op, outcome, detail: voice.audit_desk.note(op, "box", outcome, detail=detail),
+            self._note,
             clock,
         )
+        bell_call = BellCall(voice.leases, voice.gates, self._bell_preset_of, self._note, clock)
+        sight.pole.on_press = bell_call.pressed
         self._reboot_note = RebootNote(data_dir, boot_id(), clock)
         self._alarm_watch = AlarmWatch(db, sight.assembler, settings, clock)
         grants = make_grants(
@@ -150,6 +153,7 @@ class Core:
             self._watch,
             self._heat,
             self._camera_watchdog,
+            bell_call,
             self._alarm_watch,
             BoxFaults(
                 db, sight.assembler.incidents, lambda: troubles(self._watch, sight.hub), clock
@@ -189,6 +193,14 @@ class Core:
                 )
             )
 
+    async def _note(self, operation: str, outcome: str, detail: str) -> None:
+        """Audit what the box did by itself."""
+        await self._voice.audit_desk.note(operation, "box", outcome, detail=detail)
+
+    def _bell_preset_of(self, camera_id: str) -> str:
+        camera = self._settings.camera(camera_id)
+        return camera.ptz.bell_preset if camera else ""
+
     def _addresses(self) -> dict[str, str]:
         """Return which camera of the settings answers where over ONVIF."""
         return {
@@ -219,7 +231,7 @@ class Core:
         return replace(
             sample,
             heat_band=self._heat.band.name,
-            contacts={signal.input_id: signal.state.value for signal in pole.inputs.signals},
+            contacts={signal.input_id: signal.state.value for signal in pole.signals},
             outputs={state.output_id: state.is_on for state in pole.outputs.states},
             bell_tests={
                 bell: verdict.value for bell, (_, verdict) in pole.bell_test.verdicts.items()

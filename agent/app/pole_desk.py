@@ -1,6 +1,7 @@
 """The pole's bell, cabinet and outputs in the core: a press is an alarm with its camera's picture.
 
-line -> `agent.pole` -> here -> incident -> outbox; the camera's last minute is kept for it.
+line or camera's input -> `agent.pole` -> here -> incident -> outbox; the camera is called up: it
+turns to the caller, and its last minute is kept.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,6 +20,7 @@ from agent.health.fault import Fault
 from agent.messages.locking import LockSpan
 from agent.messages.pole import ContactState, PoleSignal
 from agent.pole.bell_test import BellTest, BellVerdict
+from agent.pole.heard_bells import HeardBells
 from agent.pole.inputs import Inputs
 from agent.pole.outputs import Outputs
 from agent.settings.pole import InputSettings, Meaning, PoleSettings
@@ -45,18 +47,25 @@ class PoleDesk:
         self._hub, self._take, self._clock = hub, take, clock
         self._log = log.get("pole")
         self.on_claim: Callable[[], None] = lambda: None  # the claim button was pressed
+        self.on_press: Callable[[PoleSignal], None] = lambda _: None  # a bell with a camera was
         self.inputs = Inputs(clock, board.lines, settings.inputs, self._signal)
+        self.heard = HeardBells(clock, self._signal)  # those on cameras' inputs
         self.outputs = Outputs(clock, board.lines, settings.outputs)
         self.bell_test = BellTest(clock, self.inputs, self.outputs, self._tested)
 
     @property
     def components(self) -> tuple[Component, ...]:
         """What the core keeps alive."""
-        return self.inputs, self.outputs, self.bell_test
+        return self.inputs, self.heard, self.outputs, self.bell_test
+
+    @property
+    def signals(self) -> tuple[PoleSignal, ...]:
+        """The last word of each contact, those on cameras too."""
+        return *self.inputs.signals, *self.heard.signals
 
     def faults(self) -> Iterator[Fault]:
         """What of it can't be relied on now."""
-        yield from pole.contact_faults(self.inputs.signals)
+        yield from pole.contact_faults(self.signals)
         yield from pole.bell_test_faults(self.bell_test.verdicts)
         yield from pole.output_faults(
             {s.output_id: s.fault for s in self.outputs.states if s.fault}
@@ -66,10 +75,12 @@ class PoleDesk:
         if signal.meaning == Meaning.CLAIM and signal.state is ContactState.ACTIVE:
             self.on_claim()
         is_press = signal.meaning == BELL and signal.state is ContactState.ACTIVE
-        picture = await self._picture(signal) if is_press and signal.camera_id else None
-        await self._take(signal, picture)
-        if is_press and signal.camera_id:
-            await self._keep(signal)
+        if not is_press or not signal.camera_id:
+            await self._take(signal, None)
+            return
+        await self._take(signal, await self._picture(signal))
+        self.on_press(signal)
+        await self._keep(signal)
 
     async def _picture(self, signal: PoleSignal) -> Picture | None:
         """Return the camera's newest picture; the worker has it at hand, so this takes no time."""

@@ -51,16 +51,16 @@ class Sight:
             self.assembler.saw,
             self.assembler.take_finding,
         )
+        self.pole = PoleDesk(settings.pole, board, self.hub, self.assembler.take_contact, clock)
         self.desk = CameraDesk(
             settings.cameras,
             self.hub,
             clock,
             data_dir=data_dir_of(settings),
             take=self.assembler.take,
-            take_bell=self.assembler.take_contact,
+            bells=self.pole.heard,
         )
         self.handover = HandoverWatch(db, self.hub, self.assembler, settings, clock)
-        self.pole = PoleDesk(settings.pole, board, self.hub, self.assembler.take_contact, clock)
 
     @property
     def components(self) -> tuple[Component, ...]:

@@ -115,13 +115,12 @@ class CameraStates:
         told = [state for state in self._states.values() if state.is_told]
         return tuple(self._end(state, "camera-lost") for state in told)
 
-    def inputs(self) -> dict[str, bool]:
-        """Return the digital inputs by token, as last told."""
-        return {
-            state.source[0][1]: state.is_on
-            for state in self._states.values()
-            if state.topic.meaning == "input" and state.source
-        }
+    def input_of(self, message: Notification) -> tuple[str, bool] | None:
+        """Return the token and level of the digital input that a message, just taken, is about."""
+        state = self._states.get((message.topic, message.source))
+        if state is None or not state.source or state.topic.meaning not in ("input", "bell"):
+            return None
+        return state.source[-1][1], state.is_on
 
     def _initialized(
         self, state: _State, message: Notification, now_mono_s: float, *, holds: bool
@@ -165,7 +164,7 @@ class CameraStates:
             )
         return _State(
             topic=topic,
-            rule=_slug(topic.meaning, message.topic if topic.meaning == UNKNOWN else source),
+            rule=rule_of(topic.meaning, message.topic if topic.meaning == UNKNOWN else source),
             is_on=False,
             is_told=False,
             touched_mono_s=now_mono_s,
@@ -223,7 +222,8 @@ def _hit(
     )
 
 
-def _slug(meaning: str, source: str) -> str:
+def rule_of(meaning: str, source: str) -> str:
+    """Return the slug by which a state of the camera is known."""
     return _NO_SLUG.sub("-", f"{meaning}-{source}".lower()).strip("-")[:32].strip("-")
 
 

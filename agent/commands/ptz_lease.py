@@ -86,9 +86,21 @@ class Leases:
         self, command: Command, camera_id: str, purpose: PtzPurpose, priority: int, ttl_s: float
     ) -> Lease:
         """Return a lease as `held` takes it, for the one who orders."""
+        return self.lease_for(command.by, command.id, camera_id, purpose, priority, ttl_s)
+
+    def lease_for(
+        self,
+        holder: Actor,
+        lease_id: str,
+        camera_id: str,
+        purpose: PtzPurpose,
+        priority: int,
+        ttl_s: float,
+    ) -> Lease:
+        """Return a lease as `held` takes it, for anybody, the box itself too."""
         until_s = self._clock.monotonic_s() + ttl_s
         rank = (_LADDER.index(purpose), priority)
-        return Lease(command.id, camera_id, command.by, rank, until_s)
+        return Lease(lease_id, camera_id, holder, rank, until_s)
 
     @asynccontextmanager
     async def held(self, lease: Lease) -> AsyncIterator[str | None]:

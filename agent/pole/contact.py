@@ -1,7 +1,8 @@
 """Is a contact really active? Debounce, changeover wires, a stuck button: one pure state machine.
 
 It is told of every edge and asked to judge at `due_s`; it never looks at a clock itself. A press is
-dated by its first edge, so debouncing delays the telling and not the time told.
+dated by its first edge, so debouncing delays the telling and not the time told; one that is over
+before anybody asked is told all the same.
 """
 
 from collections import deque
@@ -34,25 +35,54 @@ class Contact:
         is_active: bool,
         is_closed: bool | None = None,
         mono_s: float,
+        release_s: float | None = None,
+        wire_s: float = WIRE_PATIENCE_S,
+        state: ContactState = ContactState.UNKNOWN,
     ) -> None:
+        """`release_s`: how long it must rest until it is let go; None: as `debounce_s`.
+
+        `wire_s`: how long both wires may agree. `state`: what is known already and not told again.
+        """
         self._debounce_s, self._stuck_after_s = debounce_s, stuck_after_s
-        self._is_active, self._is_closed = is_active, is_closed
-        self.state, self._since_s = ContactState.UNKNOWN, mono_s
+        self._release_s = debounce_s if release_s is None else release_s
+        self._wire_s = wire_s
+        self.is_active, self.is_closed = is_active, is_closed  # the wires, as last heard
+        self.state, self._since_s = state, mono_s
         self._raw, self._raw_since_s, self._settled_s = self._read(), mono_s, mono_s
         self._edges: deque[float] = deque()
+        self._unsaid: deque[Change] = deque()
 
     def edge(self, *, is_active: bool, mono_s: float) -> None:
         """The contact's own wire changed."""
-        self._is_active = is_active
+        self._settle(mono_s)
+        self.is_active = is_active
         self._note(mono_s)
 
     def closed_edge(self, *, is_active: bool, mono_s: float) -> None:
         """The second wire of a changeover contact changed."""
-        self._is_closed = is_active
+        self._settle(mono_s)
+        self.is_closed = is_active
         self._note(mono_s)
 
     def due_s(self) -> float | None:
         """Return when to `judge` next if no edge comes; None: nothing is pending."""
+        return self._unsaid[0].mono_s if self._unsaid else self._due_s()
+
+    def judge(self, now_s: float) -> Change | None:
+        """Return what has become of the contact, None when nothing has."""
+        return self._unsaid.popleft() if self._unsaid else self._judge(now_s)
+
+    def _settle(self, mono_s: float) -> None:
+        """Before an edge: what had lasted long enough by then has happened, whoever looked."""
+        due_s = self._due_s()
+        while due_s is not None and due_s <= mono_s:
+            change = self._judge(due_s)
+            if change is None:
+                return
+            self._unsaid.append(change)
+            due_s = self._due_s()
+
+    def _due_s(self) -> float | None:
         if self.state is ContactState.CHATTERING:
             return self._settled_s + QUIET_AGAIN_S
         if self._raw is not self._settled_state():
@@ -61,8 +91,7 @@ class Contact:
             return self._since_s + self._stuck_after_s
         return None
 
-    def judge(self, now_s: float) -> Change | None:
-        """Return what has become of the contact, None when nothing has."""
+    def _judge(self, now_s: float) -> Change | None:
         if self.state is ContactState.CHATTERING:
             if now_s < self._settled_s + QUIET_AGAIN_S:
                 return None
@@ -70,7 +99,7 @@ class Contact:
             return self._become(self._raw, self._settled_s)
         if self._chatters():
             return self._become(ContactState.CHATTERING, now_s)
-        due_s = self.due_s()
+        due_s = self._due_s()
         if due_s is None or now_s < due_s:
             return None
         if self._raw is not self._settled_state():
@@ -89,15 +118,17 @@ class Contact:
             self._edges.popleft()
 
     def _read(self) -> ContactState:
-        if self._is_closed is not None and self._is_closed is self._is_active:
+        if self.is_closed is not None and self.is_closed is self.is_active:
             return ContactState.BROKEN
-        return ContactState.ACTIVE if self._is_active else ContactState.IDLE
+        return ContactState.ACTIVE if self.is_active else ContactState.IDLE
 
     def _settled_state(self) -> ContactState:
         return ContactState.ACTIVE if self.state is ContactState.STUCK else self.state
 
     def _patience_s(self) -> float:
-        return WIRE_PATIENCE_S if self._raw is ContactState.BROKEN else self._debounce_s
+        if self._raw is ContactState.BROKEN:
+            return self._wire_s
+        return self._debounce_s if self._raw is ContactState.ACTIVE else self._release_s
 
     def _chatters(self) -> bool:
         full = len(self._edges) == CHATTER_EDGES

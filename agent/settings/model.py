@@ -35,7 +35,9 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `record_audio` takes effect only in the center's signed configuration, with its reason.
 
     `tls_fingerprint` (SHA-256) pins the certificate of an https:// ONVIF address. `bell_inputs`
-    are tokens of the camera's digital inputs that are emergency bells ("*": all of them).
+    are tokens of the camera's digital inputs that are emergency bells ("*": all of them);
+    `bell_closed_inputs` names the second input of a changeover button, active while it rests, by
+    the token of the first: both alike is a cut wire.
     `power_output` is the output of the pole that feeds the camera: leaving its safe state for some
     seconds starts a hung camera anew.
 
@@ -55,6 +57,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls_verify: bool = True
     tls_fingerprint: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     bell_inputs: tuple[Token, ...] = ()
+    bell_closed_inputs: dict[Token, Token] = {}
     relays: tuple[CameraRelay, ...] = ()
     ptz: PtzSettings = PtzSettings()
     power_output: str = ""
@@ -190,7 +193,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key_file: str = ""
     link: Literal["wired", "lte"] = "wired"
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 30 wired, 36 lte
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 24 wired, 30 lte
     publish_timeout_s: PositiveFloat = 30.0
     window_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 32 * 1024
     telemetry_coding: Literal["json", "zstd"] = "zstd"
@@ -200,7 +203,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The keepalive in force; the broker misses a silent box after one and a half of it."""
         if self.keepalive_s is not None:
             return self.keepalive_s
-        return 30 if self.link == "wired" else 36
+        return 24 if self.link == "wired" else 30
 
 
 class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -291,7 +294,8 @@ class BoardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`auto` reads the device tree; `simulated` is for the demo and says so everywhere.
 
     `reboot_after_s`: when the needed processes made no progress for so long, the box is rebooted,
-    at most `reboots_per_day` times in 24 hours; 0: never.
+    at most `reboots_per_day` times in 24 hours; 0: never. The appliance's unit sets half an hour
+    for settings that do not say.
     """
 
     kind: Literal["auto", "simulated"] = "auto"

@@ -33,10 +33,12 @@ class TourStop(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class PtzSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`home`: where it goes when a lease is over: "home", a preset's token, or "" to stay.
 
+    While an emergency bell of this camera calls, it looks at `bell_preset` ("": as it stands).
     The `tour` is run by the box while nobody holds the camera; leave it empty where the camera runs
     its own. Into `sectors` nobody moves it.
     """
 
     home: Annotated[str, Meta(max_length=64)] = "home"
+    bell_preset: Annotated[str, Meta(max_length=64)] = ""
     sectors: tuple[ForbiddenSector, ...] = ()
     tour: tuple[TourStop, ...] = ()

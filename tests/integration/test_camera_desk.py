@@ -18,6 +18,7 @@ from agent.core.errors import CameraError, CommandError
 from agent.core.ids import new_ulid
 from agent.messages.pole import ContactState
 from agent.messages.vision import HitState
+from agent.pole.heard_bells import HeardBells
 from agent.settings.camera_io import CameraRelay
 from agent.settings.model import CameraSettings
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT, MOTION
@@ -35,7 +36,7 @@ class _Told:
     async def hit(self, hit) -> None:
         self.hits.append(hit)
 
-    async def bell(self, signal, picture) -> None:
+    async def bell(self, signal) -> None:
         self.bells.append(signal)
 
 
@@ -46,6 +47,7 @@ async def _desk(camera: CameraSettings, folder: Path, told: _Told, port: int):
     async def nothing(_: object) -> None: ...
 
     hub = WorkerHub(folder / "core.sock", clock, nothing, lambda _: None)
+    bells = HeardBells(clock, told.bell)
     search = CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port)
     desk = CameraDesk(
         (camera,),
@@ -53,15 +55,16 @@ async def _desk(camera: CameraSettings, folder: Path, told: _Told, port: int):
         clock,
         data_dir=folder,
         take=told.hit,
-        take_bell=told.bell,
+        bells=bells,
         search=search,
     )
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(desk.run())
+        running = [tasks.create_task(part.run()) for part in (desk, bells)]
         try:
             yield desk
         finally:
-            running.cancel()
+            for task in running:
+                task.cancel()
             await desk.stop()
 
 

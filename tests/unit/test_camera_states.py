@@ -96,7 +96,8 @@ def test_a_bell_is_a_call_and_has_no_time_out():
     assert bell is not None
     assert (other.kind, bell.kind) == ("camera-analytics", "emergency-bell")
     assert {hit.turn for hit in states.tick(10_000.0)} == {Turn.GOES_ON}
-    assert states.inputs() == {"in-1": True}
+    assert states.input_of(_told(topic, source="in-1", LogicalState="true")) == ("in-1", True)
+    assert states.input_of(_told("VideoSource/MotionAlarm", State="true")) is None
 
 
 def test_unknown_topics_are_passed_on_raw_and_counted():

@@ -7,8 +7,8 @@ POLE: dict[str, Words] = {
         RED,
         "The emergency bell {contact} can't be read.",
         "비상벨 {contact}: 입력을 읽을 수 없습니다.",
-        "Check the line's name in the settings and who holds it: `poleside box lines`.",
-        "설정의 입력 이름과 사용 중인 프로그램을 확인하세요: `poleside box lines`.",
+        "On a camera: see whether that answers. On the board: who holds it? `poleside box lines`.",
+        "카메라 입력이면 카메라 응답을, 보드 입력이면 `poleside box lines`를 확인하세요.",
     ),
     "pole.bell_stuck": Words(
         RED,

@@ -1,0 +1,66 @@
+"""A bell was pressed: its camera turns to where the caller stands, and looks there for a while.
+
+pole desk -> here -> lease (purpose `bell`) -> the camera's gate. The lease has the least priority
+of its purpose: whoever answers the call takes the camera over, a guard tour or an operator with
+nothing to do with it does not. Core process; an event never waits for this.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from agent.cameras.gate import CameraGate
+from agent.commands.ptz_lease import Leases
+from agent.contract.commands import Actor
+from agent.core import log
+from agent.core.clock import Clock
+from agent.core.component import Service
+from agent.core.errors import PolesideError
+from agent.messages.pole import PoleSignal
+
+LOOKS_FOR_S = 60.0
+BELL = Actor(user="box", role="bell")
+
+Note = Callable[[str, str, str], Awaitable[None]]  # (operation, outcome, detail), to be audited
+
+
+class BellCall(Service):
+    """`preset_of` tells where a camera looks while its bell calls; "" leaves it as it stands."""
+
+    name = "pole.bell-call"
+
+    def __init__(
+        self,
+        leases: Leases,
+        gate_of: Callable[[str], CameraGate],
+        preset_of: Callable[[str], str],
+        note: Note,
+        clock: Clock,
+    ) -> None:
+        super().__init__(clock)
+        self._leases, self._gate_of, self._preset_of = leases, gate_of, preset_of
+        self._note = note
+        self._pressed: asyncio.Queue[PoleSignal] = asyncio.Queue()
+        self._log = log.get(self.name)
+
+    def pressed(self, signal: PoleSignal) -> None:
+        """A bell with a camera was pressed."""
+        if self._preset_of(signal.camera_id):
+            self._pressed.put_nowait(signal)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._turn(await self._pressed.get()))
+
+    async def _turn(self, signal: PoleSignal) -> None:
+        camera_id, preset = signal.camera_id, self._preset_of(signal.camera_id)
+        lease = self._leases.lease_for(BELL, signal.press_id, camera_id, "bell", 0, LOOKS_FOR_S)
+        detail = f"{camera_id}: to preset {preset} for the bell {signal.input_id}"
+        try:
+            async with self._leases.held(lease):
+                await self._gate_of(camera_id).go(lambda head: head.goto_preset(preset))
+                await self._note("ptz.goto", "done", detail)
+                await self._leases.until_ended(lease, needs_link=False)
+        except PolesideError as error:  # the call itself is told and recorded all the same
+            self._log.warning("camera not turned", camera=camera_id, code=error.code)
+            await self._note("ptz.goto", "failed", f"{detail}: {error.code}")
