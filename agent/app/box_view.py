@@ -86,6 +86,7 @@ class CoreBoxView:
             processes=tuple(self._process(report) for report in self._line.processes),
             disk=self._disk(),
             board=self._board_view(),
+            hardware=self._watch.board_sample,
         )
 
     async def live(self, camera_id: str) -> view.LivePicture | None:

@@ -23,7 +23,7 @@ from agent.contract.telemetry import (
     Telemetry,
     UploadSample,
 )
-from agent.core.clock import Clock, utc_at
+from agent.core.clock import Clock, to_tick_s, utc_at
 from agent.core.component import Service
 from agent.core.disk_wait import DiskWait
 from agent.enrol.renewal import CertificateRenewal
@@ -89,7 +89,7 @@ class Watch(Service):
             self.capacity = await asyncio.to_thread(self._read_capacity)
             self.faults = keep_since(self._find(), self.faults, self._clock.utc_now())
             self.progressed()
-            await self._clock.sleep_s(LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def telemetry(self, presence: Presence) -> Telemetry:
         """Return one sample for the center; what is not known is None."""
@@ -118,7 +118,7 @@ class Watch(Service):
             ),
             outbox=outbox,
             uploads=_upload_sample(self.uploads()),
-            board=None if vitals is None else self.with_pole(vitals.board_sample()),
+            board=self.board_sample,
             processes=() if vitals is None else vitals.process_samples(restarts),
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
             detector_engine=_engine_word(self.capacity),
@@ -134,6 +134,11 @@ class Watch(Service):
             ),
             faults_untold=max(0, len(self.faults) - FAULTS_TOLD),
         )
+
+    @property
+    def board_sample(self) -> BoardSample | None:
+        """What is told of the board and of what hangs on the pole; None before the first look."""
+        return None if self.vitals is None else self.with_pole(self.vitals.board_sample())
 
     async def _sample_outbox(self) -> OutboxSample | None:
         """Return how the outbox stands, or stood when the disk last answered."""

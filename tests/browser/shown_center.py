@@ -59,6 +59,7 @@ class ShownCenter:
         self.board = BoardSample(temperature_c=47.0, undervoltage=False, heat_band="normal")
         self.engine = "tflite-cpu"
         self.faults: tuple[FaultSample, ...] = ()
+        self.faults_untold = 0
         self._clip = write_clip(folder / "clip.mp4")
         self._uploads: dict[str, Upload] = {}
         self._camera_name = camera_name
@@ -104,6 +105,7 @@ class ShownCenter:
                     board=self.board,
                     detector_engine=self.engine,
                     faults=self.faults,
+                    faults_untold=self.faults_untold,
                 ),
                 telemetry_at=now - timedelta(seconds=4),
                 streams=(StreamCount("e", "7c1e0001", 1817, 1817, 12, 0),),

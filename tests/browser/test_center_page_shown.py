@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from agent.contract.commands import Clip, Ping
-from agent.contract.telemetry import BoardSample, FaultSample
+from agent.contract.telemetry import BoardSample, FaultSample, PowerSample, RailSample
 from agent.local.web.app import create_app as create_box_app
 from agent.simulators.center.page.app import create_app
 from tests.browser.chromium import Browser
@@ -122,6 +122,26 @@ def test_heat_supply_detector_and_bell_of_the_box_are_shown(
     tiles = browser.run("return document.querySelector('#tiles').textContent")
     for shown in (*words, "79 °C", "41 %", "93 %"):
         assert shown in tiles
+    assert browser.complaints() == []
+
+
+def test_what_holds_the_processor_back_is_shown_and_how_many_faults_there_are_in_all(
+    page, center, browse: Browse
+):
+    center.board = BoardSample(
+        undervoltage=False,
+        throttled=False,
+        power=PowerSample(
+            frequency_capped=True, rails={"VDD_IN": RailSample(amps=4.2, over_current=True)}
+        ),
+    )
+    center.faults = (FaultSample(code="board.over_current", subject="board", severity="yellow"),)
+    center.faults_untold = 11
+    browser = browse()
+    browser.go(f"{page.url}/?lang=en")
+    browser.wait("return document.querySelector('#tiles').textContent.includes('and 11 more')")
+    tiles = browser.run("return document.querySelector('#tiles').textContent")
+    assert "too much current: VDD_IN" in tiles
     assert browser.complaints() == []
 
 

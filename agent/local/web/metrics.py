@@ -18,16 +18,22 @@ _LISTS = {
     "cameras": ("camera", ("camera_id",)),
     "processes": ("process", ("name",)),
 }
-_STATES = frozenset({"light", "state", "tq", "detector"})
+# Maps: what one entry is called; its name becomes a label.
+_MAPS = {"contacts": "contact", "outputs": "output", "bell_tests": "bell_test", "rails": "rail"}
+_STATES = frozenset({"light", "state", "tq", "detector", "heat_band", "disk_wear"})
 _PREFIX = "poleside"
+_SAID_AS = {"hardware": "board"}  # the front page's few figures of the board are among these
 
 
 def exposition(state: BoxState) -> str:
     """Return every number, flag and state of the box, one sample a line."""
-    samples: dict[str, list[str]] = {}
+    samples: dict[str, dict[str, float]] = {}
     for name, labels, value in _of_box(to_builtins(state)):
-        samples.setdefault(name, []).append(f"{name}{_shown(labels)} {value:g}")
-    lines = [line for name, group in samples.items() for line in (f"# TYPE {name} gauge", *group)]
+        samples.setdefault(name, {}).setdefault(f"{name}{_shown(labels)}", value)
+    lines = []
+    for name, group in samples.items():
+        lines.append(f"# TYPE {name} gauge")
+        lines += [f"{sample} {value:.15g}" for sample, value in group.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -43,18 +49,33 @@ def _of_box(state: dict[str, Any]) -> Iterator[Sample]:
                 labels = {name: str(entry[name]) for name in names if entry.get(name)}
                 yield from _of_fields(f"{_PREFIX}_{singular}", entry, labels)
         else:
-            yield from _of_fields(_PREFIX, {key: value}, {})
+            yield from _of_fields(_PREFIX, {_SAID_AS.get(key, key): value}, {})
 
 
 def _of_fields(prefix: str, fields: dict[str, Any], labels: dict[str, str]) -> Iterator[Sample]:
     for key, value in fields.items():
         name = f"{prefix}_{key}"
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key in _MAPS:
+            yield from _of_map(f"{prefix}_{_MAPS[key]}", _MAPS[key], value, labels)
+        elif isinstance(value, dict):
             yield from _of_fields(name, value, labels)
         elif isinstance(value, bool | int | float):
             yield name, labels, float(value)
         elif key in _STATES and isinstance(value, str):
             yield name, {**labels, key: value}, 1.0
+
+
+def _of_map(
+    name: str, kind: str, entries: dict[str, Any], labels: dict[str, str]
+) -> Iterator[Sample]:
+    for entry, value in entries.items():
+        named = {**labels, kind: entry}
+        if isinstance(value, dict):
+            yield from _of_fields(name, value, named)
+        elif isinstance(value, str):
+            yield name, {**named, "state": value}, 1.0
+        elif value is not None:
+            yield name, named, float(value)
 
 
 def _shown(labels: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from agent.contract.events import Region, TimeQuality, UtcTime
+from agent.contract.telemetry import BoardSample
 
 
 class Light(StrEnum):
@@ -133,7 +134,7 @@ class BoardView(Struct, frozen=True, kw_only=True):
 
 
 class BoxState(Struct, frozen=True, kw_only=True):
-    """The whole front page but its pictures."""
+    """The whole front page but its pictures. `hardware` is what the center is told of the board."""
 
     box_id: str
     site: str
@@ -149,6 +150,7 @@ class BoxState(Struct, frozen=True, kw_only=True):
     processes: tuple[ProcessView, ...] = ()
     disk: DiskView = DiskView()
     board: BoardView = BoardView()
+    hardware: BoardSample | None = None
 
 
 class LiveObject(Struct, frozen=True, kw_only=True):

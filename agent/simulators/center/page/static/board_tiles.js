@@ -23,9 +23,18 @@ function heatTile(board) {
 function powerTile(board) {
   const word = board.on_battery ? "battery" : board.undervoltage ? "low" : board.undervoltage === false ? "good" : "unknown";
   const note = word === "battery" ? say("battery-left", { pct: board.battery_pct ?? "?" })
-    : say(`throttled.${board.throttled ?? "unknown"}`);
+    : heldNote(board) ?? say(`throttled.${board.throttled ?? "unknown"}`);
   return tile("tile.board-power", say(`supply.${word}`), note,
-    { battery: "warn", low: "bad", good: board.throttled ? "bad" : "good" }[word]);
+    { battery: "warn", low: "bad", good: board.throttled ? "bad" : heldNote(board) ? "warn" : "good" }[word]);
+}
+
+/** What holds the board back short of throttling; undefined when nothing does. */
+function heldNote({ throttled, power }) {
+  const rails = Object.entries(power?.rails ?? {}).filter(([, rail]) => rail.over_current).map(([name]) => name);
+  if (rails.length) return say("held.over-current", { rails: rails.join(", ") });
+  if (throttled) return undefined;
+  if (power?.frequency_capped) return say("held.capped");
+  return power?.soft_limited ? say("held.soft") : undefined;
 }
 
 function diskTile(board) {
@@ -55,7 +64,10 @@ function poleTile(board) {
 
 function faultTile(sample) {
   const faults = sample.faults ?? [];
+  const untold = sample.faults_untold ?? 0;
+  const named = faults.map((fault) => `${fault.code} (${fault.subject})`);
   const isRed = faults.some((fault) => fault.severity === "red");
-  return tile("tile.faults", String(faults.length), faults.map((fault) => `${fault.code} (${fault.subject})`).join(", "),
+  return tile("tile.faults", String(faults.length + untold),
+    [...named, ...(untold ? [say("faults-more", { count: untold })] : [])].join(", "),
     isRed ? "bad" : faults.length ? "warn" : "good");
 }
