@@ -7,6 +7,7 @@ turns to the caller, and its last minute is kept.
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 from agent.app.worker_hub import WorkerHub
 from agent.contract.events import MAX_THUMBNAIL_BYTES, Picture
@@ -42,6 +43,7 @@ class PoleDesk:
         board: Board,
         hub: WorkerHub,
         take: TakeSignal,
+        data_dir: Path,
         clock: Clock,
     ) -> None:
         self._hub, self._take, self._clock = hub, take, clock
@@ -51,7 +53,7 @@ class PoleDesk:
         self.inputs = Inputs(clock, board.lines, settings.inputs, self._signal)
         self.heard = HeardBells(clock, self._signal)  # those on cameras' inputs
         self.outputs = Outputs(clock, board.lines, settings.outputs)
-        self.bell_test = BellTest(clock, self.inputs, self.outputs, self._tested)
+        self.bell_test = BellTest(clock, self.inputs, self.outputs, data_dir, self._tested)
 
     @property
     def components(self) -> tuple[Component, ...]:

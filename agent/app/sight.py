@@ -51,7 +51,14 @@ class Sight:
             self.assembler.saw,
             self.assembler.take_finding,
         )
-        self.pole = PoleDesk(settings.pole, board, self.hub, self.assembler.take_contact, clock)
+        self.pole = PoleDesk(
+            settings.pole,
+            board,
+            self.hub,
+            self.assembler.take_contact,
+            data_dir_of(settings),
+            clock,
+        )
         self.desk = CameraDesk(
             settings.cameras,
             self.hub,

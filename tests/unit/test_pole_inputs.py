@@ -30,7 +30,7 @@ class Pole:
         clock, lines = SystemClock(), FileLines(folder)
         self.inputs = Inputs(clock, lines, (BELL,), self._signal)
         self.outputs = Outputs(clock, lines, (TESTER,))
-        self.test = BellTest(clock, self.inputs, self.outputs, self._verdict)
+        self.test = BellTest(clock, self.inputs, self.outputs, folder, self._verdict)
 
     async def _signal(self, signal):
         self.told.append(signal)
