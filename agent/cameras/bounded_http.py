@@ -27,6 +27,8 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _SHORTEST_WAIT_S = 0.001
 
+Making = Callable[[], tuple[bytes, dict[str, str]]]  # a request's body and headers
+
 _thread = threading.local()
 
 
@@ -136,20 +138,17 @@ class BoundedHttp:
         self._session.mount("http://", _DeadlineAdapter())
         self._tls: CameraTls | None = tls  # until it is needed: reading authorities costs 30 ms
 
-    def post(self, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float) -> Answer:
-        """Send once (twice when a kept connection turns out to be dead) and read all."""
-        return self.request("POST", url, body, headers, timeout_s=timeout_s)
+    def request(self, method: str, url: str, make: Making, *, timeout_s: float) -> Answer:
+        """Send once (twice when a kept connection turns out to be dead) and read all.
 
-    def request(
-        self, method: str, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float
-    ) -> Answer:
-        """Make one exchange of any method, as `post` does."""
+        `make` is called for each of them: a login serves once only.
+        """
         if self._tls is not None and url.startswith("https:"):
             self._session.mount("https://", _TlsAdapter(self._tls))
             self._tls = None
         with within_s(self._clock, timeout_s):
             try:
-                return self._exchange(method, url, body, headers)
+                return self._exchange(method, url, *make())
             except requests.exceptions.ConnectTimeout as error:
                 raise CameraUnreachable(f"no connection to {url} in time") from error
             except requests.exceptions.ConnectionError as error:
@@ -158,7 +157,7 @@ class BoundedHttp:
             except _FAILURES as error:
                 raise _unreachable(url, error) from error
             try:
-                return self._exchange(method, url, body, headers)
+                return self._exchange(method, url, *make())
             except _FAILURES as error:
                 raise _unreachable(url, error) from error
 

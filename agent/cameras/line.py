@@ -17,9 +17,9 @@ from agent.cameras.credentials import SOAP_NS
 from agent.cameras.door import Door
 from agent.cameras.port import CameraBadResponse, CameraNotSupported, Login
 from agent.cameras.soap import CALL_S, SoapLink
-from agent.cameras.soap_answer import parse, with_declared_prefixes
+from agent.cameras.soap_answer import answered, with_declared_prefixes
 from agent.cameras.tls import CameraTls
-from agent.cameras.xml_text import child, children, everywhere, filled, local, text
+from agent.cameras.xml_text import children, everywhere, filled, text
 from agent.core.clock import Clock
 
 OPERATION_S = 15.0
@@ -100,14 +100,8 @@ class OnvifLine:
         envelope = (_ENVELOPE % (header, body)).encode()
         with within_s(self._clock, max(self.operation_s, timeout_s or 0.0)):
             answer = self.link.call(target, envelope, timeout_s=timeout_s)
-        root = parse(with_declared_prefixes(answer.content))
-        found = child(root, "Body")
-        if found is None or not len(found):
-            raise CameraBadResponse("the answer has no body")
-        first = next((e for e in found if isinstance(e.tag, str)), None)
-        if first is None or not local(first).endswith("Response"):
-            raise CameraBadResponse("the answer is not to what was asked")
-        return first
+        name = body.partition(">")[0].partition(" ")[0].rpartition(":")[2].rstrip("/")
+        return answered(with_declared_prefixes(answer.content), name)
 
     def url(self, service: Service) -> str:
         """Return where a service is; raises `CameraNotSupported` when the camera has none."""

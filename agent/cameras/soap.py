@@ -156,17 +156,21 @@ class SoapLink:
     def fetch(self, url: str) -> Answer:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
         self.door.check()
-        login, headers = self.door.key.login, dict(_HEADERS)
-        answer = self._http.request("GET", url, b"", headers, timeout_s=self._call_s)
+        login = self.door.key.login
+        answer = self._http.request("GET", url, lambda: (b"", _HEADERS), timeout_s=self._call_s)
         if answer.status_code != 401 or not login.username:
             return answer
         challenge = DigestChallenge.best_of(answer.challenges)
-        if challenge is not None:
-            headers["Authorization"] = challenge.authorization(login, url, "GET")
-        else:
-            secret = f"{login.username}:{login.password}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(secret).decode()}"
-        answer = self._http.request("GET", url, b"", headers, timeout_s=self._call_s)
+
+        def with_login() -> tuple[bytes, dict[str, str]]:
+            if challenge is not None:
+                proof = challenge.authorization(login, url, "GET")
+            else:
+                secret = f"{login.username}:{login.password}".encode()
+                proof = f"Basic {base64.b64encode(secret).decode()}"
+            return b"", {**_HEADERS, "Authorization": proof}
+
+        answer = self._http.request("GET", url, with_login, timeout_s=self._call_s)
         if answer.status_code == 401:
             raise CameraWrongPassword("the camera refuses the login for this file")
         return answer
@@ -200,15 +204,19 @@ class SoapLink:
         return _Request(self.device_url, envelope, _CONTENT_TYPE, self._call_s, login)
 
     def _send(self, request: "_Request", way: _Way) -> Answer:
-        url, envelope = request.url, request.envelope
-        headers = {"Content-Type": request.content_type, **_HEADERS}
-        if way is _Way.DIGEST and self._challenge is not None:
-            headers["Authorization"] = self._challenge.authorization(request.login, url)
-        elif way is _Way.TOKEN and self._camera_clock is not None:
-            envelope = with_username_token(
-                envelope, request.login, self._camera_clock.now(self._clock)
-            )
-        return self._http.post(url, envelope, headers, timeout_s=request.timeout_s)
+        url, challenge, camera_clock = request.url, self._challenge, self._camera_clock
+
+        def stamped() -> tuple[bytes, dict[str, str]]:
+            envelope = request.envelope
+            headers = {"Content-Type": request.content_type, **_HEADERS}
+            if way is _Way.DIGEST and challenge is not None:
+                headers["Authorization"] = challenge.authorization(request.login, url)
+            elif way is _Way.TOKEN and camera_clock is not None:
+                now = camera_clock.now(self._clock)
+                envelope = with_username_token(envelope, request.login, now)
+            return envelope, headers
+
+        return self._http.request("POST", url, stamped, timeout_s=request.timeout_s)
 
     def _log_in(self, request: "_Request", key: Key, tried: _Way, refused: Answer) -> Answer:
         """Try the login the one way the refusal asks for, unless just that was refused."""

@@ -17,6 +17,7 @@ from agent.cameras.port import (
     CameraNotOnvif,
     CameraNotSupported,
 )
+from agent.cameras.xml_text import child, local
 
 _LOGIN_CODES = {"NotAuthorized", "FailedAuthentication", "InvalidSecurityToken"}
 _EXPIRED_CODES = {"MessageExpired"}
@@ -70,6 +71,17 @@ def parse(content: bytes) -> etree._Element:
     if root is None:
         raise CameraBadResponse("the answer is no XML")
     return root
+
+
+def answered(content: bytes, operation: str) -> etree._Element:
+    """Return the one element of an envelope's body; raises unless it answers `operation`."""
+    found = child(parse(content), "Body")
+    first = None if found is None else next((e for e in found if isinstance(e.tag, str)), None)
+    if first is None:
+        raise CameraBadResponse("the answer has no body")
+    if local(first) != f"{operation}Response":
+        raise CameraBadResponse("the answer is not to what was asked")
+    return first
 
 
 def with_declared_prefixes(content: bytes) -> bytes:

@@ -25,7 +25,7 @@ from agent.cameras.port import (
     StreamProfile,
 )
 from agent.cameras.soap import CALL_S, SoapLink
-from agent.cameras.soap_answer import with_declared_prefixes
+from agent.cameras.soap_answer import answered, with_declared_prefixes
 from agent.cameras.tls import CameraTls
 from agent.cameras.wsdl_documents import LENIENT, document
 from agent.core.clock import Clock
@@ -193,7 +193,10 @@ class _Transport:
     def post_xml(self, address: str, envelope: Any, headers: dict[str, str]) -> Answer:
         body: bytes = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
         answer = self._link.call(address, body, headers["Content-Type"])
-        return replace(answer, content=with_declared_prefixes(answer.content))
+        content = with_declared_prefixes(answer.content)
+        # zeep reads anything at all as an empty answer
+        answered(content, etree.QName(envelope.find("{*}Body")[0]).localname)
+        return replace(answer, content=content)
 
 
 def _ask(service: Any, operation: str, **parts: Any) -> Any:

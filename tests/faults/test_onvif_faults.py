@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 
@@ -161,4 +162,21 @@ async def test_a_kept_connection_that_the_camera_dropped_is_no_error():
         for connection in tuple(device._http._connections):
             connection.cancel()
         assert (await asyncio.to_thread(control.facts)).serial
+        control.close()
+
+
+@pytest.mark.parametrize("takes", [("digest",), ("token",)], ids="+".join)
+async def test_a_request_that_is_sent_again_after_a_cut_carries_a_login_of_its_own(takes):
+    async with running_camera() as device:
+        device.login.takes = takes
+        control = control_of(device)
+        await asyncio.to_thread(control.facts)
+        unread = lambda good: replace(good, headers=(("X", "1"),) * 500)  # noqa: E731
+        device.faults.spoils = {"GetStatus": unread}
+        with pytest.raises(CameraUnreachable):
+            await asyncio.to_thread(control.position)
+        device.faults.spoils = {}
+        assert (await asyncio.to_thread(control.position)).pan == 0.0
+        assert device.calls.count("GetStatus") == 3
+        assert device.login.refused_total == 0
         control.close()

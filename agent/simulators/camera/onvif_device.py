@@ -270,6 +270,8 @@ class OnvifDevice:
         await self.clock.sleep_s(self.faults.slow_s.get(name.localname, 0.0))
         try:
             body = await handler(operation, request)
+        except (ValueError, OverflowError):
+            return _refuse(400, "InvalidArgVal", "this is no number")
         except SoapRefusal as error:
             return _refuse(
                 400 if error.side == "Sender" else 500, error.subcode, error.reason, error.side
