@@ -4,6 +4,7 @@ Bytes are the kernel's own count of what this process sent to the medium (/proc/
 index and its log are in it; flushes are those of segments and of index transactions.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,13 +26,29 @@ class DayWrites:
     flushes: int
 
 
+def default_limit(folder: Path) -> int:
+    """Return the bytes a day that the medium under `folder` bears for years: its own size.
+
+    Flash of the plainer kind bears some thousand times its size: at once a day, three years.
+    """
+    facts = os.statvfs(folder)
+    return facts.f_blocks * facts.f_frsize
+
+
 class WriteBudget:
     """Adds up day by day; `is_over` once today's bytes exceed this camera's part."""
 
     def __init__(self, index: Index, limit_bytes: int | None, flushes: Callable[[], int]) -> None:
         self._index, self._limit_bytes, self._flushes = index, limit_bytes, flushes
         self._bytes_before, self._flushes_before = _written_bytes(), flushes()
+        self._day, self._noted_bytes = "", 0
         self.is_over = False
+
+    def look(self, now: datetime) -> None:
+        """Find out whether it is over; writes nothing, so it may be asked often."""
+        noted_bytes = self._noted_bytes if self._day == f"{now:%Y-%m-%d}" else 0
+        size_bytes = noted_bytes + _written_bytes() - self._bytes_before
+        self.is_over = self._limit_bytes is not None and size_bytes > self._limit_bytes
 
     def note(self, now: datetime) -> DayWrites:
         """Add what was written since the last call to today. Raises `StorageError`."""
@@ -47,7 +64,8 @@ class WriteBudget:
             db.execute("DELETE FROM writes WHERE day < ?", (f"{oldest:%Y-%m-%d}",))
             today = next(reversed(days(db)))
         self._bytes_before, self._flushes_before = size_bytes, flushes
-        self.is_over = self._limit_bytes is not None and today.size_bytes > self._limit_bytes
+        self._day, self._noted_bytes = today.day, today.size_bytes
+        self.look(now)
         return today
 
 

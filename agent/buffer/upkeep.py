@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.buffer import journal, orders
-from agent.buffer.budget import WriteBudget
+from agent.buffer.budget import WriteBudget, default_limit
 from agent.buffer.check import Check, Findings
 from agent.buffer.copies import Copier
 from agent.buffer.index import Index
@@ -28,7 +28,7 @@ from agent.settings.model import BufferSettings
 TURN_S = 1.0
 PRUNE_EVERY_S, RELEASE_EVERY_S, SIGN_EVERY_S = 30.0, 60.0, 600.0
 THIN_EVERY_S, COPY_EVERY_S, BUDGET_EVERY_S = 2.0, 2.0, 600.0
-CHECK_EVERY_S = 3600.0
+CHECK_EVERY_S, LOOK_EVERY_S = 3600.0, 10.0
 SECOND_DISK, BUDGET, LOCKS_FULL, REPAIRED = (
     "storage.second_disk",
     "storage.write_budget",
@@ -72,7 +72,8 @@ class Upkeep:
         self._check_due_mono_s = 0.0
         self.findings: Findings | None = None
         limit = settings.write_budget_bytes_per_day
-        self._budget = WriteBudget(index, None if limit is None else limit // cameras, flushes)
+        limit = default_limit(folder) if limit is None else limit
+        self._budget = WriteBudget(index, limit // cameras if limit else None, flushes)
         self._failing: set[str] = set()
         self._chores = [
             _Chore("orders", TURN_S, self._carry_out_orders),
@@ -80,6 +81,7 @@ class Upkeep:
             _Chore("release", RELEASE_EVERY_S, lambda: void(locks.release_due())),
             _Chore("check", TURN_S, self._check_a_slice),
             _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
+            _Chore("writes", LOOK_EVERY_S, lambda: self._budget.look(clock.utc_now())),
         ]
         if stage is not None:
             self._chores.insert(0, _Chore("stage", TURN_S, stage.turn))

@@ -115,7 +115,8 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     require_mount: str = ""  # a mount point the recordings must lie on; empty: any disk will do
     medium_id: str = ""  # … and the id in its `.poleside-medium`; empty: any id
     second_dir: str = ""  # mount point of a second disk that gets a copy of what is locked
-    write_budget_bytes_per_day: PositiveInt | None = None  # of all cameras together; None: no limit
+    # Of all cameras together, beyond it is a fault; None: once the size of their disk, 0: no limit.
+    write_budget_bytes_per_day: Annotated[int, Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         if self.free_again_bytes is not None and self.free_again_bytes < self.min_free_bytes:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import av
 import pytest
+from msgspec import structs
 
 from agent.buffer import journal, reading
 from agent.buffer.budget import WriteBudget, days
@@ -234,6 +235,36 @@ def test_what_is_written_is_added_up_by_day_and_over_the_budget_is_said(tape):
     budget.note(tape.clock.utc_now())
     with tape.index.reading() as db:
         assert [day.flushes for day in days(db)] == [5, 2]
+
+
+def test_the_budget_is_told_between_two_notes_and_is_whole_again_the_next_day(tape, monkeypatch):
+    written = tape.folder / "io"
+    monkeypatch.setattr("agent.buffer.budget._IO", written)
+    written.write_text("write_bytes: 1000\n")
+    budget = WriteBudget(tape.index, 500, lambda: 0)
+    seen = []
+    for total in (1000, 1400, 1501):
+        written.write_text(f"write_bytes: {total}\n")
+        budget.look(tape.clock.utc_now())
+        seen.append(budget.is_over)
+    budget.note(tape.clock.utc_now())
+    assert [*seen, budget.is_over] == [False, False, True, True]
+    tape.clock.pass_s(DAY_S)
+    budget.look(tape.clock.utc_now())
+    assert not budget.is_over
+
+
+@pytest.mark.parametrize(("told", "is_over"), [(None, True), (0, False), (10**15, False)])
+def test_unless_told_otherwise_a_disk_may_be_written_once_a_day(tape, monkeypatch, told, is_over):
+    written = tape.folder / "io"
+    monkeypatch.setattr("agent.buffer.budget._IO", written)
+    written.write_text("write_bytes: 0\n")
+    tape.settings = structs.replace(tape.settings, write_budget_bytes_per_day=told)
+    upkeep = upkeep_of(tape)
+    facts = os.statvfs(tape.folder)
+    written.write_text(f"write_bytes: {facts.f_blocks * facts.f_frsize + 1}\n")
+    upkeep.turn()
+    assert ("storage.write_budget" in upkeep.faults) is is_over
 
 
 # The thread
