@@ -1,11 +1,12 @@
 """Digital lines of the kernel's GPIO character devices (uAPI v2), through the `gpiod` library.
 
-Not yet tried on a board: no machine of ours has a GPIO chip, and its kernel no simulated one.
+Not yet tried on a board: no machine of ours has a GPIO chip, and its kernel no simulated one. The
+tests lead the library's system calls to a stand-in of the kernel's side.
 """
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import gpiod
@@ -16,6 +17,7 @@ from gpiod.line import Edge as GpiodEdge
 from hardware.lines import Bias, Edge, InputLine, LineError, LineInfo, OutputLine
 
 _CONSUMER = "poleside"
+_SILENT = (OSError, gpiod.RequestReleasedError)  # the chip is gone; the line was given back
 _BIAS = {
     Bias.AS_IS: GpiodBias.AS_IS,
     Bias.PULL_UP: GpiodBias.PULL_UP,
@@ -100,7 +102,7 @@ class _Input:
     def read(self) -> bool:
         try:
             return self._request.get_value(self._offset) is Value.ACTIVE
-        except OSError as error:
+        except _SILENT as error:
             raise _silent(self._name, error) from error
 
     def wait(self, timeout_s: float) -> Sequence[Edge]:
@@ -108,7 +110,7 @@ class _Input:
             if not self._request.wait_edge_events(timeout_s):
                 return ()
             events = self._request.read_edge_events()
-        except OSError as error:
+        except _SILENT as error:
             raise _silent(self._name, error) from error
         now_ns = time.monotonic_ns()  # the kernel stamps edges on this clock
         return [
@@ -130,19 +132,19 @@ class _Output:
     def set(self, active: bool) -> None:
         try:
             self._request.set_value(self._offset, _value(active))
-        except OSError as error:
+        except _SILENT as error:
             raise _silent(self._name, error) from error
 
     def close(self) -> None:
-        try:
+        with suppress(LineError):  # a chip that is gone has nothing to be made safe
             self.set(self._safe)
-        finally:
-            self._request.release()
+        self._request.release()
 
 
 def _value(active: bool) -> Value:
     return Value.ACTIVE if active else Value.INACTIVE
 
 
-def _silent(name: str, error: OSError) -> LineError:
-    return LineError(f"Line `{name}` no longer answers: {error.strerror or error}.")
+def _silent(name: str, error: Exception) -> LineError:
+    why = error.strerror if isinstance(error, OSError) else None
+    return LineError(f"Line `{name}` no longer answers: {why or error}.")
