@@ -1,14 +1,18 @@
 """Finding a camera that has moved to another address: probed each 30 s, heard at once by Hello.
 
+Where the group brings it not, all addresses beside its last one are asked, each once: a switch or a
+router may keep the group's letters from it, and a camera seldom moves out of its network.
 Nobody logs in here: who answers is compared by what it shows unasked. Two keys that agree are the
 camera; one alone is a candidate, for a technician to look at. One that says Bye is asked at once
 whether it is still there. Core process.
 """
 
 import asyncio
+import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from agent.cameras import discovery
 from agent.cameras.discovery import FoundCamera
@@ -40,6 +44,7 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._left: set[str] = set()
         self._probed: tuple[FoundCamera, ...] = ()
         self._probed_mono_s: float | None = None
+        self._beside_of: dict[str, tuple[float, tuple[FoundCamera, ...]]] = {}
         self.news = asyncio.Event()
 
     async def open(self) -> None:
@@ -80,7 +85,9 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._left.discard(epr)
         return has_left
 
-    async def find(self, wanted: Identity) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
+    async def find(
+        self, wanted: Identity, last_url: str = ""
+    ) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
         """Return the camera if it is there for certain, and those that might be it.
 
         Who answers now is believed before who said hello some time ago, and of those the last one.
@@ -89,14 +96,10 @@ class CameraSearch(asyncio.DatagramProtocol):
         heard = list(self._heard.values())
         self._heard.clear()
         self.news.clear()
-        verdicts = [(match(wanted, identity_of(camera)), camera) for camera in (*heard, *around)]
-        sure = {c.url: c for verdict, c in verdicts[len(heard) :] if verdict is Match.SAME}
-        if not sure:
-            sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
-        if len(sure) == 1:
-            return next(iter(sure.values())), ()
-        doubtful = {c.url: c for verdict, c in verdicts if verdict is Match.DOUBT}
-        return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
+        found, candidates = _judge(wanted, heard, around)
+        if found is None and (beside := await self._beside(last_url)):
+            return _judge(wanted, heard, (*around, *beside))
+        return found, candidates
 
     async def _around(self) -> tuple[FoundCamera, ...]:
         """Return who answers a probe; several cameras that are lost share one."""
@@ -115,3 +118,45 @@ class CameraSearch(asyncio.DatagramProtocol):
                 )
             self._probed_mono_s = self._clock.monotonic_s()
             return self._probed
+
+    async def _beside(self, url: str) -> tuple[FoundCamera, ...]:
+        """Ask the private /24 that an address lies in, seldom; cameras there share the answers."""
+        network = _network(url)
+        if not network:
+            return ()
+        async with self._asking:
+            asked_s, found = self._beside_of.get(network, (None, ()))
+            if asked_s is not None and self._clock.monotonic_s() - asked_s < EVERY_S - _WAIT_S:
+                return found
+            found = await asyncio.to_thread(
+                discovery.probe_hosts,
+                self._clock,
+                (network,),
+                wait_s=_WAIT_S,
+                port=self._port,
+                sends=1,
+            )
+            self._beside_of[network] = self._clock.monotonic_s(), found
+            return found
+
+
+def _judge(
+    wanted: Identity, heard: Sequence[FoundCamera], around: Sequence[FoundCamera]
+) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
+    verdicts = [(match(wanted, identity_of(camera)), camera) for camera in (*heard, *around)]
+    sure = {c.url: c for verdict, c in verdicts[len(heard) :] if verdict is Match.SAME}
+    if not sure:
+        sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
+    if len(sure) == 1:
+        return next(iter(sure.values())), ()
+    doubtful = {c.url: c for verdict, c in verdicts if verdict is Match.DOUBT}
+    return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
+
+
+def _network(url: str) -> str:
+    """Return the private IPv4 network of 256 addresses that a URL's host lies in, else nothing."""
+    try:
+        network = ipaddress.IPv4Network(f"{urlsplit(url).hostname}/24", strict=False)
+    except ValueError:
+        return ""
+    return str(network) if network.is_private else ""

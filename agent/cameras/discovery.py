@@ -1,8 +1,9 @@
 """Finding cameras: our own WS-Discovery probe on every interface, and to given hosts.
 
-Asked up to three times, until somebody answers (WS-Discovery 1.0 allows UDP to be lost). Only
-probes are sent and only answers are read: nobody can use the box as a reflector. Blocking; the core
-calls it in a thread. Nothing here logs in anywhere.
+UDP may be lost (WS-Discovery 1.0 says so), so each interface is asked up to three times: until one
+has been answered and brings nobody new, whatever came in at the others. A given host is asked until
+it answers. Only probes are sent and only answers are read: nobody can use the box as a reflector.
+Blocking; the core calls it in a thread. Nothing here logs in anywhere.
 """
 
 import ipaddress
@@ -10,9 +11,9 @@ import selectors
 import socket
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import psutil
 from lxml import etree
@@ -27,6 +28,7 @@ GROUP, PORT = "239.255.255.250", 3702
 SENDS = 3
 WAIT_S = 3.0
 _BETWEEN_S = 0.5
+_BURST, _BURST_PAUSE_S = 16, 0.02
 _MAX_DATAGRAM = 65_535
 _MAX_FOUND = 1024
 _MAX_HOSTS = 4096
@@ -55,7 +57,7 @@ class FoundCamera:
     def scope(self, name: str) -> str:
         """Return what stands behind `onvif://www.onvif.org/<name>/` in its scopes."""
         for scope in self.scopes:
-            kind, _, value = urlsplit(scope).path.strip("/").partition("/")
+            kind, _, value = _split(scope).path.strip("/").partition("/")
             if kind.lower() == name.lower() and value:
                 return unquote(value)
         return ""
@@ -75,11 +77,16 @@ def probe(
 
 
 def probe_hosts(
-    clock: Clock, hosts: Iterable[str], *, wait_s: float = WAIT_S, port: int = PORT
+    clock: Clock,
+    hosts: Iterable[str],
+    *,
+    wait_s: float = WAIT_S,
+    port: int = PORT,
+    sends: int = SENDS,
 ) -> tuple[FoundCamera, ...]:
     """Ask given addresses or subnets ("10.0.0.0/24") one by one, past routers and VLANs."""
     targets = [(host, port) for host in each_host(hosts)]
-    return _ask_around(clock, {"": targets}, wait_s)
+    return _ask_around(clock, {"": targets}, wait_s, sends)
 
 
 def each_host(hosts: Iterable[str]) -> Iterator[str]:
@@ -133,56 +140,87 @@ def listening_socket(interfaces: Iterable[str], *, port: int = PORT) -> socket.s
     return heard
 
 
+@dataclass(slots=True, eq=False)
+class _Asking:
+    """One socket, whom it still asks, and who has answered there."""
+
+    line: socket.socket
+    targets: list[tuple[str, int]]
+    heard: set[str] = field(default_factory=set)
+    had_news: bool = False
+
+    def took(self, camera: FoundCamera) -> None:
+        """Note an answer."""
+        self.had_news = self.had_news or camera.epr not in self.heard
+        self.heard.add(camera.epr)
+        self.targets = [target for target in self.targets if target[0] != camera.address]
+
+    def rest(self) -> None:
+        """Leave an interface alone where a probe was answered and brought nobody new."""
+        if self.heard and not self.had_news:
+            self.targets = [target for target in self.targets if target[0] != GROUP]
+        self.had_news = False
+
+
+class _Search:
+    """One search over some sockets."""
+
+    def __init__(self, clock: Clock, selector: selectors.BaseSelector) -> None:
+        self._clock, self._selector = clock, selector
+        self.askings: list[_Asking] = []
+        self.found: dict[tuple[str, str], FoundCamera] = {}
+
+    def add(self, line: socket.socket, targets: list[tuple[str, int]]) -> None:
+        self.askings.append(_Asking(line, targets))
+        self._selector.register(line, selectors.EVENT_READ, self.askings[-1])
+
+    def run(self, wait_s: float, sends: int) -> None:
+        end_s = self._clock.monotonic_s() + wait_s
+        is_group = any(target[0] == GROUP for each in self.askings for target in each.targets)
+        for send in range(sends):
+            self._send()
+            soon_s = self._clock.monotonic_s() + _BETWEEN_S
+            self._hear(max(end_s, soon_s) if send == sends - 1 else min(end_s, soon_s))
+            for asking in self.askings:
+                asking.rest()
+            if not is_group and not any(asking.targets for asking in self.askings):
+                return  # all that were asked have answered
+
+    def _send(self) -> None:
+        for asking in self.askings:
+            for number, target in enumerate(asking.targets, 1):
+                with suppress(OSError):  # no route: others may answer
+                    asking.line.sendto((_PROBE % uuid.uuid4()).encode(), target)
+                if number % _BURST == 0:  # not all at once: a switch of a small network drops them
+                    self._hear(self._clock.monotonic_s() + _BURST_PAUSE_S)
+
+    def _hear(self, until_s: float) -> None:
+        while (left_s := until_s - self._clock.monotonic_s()) > 0:
+            for key, _ in self._selector.select(left_s):
+                asking: _Asking = key.data
+                with suppress(OSError):  # ICMP: nobody there
+                    datagram, sender = asking.line.recvfrom(_MAX_DATAGRAM)
+                    self._take(asking, datagram, sender[0])
+
+    def _take(self, asking: _Asking, datagram: bytes, sender: str) -> None:
+        for camera in read_announcement(datagram, sender):
+            if not camera.is_bye and len(self.found) < _MAX_FOUND:
+                asking.took(camera)
+                self.found[camera.epr, camera.url] = camera
+
+
 def _ask_around(
-    clock: Clock, targets: dict[str, list[tuple[str, int]]], wait_s: float
+    clock: Clock, targets: dict[str, list[tuple[str, int]]], wait_s: float, sends: int = SENDS
 ) -> tuple[FoundCamera, ...]:
-    found: dict[tuple[str, str], FoundCamera] = {}
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        lines = {}
+        search = _Search(clock, selector)
         for source, asked in targets.items():
             line = _probing_socket(source)
             if line is not None:
                 stack.callback(line.close)
-                selector.register(line, selectors.EVENT_READ)
-                lines[line] = asked
-        answered: set[str] = set()
-        end_s = clock.monotonic_s() + wait_s
-        for send in range(SENDS):
-            _send(lines, answered)
-            last = send == SENDS - 1
-            until_s = end_s if last else min(end_s, clock.monotonic_s() + _BETWEEN_S)
-            for datagram, sender in _hear(selector, clock, until_s):
-                for camera in read_announcement(datagram, sender):
-                    answered.add(sender)
-                    if not camera.is_bye and len(found) < _MAX_FOUND:
-                        found[camera.epr, camera.url] = camera
-            if answered and len(lines) == sum(len(asked) for asked in lines.values()) == 1:
-                break  # one was asked and has answered
-    return tuple(found.values())
-
-
-def _send(lines: dict[socket.socket, list[tuple[str, int]]], answered: set[str]) -> None:
-    for line, asked in lines.items():
-        for host, port in asked:
-            if host in answered or (host == GROUP and answered):
-                continue
-            try:
-                line.sendto((_PROBE % uuid.uuid4()).encode(), (host, port))
-            except OSError:  # no route: others may answer
-                continue
-
-
-def _hear(
-    selector: selectors.BaseSelector, clock: Clock, until_s: float
-) -> Iterator[tuple[bytes, str]]:
-    while (left_s := until_s - clock.monotonic_s()) > 0:
-        for key, _ in selector.select(left_s):
-            line: socket.socket = key.fileobj  # type: ignore[assignment]
-            try:
-                datagram, sender = line.recvfrom(_MAX_DATAGRAM)
-            except OSError:  # ICMP: nobody there
-                continue
-            yield datagram, sender[0]
+                search.add(line, asked)
+        search.run(wait_s, sends)
+    return tuple(search.found.values())
 
 
 def _probing_socket(source: str) -> socket.socket | None:
@@ -209,15 +247,23 @@ def _epr(entry: etree._Element) -> str:
 
 def _reachable(urls: list[str], sender: str) -> str:
     """Return the address with the sender's own host; the first one, mended, when none has it."""
-    usable = [url for url in urls if url.lower().startswith(("http://", "https://"))]
+    usable = [url for url in urls if _split(url).scheme in ("http", "https")]
     for url in usable:
-        if urlsplit(url).hostname == sender:
+        if _split(url).hostname == sender:
             return url
     if not usable:
         return ""
-    first = urlsplit(usable[0])
-    host = f"{sender}:{first.port}" if _port_of(usable[0]) else sender
+    first, port = urlsplit(usable[0]), _port_of(usable[0])
+    host = f"{sender}:{port}" if port else sender
     return repair_service_url(usable[0], f"{first.scheme}://{host}/")
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address; empty ones when it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _port_of(url: str) -> int | None:

@@ -143,11 +143,11 @@ def _parameters(found: etree._Element | None) -> str:
 
 def mended(reported: str, reached: str) -> str:
     """Mend the host only: some cameras give each subscription a port of its own."""
-    said, known = urlsplit(reported.strip()), urlsplit(reached)
     try:
+        said, known = urlsplit(reported.strip()), urlsplit(reached)
         port = said.port
-    except ValueError:
-        port = None
+    except ValueError as error:
+        raise CameraBadResponse("the camera gives an address that is none") from error
     if port is None or said.scheme != known.scheme:
         return repair_service_url(reported, reached)
     host = known.hostname or ""
