@@ -15,7 +15,7 @@ import msgspec
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.outbox.audit import Audit
@@ -73,7 +73,7 @@ class AuditDesk(Service):
             except OSError as error:
                 self._log.error("spool can't be read", detail=str(error))
             self.progressed()
-            await self._clock.sleep_s(LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def take_spool(self) -> None:
         """Chain each spooled entry once, whatever is killed meanwhile. Raises `OSError`."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent.app.worker_hub import WorkerHub
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.core.errors import CameraError, CommandError
@@ -81,7 +81,7 @@ class CameraWatchdog(Service):
             self.progressed()
             for camera in self._cameras():
                 await self._look(camera)
-            await self._clock.sleep_s(LOOK_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_S))
 
     def faults(self) -> Iterator[Fault]:
         """What was done to cameras within a day, and what could not be."""

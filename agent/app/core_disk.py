@@ -11,7 +11,7 @@ from msgspec import structs
 from agent.app.run_dir import WITHOUT_DISK, run_dir
 from agent.buffer.medium import WRONG, require_medium
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.errors import StorageError
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
@@ -37,7 +37,7 @@ async def watch_disk(told: Settings, stop: asyncio.Event, clock: Clock) -> None:
     """
     was_there = _trouble(told) is None
     while not stop.is_set():
-        await clock.sleep_s(LOOK_EVERY_S)
+        await clock.sleep_s(to_tick_s(clock, LOOK_EVERY_S))
         is_there = await asyncio.to_thread(lambda: _trouble(told)) is None
         if is_there != was_there:
             log.get("core").warning("the disk has come or gone", is_there=is_there)

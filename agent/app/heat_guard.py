@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from agent.app.worker_hub import WorkerHub
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError
 from agent.health.catalogue import fault_of
@@ -60,7 +60,7 @@ class HeatGuard(Service):
                 self._keep(band)
             await self.tell()
             self.progressed()
-            await self._clock.sleep_s(LOOK_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_S))
 
     def tuned(self, camera: CameraSettings) -> CameraSettings:
         """Return a camera's settings as the present band allows them."""

@@ -1,10 +1,13 @@
 """The box's own alarms held against its standing policies: what they allow begins by itself.
 
-While there are policies it looks at the newest incidents twice a second. One that began while the
-agent was away for longer than a moment is left to people.
+It looks at the newest incidents when something was written, for then one may have begun, and every
+few seconds, for then a policy may have. An incident that began while the agent was away for longer
+than a moment is left to people.
 """
 
+import asyncio
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,7 +20,7 @@ from agent.core.component import Service
 from agent.core.db import Database
 from agent.grants.policies import Policies
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, AT_MOST_EVERY_S = 5.0, 0.2
 FRESH = timedelta(seconds=60)
 
 
@@ -38,9 +41,12 @@ class PolicyWatch(Service):
         super().__init__(clock)
         self._db, self._policies = db, policies
         self._seen: dict[str, None] = {}
+        self._news = asyncio.Event()
+        db.on_commit(self._news.set)
 
     async def run(self) -> None:
         while True:
+            self._news.clear()
             if await self._policies.holding():
                 since = self._clock.utc_now() - FRESH
                 since_us = round(since.timestamp() * 1e6)
@@ -53,7 +59,10 @@ class PolicyWatch(Service):
             while len(self._seen) > 1000:
                 del self._seen[next(iter(self._seen))]
             self.progressed()
-            await self._clock.sleep_s(LOOK_EVERY_S)
+            await self._clock.sleep_s(AT_MOST_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._news.wait()
 
 
 def _begun(connection: sqlite3.Connection, since_us: int) -> list[_Alarm]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import PolesideError
 
@@ -81,7 +81,7 @@ class PtzMinder(Service):
                     head, gate = self._heads[camera_id], self._gate_of(camera_id)
                     if gate is not None and (head.busy is None or head.busy.done()):
                         head.busy = tasks.create_task(self._mind(camera_id, head, gate))
-                await self._clock.sleep_s(LOOK_EVERY_S)
+                await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def _mind(self, camera_id: str, head: _Head, gate: CameraGate) -> None:
         if not self._holders.is_free(camera_id):

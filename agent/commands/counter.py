@@ -5,6 +5,7 @@ like the center's orders. `ask` is the technician's side, `Counter` the core's.
 """
 
 import asyncio
+import os
 from pathlib import Path
 
 import msgspec
@@ -50,7 +51,7 @@ class Counter(Service):
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.progressed()
-                for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.order"))):
+                for path in await asyncio.to_thread(self._waiting):
                     try:
                         content = await asyncio.to_thread(_take, path)
                         order = msgspec.json.decode(content, type=CounterOrder)
@@ -64,6 +65,11 @@ class Counter(Service):
         by = Actor(user=order.user, role="technician")
         reply = await self._commands.order(order.args, by, self._box)
         await asyncio.to_thread(_put, path.with_suffix(".reply"), msgspec.json.encode(reply))
+
+    def _waiting(self) -> list[Path]:
+        with os.scandir(self._folder) as entries:  # `Path.glob` costs ten times as much
+            names = sorted(one.name for one in entries if one.name.endswith(".order"))
+        return [self._folder / name for name in names]
 
     def _clear(self) -> None:
         self._folder.mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ from agent.contract.config import (
     settings_hash,
 )
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.core.errors import SettingsError
@@ -132,7 +132,7 @@ class DesiredConfig(Service):
     async def run(self) -> None:
         while True:
             self.progressed()
-            await self._clock.sleep_s(_LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
             async with self._changing:
                 await self._look()
 

@@ -15,7 +15,7 @@ import msgspec
 
 from agent.contract.enrolment import Grant
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import EnrolError
 from agent.core.whole_file import write_whole
@@ -73,7 +73,7 @@ class NewWays(Service):
             self.progressed()
             if self.on_trial:
                 await self._look()
-            await self._clock.sleep_s(LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def _look(self) -> None:
         now_s = self._clock.monotonic_s()

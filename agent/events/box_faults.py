@@ -12,7 +12,7 @@ from datetime import datetime
 
 from agent.contract.events import CapSeverity, CapUrgency, EventKind
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
 from agent.events.happening import Happening, stream_of
@@ -78,7 +78,7 @@ class BoxFaults(Service):
         while True:
             await self.look(self._troubles())
             self.progressed()
-            await self._clock.sleep_s(LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def look(self, troubles: Sequence[Trouble]) -> None:
         """Tell what has begun, changed or ended."""

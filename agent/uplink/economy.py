@@ -17,7 +17,7 @@ import msgspec
 from agent.contract.events import StreamName, TimeQuality
 from agent.contract.telemetry import DataSample
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.settings.model import DataSettings
@@ -144,7 +144,7 @@ class Economy(Service):
         while True:
             await self._look()
             self.progressed()
-            await self._clock.sleep_s(_LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
 
     async def stop(self) -> None:
         await self._save()

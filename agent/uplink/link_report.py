@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from agent.contract.events import UtcTime
 from agent.contract.telemetry import DataSample
-from agent.core.clock import Clock, utc_at
+from agent.core.clock import Clock, to_tick_s, utc_at
 from agent.core.component import Service
 from agent.uplink.link import Link
 from agent.uplink.sender import Sender
@@ -60,7 +60,7 @@ class LinkReporter(Service):
             with suppress(OSError):  # a full disk is told by others; this is only for looking
                 await asyncio.to_thread(_write, self._path, msgspec.json.encode(self._report()))
             self.progressed()
-            await self._clock.sleep_s(_WRITE_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, _WRITE_EVERY_S))
 
     def _report(self) -> LinkReport:
         status = self._link.status

@@ -12,7 +12,7 @@ from agent.contract.config import ConfigReport
 from agent.contract.info import Info
 from agent.contract.presence import State
 from agent.contract.topics import BoxAddress, Channel
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.uplink.link import Link, Outgoing
@@ -144,7 +144,7 @@ class PresenceKeeper(Service):
 
     async def _is_asked(self) -> bool:
         try:
-            async with asyncio.timeout(min(_LOOK_S, self._settle_s)):
+            async with asyncio.timeout(min(to_tick_s(self._clock, _LOOK_S), self._settle_s)):
                 await self._asked.wait()
         except TimeoutError:
             return False

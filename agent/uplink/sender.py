@@ -15,7 +15,7 @@ from agent.contract.acks import Acks
 from agent.contract.events import StreamName
 from agent.contract.records import join
 from agent.contract.topics import CHANNEL_OF, MAX_BATCH, MAX_BYTES, BoxAddress, Channel
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.uplink.link import Link, Outgoing
@@ -231,7 +231,7 @@ class Sender(Service):
         due = [p.due_mono_s - now for p in positions if p.due_mono_s is not None]
         due += [p.not_before_mono_s - now for p in positions if p.not_before_mono_s > now]
         try:
-            async with asyncio.timeout(max(0.0, min([_IDLE_S, *due]))):
+            async with asyncio.timeout(max(0.0, min([to_tick_s(self._clock, _IDLE_S), *due]))):
                 await self._wake.wait()
         except TimeoutError:
             return
