@@ -155,7 +155,12 @@ class EmbeddedBroker:
             "server_name": "poleside-demo",
             "listen": "127.0.0.1:-1",
             "log_file": str(self._folder / "nats.log"),
-            "jetstream": {"store_dir": str(self._folder / "jetstream")},
+            # Told its limits, it does not take a disk full at its start for no disk at all.
+            "jetstream": {
+                "store_dir": str(self._folder / "jetstream"),
+                "max_memory_store": _MEMORY_BYTES,
+                "max_file_store": _FILE_BYTES,
+            },
             "mqtt": {"listen": f"127.0.0.1:{self.port}"},
             "authorization": {"users": users},
         }
@@ -165,6 +170,7 @@ class EmbeddedBroker:
         return {"user": user, "password": self._passwords[user], "permissions": permissions}
 
 
+_MEMORY_BYTES, _FILE_BYTES = 64 << 20, 1 << 30
 _OWN_SESSION = "$MQTT.sub.>"  # where the server delivers QoS 1 messages of a session
 _CENTER_WRITES = ["edge.1.*.*.dn.*", "edge.1.*.center.*"]
 _CENTER_READS = ["edge.1.*.*.up.*", _OWN_SESSION]

@@ -23,6 +23,7 @@ def assert_nothing_lost(report: dict) -> None:
     events = report["events"]
     assert events["raised"] == events["received"] == events["acknowledged"] > 0, events
     assert events["lost"] == events["duplicates"] == events["unheard_hits"] == 0, events
+    assert events["waiting"] == 0, events
     assert events["messages_stored"] == events["messages_queued"], events
     for pulled in report["pulled"]:
         assert pulled["pid"] is not None, pulled

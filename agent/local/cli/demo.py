@@ -167,7 +167,8 @@ def _summary(report: "Report") -> str:
         f"Ran {report.seconds:.0f} s. Recorded {report.recorded_s:.1f} s of video from "
         f"{len(report.cameras)} cameras; {report.detections} objects seen.",
         f"Incidents: {events.raised} raised, {events.received} at the center, "
-        f"{events.acknowledged} acknowledged, {events.lost} lost, {events.duplicates} doubled.",
+        f"{events.acknowledged} acknowledged, {events.waiting} waiting in the box, "
+        f"{events.lost} lost, {events.duplicates} doubled.",
         f"Rule true to acknowledged: p50 {_ms(latency.p50)}, p95 {_ms(latency.p95)}. "
         f"Command and reply: p50 {_ms(rtt.p50)}, p95 {_ms(rtt.p95)}.",
     ]

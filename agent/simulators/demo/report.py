@@ -36,14 +36,16 @@ class CameraRow(Struct, frozen=True, kw_only=True):
 class EventCounts(Struct, frozen=True, kw_only=True):
     """Incidents. `unheard_hits`: seen by the eyes, but no event was made of them.
 
-    `lost`: raised, but not at the center. `duplicates`: stored twice there. `redelivered`: came
-    again and was discarded there, as it should be.
+    `waiting`: not at the center yet, but kept in the box's outbox. `lost`: raised, and neither
+    there nor here. `duplicates`: stored twice there. `redelivered`: came again and was discarded
+    there, as it should be.
     """
 
     raised: int
     received: int
     acknowledged: int
     duplicates: int
+    waiting: int
     lost: int
     unheard_hits: int
     messages_queued: int
@@ -118,6 +120,15 @@ def event_counts(box_dir: Path, center_dir: Path, camera_ids: Sequence[str]) -> 
                 (stream,),
             )
         }
+        waiting = {
+            row[0]
+            for stream in "ae"
+            for row in box.execute(
+                f"SELECT event_id FROM outbox_{stream} WHERE phase = 'new' AND seq >"  # noqa: S608
+                " (SELECT acked FROM outbox_heads WHERE stream = ?)",
+                (stream,),
+            )
+        }
         queued = box.execute(
             "SELECT sum(next_seq - 1) FROM outbox_heads WHERE stream IN ('a', 'e')"
         ).fetchone()[0]
@@ -140,7 +151,8 @@ def event_counts(box_dir: Path, center_dir: Path, camera_ids: Sequence[str]) -> 
         received=len(set(news) & raised),
         acknowledged=len(acknowledged),
         duplicates=len(news) - len(set(news)),
-        lost=len(raised - set(news)),
+        waiting=len((raised & waiting) - set(news)),
+        lost=len(raised - set(news) - waiting),
         unheard_hits=len(hits - heard),
         messages_queued=queued or 0,
         messages_stored=stored,
