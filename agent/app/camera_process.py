@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from math import inf
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,12 +25,13 @@ from agent.app.keeping import Keeping, find_folder, open_stage
 from agent.app.main_sink import MainSink
 from agent.app.model_choice import model_choice
 from agent.app.picture_watch import PictureWatch
+from agent.app.playback import recorded
 from agent.app.recorders import open_recorders
 from agent.app.replacing import Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
-from agent.app.streams import GATHER_S, Streams, main_session
+from agent.app.streams import Streams, main_session
 from agent.app.sub_sink import SubSink
 from agent.app.succession import Succession
 from agent.buffer import ledger
@@ -204,19 +205,21 @@ class CameraWorker:
             lambda: bool(self._eyes.view.objects),
         )
         of_sub = self._recorders.sub
+        sub_sink = SubSink(
+            self._eyes if camera.look else None,
+            taps["sub"],
+            MainSink(of_sub, os.getppid()) if of_sub else None,
+            lambda: self._streams.has_sub,
+        )
         self._sub = IngestSession(
             "sub",
             self._streams.sub,
-            SubSink(
-                self._eyes if camera.look else None,
-                taps["sub"],
-                MainSink(of_sub, os.getppid()) if of_sub else None,
-                lambda: self._streams.has_sub,
-            ),
+            sub_sink,
             clock,
             stop,
             stall_s=camera.stall_s,
-            gather_s=lambda: min(self._eyes.gather_s(), GATHER_S if of_sub else inf),
+            gather_s=lambda: min(self._eyes.gather_s(), sub_sink.may_gather_s()),
+            before_gathering=sub_sink.flush,
         )
         self._opens_sub = camera.look or of_sub is not None
         self._line_stop = threading.Event()
@@ -228,7 +231,12 @@ class CameraWorker:
             clock,
         )
         self._pushes = Pushes(
-            taps, self._line.put, lambda: self._line.is_connected, clock, self._small_jpeg
+            taps,
+            self._line.put,
+            lambda: self._line.is_connected,
+            clock,
+            self._small_jpeg,
+            partial(recorded, folder),
         )
         self._hits_total = 0
         self._told: object = None

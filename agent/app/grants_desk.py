@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection
 from agent.app.policy_watch import PolicyWatch
 from agent.app.worker_hub import WorkerHub
 from agent.commands.grant import GrantHandler
+from agent.commands.playback import PlaybackHandler
 from agent.commands.policy import PolicyHandler
 from agent.commands.registry import Commands
 from agent.contract.commands import Args, Output
+from agent.contract.grants import LONGEST_S
 from agent.core.clock import Clock
 from agent.core.db import Database
 from agent.grants.book import Grants
@@ -41,6 +43,8 @@ def make_grants(
     handler = GrantHandler(grants)
     for op in ("grant.give", "grant.end", "grant.list"):
         commands.register(op, handler, idempotent=True)
+    play = PlaybackHandler(grants)
+    commands.register("playback", play, idempotent=False, deadline_s=LONGEST_S, lasts=True)
     return grants
 
 

@@ -22,7 +22,16 @@ from av.video.stream import VideoStream
 from agent.clips.sound import ClipSound, ClipSource
 from agent.core.errors import StorageError
 
-__all__ = ["Clip", "ClipSource", "GopSource", "export_clip", "stream_clip"]
+__all__ = [
+    "Clip",
+    "ClipSource",
+    "Dated",
+    "GopSource",
+    "export_clip",
+    "in_range",
+    "packets_of",
+    "stream_clip",
+]
 
 _STREAMED = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
@@ -40,7 +49,7 @@ class GopSource:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dated:
+class Dated:
     """A packet with its UTC time, and the GOP of its segment that it belongs to."""
 
     packet: Packet[VideoStream]
@@ -138,7 +147,8 @@ def _copy(
             continue
         with container:  # its packets must not outlive it
             writer.sound.begin(container, source, until)
-            _copy_one(_packets(container, source), since, until, writer)
+            for dated in in_range(packets_of(container, source), since, until):
+                writer.write(dated)
     if unreadable and unreadable == len(sources):
         raise StorageError(
             "clip.unreadable",
@@ -147,11 +157,9 @@ def _copy(
         )
 
 
-def _copy_one(
-    packets: Iterator[_Dated], since: datetime, until: datetime, writer: _ClipWriter
-) -> None:
-    """Copy one segment's share of the range, from the key frame that its first frame needs."""
-    early: list[_Dated] = []
+def in_range(packets: Iterator[Dated], since: datetime, until: datetime) -> Iterator[Dated]:
+    """Yield one segment's share of [since, until), from the key frame its first frame needs."""
+    early: list[Dated] = []
     for dated in packets:
         if dated.at >= until:
             return
@@ -161,13 +169,12 @@ def _copy_one(
             early.append(dated)
             continue
         if not dated.packet.is_keyframe:
-            for lead in early:
-                writer.write(lead)
+            yield from early
         early.clear()
-        writer.write(dated)
+        yield dated
 
 
-def _packets(container: InputContainer, source: ClipSource) -> Iterator[_Dated]:
+def packets_of(container: InputContainer, source: ClipSource) -> Iterator[Dated]:
     """Yield each packet with its UTC time; a torn end of an open segment just ends."""
     stream = next(iter(container.streams.video), None)
     if stream is None:
@@ -181,7 +188,7 @@ def _packets(container: InputContainer, source: ClipSource) -> Iterator[_Dated]:
                 continue
             gop += packet.is_keyframe
             offset = timedelta(seconds=float(packet.dts * packet.time_base))
-            yield _Dated(packet, source.start_at + offset, source, gop)
+            yield Dated(packet, source.start_at + offset, source, gop)
     except FFmpegError:
         return
 
@@ -205,7 +212,7 @@ class _ClipWriter:
         self._source: ClipSource | None = None
         self._shift_ticks = 0
 
-    def write(self, dated: _Dated) -> None:
+    def write(self, dated: Dated) -> None:
         packet, at = dated.packet, dated.at
         parameters = bytes(packet.stream.codec_context.extradata or b"")
         if self._stream is None:
@@ -235,7 +242,7 @@ class _ClipWriter:
         self.frames += 1
         self.last_at = at
 
-    def _begin_segment(self, dated: _Dated, first_dts: int) -> None:
+    def _begin_segment(self, dated: Dated, first_dts: int) -> None:
         """Place a segment on the clip's timeline; inside it, times stay exact to the tick."""
         assert self.first_at is not None  # noqa: S101 - set with the first packet
         assert dated.packet.time_base is not None  # noqa: S101 - checked by the reader

@@ -24,6 +24,7 @@ from agent.contract.ptz_args import (
     PtzRelease,
     PtzStop,
 )
+from agent.contract.scene_args import Playback
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
@@ -262,6 +263,7 @@ Args = (
     Ping
     | Snapshot
     | Clip
+    | Playback
     | Lock
     | Unlock
     | PtzMove
@@ -364,6 +366,7 @@ OPERATIONS: tuple[str, ...] = (
     "ping",
     "snapshot",
     "clip",
+    "playback",
     "lock",
     "unlock",
     "ptz.move",

@@ -17,6 +17,9 @@ from agent.contract.ptz_args import (
     PtzMove,
     PtzPresets,
 )
+from agent.contract.scene_args import Playback
+
+_PAST: dict[type, What] = {Clip: What.CLIP, Playback: What.PLAYBACK, Search: What.SEARCH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,8 @@ class Need:
 def need_of(args: Args) -> Need | None:
     """Return what a grant must allow before this may be done; None: it needs no grant."""
     match args:
-        case Clip() | Search():
-            what = What.CLIP if isinstance(args, Clip) else What.SEARCH
-            return Need(what, args.camera_id, args.start_at, args.end_at)
+        case Clip() | Playback() | Search():
+            return Need(_PAST[type(args)], args.camera_id, args.start_at, args.end_at)
         case PtzPresets(action="list"):
             return None
         case Snapshot(camera_id=camera_id):

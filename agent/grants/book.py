@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 import msgspec
+from msgspec import structs
 
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Args, Command
@@ -18,16 +19,16 @@ from agent.contract.events import TimeQuality
 from agent.contract.grants import ENDED, GIVEN, GrantReport, MediaGrant, What
 from agent.contract.needs import need_of
 from agent.core import log
-from agent.core.clock import Clock, boot_id
+from agent.core.clock import Clock, boot_id, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
 from agent.core.errors import CommandError
 from agent.grants import store
 from agent.grants.check import lasting_s
 from agent.grants.permit import check_covers
-from agent.grants.pushes import Pushes, Send
+from agent.grants.pushes import Played, Pushes, Send
 from agent.grants.store import Given
-from agent.messages.push import PushState
+from agent.messages.push import PushState, StartPush
 
 _TALLY_S, _IDLE_S = 10.0, 1.0
 
@@ -118,8 +119,7 @@ class Grants(Service):
         self.pushes.called[incident] = frozenset(cameras)
         if not cameras:
             del self.pushes.called[incident]
-        async with self._changing:
-            await self.pushes.follow(self._holding.values())
+        await self._follow()
 
     async def holds(self, grant_id: str) -> bool:
         """Say whether a grant was given and has not ended."""
@@ -142,6 +142,24 @@ class Grants(Service):
             ends.discard(end)
             if not ends:
                 self._resting.pop(grant_id, None)
+
+    async def play(self, grant_id: str, camera_id: str, order: StartPush) -> PushState:
+        """Push recorded video under a grant that holds, and return how it went.
+
+        Raises `CommandError` grant.over.
+        """
+        given = self._holding.get(grant_id)
+        if given is None:
+            raise _over()
+        order = structs.replace(order, until_mono_s=given.until_mono_s)
+        ended: asyncio.Future[PushState] = asyncio.get_running_loop().create_future()
+        self.pushes.play(Played(grant_id, camera_id, order, ended))
+        try:
+            await self._follow()
+            return await ended
+        finally:
+            self.pushes.drop(order.push_id)
+            await self._follow()
 
     async def end(self, grant_id: str) -> None:
         """End a grant now; one that is over is no error. Raises `CommandError` grant.unknown."""
@@ -186,13 +204,18 @@ class Grants(Service):
                 tally_s = now_s + _TALLY_S
                 await self._tally()
 
+    async def _follow(self) -> None:
+        async with self._changing:
+            await self.pushes.follow(self._holding.values())
+
     async def _pause(self) -> None:
         """Wait for the next end or a change; never long, for the clock also runs in suspend."""
         now_s = self._clock.monotonic_s()
-        next_s = min((one.until_mono_s - now_s for one in self._holding.values()), default=_IDLE_S)
+        idle_s = to_tick_s(self._clock, _IDLE_S)
+        next_s = min((one.until_mono_s - now_s for one in self._holding.values()), default=idle_s)
         self._changed.clear()
         try:
-            async with asyncio.timeout(min(_IDLE_S, max(0.0, next_s))):
+            async with asyncio.timeout(min(idle_s, max(0.0, next_s))):
                 await self._changed.wait()
         except TimeoutError:
             return

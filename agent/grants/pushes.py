@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import structs
@@ -16,6 +17,16 @@ END_PATIENCE_S = 1.0
 Send = Callable[[str, StartPush | StopPush], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """One showing of recorded video, under one grant; `ended` has how it went."""
+
+    grant_id: str
+    camera_id: str
+    order: StartPush
+    ended: asyncio.Future[PushState]
+
+
 class Pushes:
     """Keeps the workers' pushes as the grants want them. `send` hands an order to a worker."""
 
@@ -26,6 +37,15 @@ class Pushes:
         self._last: dict[str, PushState] = {}
         self._ended: dict[str, asyncio.Event] = {}
         self.called: dict[str, frozenset[str]] = {}  # by incident: its cameras just now
+        self._played: dict[str, Played] = {}  # by push id
+
+    def play(self, played: Played) -> None:
+        """Want a push of recorded video, until it is dropped; `follow` comes next."""
+        self._played[played.order.push_id] = played
+
+    def drop(self, push_id: str) -> None:
+        """Want a push of recorded video no longer; `follow` comes next."""
+        self._played.pop(push_id, None)
 
     @property
     def count(self) -> int:
@@ -47,6 +67,10 @@ class Pushes:
                 joined = structs.replace(order, max_kbps=_lowest(order, before))
                 wanted[push_id] = camera_id, joined
                 grants.setdefault(push_id, []).append(given)
+            for played in self._played.values():
+                if played.grant_id == given.grant.id:
+                    wanted[played.order.push_id] = played.camera_id, played.order
+                    grants[played.order.push_id] = [given]
         gone = self._running.keys() - wanted.keys()
         changed = [key for key, value in wanted.items() if self._running.get(key) != value]
         ended = [(push_id, self._running[push_id][0]) for push_id in gone]
@@ -75,6 +99,9 @@ class Pushes:
         self._last[state.push_id] = state
         if state.ended:
             self._last.pop(state.push_id, None)
+            played = self._played.get(state.push_id)
+            if played is not None and not played.ended.done():
+                played.ended.set_result(state)
             if state.push_id in self._ended:
                 self._ended[state.push_id].set()
 

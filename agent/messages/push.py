@@ -1,5 +1,6 @@
 """Live pushes: the core orders them of a camera's worker, and is told how they do."""
 
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -9,7 +10,8 @@ class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
     """Push a stream to `url` until `until_mono_s`; the same id again only changes token and end.
 
     `is_ladder`: from main down to a JPEG a second, as the line allows. `max_kbps` 0 is no limit.
-    `token` is a secret. `ca` (PEM) vouches for the relay.
+    `token` is a secret. `ca` (PEM) vouches for the relay. With `since` and `until` it is recorded
+    video of that time, of `recorded` (or as a clip chooses), and ends when all is shown.
     """
 
     push_id: str
@@ -20,6 +22,9 @@ class StartPush(Struct, frozen=True, kw_only=True, tag="start-push"):
     max_kbps: int = 0
     is_ladder: bool = False
     ca: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    recorded: Literal["auto", "main", "sub"] = "auto"
 
     def __repr__(self) -> str:
         return f"StartPush({self.push_id}, {self.stream})"

@@ -10,6 +10,20 @@ from agent.push.rtmp_publisher import RtmpPublisher
 from agent.push.rtsp_publisher import RtspPublisher
 
 
+class Following(Protocol):
+    """What a push takes its packets from; the run it follows may end."""
+
+    @property
+    def run_is_over(self) -> bool: ...
+
+    @property
+    def stalls(self) -> int: ...
+
+    def get(self, within_s: float) -> Copied | None: ...
+
+    def behind_s(self) -> float: ...
+
+
 class Publisher(Protocol):
     """One connection to a relay. Used by one thread."""
 

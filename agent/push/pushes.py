@@ -5,14 +5,17 @@ on order, at its deadline, and when the core is gone, whichever comes first.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+from msgspec import structs
 
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.retry import Backoff
 from agent.messages.push import PushState, StartPush
 from agent.push.live_tap import Copied, Follower, LiveTap, Run
-from agent.push.publisher import Publisher, publish
+from agent.push.publisher import Following, Publisher, publish
+from agent.push.recorded_tap import Recorded, RecordedTap
 from agent.push.relay_line import PushError
 
 LOOK_S = 0.1
@@ -34,9 +37,10 @@ class Pushes:
         is_core_there: Callable[[], bool],
         clock: Clock,
         jpeg: Callable[[int], bytes | None] = lambda _: None,
+        recorded: Callable[[StartPush], Iterator[Recorded]] = lambda _: iter(()),
     ) -> None:
         self._taps, self._tell, self._clock, self._jpeg = taps, tell, clock, jpeg
-        self._is_core_there = is_core_there
+        self._is_core_there, self._recorded = is_core_there, recorded
         self._pushes: dict[str, Push] = {}
         self._lock = threading.Lock()
 
@@ -52,6 +56,8 @@ class Pushes:
 
     def _new(self, order: StartPush) -> "Push":
         rest = (self._tell, self._is_core_there, self._clock)
+        if order.since is not None:
+            return PlaybackPush(order, RecordedTap(self._recorded(order), self._clock), *rest)
         if not order.is_ladder:
             return Push(order, self._taps[order.stream], *rest)
         from agent.push.vehicle_push import VehiclePush  # noqa: PLC0415 - it is made of Push
@@ -116,7 +122,7 @@ class Push(threading.Thread):
     def run(self) -> None:
         try:
             while self._is_on():
-                run = self._tap.run
+                run = self._present()
                 if run is None:  # the camera is away
                     self._tell_now_and_then()
                     wait_s(self._stop_ordered, LOOK_S)
@@ -130,6 +136,9 @@ class Push(threading.Thread):
             with self._renewing:
                 self._has_ended = True
             self._tell_core(self._state(ended=True))
+
+    def _present(self) -> Run | None:
+        return self._tap.run
 
     def _is_on(self) -> bool:
         if self._stop_ordered.is_set() or self._clock.monotonic_s() >= self._order.until_mono_s:
@@ -153,23 +162,27 @@ class Push(threading.Thread):
         else:
             publisher.end()
         finally:
-            self._tap.leave(follower)
+            self._leave(follower)
             self._stalls += publisher.stalls + follower.stalls
 
     def _publisher(self, run: Run) -> Publisher:
         return publish(self._order, run.coding, self._is_on)
 
-    def _join(self, run: Run) -> Follower | None:
+    def _join(self, run: Run) -> Following | None:
         return self._tap.join(run)
+
+    def _leave(self, follower: Following) -> None:
+        if isinstance(follower, Follower):
+            self._tap.leave(follower)
 
     def _wants(self, packet: Copied) -> bool:
         return self._fits(packet)
 
-    def _must_change(self, _follower: Follower) -> bool:
+    def _must_change(self, _follower: Following) -> bool:
         """Say whether this connection should make place for another one."""
         return False
 
-    def _follow(self, run: Run, follower: Follower, publisher: Publisher) -> None:
+    def _follow(self, run: Run, follower: Following, publisher: Publisher) -> None:
         """Send packets until the run or the push is over."""
         self._log.info("push begins", push=self._order.push_id)
         proven_s = self._clock.monotonic_s() + _PROVEN_S
@@ -232,3 +245,31 @@ class Push(threading.Thread):
             code=self._code,
             ended=ended,
         )
+
+
+class PlaybackPush(Push):
+    """Recorded video to one relay, once, at the pace at which it was recorded."""
+
+    def __init__(
+        self,
+        order: StartPush,
+        recorded: RecordedTap,
+        tell: Tell,
+        is_core_there: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        super().__init__(order, LiveTap(), tell, is_core_there, clock)
+        self._recorded = recorded
+
+    def _present(self) -> Run | None:
+        return self._recorded.run
+
+    def _is_on(self) -> bool:
+        return not self._recorded.is_over and super()._is_on()
+
+    def _join(self, run: Run) -> Following:
+        return self._recorded.join(run)
+
+    def _state(self, *, ended: bool = False) -> PushState:
+        state = super()._state(ended=ended)
+        return structs.replace(state, code=self._recorded.code or state.code)

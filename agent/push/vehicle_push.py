@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from agent.core.clock import Clock, wait_s
 from agent.messages.push import StartPush
 from agent.push.ladder import Ladder, Rung
-from agent.push.live_tap import Copied, Follower, LiveTap, Run
-from agent.push.publisher import Publisher, is_rtmp, publish
+from agent.push.live_tap import Copied, LiveTap, Run
+from agent.push.publisher import Following, Publisher, is_rtmp, publish
 from agent.push.pushes import Push, Tell
 from agent.push.relay_line import PushError
 from agent.push.rtp_jpeg import JpegTrack
@@ -60,7 +60,7 @@ class VehiclePush(Push):
     def _publisher(self, run: Run) -> Publisher:
         return publish(self._order, run.coding, self._may_send, _SEND_BYTES)
 
-    def _join(self, run: Run) -> Follower | None:
+    def _join(self, run: Run) -> Following | None:
         return self._tap.join(run, lean=True)
 
     def _wants(self, packet: Copied) -> bool:
@@ -69,7 +69,7 @@ class VehiclePush(Push):
             return False
         return self._fits(packet)
 
-    def _must_change(self, follower: Follower) -> bool:
+    def _must_change(self, follower: Following) -> bool:
         """Look how far behind it is, between two packets."""
         now_s, behind_s = self._clock.monotonic_s(), follower.behind_s()
         self._sending_since_s = None

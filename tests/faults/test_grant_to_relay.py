@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 
 import av
 import msgspec
@@ -12,9 +13,11 @@ import pytest
 from agent.contract.audit import AUDIT_TYPE, AuditRecord
 from agent.contract.commands import Actor, EndGrant, GiveGrant, ListGrants, ReplyState
 from agent.contract.grants import ENDED, GrantReport, MediaGrant, Sink, What
+from agent.contract.scene_args import Playback
 from agent.core.clock import SystemClock
 from agent.core.ids import new_ulid
 from agent.simulators.broker import CENTER
+from agent.simulators.center.granting import Occasion
 from tests.box_process import BoxProcess, CameraProcess, camera_in
 from tests.brokers import Mosquitto
 from tests.footage_maker import make_clip
@@ -22,6 +25,7 @@ from tests.relay_thread import RelayThread
 from tests.spine import ADDRESS, eventually, make_center, running
 
 CLOCK = SystemClock()
+GOP = 10  # pictures from one key frame of the clip to the next
 TOKEN = "canary-grant-token"
 
 
@@ -39,25 +43,26 @@ class Scene:
     def __init__(self, box, center, relay, db):
         self.box, self.center, self.relay, self.db = box, center, relay, db
 
-    def grant(self, lasts_s=600):
+    def grant(self, lasts_s=600, **changes):
         now = int(CLOCK.utc_now().timestamp())
-        return MediaGrant(
-            id=new_ulid(CLOCK.utc_now()),
-            box=ADDRESS.box,
-            incident="2026-0417",
-            audience="119",
-            purpose="a fire at the market",
-            reason="fire",
-            what=(What.LIVE,),
-            cameras=("gate",),
-            nbf=now,
-            exp=now + lasts_s,
-            sink=Sink(url=self.relay.url(), token=TOKEN),
-        )
+        fields = {
+            "id": new_ulid(CLOCK.utc_now()),
+            "box": ADDRESS.box,
+            "incident": "2026-0417",
+            "audience": "119",
+            "purpose": "a fire at the market",
+            "reason": "fire",
+            "what": (What.LIVE,),
+            "cameras": ("gate",),
+            "nbf": now,
+            "exp": now + lasts_s,
+            "sink": Sink(url=self.relay.url(), token=TOKEN),
+        }
+        return MediaGrant(**(fields | changes))
 
-    async def order(self, args):
-        replies = [one async for one in self.center.command(ADDRESS, args, Actor(user="kim"))]
-        return replies[-1]
+    async def order(self, args, **given):
+        by = Actor(user="kim", case="2026-0417")
+        return [one async for one in self.center.command(ADDRESS, args, by, **given)][-1]
 
     async def give(self, grant):
         reply = await self.order(GiveGrant(grant=grant))
@@ -181,6 +186,47 @@ async def test_a_grant_ends_by_itself_and_the_center_stores_the_report(tmp_path,
         before = here.relay.packets()
         await here.nothing_comes()
         assert here.relay.packets() == before
+
+
+async def test_what_was_recorded_is_shown_again_as_fast_as_it_was_and_ends_with_its_grant(
+    tmp_path, broker
+):
+    async with scene(tmp_path, broker) as here:
+        began = CLOCK.utc_now()
+        await asyncio.sleep(6)
+        span = {"start_at": began + timedelta(seconds=1), "end_at": began + timedelta(seconds=5)}
+        sink = Sink(url=here.relay.url(), token=TOKEN)
+        occasion = Occasion(audience="119", reason="fire", sink=sink)
+        since_s = CLOCK.monotonic_s()
+        reply = await here.order(Playback(camera_id="gate", **span), occasion=occasion)
+        took_s = CLOCK.monotonic_s() - since_s
+        shown = here.relay.publication()
+        print("playback: first frame after, s:", round(shown.first_frame_mono_s - since_s, 2),  # noqa: T201
+              "took", round(took_s, 1), reply.result)  # fmt: skip
+        assert reply.state is ReplyState.DONE, reply
+        assert 40 <= reply.result["pictures"] <= 40 + GOP  # 4 s of 10/s, from a key frame on
+        assert shown.pictures_total == reply.result["pictures"]
+        assert took_s >= 3.9
+
+        never = {"start_at": began - timedelta(hours=2), "end_at": began - timedelta(hours=1)}
+        reply = await here.order(Playback(camera_id="gate", **never), occasion=occasion)
+        assert (reply.state, reply.code) == (ReplyState.FAILED, "clip.nothing_recorded")
+
+        span["start_at"] = began - timedelta(minutes=1)
+        span["end_at"] = began + timedelta(minutes=1)
+        playing = asyncio.create_task(
+            here.order(Playback(camera_id="gate", **span), occasion=occasion)
+        )
+        await here.packets_come()
+        for grant in (await here.order(ListGrants())).result["grants"]:
+            await here.order(EndGrant(grant_id=grant["grant"]))
+        assert (await playing).code == "grant.over"
+        await here.nothing_comes()
+
+        async def are_reported():
+            return any(report.bytes > 0 for report in await here.reports())
+
+        await eventually(are_reported)
 
 
 @pytest.mark.long

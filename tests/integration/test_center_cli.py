@@ -52,6 +52,13 @@ async def test_order_and_watch(broker, tmp_path):
         code, lines = await poleside("center", "send", *to_broker, "box-1", clip)
         assert code == 1
         assert "[order.no_address]" in lines[-1]
+        show = ["--camera", "cam-1", "--last", "60", "--sink", "rtsp://relay.example/gate"]
+        code, lines = await poleside("center", "playback", *to_broker, "box-1", *show)
+        assert (code, json.loads(lines[-1])["code"]) == (1, "command.unsupported")
+        show[-1] = "http://relay.example/gate"
+        code, lines = await poleside("center", "playback", *to_broker, "box-1", *show)
+        assert code == 1
+        assert "[order.malformed]" in lines[-1]
         code, lines = await poleside(
             "center", "watch", "--data-dir", str(tmp_path), "--once", "--json"
         )

@@ -30,6 +30,7 @@ ULID = "01JX0000000000000000000000"
 FIELDS = {
     "snapshot": GATE,
     "clip": GATE | SPAN,
+    "playback": GATE | SPAN,
     "lock": GATE | SPAN | {"expires_at": NOON + timedelta(days=1)},
     "unlock": GATE | {"lock_id": "one"},
     "ptz.move": GATE,
@@ -59,6 +60,7 @@ FIELDS = {
 NEEDS_A_GRANT = {
     "snapshot": What.SNAPSHOT,
     "clip": What.CLIP,
+    "playback": What.PLAYBACK,
     "search": What.SEARCH,
     "ptz.move": What.PTZ,
     "ptz.lease": What.PTZ,
@@ -71,7 +73,12 @@ NEEDS_A_GRANT = {
     "relay": What.TALK,
 }
 # who may never have it
-WRONG_AUDIENCE = {What.CLIP: "fire-engine", What.SEARCH: "patrol-car"}
+WRONG_AUDIENCE = {
+    What.CLIP: "fire-engine",
+    What.PLAYBACK: "fire-engine",
+    What.SEARCH: "patrol-car",
+}
+SEES_THE_PAST = (What.CLIP, What.PLAYBACK, What.SEARCH)
 
 
 GIVES = ("grant.give", "policy.give")  # they are made with the box's own time
@@ -107,7 +114,7 @@ class Matrix:
     def grant(self, **changes):
         need = need_of(args_of(self.op))
         window = {}
-        if need.what in (What.CLIP, What.SEARCH):
+        if need.what in SEES_THE_PAST:
             window["window"] = Window(**SPAN)
         cameras = (need.camera_id,) if need.camera_id else ()
         fields = {"what": (need.what,), "cameras": cameras, "sink": None} | window
@@ -155,7 +162,7 @@ async def test_without_a_grant_that_fits_nothing_is_seen_or_moved(tmp_path, op):
                 "cameras": ("gate",),
             },
         }
-        if op in ("clip", "search"):
+        if what in SEES_THE_PAST:
             late = Window(start_at=NOON + timedelta(seconds=30), end_at=NOON + timedelta(hours=1))
             wrong["grant.outside_window"] = {"window": late}
         for code, changes in wrong.items():

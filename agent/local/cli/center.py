@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import SettingsError
-from agent.local.cli import center_configure, center_enrol, center_grant, center_incident
+from agent.local.cli import (
+    center_configure,
+    center_enrol,
+    center_grant,
+    center_incident,
+    center_playback,
+)
 from agent.local.cli.center_link import broker_options
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ for _command in center_enrol.COMMANDS:
 center.add_command(center_configure.configure)
 center.add_command(center_grant.grant)
 center.add_command(center_incident.incident)
+center.add_command(center_playback.playback)
 
 
 @center.command()

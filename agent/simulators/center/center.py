@@ -26,6 +26,7 @@ from agent.simulators.center.boxes import Patience
 from agent.simulators.center.commander import Commander, load_key
 from agent.simulators.center.district import District
 from agent.simulators.center.file_desk import FileDesk
+from agent.simulators.center.granting import Occasion
 from agent.simulators.center.ingest import Acker, Ingest
 from agent.simulators.center.joystick import Joystick
 from agent.simulators.center.uploads import Uploads
@@ -175,12 +176,20 @@ class Center:
         return self._changes
 
     async def command(
-        self, address: BoxAddress, args: Args, by: Actor, *, valid_s: float = 30.0
+        self,
+        address: BoxAddress,
+        args: Args,
+        by: Actor,
+        *,
+        valid_s: float = 30.0,
+        occasion: Occasion | None = None,
     ) -> AsyncIterator[Reply]:
         assert self._commander is not None, "open() first"  # noqa: S101  a mistake in the program
         state = await self._db.run(partial(boxes.state_of, address=address))
         nonce = "" if state is None else state.nonce
-        command = self._commander.new_command(address, args, by, valid_s=valid_s, nonce=nonce)
+        command = self._commander.new_command(
+            address, args, by, valid_s=valid_s, nonce=nonce, occasion=occasion
+        )
         if isinstance(args, Snapshot | Clip) and not args.upload_url:
             await self._db.run(partial(store.expect_file, command_id=command.id, address=address))
             url = self._uploads.address_for(command.id, valid_s + _UPLOAD_S)

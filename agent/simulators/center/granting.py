@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from agent.contract.commands import Actor, Args, Search
 from agent.contract.events import CapStatus
-from agent.contract.grants import LONGEST_S, Audience, MediaGrant, Reason, What, Window
+from agent.contract.grants import LONGEST_S, Audience, MediaGrant, Reason, Sink, What, Window
 from agent.contract.needs import Need, need_of
+from agent.contract.scene_args import Playback
 from agent.contract.topics import BoxAddress
 from agent.core.clock import Clock
 from agent.core.ids import new_ulid
@@ -27,6 +28,7 @@ class Occasion:
     purpose: str = "ordered at the stand-in center"
     trigger: str = ""
     status: CapStatus = CapStatus.ACTUAL
+    sink: Sink | None = None
 
 
 class GrantOffice:
@@ -62,8 +64,9 @@ class GrantOffice:
             what=(need.what,),
             cameras=(need.camera_id,) if need.camera_id else (),
             nbf=at,
-            exp=at + (LONGEST_S if isinstance(args, Search) and args.watch_s else LASTS_S),
+            exp=at + (LONGEST_S if _lasts_long(args) else LASTS_S),
             window=window,
+            sink=why.sink,
             status=why.status,
             trigger=why.trigger,
         )
@@ -72,3 +75,7 @@ class GrantOffice:
     def forget(self, grant_id: str) -> None:
         """A box says that a grant is over: the next order gets a new one."""
         self._issued = {key: one for key, one in self._issued.items() if one.id != grant_id}
+
+
+def _lasts_long(args: Args) -> bool:
+    return isinstance(args, Playback) or (isinstance(args, Search) and args.watch_s > 0)

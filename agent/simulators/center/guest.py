@@ -19,6 +19,7 @@ from agent.core.errors import CommandError, LinkError
 from agent.settings.model import BrokerSettings
 from agent.simulators.center.commander import Commander, load_key
 from agent.simulators.center.district import District
+from agent.simulators.center.granting import Occasion
 from agent.simulators.center.wishes import Wishes
 from agent.uplink.link import Incoming, Link, Outgoing
 
@@ -65,7 +66,12 @@ class Guest:
         )
 
     async def order(
-        self, args: Args, by: Actor, valid_s: float, on_reply: Callable[[Reply], None]
+        self,
+        args: Args,
+        by: Actor,
+        valid_s: float,
+        on_reply: Callable[[Reply], None],
+        occasion: Occasion | None = None,
     ) -> Reply:
         """Give the order, hand each reply to `on_reply`, return the final one.
 
@@ -84,7 +90,7 @@ class Guest:
             nonlocal last
             await self._hear(self._state_came)
             command = commander.new_command(
-                self._address, args, by, valid_s=valid_s, nonce=self._nonce
+                self._address, args, by, valid_s=valid_s, nonce=self._nonce, occasion=occasion
             )
             async for last in commander.send(self._address, command):
                 on_reply(last)
