@@ -79,7 +79,9 @@ class Login:
 class CameraControl(Protocol):
     """One camera. Every method raises a `CameraFailure` and nothing else when it goes wrong.
 
-    `line` carries what is asked without this port: settings, inputs and outputs, care.
+    `line` is part of the port, and the part that no backend does its own way: `OnvifLine`, opened
+    to the same camera through the same `Door`. Over it goes what is asked by hand: settings,
+    presets, events, inputs and outputs, care.
     """
 
     line: "OnvifLine"

@@ -1,26 +1,37 @@
-"""What every backend of the camera port promises, against the simulated camera."""
+"""What every backend of the camera port promises, against the simulated camera: each keeps it."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from agent.cameras import care
 from agent.cameras.port import (
+    CameraBadResponse,
     CameraControl,
+    CameraFailure,
     CameraNotOnvif,
     CameraNotSupported,
     CameraUnreachable,
     CameraWrongPassword,
     Login,
 )
-from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
-from tests.simulated_onvif import LOGIN, USERNAME, ShiftedClock, black_hole, running_camera
+from tests.hostile_answers import NO_ANSWER, PART_OF_AN_ANSWER
+from tests.plain_backend import BACKENDS
+from tests.simulated_onvif import (
+    LOGIN,
+    USERNAME,
+    ShiftedClock,
+    black_hole,
+    eventually,
+    running_camera,
+)
 
 Backend = Callable[..., CameraControl]
 
 
-@pytest.fixture(params=[pytest.param(ZeepCamera, id="zeep")])
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.param
 
@@ -158,4 +169,105 @@ async def test_a_web_server_is_not_onvif(backend):
         control = backend(f"http://127.0.0.1:{port}/", LOGIN, SystemClock())
         with pytest.raises(CameraNotOnvif):
             await asyncio.to_thread(control.facts)
+        control.close()
+
+
+async def test_a_camera_without_stop_is_stopped_by_zero_velocity(backend):
+    async with running_camera() as device:
+        device.faults.knows_no_stop = device.faults.ignores_move_timeout = True
+        control = backend(device.url, LOGIN, SystemClock())
+        await asyncio.to_thread(control.move, 0.5, 0.0, 0.0, 5.0)
+        await asyncio.to_thread(control.stop)
+        assert not device.motor.is_moving
+        control.close()
+
+
+async def test_a_stop_does_not_wait_for_a_call_that_hangs(camera, backend):
+    control = backend(camera.url, LOGIN, SystemClock(), call_s=30.0)
+    camera.faults.ignores_move_timeout = True
+    await asyncio.to_thread(control.move, 0.1, 0.0, 0.0, 60.0)
+    camera.faults.slow_s = {"GetStatus": 3600.0}
+    hanging = asyncio.create_task(asyncio.to_thread(control.position))
+    await eventually(lambda: camera.calls[-1] == "GetStatus")
+
+    await asyncio.to_thread(control.stop)
+
+    assert not camera.motor.is_moving
+    assert not hanging.done()
+    for connection in tuple(camera._http._connections):
+        connection.cancel()
+    camera.faults.slow_s = {}
+    await asyncio.gather(hanging, return_exceptions=True)
+    control.close()
+
+
+async def test_what_the_head_does_not_tell_is_none(backend):
+    async with running_camera() as device:
+        device.faults.tells_no_position = True
+        control = backend(device.url, LOGIN, SystemClock())
+        at = await asyncio.to_thread(control.position)
+        assert (at.pan, at.tilt, at.zoom, at.is_moving) == (None, None, None, None)
+        control.close()
+
+
+async def test_the_clock_is_measured_whatever_login_it_takes(camera, backend):
+    camera.faults.clock_offset_s = 7200.0
+    control = backend(camera.url, LOGIN, SystemClock())
+    assert (await asyncio.to_thread(control.facts)).serial
+    assert await asyncio.to_thread(control.clock_ahead_s) == pytest.approx(7200, abs=30)
+    control.close()
+
+
+async def test_addresses_from_behind_nat_are_repaired(backend):
+    async with running_camera() as device:
+        device.faults.foreign_xaddr = "http://10.255.255.1:81"
+        control = backend(device.url, LOGIN, SystemClock())
+        assert len(await asyncio.to_thread(control.profiles)) == 2
+        control.close()
+
+
+@pytest.mark.parametrize("fault", ["huge_body", "drips", "empty_200", "fault_status"])
+async def test_a_sick_camera_is_a_failure_in_time_and_used_again_when_well(backend, fault):
+    async with running_camera() as device:
+        control = backend(device.url, LOGIN, SystemClock(), call_s=1.0)
+        assert (await asyncio.to_thread(control.facts)).serial
+        setattr(device.faults, fault, 500 if fault == "fault_status" else True)
+        async with asyncio.timeout(60):
+            with pytest.raises(CameraUnreachable if fault == "drips" else CameraBadResponse):
+                await asyncio.to_thread(control.facts)
+        setattr(device.faults, fault, 0)
+        assert (await asyncio.to_thread(control.facts)).serial
+        control.close()
+
+
+async def test_after_closing_it_connects_anew(camera, backend):
+    control = backend(camera.url, LOGIN, SystemClock())
+    await asyncio.to_thread(control.facts)
+    control.close()
+    assert (await asyncio.to_thread(control.facts)).serial
+    control.close()
+
+
+async def test_its_line_goes_through_the_same_door(camera, backend):
+    control = backend(camera.url, Login(USERNAME, "wrong"), SystemClock())
+    for ask in (control.facts, lambda: care.prove(control.line)):
+        with pytest.raises(CameraWrongPassword):
+            await asyncio.to_thread(ask)
+    assert camera.login.refused_total == 1
+    control.change_login(LOGIN)
+    await asyncio.to_thread(care.prove, control.line)
+    control.close()
+
+
+@pytest.mark.parametrize("kind", sorted(NO_ANSWER | PART_OF_AN_ANSWER))
+async def test_a_hostile_answer_is_a_failure_of_the_camera_or_an_answer(backend, kind):
+    async with running_camera() as device:
+        control = backend(device.url, LOGIN, SystemClock())
+        device.faults.spoils = {"GetProfiles": (NO_ANSWER | PART_OF_AN_ANSWER)[kind]}
+        try:
+            await asyncio.to_thread(control.profiles)
+        except CameraFailure:
+            pass
+        else:
+            assert kind in PART_OF_AN_ANSWER
         control.close()

@@ -9,8 +9,10 @@ from agent.cameras.imaging import ImagingWish
 from agent.cameras.port import CameraBadResponse, CameraNotSupported, Place
 from agent.cameras.ptz_head import PtzHead, Span
 from agent.cameras.ptz_sectors import Sector, Sectors
+from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
-from tests.simulated_onvif import control_of, eventually, running_camera
+from tests.plain_backend import BACKENDS
+from tests.simulated_onvif import LOGIN, eventually, running_camera
 
 
 class Rig:
@@ -26,15 +28,16 @@ class Rig:
     async def arrives(self, pan, tilt):
         def there():
             at = self.camera.motor.position()
-            return (at.pan, at.tilt) == pytest.approx((pan, tilt), abs=1e-3)
+            is_there = (at.pan, at.tilt) == pytest.approx((pan, tilt), abs=1e-3)
+            return is_there and not self.camera.motor.is_moving
 
         await eventually(there)
 
 
-@pytest.fixture
-async def rig():
+@pytest.fixture(params=BACKENDS)
+async def rig(request):
     async with running_camera() as camera:
-        control = control_of(camera)
+        control = request.param(camera.url, LOGIN, SystemClock())
         yield Rig(camera, control)
         control.close()
 
