@@ -1,6 +1,7 @@
 """Sensors that vanish, lie or block cost their own answer: nothing waits for them."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from agent.health.care import board_faults
 from agent.health.patience import Patience
 from agent.health.vitals import VitalsReader
 from hardware.pick import pick_board
+from tests.unit.trees.plant import plant
 
 
 @pytest.fixture
@@ -72,6 +74,27 @@ def test_a_sensor_that_spoke_and_tells_nonsense_is_unknown_and_told(lines, reade
     assert (celsius(vitals), codes(vitals)) == ([None], ["board.sensor_lost"])
     file.write_text("60")
     assert codes(reader.read({})) == []
+
+
+def test_a_sensor_that_vanishes_is_unknown_and_told_not_what_it_was(lines, reader):
+    assert celsius(reader.read({})) == [45.0]  # nobody has set it yet
+    file = lines / "temperature"
+    file.write_text("61")
+    assert celsius(reader.read({})) == [61.0]
+    file.unlink()
+    vitals = reader.read({})
+    assert (celsius(vitals), codes(vitals)) == ([None], ["board.sensor_lost"])
+    assert vitals.board_sample().temperature_c is None
+
+
+def test_a_thermal_zone_that_vanishes_is_told_by_its_name(tmp_path):
+    root = plant("raspberry_pi_cm4", tmp_path)
+    reader = VitalsReader(pick_board(root), tmp_path, SystemClock())
+    assert codes(reader.read({})) == []
+    shutil.rmtree(root / "sys/class/thermal/thermal_zone0")
+    vitals = reader.read({})
+    assert (vitals.board_sample().temperature_c, vitals.lost_sensors) == (None, ("cpu-thermal",))
+    assert codes(vitals) == ["board.sensor_lost"]
 
 
 def test_a_part_that_fails_is_unknown():
