@@ -1,0 +1,64 @@
+"""Another camera in the same place keeps id and zones; the box says: check the calibration."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from agent.app.birth import birth_document
+from agent.core.clock import SystemClock
+from agent.settings.model import Settings
+from tests.onvif_box import Deskwork, make_desk, settings_of
+from tests.simulated_onvif import eventually, running_camera
+
+_CLOCK = SystemClock()
+_NEWER = {"serial": "SIM-0002", "mac": "02:00:5e:00:00:02", "name": "Newer"}
+
+
+@asynccontextmanager
+async def _desk(camera, folder, port):
+    desk = make_desk(folder, _CLOCK, port, camera)
+    work = asyncio.create_task(Deskwork(desk, _CLOCK).run())
+    try:
+        await eventually(lambda: desk.facts("gate").device)
+        yield desk
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+def _said(camera, desk):
+    """Return what the box's birth document says of its one camera."""
+    settings = Settings(cameras=(camera,))
+    told = {"boot": 1, "epoch": "e", "commands": (), "settings_hash": "", "key": None}
+    (info,) = birth_document(settings, desk, None, **told).cameras
+    return info
+
+
+async def test_after_a_swap_the_calibration_is_to_check_until_a_technician_has_looked(
+    tmp_path, unused_tcp_port_factory
+):
+    port, search = unused_tcp_port_factory(), unused_tcp_port_factory()
+    async with running_camera(port=port) as device:
+        camera = settings_of(device)
+        async with _desk(camera, tmp_path, search) as desk:
+            first = _said(camera, desk)
+            assert (first.model, first.calibration) == ("Simulated camera", "")
+    async with running_camera(port=port, **_NEWER):
+        async with _desk(camera, tmp_path, search) as desk:
+            swapped = _said(camera, desk)
+            known = desk.known()
+            assert (swapped.camera_id, swapped.model) == ("gate", "Newer")
+            assert swapped.calibration == "check"
+        async with _desk(camera, tmp_path, search) as desk:  # the box started anew: still in doubt
+            await eventually(lambda: _said(camera, desk).calibration == "check")
+            desk.accept("gate")
+            await eventually(lambda: _said(camera, desk).calibration == "")
+            assert desk.known() != known  # so the center is told
+
+
+async def test_the_same_camera_with_a_new_endpoint_id_is_no_swap(tmp_path, unused_tcp_port_factory):
+    port, search = unused_tcp_port_factory(), unused_tcp_port_factory()
+    for start in range(2):
+        async with running_camera(port=port) as device:  # a new id at each start, as of some makers
+            camera = settings_of(device)
+            async with _desk(camera, tmp_path, search) as desk:
+                assert _said(camera, desk).calibration == "", start
