@@ -30,11 +30,11 @@ from hardware.pick import pick_board
 from tests.bench.figures import say
 from tests.brokers import Mosquitto
 from tests.spine import ADDRESS, Box, make_center, running
-from tests.unit.trees.plant import plant
+from tests.unit.trees.plant import TREES, plant
 
 BAR_PCT = 0.5
 STORM_EVENTS, PRESSES = 500, 20
-TREES = ("raspberry_pi_3_debian", "raspberry_pi_4_hot", "jetson_orin", "x86_pc")
+ALL_TREES = tuple(sorted(tree.stem for tree in TREES.glob("*.toml")))
 
 
 def share_pct(board: Board, looks: int) -> float:
@@ -107,7 +107,7 @@ def main(looks: int) -> None:
     bar = f"bar: {BAR_PCT} % of one core"
     say("looking at this machine", f"{share_pct(pick_board(), looks):.3f} %", bar)
     with tempfile.TemporaryDirectory() as folder:
-        for name in TREES:
+        for name in ALL_TREES:
             board = pick_board(plant(name, Path(folder) / name))
             say(f"looking at the tree {name}", f"{share_pct(board, looks):.3f} %", bar)
         times = asyncio.run(bell(Path(folder), PRESSES))

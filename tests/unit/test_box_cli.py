@@ -68,6 +68,7 @@ def test_a_jetson_says_what_it_can_and_that_its_supply_is_unknown(tmp_path):
     found = selftest(plant("jetson_orin", tmp_path))
     assert {f["code"] for f in found if f["answer"] == "fault"} == {"board.throttled_before"}
     (supply,) = [finding for finding in found if finding["part"] == "supply"]
+    assert answers(found) >= {("disk", "well"), ("disk wear", "unknown"), ("watchdog", "well")}
     assert (supply["answer"], "VDD_IN 5.05 V 1.18 A" in supply["sentence"]) == ("unknown", True)
 
 
@@ -90,6 +91,19 @@ def test_a_pc_on_its_ups_after_a_watchdog_reset_with_a_dying_disk_says_so(tmp_pa
         "disk.worn",
     }
     assert ("detector chip", "well") in answers(found)
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("sys/class/watchdog/watchdog0/state", "watchdog"),
+        ("sys/class/hwmon/hwmon2/fan1_input", "fan"),
+    ],
+)
+def test_a_part_that_is_there_and_does_not_tell_how_it_is_is_unknown(file, part, tmp_path):
+    root = plant("raspberry_pi_cm4", tmp_path)
+    (root / file).unlink()
+    assert (part, "unknown") in answers(selftest(root))
 
 
 def test_an_empty_machine_is_unknown_in_every_part_and_nothing_is_made_up(tmp_path):

@@ -216,12 +216,14 @@ def _parts(report: BoardReport) -> Iterator[Finding]:
         f"{fan.name} {'speed unknown' if fan.rpm is None else f'{fan.rpm} rpm'}"
         for fan in report.fans
     ]
-    yield from _part("fan", turning, pole.fan_faults(report.fans))
+    is_counted = any(fan.rpm is not None for fan in report.fans)
+    yield from _part("fan", turning, pole.fan_faults(report.fans), is_known=is_counted)
     armed = [
         f"{w.name} {'armed' if w.is_armed else 'state unknown' if w.is_armed is None else 'off'}"
         for w in report.watchdogs
     ]
-    yield from _part("watchdog", armed, pole.watchdog_faults(report.watchdogs))
+    is_told = any(watchdog.is_armed is not None for watchdog in report.watchdogs)
+    yield from _part("watchdog", armed, pole.watchdog_faults(report.watchdogs), is_known=is_told)
     supplies = [f"{supply.name} ({supply.kind.value})" for supply in report.supplies]
     yield from _part("mains and battery", supplies, pole.supply_faults(report.supplies))
     yield from _part("detector chip", [chip.name for chip in report.accelerators], ())
@@ -232,10 +234,14 @@ def _parts(report: BoardReport) -> Iterator[Finding]:
         yield Finding(part="digital lines", answer=Answer.ABSENT, sentence=sentence)
 
 
-def _part(part: str, words: list[str], faults: Iterable[Fault]) -> Iterator[Finding]:
+def _part(
+    part: str, words: list[str], faults: Iterable[Fault], *, is_known: bool = True
+) -> Iterator[Finding]:
     found = list(faults)
     if found:
         yield from _faulty(part, found)
+    elif words and not is_known:
+        yield _unknown(part, ", ".join(words) + ".")
     elif words:
         yield _well(part, ", ".join(words) + ".")
     else:
