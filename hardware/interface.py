@@ -161,6 +161,14 @@ class Accelerator:
     device: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CsiSensor:
+    """One camera sensor on the board's ribbon: its chip, and its bus and address."""
+
+    chip: str
+    address: str
+
+
 class Thermometers(Protocol):
     def read(self) -> tuple[Temperature, ...]:
         """Return every sensor there is, those that are switched off with `celsius=None`."""
@@ -209,6 +217,12 @@ class Accelerators(Protocol):
         ...
 
 
+class CsiSensors(Protocol):
+    def read(self) -> tuple[CsiSensor, ...]:
+        """Return the camera sensors the kernel found; whether they give pictures, a trial tells."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """One board: who it is, and its parts. Reading a part costs a few small file reads."""
@@ -222,4 +236,5 @@ class Board:
     watchdogs: Watchdogs
     supplies: Supplies
     accelerators: Accelerators
+    csi_sensors: CsiSensors
     lines: Lines

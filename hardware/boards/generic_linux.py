@@ -5,6 +5,7 @@ from pathlib import Path
 from hardware.interface import Board, BoardIdentity, BoardKind, PowerState
 from hardware.linux import device_tree, throttling
 from hardware.linux.accelerators import PluggedAccelerators
+from hardware.linux.csi import RibbonCameras
 from hardware.linux.fans import HwmonFans
 from hardware.linux.files import read_text
 from hardware.linux.gpio import GpioLines
@@ -33,6 +34,7 @@ def build(root: Path) -> Board:
         watchdogs=SysfsWatchdogs(root),
         supplies=PowerSupplies(root),
         accelerators=PluggedAccelerators(root),
+        csi_sensors=RibbonCameras(root),
         lines=GpioLines(root),
     )
 

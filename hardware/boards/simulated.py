@@ -13,6 +13,7 @@ from hardware.interface import (
     BoardIdentity,
     BoardKind,
     ClockChipState,
+    CsiSensor,
     FanState,
     PowerState,
     StorageState,
@@ -113,6 +114,13 @@ class NoAccelerators:
         return ()
 
 
+class NoCsiSensors:
+    """A board without a camera on its ribbon."""
+
+    def read(self) -> tuple[CsiSensor, ...]:
+        return ()
+
+
 def build(
     thermometers: Thermometers | None = None,
     power: FixedPower | None = None,
@@ -134,6 +142,7 @@ def build(
         watchdogs=NoWatchdogs(),
         supplies=supplies or FixedSupplies(),
         accelerators=NoAccelerators(),
+        csi_sensors=NoCsiSensors(),
         lines=FileLines(lines_folder) if lines_folder else NoLines(),
     )
 

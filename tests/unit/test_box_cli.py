@@ -61,6 +61,7 @@ def test_a_healthy_compute_module_has_no_fault(tmp_path):
 def test_a_pi_5_at_its_first_heat_limit_says_so_and_that_its_clock_lost_the_time(tmp_path):
     found = selftest(plant("raspberry_pi_5", tmp_path))
     assert {f["code"] for f in found if f["answer"] == "fault"} == {"board.soft_limited"}
+    assert ("ribbon camera", "well") in answers(found)
     assert answers(found) >= {("supply", "well"), ("clock chip", "unknown"), ("disk wear", "well")}
 
 

@@ -7,6 +7,7 @@ import pytest
 from hardware.interface import (
     AcceleratorKind,
     BoardKind,
+    CsiSensor,
     FanState,
     Rail,
     StorageState,
@@ -44,7 +45,13 @@ def test_an_empty_root_is_a_board_that_knows_nothing(tmp_path):
     assert board.power.read().under_voltage is None
     assert board.storage.read(Path("/data")) == StorageState()
     assert not board.clock_chip.read().is_present
-    for part in (board.fans, board.watchdogs, board.supplies, board.accelerators):
+    for part in (
+        board.fans,
+        board.watchdogs,
+        board.supplies,
+        board.accelerators,
+        board.csi_sensors,
+    ):
         assert part.read() == ()
     assert board.lines.list() == ()
 
@@ -99,6 +106,11 @@ def test_a_compute_module_tells_its_emmc_its_clock_and_its_fan(tmp_path):
     assert board.fans.read() == (FanState("emc2301/1", 3270, 40),)
     (watchdog,) = board.watchdogs.read()
     assert (watchdog.is_armed, watchdog.caused_last_reset) == (True, False)
+
+
+def test_a_ribbon_camera_is_found_and_its_lens_is_none(tmp_path):
+    sensors = pick_board(plant("raspberry_pi_5", tmp_path)).csi_sensors
+    assert sensors.read() == (CsiSensor("imx708", "10-001a"),)
 
 
 def test_debians_kernel_on_a_pi_leaves_power_unknown(tmp_path):
@@ -230,5 +242,5 @@ def test_a_recorded_board_reads_like_the_board_itself(tree, tmp_path):
     assert copy.thermometers.read() == original.thermometers.read()
     assert copy.power.read() == original.power.read()
     assert copy.storage.read(folder) == original.storage.read(folder)
-    for part in ("fans", "watchdogs", "supplies", "accelerators"):
+    for part in ("fans", "watchdogs", "supplies", "accelerators", "csi_sensors"):
         assert getattr(copy, part).read() == getattr(original, part).read()

@@ -18,6 +18,7 @@ from hardware.interface import (
     Board,
     BoardIdentity,
     ClockChipState,
+    CsiSensor,
     FanState,
     PowerState,
     Rail,
@@ -72,6 +73,7 @@ class BoardReport(Struct, frozen=True, kw_only=True):
     watchdogs: tuple[WatchdogState, ...]
     supplies: tuple[Supply, ...]
     accelerators: tuple[Accelerator, ...]
+    csi_sensors: tuple[CsiSensor, ...]
     digital_lines: int
     silent: tuple[str, ...] = ()  # parts that did not answer in time: theirs is unknown above
 
@@ -91,6 +93,7 @@ def report_of(board: Board, folder: Path) -> BoardReport:
         watchdogs=ask("watchdog", board.watchdogs.read, ()),
         supplies=ask("mains and battery", board.supplies.read, ()),
         accelerators=ask("detector chip", board.accelerators.read, ()),
+        csi_sensors=ask("ribbon camera", board.csi_sensors.read, ()),
         digital_lines=len(lines),
         silent=patience.silent,
     )
@@ -227,6 +230,8 @@ def _parts(report: BoardReport) -> Iterator[Finding]:
     supplies = [f"{supply.name} ({supply.kind.value})" for supply in report.supplies]
     yield from _part("mains and battery", supplies, pole.supply_faults(report.supplies))
     yield from _part("detector chip", [chip.name for chip in report.accelerators], ())
+    sensors = [f"{sensor.chip} at {sensor.address}" for sensor in report.csi_sensors]
+    yield from _part("ribbon camera", sensors, ())
     if report.digital_lines:
         yield _well("digital lines", f"{report.digital_lines} lines.")
     else:

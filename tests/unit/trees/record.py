@@ -42,6 +42,7 @@ PATTERNS = (
     "sys/class/power_supply/*/online",
     "sys/class/power_supply/*/status",
     "sys/class/power_supply/*/capacity",
+    "sys/class/video4linux/v4l-subdev*/name",
     "sys/bus/usb/devices/*/idVendor",
     "sys/bus/usb/devices/*/idProduct",
     "sys/devices/platform/*.gpu/uevent",
