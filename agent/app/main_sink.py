@@ -77,7 +77,7 @@ class MainSink:
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         if self._tap is not None:
-            self._tap.packet(packet)  # before the recorder, which changes its times
+            self._tap.packet(packet)
         if self._recorder is None:
             return
         if (
@@ -92,6 +92,11 @@ class MainSink:
     def sound(self, packet: Packet[AudioStream]) -> None:
         if self._recorder is not None:
             self._recorder.sound(packet)
+
+    def flush(self) -> None:
+        """Nothing more comes for a while: what came goes to the disk."""
+        if self._recorder is not None:
+            self._recorder.flush()
 
     def run_ended(self, cause: str) -> None:
         if self._tap is not None:

@@ -22,9 +22,9 @@ from agent.settings.camera_secret import password_of
 from agent.settings.model import CameraSettings
 
 STREAMS_FILE = "streams.json"
-# How long the main stream's frames may gather, for nothing is looked at: what a kill costs is this
-# and a fragment, half a second.
-GATHER_S, WATCHED_GATHER_S = 0.3, 0.1
+# How long the main stream's frames may gather, for nothing is looked at: what a kill costs is this,
+# for each handful is written at once. Half a second is allowed.
+GATHER_S, WATCHED_GATHER_S = 0.45, 0.1
 
 
 class StoringSink(PacketSink, Protocol):
@@ -36,6 +36,8 @@ class StoringSink(PacketSink, Protocol):
         ...
 
     def sound(self, packet: Packet[AudioStream], /) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 class Streams:
@@ -112,6 +114,7 @@ def main_session(
         stop,
         stall_s=camera.stall_s,
         gather_s=lambda: WATCHED_GATHER_S if sink.is_watched else GATHER_S,
+        before_gathering=sink.flush,
         on_sound=sink.sound,
     )
 

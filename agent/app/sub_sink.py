@@ -6,18 +6,20 @@ Worker process, the sub stream's thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.app.main_sink import MainSink
+from agent.app.streams import GATHER_S, WATCHED_GATHER_S
 from agent.ingest.session import PacketSink
 from agent.ingest.source import StreamFacts
 from agent.push.live_tap import LiveTap
 
 
 class SubSink:
-    """The tap comes first, the store last: it changes a packet's times."""
+    """What the sub stream is for, in the order of who is waited for."""
 
     def __init__(
         self,
@@ -44,6 +46,17 @@ class SubSink:
             self._eyes.packet(packet, arrived_mono_s)
         if self._storing is not None:
             self._storing.packet(packet, arrived_mono_s)
+
+    def may_gather_s(self) -> float:
+        """Return how long frames may wait, for the store's sake and a viewer's."""
+        if self._tap.is_followed:
+            return WATCHED_GATHER_S
+        return GATHER_S if self._store is not None else inf
+
+    def flush(self) -> None:
+        """Nothing more comes for a while: what came goes to the disk."""
+        if self._storing is not None:
+            self._storing.flush()
 
     def run_ended(self, cause: str) -> None:
         self._tap.run_ended()

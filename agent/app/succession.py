@@ -76,6 +76,10 @@ class HeldStream:
         if self._sink is not None:
             self._sink.sound(packet)
 
+    def flush(self) -> None:
+        if self._sink is not None:
+            self._sink.flush()
+
     def run_ended(self, cause: str) -> None:
         with self._lock:
             if self._sink is None and self._heir is not None:

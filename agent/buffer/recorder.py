@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -78,8 +79,7 @@ class Recorder:
         self._settings, self._clock, self._boot_id = settings, clock, boot_id
         self._log = log.get("buffer.recorder")
         self._file: SegmentFile | None = None
-        self._segment_id = 0
-        self._segment_start_mono_s = 0.0
+        self._segment_id, self._segment_start_mono_s = 0, 0.0
         self._observers = tuple(observers)
         self.time = time or RecordingClock(index, clock, boot_id)
         self._stored_mono_s = float("-inf")
@@ -124,38 +124,41 @@ class Recorder:
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         """Store one packet; a key frame after `segment_s` opens the next segment."""
-        if self._run is None:
-            return
+        if self._run is not None:
+            self._ask_disk(partial(self._store, self._run, packet, arrived_mono_s))
+
+    def flush(self) -> None:
+        """Write what waits: nothing more comes for a while."""
+        if self._file is not None:
+            self._ask_disk(self._file.flush)
+
+    def _ask_disk(self, call: Callable[[], None]) -> None:
         began_s = self._clock.monotonic_s()
         with self.calls:
-            self._store(self._run, packet, arrived_mono_s)
-        now_s = self._clock.monotonic_s()
-        if now_s - began_s > STUCK_S:
+            try:
+                call()
+            except (OSError, StorageError) as error:
+                self._refused(error)
+        if (now_s := self._clock.monotonic_s()) - began_s > STUCK_S:
             self._unstuck_mono_s = now_s
 
     def _store(self, run: Run, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
-        try:
-            if packet.is_keyframe and run.is_astray:
-                self._begin_another_timeline(run)
-            run.place(packet, arrived_mono_s)
-            self.time.look()
-            self._heed_sync_error()
-            if self._needs_new_segment(packet):
-                self._rotate()
-            if self._file is not None:
-                self._tell_stored(packet, self.time.utc(run.now_mono_s))
-                self._file.mux(packet)
-                self._stored_mono_s = self._clock.monotonic_s()
-        except (OSError, StorageError) as error:
-            self._refused(error)
+        if packet.is_keyframe and run.is_astray:
+            self._begin_another_timeline(run)
+        run.place(packet, arrived_mono_s)
+        self.time.look()
+        self._heed_sync_error()
+        if self._needs_new_segment(packet):
+            self._rotate()
+        if self._file is not None:
+            self._tell_stored(packet, self.time.utc(run.now_mono_s))
+            self._file.mux(packet)
+            self._stored_mono_s = self._clock.monotonic_s()
 
     def sound(self, packet: Packet[AudioStream]) -> None:
         """Store one packet of the run's sound beside its video; the chain is of the video alone."""
-        try:
-            if self._file is not None:
-                self._file.mux_sound(packet)
-        except (OSError, StorageError) as error:
-            self._refused(error)
+        if self._file is not None:
+            self._file.mux_sound(packet)
 
     def run_ended(self, cause: str) -> None:
         """The timeline is over: close the segment and open the gap that begins now."""

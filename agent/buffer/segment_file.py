@@ -1,12 +1,13 @@
 """One fragmented MP4 file: written by packet copy, playable at every moment.
 
-200 ms fragments; `os.write` of our own instead of libav's file access, so that a full disk is an
-`OSError` with its errno and every byte is counted.
+Its head is libav's, its fragments are our own (`fragments`): one holds what came together. Written
+by `os.write`, so that a full disk is an `OSError` with its errno and every byte is counted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from datetime import datetime
 from fractions import Fraction
@@ -18,16 +19,16 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.buffer.fragments import Fragments, units_between_start_codes, with_lengths
 from agent.buffer.sound_track import SoundTrack
 
-_MUX_OPTIONS = {
-    "movflags": "frag_keyframe+empty_moov+default_base_moof",
-    "frag_duration": "200000",
-    "flush_packets": "1",
-}
+# No more waits to be written: what a kill may cost. Whoever reads in handfuls flushes each.
+FRAGMENT_S = 0.5
 
+_MUX_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 _BOX_HEADER_BYTES = 8
 _WHOLE_AFTER = (b"mdat", b"mfra")  # a fragment; the index that ends a finished file
+_STORED = 1  # the first byte of avcC and hvcC: such samples have lengths, others start codes
 
 OPEN_SUFFIX = ".open.mp4"
 
@@ -38,34 +39,23 @@ class SegmentFile:
     def __init__(self, path: Path, template: VideoStream, sound: AudioStream | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        assert template.time_base is not None  # noqa: S101 - known once the stream is open
+        self._time_base: Fraction = template.time_base
+        self._head, ticks = _head(template, sound)
+        self._per_tick = self._time_base / ticks[0]
+        self._fragments = Fragments(len(ticks))
+        self._sound = SoundTrack(self._fragments, ticks[1]) if len(ticks) > 1 else None
+        self._has_start_codes = (template.codec_context.extradata or b"\0")[0] != _STORED
+        self._fragment_ticks = FRAGMENT_S / float(ticks[0])
         self.size_bytes = 0
         self.frames = 0
         self._base_dts: int | None = None
         self._last_dts = 0
         self._frame_ticks = 0
-        assert template.time_base is not None  # noqa: S101 - known once the stream is open
-        self._time_base: Fraction = template.time_base
-        try:
-            self._container = av.open(self, "w", format="mp4", options=_MUX_OPTIONS)
-            self._stream = self._container.add_stream_from_template(template)
-            _describe(self._stream, template)
-            self._sound = SoundTrack(self._container, sound) if sound is not None else None
-        except BaseException:
-            os.close(self._fd)
-            raise
-
-    def write(self, data: bytes) -> int:
-        """Take the muxer's bytes (called by libav). Raises `OSError`."""
-        view = memoryview(data)
-        while view:
-            written = os.write(self._fd, view)
-            self.size_bytes += written
-            view = view[written:]
-        return len(data)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
 
     def mux(self, packet: Packet[VideoStream]) -> None:
-        """Copy one packet in; its times become relative to the segment's start.
+        """Take one packet in; its times become relative to the segment's start. Raises `OSError`.
 
         MP4 wants each time later than the one before: a repeated one is moved on by a tick.
         """
@@ -77,20 +67,39 @@ class SegmentFile:
             dts = max(dts, self._last_dts + 1)
             self._frame_ticks = dts - self._last_dts
         self._last_dts = dts
-        pts = (packet.pts if packet.pts is not None else packet.dts) - self._base_dts
-        packet.pts, packet.dts = max(pts, dts), dts
-        packet.stream = self._stream
-        self._container.mux(packet)
+        pts = max((packet.pts if packet.pts is not None else packet.dts) - self._base_dts, dts)
+        ticks = packet.duration or self._frame_ticks
+        if self._per_tick != 1:
+            dts, pts, ticks = (int(time * self._per_tick) for time in (dts, pts, ticks))
+        begins = self._fragments.begins
+        if begins is not None and dts + ticks - begins > self._fragment_ticks:
+            self.flush()
+        data: bytes | memoryview = memoryview(packet)
+        if self._has_start_codes:
+            data = with_lengths(units_between_start_codes(bytes(packet)))
+        self._fragments.add(data, dts, pts, is_key=packet.is_keyframe, ticks=ticks)
         self.frames += 1
 
     def mux_sound(self, packet: Packet[AudioStream]) -> None:
-        """Copy one packet of sound in, at its place beside the video."""
+        """Take one packet of sound in, at its place beside the video."""
         if self._sound is not None and self._base_dts is not None:
             base_s, now_s = (
                 float(dts * self._time_base)
                 for dts in (self._base_dts, self._base_dts + self._last_dts)
             )
             self._sound.mux(packet, base_s, now_s)
+
+    def flush(self) -> None:
+        """Write what waits: from here on it survives this process. Raises `OSError`."""
+        head, self._head = self._head, b""
+        self._write(head + self._fragments.take(self.size_bytes + len(head)))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.write(self._fd, view)
+            self.size_bytes += written
+            view = view[written:]
 
     @property
     def duration_us(self) -> int:
@@ -106,7 +115,8 @@ class SegmentFile:
     def finish(self, final_path: Path) -> None:
         """Write the rest, fsync, rename into place, fsync the folder. Raises `OSError`."""
         try:
-            self._container.close()
+            self.flush()
+            self._write(self._fragments.index())
             os.fsync(self._fd)
         finally:
             os.close(self._fd)
@@ -115,9 +125,33 @@ class SegmentFile:
 
     def abandon(self) -> None:
         """Close without promising anything: the disk refused. What was written stays."""
-        with contextlib.suppress(FFmpegError, OSError):  # the very fault that made us give up
-            self._container.close()
+        with contextlib.suppress(OSError):  # the very fault that made us give up
+            self.flush()
         os.close(self._fd)
+
+
+def _head(template: VideoStream, sound: AudioStream | None) -> tuple[bytes, list[Fraction]]:
+    """Return what libav puts before the first fragment, and the length of each track's ticks."""
+    written = io.BytesIO()
+    with av.open(written, "w", format="mp4", options=_MUX_OPTIONS) as container:
+        video = container.add_stream_from_template(template)
+        _describe(video, template)
+        streams = [video, *([container.add_stream_from_template(sound)] if sound else [])]
+        container.start_encoding()
+        ticks = [stream.time_base for stream in streams]
+    assert None not in ticks  # noqa: S101 - the muxer has chosen them
+    return _up_to(written.getvalue(), b"moov"), [tick for tick in ticks if tick is not None]
+
+
+def _up_to(data: bytes, last: bytes) -> bytes:
+    """Return the top-level boxes up to the one of that name."""
+    at = 0
+    while at < len(data):
+        name = data[at + 4 : at + _BOX_HEADER_BYTES]
+        at += int.from_bytes(data[at : at + 4], "big")
+        if name == last:
+            break
+    return data[:at]
 
 
 def _describe(stream: VideoStream, template: VideoStream) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
 from av.packet import Packet
+
+from agent.buffer.fragments import Fragments
 
 _APART_S = 2.0  # tracks whose times are further apart have different origins
 
@@ -12,9 +15,8 @@ _APART_S = 2.0  # tracks whose times are further apart have different origins
 class SoundTrack:
     """One segment's track. Its times become relative to the segment's start, as the video's."""
 
-    def __init__(self, container: OutputContainer, template: AudioStream) -> None:
-        self._container = container
-        self._stream = container.add_stream_from_template(template)
+    def __init__(self, fragments: Fragments, tick_s: Fraction) -> None:
+        self._fragments, self._tick_s = fragments, tick_s
         self._last_dts = -1
         self._shift_s: float | None = None
 
@@ -30,9 +32,9 @@ class SoundTrack:
         at_s = float(packet.dts * packet.time_base)
         if self._shift_s is None:
             self._shift_s = now_s - at_s if abs(now_s - at_s) > _APART_S else 0.0
-        dts = round((at_s + self._shift_s - base_s) / packet.time_base)
+        dts = round((at_s + self._shift_s - base_s) / self._tick_s)
         if dts <= self._last_dts:
             return
-        self._last_dts = packet.dts = packet.pts = dts
-        packet.stream = self._stream
-        self._container.mux(packet)
+        self._last_dts = dts
+        ticks = round((packet.duration or 0) * packet.time_base / self._tick_s)
+        self._fragments.add(memoryview(packet), dts, dts, is_key=True, ticks=ticks, track=2)

@@ -4,11 +4,10 @@ A frame that comes alone costs the box nearly twice what it costs in a handful: 
 receives and stores it has left the processor's caches in between.
 """
 
-import threading
-from collections.abc import Callable
 from math import nan
 
-from agent.core.clock import Clock, wait_s
+from agent.core.clock import Clock
+from agent.ingest.source import Pace
 
 _START_S = 1.0  # how fast it comes is not known yet, and a new viewer may be sent a GOP at once
 _DRAIN_S = 0.02  # reading what has gathered takes less
@@ -20,10 +19,10 @@ _ROOM_BYTES = 64 * 1024  # what a socket holds before the camera has to wait wit
 
 
 class Handfuls:
-    """Lets one connection's packets gather in the socket for up to `longest_s()` (0: not now)."""
+    """Lets one connection's packets gather in the socket for as long as its pace allows."""
 
-    def __init__(self, clock: Clock, stop: threading.Event, longest_s: Callable[[], float]) -> None:
-        self._clock, self._stop, self._longest_s = clock, stop, longest_s
+    def __init__(self, clock: Clock, pace: Pace) -> None:
+        self._clock, self._pace = clock, pace
         self.begin()
 
     def begin(self) -> None:
@@ -38,7 +37,7 @@ class Handfuls:
         self._bytes += size_bytes
         now_s, before_s = self._clock.monotonic_s(), self._media_s
         self._media_s = media_s = nan if media_s is None else media_s
-        if now_s < self._start_over_s or not (longest_s := self._longest_s()):
+        if now_s < self._start_over_s or not self._pace.longest_s():
             return
         if now_s >= self._drained_s:  # so the last packet was waited for
             self._lead_s, self._guessed = now_s - media_s, 0
@@ -50,5 +49,5 @@ class Handfuls:
             return
         fills_in_s = _ROOM_BYTES / max(1, self._bytes) * (now_s - self._since_s)
         self._since_s, self._bytes = now_s, 0
-        wait_s(self._stop, min(longest_s, fills_in_s))
+        self._pace.gather(fills_in_s)
         self._drained_s = self._clock.monotonic_s() + _DRAIN_S

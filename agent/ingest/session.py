@@ -54,9 +54,10 @@ class IngestSession:
         *,
         stall_s: float,
         gather_s: Callable[[], float] = lambda: 0.0,
+        before_gathering: Callable[[], None] = lambda: None,
         on_sound: OnSound | None = None,
     ) -> None:
-        """`gather_s`: how long what comes may wait before it is read; see `Handfuls`.
+        """`gather_s`: how long what comes may wait before it is read; see `Pace`.
 
         `on_sound` takes the packets of the sound track, where the address allows it.
         """
@@ -64,8 +65,8 @@ class IngestSession:
         self.sound_fault: str | None = None
         self._name, self._address, self._sink, self._clock = name, address, sink, clock
         self._stop, self._stall_s = stop, stall_s
-        self._handfuls = Handfuls(clock, stop, gather_s)
-        self._pace, self._readers = Pace(stop, gather_s), Readers()
+        self._pace, self._readers = Pace(stop, gather_s, before_gathering), Readers()
+        self._handfuls = Handfuls(clock, self._pace)
         self._restart = threading.Event()
         self._backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
         self._patience = OpenPatience(clock)

@@ -88,10 +88,21 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a source may take its time: what comes may gather so long before it is read."""
+    """How a source may take its time: what comes may gather so long before it is read.
+
+    `before_gathering` is called when all that came is handed on, and nothing more is for a while.
+    """
 
     stop: threading.Event
     longest_s: Callable[[], float]
+    before_gathering: Callable[[], None] = lambda: None
+
+    def gather(self, at_most_s: float) -> None:
+        """Let what comes gather."""
+        seconds = min(self.longest_s(), at_most_s)
+        if seconds > 0:
+            self.before_gathering()
+            self.rest(seconds)
 
     def rest(self, seconds: float) -> None:
         """Wait, but not when all is to stop."""

@@ -93,7 +93,7 @@ def interrupted(folder, clip, boot=BOOT):
     """A recording whose process is gone without a word: nothing was closed."""
     tape = Tape(folder, boot=boot)
     tape.record(clip, cause=None, frames=50)
-    tape.recorder._file._container.close()  # what the kernel had is on the disk
+    tape.recorder._file.flush()  # what the kernel had is on the disk
     tape.index.close()
 
 

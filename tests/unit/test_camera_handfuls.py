@@ -7,6 +7,7 @@ import pytest
 
 from agent.core.clock import SystemClock
 from agent.ingest.handfuls import Handfuls
+from agent.ingest.source import Pace
 
 
 class _SteppedClock(SystemClock):
@@ -37,7 +38,7 @@ def _waits_s(bytes_per_s: int, *, longest_s: float, seconds: float = 5.0) -> lis
     """Return the waits while a camera of 20 frames a second sends at this rate."""
     clock = _SteppedClock()
     naps = _Naps(clock)
-    handfuls = Handfuls(clock, naps, lambda: longest_s)
+    handfuls = Handfuls(clock, Pace(naps, lambda: longest_s))
     for number in range(int(seconds * 20)):
         clock.now_s = max(clock.now_s, number / 20)
         handfuls.took(bytes_per_s // 20, number / 20)
@@ -62,7 +63,7 @@ def test_what_has_gathered_is_read_to_the_last_packet_but_not_waited_for(pace):
     """`pace`: how fast the camera's own time runs; a wrong one must not let packets pile up."""
     clock = _SteppedClock()
     naps = _Naps(clock)
-    handfuls = Handfuls(clock, naps, lambda: 0.2)
+    handfuls = Handfuls(clock, Pace(naps, lambda: 0.2))
     lags_s, blocked = [], 0
     for number in range(600):  # a camera of 20 frames a second
         sent_s = number / 20
@@ -83,7 +84,7 @@ def test_a_stream_that_somebody_waits_for_never_waits():
 def test_a_worker_that_stops_does_not_wait():
     stop = threading.Event()
     clock = _SteppedClock()
-    handfuls = Handfuls(clock, stop, lambda: 60.0)
+    handfuls = Handfuls(clock, Pace(stop, lambda: 60.0))
     clock.now_s = 10.0
     stop.set()
     began_s = time.monotonic()

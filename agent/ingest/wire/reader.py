@@ -135,7 +135,7 @@ class WireSource:
         dialog = self._dialog
         assert dialog is not None  # noqa: S101 - nobody reads a closed source
         heard_s = self._clock.monotonic_s()
-        self._pace.rest(min(self._pace.longest_s(), self._fills_in_s))
+        self._pace.gather(self._fills_in_s)
         while not self._pictures.ready:
             self._take_in(dialog, heard_s + self._patience.stall_s)
 
