@@ -67,8 +67,8 @@ class TimeQuality(StrEnum):
     """How far `time` can be trusted."""
 
     NTP = "ntp"
-    RTC = "rtc"
-    UNSYNCED = "unsynced"
+    RTC = "rtc"  # of a clock chip that kept it, or carried on since a synchronisation in this boot
+    UNSYNCED = "unsynced"  # nothing vouches for it
 
 
 class StreamName(StrEnum):
