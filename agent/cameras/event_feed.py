@@ -158,11 +158,12 @@ class EventFeed:
             self._tell(error)
             return self._until_new_login()
         except CameraFailure as error:
-            if not self._cuts:  # after an absence its id may be somebody else's: not ours to close
+            was_away, self._cuts = self._cuts > 0, 0
+            if not was_away:  # after an absence its id may be somebody else's: not ours to close
                 self._close_point()
             self._forget_point()
             self._tell(error)
-            return self._backoff.next_s()
+            return 0.0 if was_away else self._backoff.next_s()  # back, and knows us no more: anew
 
     def _until_new_login(self) -> float:
         """A refused login is only worth trying when it was changed; else after its back-off."""

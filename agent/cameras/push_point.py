@@ -77,6 +77,7 @@ class PushPoint(PullPoint):
     """A subscription that is told instead of asked; renewed and closed like the other kind."""
 
     _consumer: _Consumer
+    _is_in_doubt = False
 
     @classmethod
     def open(cls, line: OnvifLine, clock: Clock, *, topics: tuple[str, ...] = ()) -> "PushPoint":
@@ -108,9 +109,11 @@ class PushPoint(PullPoint):
     def pull(self, wait_s: float) -> tuple[Notification, ...]:
         """Wait for what the camera tells; it must be renewed, as nothing else keeps it."""
         try:
-            return self._consumer.waiting.get(timeout=wait_s)
+            return self._consumer.waiting.get(timeout=0.0 if self._is_in_doubt else wait_s)
         except queue.Empty:
-            self.renew()  # also shows whether the camera still knows us
+            self._is_in_doubt = True  # until it shows that it still knows us
+            self.renew()
+            self._is_in_doubt = False
             return ()
 
     def close(self) -> None:
