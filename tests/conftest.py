@@ -21,6 +21,7 @@ WHOLE_BOXES = {
     "test_bad_input",
     "test_bell_call",
     "test_bench_runs",
+    "test_board_faults",
     "test_box_page_shown",
     "test_buffer_cli",
     "test_camera_stream_faults",
@@ -44,6 +45,7 @@ WHOLE_BOXES = {
     "test_grant_to_relay",
     "test_handover",
     "test_secrets_stay",
+    "test_sessions_restart",
     "test_supervisor",
     "test_wrong_disk",
 }

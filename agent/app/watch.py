@@ -79,6 +79,7 @@ class Watch(Service):
         self.data: Callable[[], DataSample | None] = lambda: None
         self.center_ahead: Callable[[], float | None] = lambda: None
         self._evicted_before = 0
+        self._has_looked = asyncio.Event()
         self._looks_before: dict[str, LooksTold] = {}
 
     async def run(self) -> None:
@@ -88,11 +89,18 @@ class Watch(Service):
             self.outbox_sample = await self._sample_outbox()
             self.capacity = await asyncio.to_thread(self._read_capacity)
             self.faults = keep_since(self._find(), self.faults, self._clock.utc_now())
+            self._has_looked.set()
             self.progressed()
             await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def telemetry(self, presence: Presence) -> Telemetry:
-        """Return one sample for the center; what is not known is None."""
+        """Return one sample for the center; what is not known is None.
+
+        The first one waits a moment for the first look: it may be the only one for minutes.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._has_looked.wait()
         vitals = self.vitals
         restarts = {p.name: p.restarts for p in self._line.processes}
         now_s = self._clock.monotonic_s()
@@ -149,15 +157,18 @@ class Watch(Service):
 
     @property
     def facts(self) -> object:
-        """What the center must not believe wrongly: how each camera does, and what is the matter.
+        """What the center must not believe wrongly: cameras, pole, restarts, what is wrong.
 
         Compare it; a change is told with the next sample, which then comes soon.
         """
         cameras = [
-            (status.camera_id, status.main.state, status.recording.recording)
-            for status in self._hub.statuses()
+            (s.camera_id, s.main.state, s.recording.recording, s.detection.state)
+            for s in self._hub.statuses()
         ]
-        return cameras, sorted((fault.code, fault.subject) for fault in self.faults)
+        faults = sorted((fault.code, fault.subject) for fault in self.faults)
+        restarts = [(p.name, p.restarts) for p in self._line.processes]
+        is_blind = self.vitals is None
+        return cameras, self.with_pole(BoardSample()), restarts, faults, is_blind
 
     def _camera_sample(self, camera_id: str) -> CameraSample:
         status = self._hub.status(camera_id)

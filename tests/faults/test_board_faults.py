@@ -1,102 +1,241 @@
-"""A whole box in heat, with a sensor that hangs: it lives, and the center knows.
+"""What goes wrong at the board and on the pole: the stated behaviour, and the center knows.
 
-The board is the simulated one: its thermometer is a file, or a FIFO on which every read blocks.
+Whole boxes with default settings, so at the default telemetry period: what changed is told within
+`TOLD_S` all the same. Their boards are simulated: lines, thermometer and disk life are files. Three
+boxes at once, since each of them mostly waits.
 """
 
 import asyncio
 import os
+from contextlib import asynccontextmanager
 
 import pytest
 
+from agent.app.heat_guard import BAND_FILE
+from agent.contract.events import EventKind, Phase
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
-from tests.box_process import HOST, BoxProcess
+from tests.box_process import HOST, BoxProcess, CameraProcess, camera_in
 from tests.brokers import Mosquitto
 from tests.spine import make_center, running
 
-SITE, BOX = "site-1", "box-1"
-PATIENCE_S = 60.0
+TOLD_S = 60.0
+HOT, VERY_HOT, CRITICAL, COOL = 76, 79, 82, 40  # of 85 degrees, where the board stops itself
+NO_TEMPERATURE = -273_000
 CLOCK = SystemClock()
 
 
-async def eventually(center, is_so, what):
-    """Wait until the center's last telemetry of the box is so."""
-    telemetry = None
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                views = await center.boxes()
-                telemetry = views[0].telemetry if views else None
-                if telemetry is not None and telemetry.board is not None and is_so(telemetry):
-                    return telemetry
-                await CLOCK.sleep_s(0.2)
-    except TimeoutError:
-        pytest.fail(f"{what}: {telemetry}")
+class Pole:
+    """One box, its lines, and what the center knows of it."""
+
+    def __init__(self, folder, name, broker, center, **settings):
+        told = {
+            "box": name,
+            "broker": {
+                "urls": [f"mqtt://{HOST}:{broker.port}"],
+                "username": name,
+                "password": f"secret-{name}",
+            },
+        }
+        self.name, self.center = name, center
+        self.box = BoxProcess(folder, told | settings, name)
+        self.lines = self.box.data_dir / "run" / "lines"
+
+    @asynccontextmanager
+    async def running(self):
+        with self.box:
+            try:
+                await self.until(lambda _: True)
+                self.lines.mkdir(exist_ok=True)
+                yield self
+            finally:
+                await asyncio.to_thread(self.box.stop)
+
+    def set(self, line, level):
+        (self.lines / line).write_text(str(level))
+
+    async def telemetry(self):
+        return next(
+            (view.telemetry for view in await self.center.boxes() if view.address.box == self.name),
+            None,
+        )
+
+    async def told(self, is_so, what):
+        """Wait until the center's last sample is so."""
+        sample = None
+        try:
+            async with asyncio.timeout(TOLD_S):
+                while True:
+                    sample = await self.telemetry()
+                    if sample is not None and sample.board is not None and is_so(sample):
+                        return sample
+                    await CLOCK.sleep_s(0.3)
+        except TimeoutError:
+            pytest.fail(f"{self.name}: {what}: {sample}")
+
+    async def told_of(self, *faults):
+        return await self.told(lambda t: set(faults) <= codes(t), f"{faults} not told")
+
+    async def until(self, is_so):
+        await asyncio.to_thread(self.box.until, is_so, TOLD_S)
+
+    async def presses(self, line):
+        return [
+            stored.event
+            for stored in await self.center.events()
+            if stored.event.data.kind is EventKind.EMERGENCY_BELL
+            and stored.event.phase is Phase.NEW
+            and stored.event.data.detail.startswith(f"{line}:")
+        ]
 
 
 def codes(telemetry):
     return {fault.code for fault in telemetry.faults}
 
 
-@pytest.mark.long
-async def test_heat_and_a_sensor_that_hangs_are_met_and_told_while_the_box_lives(tmp_path):
-    mosquitto = Mosquitto(tmp_path / "broker", [BoxAddress(SITE, BOX)])
-    await mosquitto.start()
-    settings = {
-        "site": SITE,
-        "box": BOX,
-        "broker": {
-            "urls": [f"mqtt://{HOST}:{mosquitto.port}"],
-            "username": BOX,
-            "password": f"secret-{BOX}",
-        },
-        "center": {"telemetry_s": 2.0},
-        "pole": {
-            "inputs": [{"input_id": "door", "meaning": "door", "line": "door", "active_low": False}]
-        },
-    }
-    center = make_center(tmp_path / "center", mosquitto.settings("center"))
+def restarts(telemetry, name):
+    return next((p.restarts_total for p in telemetry.processes if p.name == name), None)
+
+
+@pytest.fixture
+async def city(tmp_path):
+    """A broker with rights for three boxes, and a center."""
+    names = ("box-1", "box-2", "box-3")
+    broker = Mosquitto(tmp_path / "broker", [BoxAddress("site-1", name) for name in names])
+    await broker.start()
+    center = make_center(tmp_path / "center", broker.settings("center"))
     async with running(center):
-        box = BoxProcess(tmp_path, settings)
-        with box:
-            lines = box.data_dir / "run" / "lines"
-            cool = await eventually(
-                center, lambda t: t.board.contacts == {"door": "idle"}, "no contact told"
-            )
-            assert (cool.board.heat_band, cool.board.temperature_c) == ("normal", 45.0)
-            sensor = lines / "temperature"
-            restarts = _restarts(cool)
-
-            for celsius, band, told in (
-                (71, "warm", set()),
-                (76, "hot", {"board.hot"}),
-                (82, "critical", {"board.too_hot"}),
-            ):
-                sensor.write_text(str(celsius))
-                hot = await eventually(
-                    center, lambda t, band=band: t.board.heat_band == band, f"not {band}"
-                )
-                assert hot.board.simulated is True
-                await eventually(center, lambda t, told=told: told <= codes(t), f"{told} not told")
-            assert "board.sheds_for_heat" in codes(hot)
-            sensor.write_text("40")
-            await eventually(center, lambda t: t.board.heat_band == "normal", "still held back")
-
-            sensor.unlink()
-            os.mkfifo(sensor)  # every read of it blocks from now on
-            hung = await eventually(
-                center, lambda t: t.board.silent == ("thermometers",), "hangs, and not told"
-            )
-            assert hung.board.temperature_c is None
-            told = await eventually(
-                center, lambda t: "board.part_silent" in codes(t), "no fault of it"
-            )
-            later = await eventually(
-                center, lambda t: t.mono > told.mono + 25.0, "the core went along"
-            )
-            assert _restarts(later) == restarts
-    await mosquitto.stop()
+        yield broker, center
+    await broker.stop()
 
 
-def _restarts(telemetry):
-    return {one.name: one.restarts_total for one in telemetry.processes}
+@pytest.mark.timeout(400)
+async def test_each_fault_is_met_as_said_and_told_at_the_default_period(
+    city, tmp_path, drawn_loops
+):
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(heat_bell_and_wear(city, tmp_path, drawn_loops))
+        tasks.create_task(sensor_that_lies_blocks_and_vanishes(city, tmp_path))
+        tasks.create_task(core_that_stands_still(city, tmp_path))
+
+
+# Heat ramp and fall, bell bounce, stuck, storm, a disk at the end of its life
+
+
+async def heat_bell_and_wear(city, folder, loops):
+    camera = CameraProcess(folder, "camera", *loops)
+    cameras = [camera.settings("low"), camera.settings("high", priority=9)]
+    slow = {"meaning": "bell", "active_low": False, "debounce_ms": 500}  # a busy machine: no bounce
+    bell = {"input_id": "bell", "line": "bell", "stuck_after_s": 4.0}
+    wild = {"input_id": "wild", "line": "wild", "stuck_after_s": 600.0}
+    inputs = {"inputs": [slow | bell, slow | wild]}
+    with camera:
+        pole = Pole(folder, "box-1", *city, cameras=cameras, pole=inputs)
+        async with pole.running():
+            await pole.until(is_seeing)
+            before = await pole.told(is_all_well, "not well to begin with")
+
+            storming = asyncio.create_task(storm(pole))
+            for level in "10101":  # the button's contact bounces, then is held down
+                pole.set("bell", level)
+                await CLOCK.sleep_s(0.005)
+            pole.set("temperature", VERY_HOT)
+            pole.set("disk-life", 97)
+            told = await pole.told_of(
+                *("pole.bell_stuck", "pole.bell_chatters", "disk.worn"),
+                *("board.hot", "board.sheds_for_heat"),
+            )
+            assert (told.board.heat_band, told.board.disk_life_used_pct) == ("very-hot", 97)
+            half = await pole.told(lambda t: detecting(t) == {"low": False, "high": True}, "shed")
+            assert recording(half)
+            assert len(await pole.presses("bell")) == 1
+            storming.cancel()
+
+            pole.set("bell", 0)
+            pole.set("temperature", CRITICAL)
+            none = await pole.told(lambda t: not any(detecting(t).values()), "detection goes on")
+            assert recording(none)
+            pole.set("temperature", COOL)
+            pole.set("disk-life", 1)
+            after = await pole.told(is_all_well, "something did not come back")
+            assert [c.gaps_total for c in after.cameras] == [c.gaps_total for c in before.cameras]
+            assert restarts(after, "core") == 0
+            assert len(await pole.presses("wild")) <= 4  # of hundreds of edges: told, not passed on
+
+
+async def storm(pole):
+    """A wire that touches and lets go, fifty times a second; it comes to rest open."""
+    try:
+        while True:
+            for level in "10":
+                pole.set("wild", level)
+                await CLOCK.sleep_s(0.02)
+    finally:
+        pole.set("wild", 0)
+
+
+def is_seeing(state):
+    return all(
+        camera_in(state, each)["is_recording"] and camera_in(state, each)["detector"] == "ready"
+        for each in ("low", "high")
+    )
+
+
+def is_all_well(telemetry):
+    return (
+        telemetry.board.heat_band == "normal"
+        and telemetry.board.contacts == {"bell": "idle", "wild": "idle"}
+        and detecting(telemetry) == {"low": True, "high": True}
+        and recording(telemetry)
+        and not {c for c in codes(telemetry) if c.startswith(("pole.", "board.", "disk.worn"))}
+    )
+
+
+def detecting(telemetry):
+    return {camera.camera_id: camera.detecting for camera in telemetry.cameras}
+
+
+def recording(telemetry):
+    return all(camera.recording for camera in telemetry.cameras)
+
+
+# A thermometer that lies, blocks, is gone
+
+
+async def sensor_that_lies_blocks_and_vanishes(city, folder):
+    pole = Pole(folder, "box-2", *city)
+    async with pole.running():
+        sensor, band = pole.lines / "temperature", pole.lines.parent / BAND_FILE
+        pole.set("temperature", CRITICAL)
+        await pole.until(lambda _: band.exists() and band.read_text() == "critical")
+        pole.set("temperature", NO_TEMPERATURE)
+        lying = await pole.told_of("board.sensor_lost")
+        assert lying.board.temperature_c is None
+        assert lying.board.heat_band == "critical"  # as before, until somebody knows
+
+        sensor.unlink()
+        os.mkfifo(sensor)  # every read of it blocks from now on
+        silent = await pole.told(lambda t: t.board.silent == ("thermometers",), "hangs, not told")
+        assert "board.part_silent" in codes(silent)
+        assert restarts(silent, "core") == 0  # the rest of the box went on
+
+        with sensor.open("wb"):
+            sensor.unlink()  # the read ends, and there is no sensor any more
+        gone = await pole.told(
+            lambda t: not t.board.silent and "board.sensor_lost" in codes(t), "gone, and not told"
+        )
+        assert gone.board.temperature_c is None
+        pole.set("temperature", COOL)
+        await pole.told(lambda t: t.board.heat_band == "normal", "still held back")
+
+
+# Watchdog starvation
+
+
+async def core_that_stands_still(city, folder):
+    pole = Pole(folder, "box-3", *city)
+    async with pole.running():
+        await pole.told(lambda t: restarts(t, "core") == 0, "no core told")
+        (core,) = [p for p in pole.box.children() if "core_process" in " ".join(p.cmdline())]
+        core.suspend()  # it lives, and feeds no watchdog
+        await pole.told(lambda t: restarts(t, "core") == 1, "not started anew, or not told")
