@@ -1,26 +1,32 @@
-"""Temperatures of /sys/class/thermal, by type: zone numbers move between boots and kernels."""
+"""Temperatures of /sys/class/thermal, by type: zone numbers move between boots and kernels.
 
+A PC's processor may have no thermal zone (AMD's has none): then its sensor chip tells.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 from hardware.interface import Temperature
+from hardware.linux import hwmon
 from hardware.linux.files import read_scaled, read_text
 
 _MILLI = 0.001
+# Drivers of processors' own sensors; their first value is the package's, or the control value.
+_PROCESSORS = ("coretemp", "k10temp", "zenpower")
 # Outside of this a sensor is switched off or broken: a Jetson's sleeping GPU reads -256.
 _BELIEVABLE_C = (-60.0, 150.0)
 
 
 class ThermalZones:
-    """Every thermal zone of the kernel."""
+    """Every thermal zone of the kernel, and a PC's processors."""
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "sys/class/thermal"
+        self._root, self._folder = root, root / "sys/class/thermal"
 
     def read(self) -> tuple[Temperature, ...]:
-        zones = self._folder.glob("thermal_zone*")
-        return tuple(
-            sorted((_temperature(zone) for zone in zones), key=lambda reading: reading.name)
-        )
+        found = [_temperature(zone) for zone in self._folder.glob("thermal_zone*")]
+        found += _processors(self._root)
+        return tuple(sorted(found, key=lambda reading: reading.name))
 
 
 def believable(celsius: float | None) -> float | None:
@@ -33,6 +39,14 @@ def believable(celsius: float | None) -> float | None:
 def _temperature(zone: Path) -> Temperature:
     celsius = believable(read_scaled(zone / "temp", _MILLI))
     return Temperature(read_text(zone / "type") or zone.name, celsius, _critical_c(zone))
+
+
+def _processors(root: Path) -> Iterator[Temperature]:
+    for driver in _PROCESSORS:
+        for chip in hwmon.chips(root, driver):
+            name = read_text(chip / "temp1_label") or "temp1"
+            celsius = believable(read_scaled(chip / "temp1_input", _MILLI))
+            yield Temperature(f"{driver}/{name}", celsius, read_scaled(chip / "temp1_crit", _MILLI))
 
 
 def _critical_c(zone: Path) -> float | None:

@@ -13,6 +13,7 @@ from hardware.interface import (
     StorageState,
     Supply,
     SupplyKind,
+    Temperature,
     WatchdogState,
     Wear,
 )
@@ -201,6 +202,15 @@ def test_a_pc_tells_its_supplies_watchdog_fan_and_stick(tmp_path):
     power = board.power.read()
     assert (power.throttled, power.throttled_before) == (True, True)
     assert power.under_voltage is None
+
+
+def test_a_pcs_processor_without_a_thermal_zone_is_read_from_its_sensor_chip(tmp_path):
+    root = plant("x86_pc", tmp_path)
+    thermometers = pick_board(root).thermometers
+    assert thermometers.read() == (Temperature("k10temp/Tctl", 61.375),)
+    (root / "sys/class/hwmon/hwmon1/name").write_text("coretemp\n")
+    (root / "sys/class/hwmon/hwmon1/temp1_crit").write_text("100000\n")
+    assert thermometers.read() == (Temperature("coretemp/Tctl", 61.375, 100.0),)
 
 
 def test_the_pi_tells_its_fan_and_the_seconds_its_watchdog_has_left(tmp_path):

@@ -20,6 +20,7 @@ PATTERNS = (
     "sys/class/thermal/thermal_zone*/trip_point_*_type",
     "sys/class/thermal/thermal_zone*/trip_point_*_temp",
     "sys/class/hwmon/hwmon*/name",
+    "sys/class/hwmon/hwmon*/temp1_*",
     "sys/class/hwmon/hwmon*/in*_label",
     "sys/class/hwmon/hwmon*/in*_input",
     "sys/class/hwmon/hwmon*/in*_alarm",
