@@ -15,7 +15,7 @@ from agent.buffer import former, journal
 from agent.buffer.index import INDEX_FILE
 from agent.buffer.journal import SignedPurge
 from agent.buffer.reading import camera_folder
-from agent.contract.evidence import BoxHour, HeadMark, HeadPlace, HeadsDigest, PurgeSum, VideoHeads
+from agent.contract.evidence import BoxHour, HeadMark, HeadPlace, HeadsDigest, VideoHeads
 from agent.core.errors import StorageError
 from agent.core.sqlite import open_reader
 from agent.evidence import chain_index, told_heads
@@ -32,7 +32,7 @@ class Hour:
     """What is to be told, and the marks that say so once it is."""
 
     heads: list[tuple[VideoHeads, Place]] = field(default_factory=list)
-    purges: list[PurgeSum] = field(default_factory=list)
+    purges: dict[str, list[SignedPurge]] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
 
     def data(self, audit: str) -> BoxHour:
@@ -40,7 +40,7 @@ class Hour:
         return BoxHour(
             audit=audit,
             heads=tuple(_digest(told) for told, _ in self.heads),
-            purges=tuple(self.purges),
+            purges=journal.sum_up(self.purges),
         )
 
 
@@ -98,7 +98,7 @@ def _take_purges(hour: Hour, index_file: Path, camera_id: str, marks: Mapping[st
         return journal.purges_behind(db, marks.get(what, ""), MOST_PURGES)
 
     if found := _read(index_file, read):
-        hour.purges.append(journal.sum_up(camera_id, found))
+        hour.purges.setdefault(camera_id, []).extend(found)
         hour.marks[what] = found[-1].mark
 
 
@@ -109,7 +109,7 @@ def _take_former(hour: Hour, file: Path, marks: Mapping[str, str]) -> None:
     mark = marks.get(f"purges/{camera_id}", "")
     last_told = next((n for n, (purge, _) in enumerate(found) if purge.mark == mark), -1)
     if left := found[last_told + 1 :][:MOST_PURGES]:
-        hour.purges.append(journal.sum_up(camera_id, [purge for purge, _ in left]))
+        hour.purges.setdefault(camera_id, []).extend(purge for purge, _ in left)
         hour.marks[what] = str(left[-1][1])
 
 

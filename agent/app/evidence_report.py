@@ -97,7 +97,7 @@ class EvidenceReporter(Service):
         cameras = self._cameras()
         hour = await asyncio.to_thread(evidence_hour.gather, self._data_dir, cameras, marks)
         data = hour.data(await self._db.run(audit_head))
-        if not data.heads and not data.purges and data.audit == marks.get(_HOUR):
+        if not data.heads and data.purges is None and data.audit == marks.get(_HOUR):
             return
         await self._tell(key, data, hour.marks | {_HOUR: data.audit}, hour)
         await self._forget_lists()

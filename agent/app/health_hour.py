@@ -20,7 +20,13 @@ from agent.outbox.writer import Outbox
 LOOK_EVERY_S = 60.0
 TELL_EVERY_S = 3600.0
 _LEAST_S = 600.0  # an agent that starts again and again does not fill the outbox with it
-_OF_BOARD = ("temperature_c", "cpu_pct", "memory_free_bytes", "disk_free_bytes")
+_MB = 1e6
+_OF_BOARD = (
+    ("temperature_c", "temperature_c", 1.0),
+    ("cpu_pct", "cpu_pct", 1.0),
+    ("memory_free_mb", "memory_free_bytes", _MB),
+    ("disk_free_mb", "disk_free_bytes", _MB),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +88,19 @@ class HourSum:
         self.connects = look.connects_total
         if self._connects_before is None:
             self._connects_before = look.connects_total
-        board = {name: getattr(look.board, name, None) for name in _OF_BOARD}
-        link = {"puback_ms": look.puback_ms, "ack_ms": look.ack_ms} if look.is_connected else {}
-        for name, value in (board | link).items():
-            if value is not None:
-                self._seen.setdefault(name, []).append(value)
+        for name, field_name, unit in _OF_BOARD:
+            self._saw(name, getattr(look.board, field_name, None), unit)
+        if look.is_connected:
+            self._saw("puback_ms", look.puback_ms)
+            self._saw("ack_ms", look.ack_ms)
         statuses = {status.camera_id: status for status in look.statuses}
         self.cameras = {one: self.cameras.get(one, _CameraSum()) for one in look.cameras}
         for camera_id in self.cameras.keys() & statuses.keys():
             self.cameras[camera_id].take(statuses[camera_id])
+
+    def _saw(self, name: str, value: float | None, unit: float = 1.0) -> None:
+        if value is not None:
+            self._seen.setdefault(name, []).append(value / unit)
 
     def data(self, now_mono_s: float) -> HealthHour:
         """Return what it came to; at least one look was taken."""

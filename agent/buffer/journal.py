@@ -8,7 +8,7 @@ newest `KEEP_ROWS` rows of single deletions are kept, the records for good (144 
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Connection
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.buffer.index import Index, from_micros, micros
-from agent.contract.evidence import PurgeSum
+from agent.contract.evidence import PurgeHead, PurgeSum, sha256_b64
 
 KEEP_ROWS = 100_000  # more than ten days of 10 s segments
 FIRST = "0" * 64
@@ -159,22 +159,26 @@ class SignedPurge:
         return f"{self.number}:{hashlib.sha256(self.body.encode()).hexdigest()[:16]}"
 
 
-def sum_up(camera_id: str, records: Sequence[SignedPurge]) -> PurgeSum:
-    """Sum up purge records that follow one another; at least one."""
-    purges = [msgspec.json.decode(record.body, type=Purge) for record in records]
+def sum_up(records: Mapping[str, Sequence[SignedPurge]]) -> PurgeSum | None:
+    """Sum up the purge records of each camera, in order; None when there are none."""
+    heads, purges = [], []
+    for camera_id, signed in records.items():
+        purges += [msgspec.json.decode(record.body, type=Purge) for record in signed]
+        heads += [
+            PurgeHead(camera_id, record.number, sha256_b64(record.body.encode()))
+            for record in signed[-1:]
+        ]
+    if not purges:
+        return None
     rules: Counter[str] = Counter()
     for purge in purges:
         rules.update(purge.rules)
     starts = [one.first_at.timestamp() for one in purges if one.first_at is not None]
     ends = [one.last_until.timestamp() for one in purges if one.last_until is not None]
     return PurgeSum(
-        camera_id=camera_id,
-        first=records[0].number,
-        last=records[-1].number,
-        sha256=hashlib.sha256(records[-1].body.encode()).hexdigest(),
-        segments=sum(purge.segments for purge in purges),
-        bytes=sum(purge.bytes for purge in purges),
+        heads=tuple(heads),
         rules=dict(rules),
+        bytes=sum(purge.bytes for purge in purges),
         from_s=math.floor(min(starts)) if starts else None,
         until_s=math.ceil(max(ends)) if ends else None,
     )

@@ -22,6 +22,11 @@ PURGE_TYPE = "edge.evidence.purge.v1"
 KEY_TYPE = "edge.evidence.key.v1"
 
 
+def sha256_b64(text: bytes) -> str:
+    """Return a SHA-256 as these records tell it: base64url without padding."""
+    return urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
+
+
 class HeadMark(Struct, frozen=True, array_like=True):
     """After GOP `seq` of `run`, which began at `media_us` (UTC), the chain stood at `link`."""
 
@@ -46,7 +51,7 @@ class VideoHeads(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def digest(self) -> str:
         """Return what a center is told of the list: SHA-256 of its text, base64url."""
-        return urlsafe_b64encode(hashlib.sha256(self.to_sign()).digest()).rstrip(b"=").decode()
+        return sha256_b64(self.to_sign())
 
 
 class HeadPlace(Struct, frozen=True, array_like=True):
@@ -71,20 +76,27 @@ class HeadsDigest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: str = "main"
 
 
-class PurgeSum(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera's purge records `first` to `last`, summed up.
+class PurgeHead(Struct, frozen=True, array_like=True):
+    """A camera's purge records reach up to `number`; `sha256` (base64url) is of that one's text.
 
-    `sha256` is that of the last one's text. Each carries its predecessor's, so it stands for all.
+    Each record carries the hash of the one before, so it stands for all of them.
     """
 
     camera_id: str
-    first: int
-    last: int
+    number: int
     sha256: str
-    segments: int
-    bytes: int
+
+
+class PurgeSum(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The purge records of all cameras since the last hour told, summed up.
+
+    `rules` counts the segments that went, by why; `from_s` to `until_s` is the time deleted, UTC.
+    """
+
+    heads: tuple[PurgeHead, ...]
     rules: dict[str, int]
-    from_s: int | None = None  # the time deleted, UTC seconds
+    bytes: int
+    from_s: int | None = None
     until_s: int | None = None
 
 
@@ -96,7 +108,7 @@ class BoxHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     audit: str
     heads: tuple[HeadsDigest, ...] = ()
-    purges: tuple[PurgeSum, ...] = ()
+    purges: PurgeSum | None = None
 
     def to_sign(self) -> bytes:
         return msgspec.json.encode(self, order="sorted")

@@ -25,8 +25,8 @@ class CameraHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     camera_id: str
     frames: int
-    online_share: float
-    recording_share: float
+    online_share: float = 1.0
+    recording_share: float = 1.0
     main_fps: Spread | None = None
     sub_fps: Spread | None = None
     gaps: int = 0
@@ -35,7 +35,8 @@ class CameraHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class HealthHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was seen in `looks` from `since` on; shorter than an hour when the agent was stopped.
 
-    What the board can't tell is None. `connects` to the broker, `connected_share` of the looks.
+    What the board can't tell is None; a MB is 10^6 bytes. `connects` to the broker,
+    `connected_share` of the looks.
     """
 
     since: UtcTime
@@ -45,8 +46,8 @@ class HealthHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
     connects: int = 0
     temperature_c: Spread | None = None
     cpu_pct: Spread | None = None
-    memory_free_bytes: Spread | None = None
-    disk_free_bytes: Spread | None = None
+    memory_free_mb: Spread | None = None
+    disk_free_mb: Spread | None = None
     puback_ms: Spread | None = None
     ack_ms: Spread | None = None
     cameras: tuple[CameraHour, ...] = ()

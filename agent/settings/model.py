@@ -194,17 +194,21 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key_file: str = ""
     link: Literal["wired", "lte"] = "wired"
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
-    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 24 wired, 30 lte
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 30 wired, 32 lte
     publish_timeout_s: PositiveFloat = 30.0
     window_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 32 * 1024
     telemetry_coding: Literal["json", "zstd"] = "zstd"
 
     @property
     def ping_s(self) -> int:
-        """The keepalive in force; the broker misses a silent box after one and a half of it."""
+        """The keepalive in force; the broker misses a silent box after one and a half of it.
+
+        Some brokers look only every five seconds, and a center waits for a box to come back: that
+        all together must stay below a minute.
+        """
         if self.keepalive_s is not None:
             return self.keepalive_s
-        return 24 if self.link == "wired" else 30
+        return 30 if self.link == "wired" else 32
 
 
 class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

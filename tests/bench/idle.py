@@ -1,7 +1,8 @@
-"""What an idle box carries in a day, at the shipped defaults, over TLS.
+"""What an idle box carries in a day, at the shipped defaults, over TLS, there and back.
 
-Measured: some keepalives and some health samples of a box with four cameras, counted by the kernel
-(TCP_INFO) with and without TCP/IP headers. Then multiplied: so many of each in a day.
+Counted by the kernel (TCP_INFO) with and without TCP/IP headers: some keepalives and some health
+samples of a box with four cameras, then multiplied, and every record that the real reporters queue
+in a day (`idle_records`), each sent by itself and acknowledged by a real center.
 """
 
 import asyncio
@@ -10,16 +11,19 @@ from pathlib import Path
 
 import msgspec
 
+from agent.contract.events import StreamName
 from agent.contract.topics import Channel
 from agent.settings.model import BrokerSettings, CenterSettings
+from agent.simulators.broker import CENTER
 from agent.uplink import coding
 from agent.uplink.client import tcp_counts
 from agent.uplink.link import Outgoing
 from agent.uplink.train_dictionary import sample
 from tests.bench.figures import say
+from tests.bench.idle_records import records_of_a_day
 from tests.brokers import Mosquitto
 from tests.certificates import write_certificate
-from tests.spine import ADDRESS, Box, running
+from tests.spine import ADDRESS, Box, make_center, running
 
 _DAY_S = 86_400
 _HEADERS = 40
@@ -27,36 +31,61 @@ _KEEPALIVE_S = 5  # the shortest there is: a ping is a ping
 _SAMPLES = 5
 
 
-async def idle(folder: Path, seconds: float) -> None:
+async def idle(folder: Path, seconds: float, hours: int = 24) -> None:
+    day = await records_of_a_day(folder / "idle-day", hours)
     broker = _with_tls(folder)
     await broker.start()
-    settings = msgspec.structs.replace(
-        broker.settings("box-1"),
-        urls=(f"mqtts://localhost:{broker.port}",),
-        ca_file=str(folder / "ca.pem"),
-        keepalive_s=_KEEPALIVE_S,
+    ours, theirs = (
+        msgspec.structs.replace(
+            broker.settings(user),
+            urls=(f"mqtts://localhost:{broker.port}",),
+            ca_file=str(folder / "ca.pem"),
+            keepalive_s=_KEEPALIVE_S,
+        )
+        for user in (ADDRESS.box, CENTER)
     )
-    box = Box(folder / "idle", settings)
+    box = Box(folder / "idle", ours)
     box.telemetry._period_s = 6000
-    async with running(box):
+    async with running(make_center(folder / "idle-center", theirs)), running(box):
         await box.link.connected()
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(3.0)
         pings = max(1, round(seconds / _KEEPALIVE_S))
         ping = await _carried(box, asyncio.sleep(pings * _KEEPALIVE_S), pings)
         told = await _carried(box, _tell(box), _SAMPLES)
+        kept = await _carried(box, _queue(box, day), 1)
     await broker.stop()
-    say("a keepalive, TCP payload / with headers", f"{ping[0]:.0f} / {ping[1]:.0f} bytes")
-    say("a health sample of 4 cameras, the same", f"{told[0]:.0f} / {told[1]:.0f} bytes")
+    kept = tuple(each * 24 / hours for each in kept)
+    say("a keepalive, TCP payload / with headers", _both(ping, 0, "bytes"))
+    say("a health sample of 4 cameras, the same", _both(told, 0, "bytes"))
+    say(f"a day's {len(day) * 24 // hours} records, with their acknowledgements", _both(kept))
     period_s = CenterSettings().telemetry_s
     for kind in ("wired", "lte"):
         keepalive_s = BrokerSettings(link=kind).ping_s
         payload, wire = (
-            _DAY_S / keepalive_s * p + _DAY_S / period_s * t
-            for p, t in zip(ping, told, strict=True)
+            (_DAY_S / keepalive_s * p + _DAY_S / period_s * t + k) / 1e6
+            for p, t, k in zip(ping, told, kept, strict=True)
         )
         name = f"a day on {kind}, keepalive {keepalive_s} s, telemetry {period_s:.0f} s"
-        say(f"{name}, TCP payload", f"{payload / 1e6:.2f} MB", "<= 0.3 MB")
-        say(f"{name}, with headers", f"{wire / 1e6:.2f} MB", "<= 0.3 MB" * (kind == "lte"))
+        say(f"{name}, TCP payload", f"{payload:.3f} MB", "<= 0.3 MB")
+        say(f"{name}, with headers", f"{wire:.2f} MB")
+
+
+def _both(counts: tuple[float, ...], digits: int = 3, unit: str = "MB") -> str:
+    """Return payload and bytes with headers, side by side."""
+    scale = 1e6 if unit == "MB" else 1
+    return " / ".join(f"{each / scale:.{digits}f}" for each in counts) + f" {unit}"
+
+
+async def _queue(box: Box, day: list[tuple[StreamName, bytes]]) -> None:
+    """Queue each record when the one before was acknowledged: in a day they come one by one."""
+    for stream, body in day:
+        record = msgspec.json.decode(body)
+
+        def build(seq: int, record: dict = record) -> bytes:
+            return msgspec.json.encode(record | {"seq": seq, "epoch": box.outbox.epoch})
+
+        await box.outbox.append(stream, build, event_id=record["id"])
+        await box.all_acknowledged()
 
 
 async def _carried(box: Box, doing, times: int) -> tuple[float, float]:

@@ -114,11 +114,13 @@ async def test_a_will_put_over_the_retained_state_is_put_right(tmp_path):
 
 
 @pytest.mark.long
-async def test_a_wired_box_that_dies_without_a_word_is_missed_within_a_minute(tmp_path, capsys):
+@pytest.mark.parametrize("kind", ["wired", "lte"])
+async def test_a_box_that_dies_without_a_word_is_missed_within_a_minute(kind, tmp_path, capsys):
     """At the shipped defaults of both sides: its socket stays open, and nothing comes any more."""
     broker = Mosquitto(tmp_path / "broker", [ADDRESS])
     await broker.start()
-    settings = msgspec.json.encode(broker.settings("box-1")).decode()
+    linked = msgspec.structs.replace(broker.settings("box-1"), link=kind)
+    settings = msgspec.json.encode(linked).decode()
     box = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.voice_process", str(tmp_path / "box"), settings),
         *("1", "0", "3600"),
@@ -145,7 +147,7 @@ async def test_a_wired_box_that_dies_without_a_word_is_missed_within_a_minute(tm
         await box.wait()
         await broker.stop()
     with capsys.disabled():
-        print(f"\nmissed after {missed_s:.0f} s")  # noqa: T201
+        print(f"\n{kind}: missed after {missed_s:.0f} s")  # noqa: T201
     assert missed_s <= 60
 
 

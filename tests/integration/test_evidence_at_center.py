@@ -14,7 +14,7 @@ from agent.buffer.index import Index
 from agent.buffer.journal import Doomed
 from agent.contract.audit import AuditEntry
 from agent.contract.events import Gap, StreamName
-from agent.contract.evidence import HOUR_TYPE, BoxHour, VideoHeadsRecord
+from agent.contract.evidence import HOUR_TYPE, BoxHour, VideoHeadsRecord, sha256_b64
 from agent.contract.records import encode_gap, split
 from agent.contract.topics import BoxAddress
 from agent.core.db import Database
@@ -417,16 +417,20 @@ async def test_purge_records_reach_the_center_signed_and_once(told, clip):
     told.clock.pass_s(3600)
     await told.reporter.tell_what_is_due()
     await told.deliver()
-    assert [(purge.first, purge.last, purge.segments) for purge in await purges_of(told)] == [
-        (1, 2, 2)
-    ]
-    assert (await purges_of(told))[0].rules == {"age": 2}
+    (purge,) = await purges_of(told)
+    assert [(head.camera_id, head.number) for head in purge.heads] == [("gate", 2)]
+    index = Index(tape.folder, [EVIDENCE])
+    with index.reading() as db:
+        last = journal.purges_after(db, 1, 1)[0]
+    index.close()
+    assert purge.heads[0].sha256 == sha256_b64(last.body.encode())
+    assert (purge.rules, purge.bytes) == ({"age": 2}, sum(row[2] for row in rows[:2]))
     assert await told.doubts() == []
 
 
 async def purges_of(told):
     """Return the sums of purge records that were queued for the center, in order."""
-    return [purge for hour in await hours(told) for purge in hour.purges]
+    return [hour.purges for hour in await hours(told) if hour.purges]
 
 
 async def test_purge_records_of_a_camera_that_is_gone_reach_the_center_once(told, clip):
@@ -448,12 +452,13 @@ async def test_purge_records_of_a_camera_that_is_gone_reach_the_center_once(told
         told.clock.pass_s(100)
         assert tend(tape.folder)
         assert not tape.folder.exists()
-        expected += [(1, 1), (2, 2)]
+        expected += [1, 2]
         for _ in range(2):
             told.clock.pass_s(3600)
             await told.reporter.tell_what_is_due()
-            assert [(purge.first, purge.last) for purge in await purges_of(told)] == expected
-    left = [purge.segments for purge in await purges_of(told)]
+            told_of = [head.number for purge in await purges_of(told) for head in purge.heads]
+            assert told_of == expected
+    left = [purge.rules for purge in await purges_of(told)]
     assert left[:2] == left[2:]
     await told.deliver()
     assert await told.doubts() == []

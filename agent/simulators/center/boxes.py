@@ -26,10 +26,11 @@ class Patience:
     """How long a box may be away, or silent beyond its promise, before it counts as offline.
 
     `answer_s`: a box that is there says so within this time after the center came. With the
-    box's keepalive of 30 s, of which the broker allows one and a half, nobody is wrong for 60 s.
+    box's keepalive of 32 s at most, of which the broker allows one and a half and five seconds
+    more, nobody is wrong for 60 s.
     """
 
-    away_s: float = 8.0
+    away_s: float = 5.0
     silent_s: float = 10.0
     answer_s: float = 30.0
 
