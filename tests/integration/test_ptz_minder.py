@@ -1,7 +1,6 @@
 """A head nobody holds: stopped at start, home after a lease, on its tour; never into a sector."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -204,21 +203,3 @@ async def test_a_lease_of_a_camera_that_dies_ends_all_the_same():
             rig.camera.faults.fault_status = 500
         assert rig.told == ["released"]
         rig.camera.faults.fault_status = 0
-
-
-async def test_stop_is_on_the_wire_before_a_hanging_call_to_the_same_camera_ends():
-    async with rig_of() as rig:
-        await rig.gate.facts()
-        rig.camera.faults.ignores_move_timeout = True
-        rig.camera.faults.slow_s = {"GetDeviceInformation": 5.0}
-        async with rig.leased():
-            await rig.gate.move(0.1, 0.0, 0.0, 60.0)
-            hanging = asyncio.create_task(rig.gate.facts())
-            await eventually(lambda: rig.camera.calls[-1] == "GetDeviceInformation")
-            lost_s, rig.is_linked = time.perf_counter(), False
-            await eventually(lambda: not rig.camera.motor.is_moving)
-            print(f"Stop {1000 * (time.perf_counter() - lost_s):.0f} ms after the loss")  # noqa: T201
-            assert not hanging.done()
-            rig.camera.faults.slow_s = {}
-        assert rig.told == ["link lost"]
-        await hanging
