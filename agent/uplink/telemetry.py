@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import MAX_BYTES, BoxAddress, Channel
@@ -47,12 +48,24 @@ class TelemetrySender(Service):
         while True:
             await self._link.connected()
             told = self._facts()
-            body = self._pack(msgspec.json.encode(await self._sample()))
-            if len(body) > MAX_BYTES[Channel.TELEMETRY]:
-                self._log.warning("telemetry too large, not sent", size_bytes=len(body))
+            body = self._fitting(await self._sample())
+            if body is None:
+                self._log.warning("telemetry too large, not sent")
             else:
                 await self._send(body)
             await self._rest(told)
+
+    def _fitting(self, sample: Telemetry) -> bytes | None:
+        """Return the sample as it may be sent; without what matters least, if else it is too long.
+
+        Plain JSON of many cameras can be; packed, none is.
+        """
+        without_processes = replace(sample, processes=())
+        for told in (sample, without_processes, replace(without_processes, board=None)):
+            body = self._pack(msgspec.json.encode(told))
+            if len(body) <= MAX_BYTES[Channel.TELEMETRY]:
+                return body
+        return None
 
     async def _rest(self, told: object) -> None:
         """Sleep a period, or as many as are asked for; less when what was told is not so now."""

@@ -2,7 +2,10 @@
 
 import asyncio
 
-from agent.contract.telemetry import Telemetry
+import msgspec
+import pytest
+
+from agent.contract.telemetry import BoardSample, FaultSample, ProcessSample, Telemetry
 from agent.core.clock import SystemClock
 from agent.uplink.telemetry import TelemetrySender
 from tests.spine import ADDRESS
@@ -22,21 +25,27 @@ class Clock(SystemClock):
 
 class Link:
     def __init__(self, clock):
-        self.clock, self.sent_at = clock, []
+        self.clock, self.sent_at, self.told = clock, [], None
 
     async def connected(self):
         return 1
 
     async def publish(self, message):
         self.sent_at.append(self.clock.slept_s)
+        self.told = msgspec.json.decode(message.payload, type=Telemetry)
 
 
-async def sent(stretch=1, facts=lambda _: None):
+async def sent(stretch=1, facts=lambda _: None, **more):
+    link, held = await run(stretch, facts, **more)
+    return link.sent_at, held
+
+
+async def run(stretch=1, facts=lambda _: None, **more):
     clock = Clock()
     link, held = Link(clock), []
 
     async def sample():
-        return Telemetry(t=clock.utc_now(), mono=1.0, tq=clock.quality())
+        return Telemetry(t=clock.utc_now(), mono=1.0, tq=clock.quality(), **more)
 
     sender = TelemetrySender(
         *(clock, link, ADDRESS, 300.0, sample),
@@ -49,7 +58,26 @@ async def sent(stretch=1, facts=lambda _: None):
         while clock.slept_s <= 3000:  # noqa: ASYNC110
             await asyncio.sleep(0)
         task.cancel()
-    return link.sent_at, sum(held)
+    return link, sum(held)
+
+
+def of_length(size):
+    """Return processes whose JSON is about so many bytes."""
+    one = ProcessSample(name="camera-of-a-long-name", pss_bytes=123456789)
+    return (one,) * (size // len(msgspec.json.encode(one)))
+
+
+@pytest.mark.parametrize(
+    ("processes", "disk", "kept"),
+    [(100, 100, "both"), (5000, 100, "board"), (5000, 5000, "neither")],
+)
+async def test_a_sample_that_is_too_long_goes_without_what_matters_least(processes, disk, kept):
+    board = BoardSample(temperature_c=51.0, contacts={"c" * disk: "idle"})
+    fault = FaultSample(code="camera.lost", subject="camera/gate", severity="red")
+    told = (await run(processes=of_length(processes), board=board, faults=(fault,)))[0].told
+    assert told.faults == (fault,)
+    assert bool(told.processes) is (kept == "both")
+    assert (told.board is not None) is (kept in {"both", "board"})
 
 
 async def test_an_idle_box_tells_of_itself_once_a_period():
