@@ -1,7 +1,8 @@
 """The box's own camera sensor through picamera2 (extra `pi`): `csi://0`, `csi://0?stream=sub`.
 
 Not yet tried on a board: written to picamera2's documented interface and tested against a stand-in
-of just that. Both streams come from the board's encoder, as an RTSP camera's two streams would.
+of just that. Both streams come from the board's encoder, as an RTSP camera's two streams would; a
+Raspberry Pi 5 has none, there picamera2 encodes on the processor.
 """
 
 from __future__ import annotations
