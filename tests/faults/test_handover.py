@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sqlite3
+import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from agent.buffer.reading import camera_folder
+from tests import growing_worker
 from tests.box_process import BoxProcess, CameraProcess
 from tests.chained_tape import poleside
 from tests.footage_maker import make_clip
@@ -107,6 +109,48 @@ def test_every_frame_is_stored_once_and_no_gap_is_told(tmp_path, clip):
     assert gate.rows("SELECT cause FROM gaps") == [("stopped",)]
     numbers = recorded(gate.folder, clip)
     assert len(numbers) > 6 * 2 * FPS
+    assert skips(numbers, FPS * SECONDS) == []
+
+
+class GrowingBox(BoxProcess):
+    """A box whose workers leak when they are told to, and count as steady after `steady_s`."""
+
+    def __init__(self, folder, settings, steady_s):
+        super().__init__(folder, settings)
+        self._command = [
+            *(sys.executable, "-m", "tests.growing_worker"),
+            *(str(self.settings_file), str(steady_s)),
+        ]
+
+    def leak(self, pid):
+        self.settings_file.with_suffix(growing_worker.LEAK).write_text(str(pid))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("steady_s", [2.0, pytest.param(60.0, marks=pytest.mark.long)])
+def test_a_worker_that_grows_past_its_budget_is_replaced_without_a_gap(tmp_path, clip, steady_s):
+    budget = growing_worker.LEAK_BYTES
+    with CameraProcess(tmp_path, "gate", clip, clip) as camera:
+        told = {
+            "cameras": [camera.settings("gate", detect=False, max_rss_bytes=budget)],
+            "buffer": {"segment_s": 2.0, "min_free_bytes": 0},
+        }
+        with GrowingBox(tmp_path, told, steady_s) as box:
+            gate = Gate(box)
+            gate.until_segments(1)
+            (first,) = gate.workers()
+            time.sleep(steady_s)
+            box.leak(first)
+            box.until_said("worker has grown", PATIENCE_S)
+            gate.until(lambda: (w := gate.workers()) and first not in w, "not replaced")
+            gate.until_segments(2)
+            (row,) = [p for p in box.state()["processes"] if p["name"] == "camera-gate"]
+            box.stop()
+    assert row["restarts"] == 0  # it was no failure
+    assert gate.rows("SELECT ended_cause FROM runs ORDER BY rowid")[0] == ("handed-over",)
+    assert gate.rows("SELECT cause FROM gaps") == [("stopped",)]
+    numbers = recorded(gate.folder, clip)
+    assert len(numbers) > 4 * FPS
     assert skips(numbers, FPS * SECONDS) == []
 
 
