@@ -86,6 +86,9 @@ class Rig:
             run.cancel()
         await asyncio.gather(*self._runs, return_exceptions=True)
         await self.gate.close()
+        # Its threads may still be looking whether the camera stands, which goes away next.
+        await asyncio.to_thread(self.gate._lane.shutdown, wait=True)
+        await asyncio.to_thread(self.gate._stopper._thread.join)
 
 
 @asynccontextmanager
