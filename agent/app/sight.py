@@ -3,6 +3,8 @@
 RuleHit -> assembler -> incident -> outbox, one transaction on the way.
 """
 
+import msgspec
+
 from agent.app.camera_desk import CameraDesk
 from agent.app.handover_watch import HandoverWatch
 from agent.app.pole_desk import PoleDesk
@@ -15,6 +17,7 @@ from agent.events.assembler import Assembler
 from agent.events.incidents import Incidents
 from agent.events.telling import Origin
 from agent.messages.worker import CameraState
+from agent.outbox.ages import MaxAge
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
 from agent.settings.load import data_dir_of
@@ -31,7 +34,13 @@ class Sight:
         limits = settings.outbox
         self.outbox = Outbox(
             db,
-            Store(clock, boot, max_bytes=limits.max_bytes, keep_acked_days=limits.keep_acked_days),
+            Store(
+                clock,
+                boot,
+                max_bytes=limits.max_bytes,
+                keep_acked_days=limits.keep_acked_days,
+                max_age=MaxAge(**msgspec.structs.asdict(limits.max_age_days)),
+            ),
             clock,
         )
         origin = Origin(

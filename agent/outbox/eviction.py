@@ -1,4 +1,4 @@
-"""Keeping the outbox within its bytes: what is given up first, and what never.
+"""Keeping the outbox within its bytes and its age: what is given up first, and what never.
 
 First what the center has already acknowledged, oldest first; then waiting telemetry roll-ups, then
 `update` phases of events, then other events. Alarms and audit entries are never given up.
@@ -72,8 +72,19 @@ def _drop_kept(connection: sqlite3.Connection, stream: StreamName, upto: int) ->
 def _give_up(connection: sqlite3.Connection, stream: StreamName, which: str, wanted: int) -> int:
     """Delete the oldest waiting rows; they will be read as gaps."""
     upto = _reaching(connection, stream, f"seq > ? AND {which}", wanted)
-    if upto is None:
-        return 0
+    return 0 if upto is None else _give_up_to(connection, stream, which, upto)
+
+
+def give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> None:
+    """Delete waiting rows up to a number that are too old; they will be read as gaps."""
+    if _give_up_to(connection, stream, which, upto):
+        connection.execute(
+            "UPDATE outbox_heads SET aged_upto = max(aged_upto, ?) WHERE stream = ?",
+            (upto, stream.value),
+        )
+
+
+def _give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> int:
     acked = _acked(connection, stream)
     rows, freed = _delete(connection, stream, f"seq > {acked} AND {which} AND seq <= ?", upto)
     connection.execute(

@@ -21,6 +21,7 @@ from agent.core.db import Part
 from agent.core.errors import StorageError
 from agent.core.ids import new_epoch
 from agent.outbox import eviction, replay
+from agent.outbox.ages import Ages, MaxAge
 from agent.outbox.eviction import ROW_BYTES
 
 _TABLE = """
@@ -43,7 +44,11 @@ CREATE TABLE outbox_acks (
     acked_at TEXT NOT NULL, PRIMARY KEY (stream, upto)) WITHOUT ROWID;
 """
         + "".join(_TABLE.format(stream.value) for stream in StreamName)
-        + "CREATE INDEX outbox_e_updates ON outbox_e (seq) WHERE phase = 'update';"
+        + "CREATE INDEX outbox_e_updates ON outbox_e (seq) WHERE phase = 'update';",
+        """
+CREATE TABLE outbox_ages (stream TEXT NOT NULL, upto INTEGER NOT NULL, at TEXT NOT NULL);
+ALTER TABLE outbox_heads ADD COLUMN aged_upto INTEGER NOT NULL DEFAULT 0;
+""",
     ],
 )
 
@@ -85,12 +90,19 @@ class Delivery:
 
 
 class Store:
-    """The outbox's tables, bounded by bytes. When only alarms are left it refuses new records."""
+    """The outbox's tables, bounded by bytes and age. When only alarms are left it refuses more."""
 
     def __init__(
-        self, clock: Clock, boot: int, *, max_bytes: int, keep_acked_days: float = 7.0
+        self,
+        clock: Clock,
+        boot: int,
+        *,
+        max_bytes: int,
+        keep_acked_days: float = 7.0,
+        max_age: MaxAge = MaxAge(),  # noqa: B008 - frozen
     ) -> None:
         self._clock, self._boot = clock, boot
+        self._ages = Ages(clock, max_age)
         self._max_bytes, self._keep = max_bytes, timedelta(days=keep_acked_days)
         self.epoch = ""
 
@@ -132,6 +144,7 @@ class Store:
             " WHERE stream = ?",
             (size, stream.value),
         )
+        self._ages.look(connection)
         return seq
 
     def read(
@@ -255,15 +268,22 @@ class Store:
         ).fetchall()
         for row in rows:
             if row["seq"] > expected:
-                yield from self._gaps(stream, expected, row["seq"] - 1, head["acked"])
+                yield from self._gaps(stream, expected, row["seq"] - 1, head)
             yield Record(row["seq"], row["seq"], row["body"])
             expected = row["seq"] + 1
         if len(rows) < limit and expected < head["next_seq"]:
-            yield from self._gaps(stream, expected, head["next_seq"] - 1, head["acked"])
+            yield from self._gaps(stream, expected, head["next_seq"] - 1, head)
 
-    def _gaps(self, stream: StreamName, first: int, last: int, acked: int) -> Iterator[Record]:
-        """What was once acknowledged and is asked for again had its time; the rest had no room."""
-        parts = ((first, min(last, acked), "expired"), (max(first, acked + 1), last, "quota"))
+    def _gaps(
+        self, stream: StreamName, first: int, last: int, head: sqlite3.Row
+    ) -> Iterator[Record]:
+        """What was acknowledged once had its time; the rest was too old, or had no room."""
+        acked, aged = head["acked"], max(head["acked"], head["aged_upto"])
+        parts = (
+            (first, min(last, acked), "expired"),
+            (max(first, acked + 1), min(last, aged), "age"),
+            (max(first, aged + 1), last, "quota"),
+        )
         for low, high, why in parts:
             if low <= high:
                 gap = Gap(stream=stream, epoch=self.epoch, seq=low, until_seq=high, why=why)

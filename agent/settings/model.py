@@ -234,8 +234,20 @@ class CenterSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     onvif_ej: bool = False
 
 
+class OutboxAgeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long records wait for a center that is away: summaries, updates of events, other events.
+
+    Alarms and the audit wait for good.
+    """
+
+    telemetry: Annotated[float, Meta(ge=1, le=3650)] = 30.0
+    updates: Annotated[float, Meta(ge=1, le=3650)] = 30.0
+    events: Annotated[float, Meta(ge=1, le=3650)] = 90.0
+
+
 class OutboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_bytes: Annotated[int, Meta(ge=64 * 1024)] = 256 * 1024 * 1024
+    max_age_days: OutboxAgeSettings = OutboxAgeSettings()
     keep_acked_days: Annotated[float, Meta(ge=0, le=365)] = 7.0
 
 

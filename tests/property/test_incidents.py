@@ -27,7 +27,7 @@ class IncidentMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.connection = open_writer(
             Path(self.folder.name) / "box.db",
-            [store.PART.migrations[0], incidents.PART.migrations[0]],
+            [*store.PART.migrations, incidents.PART.migrations[0]],
         )
         self.connection.execute("PRAGMA synchronous=OFF")
         self.clock, self.boot, self.begun = FakeClock(), 1, []

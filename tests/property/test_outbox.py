@@ -54,7 +54,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _open(self):
         new = not self.path.exists()
-        self.connection = open_writer(self.path, [PART.migrations[0]])
+        self.connection = open_writer(self.path, PART.migrations)
         self.connection.execute("PRAGMA synchronous=OFF")
         self.store = Store(SystemClock(), 1, max_bytes=MAX_BYTES)
         self.store.open(self.connection)
@@ -171,7 +171,7 @@ TestOutbox = OutboxMachine.TestCase
 
 
 def test_eviction_takes_telemetry_then_updates_then_old_events_and_never_alarms(tmp_path):
-    connection = open_writer(tmp_path / "box.db", [PART.migrations[0]])
+    connection = open_writer(tmp_path / "box.db", PART.migrations)
     store = Store(SystemClock(), 1, max_bytes=20_000)
     store.open(connection)
 
@@ -198,7 +198,7 @@ def test_eviction_takes_telemetry_then_updates_then_old_events_and_never_alarms(
 
 
 def test_a_record_too_large_to_send_is_refused_at_once(tmp_path):
-    connection = open_writer(tmp_path / "box.db", [PART.migrations[0]])
+    connection = open_writer(tmp_path / "box.db", PART.migrations)
     store = Store(SystemClock(), 1, max_bytes=1_000_000)
     store.open(connection)
     with pytest.raises(StorageError) as caught:

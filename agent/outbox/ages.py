@@ -1,0 +1,71 @@
+"""How old what waits for the center may become; given up then, like what has no room.
+
+Rows bear no wall time: once an hour it is noted up to which number each stream had come. While the
+clock is not set nothing is noted and nothing ages. Alarms and audit entries never do.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.contract.events import StreamName, TimeQuality
+from agent.core.clock import Clock
+from agent.outbox import eviction
+
+LOOK_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class MaxAge:
+    """In days: hourly and daily summaries, updates of events, and other events."""
+
+    telemetry: float = 30.0
+    updates: float = 30.0
+    events: float = 90.0
+
+
+class Ages:
+    """Notes ages and gives up what is too old, inside the transactions that queue records."""
+
+    def __init__(self, clock: Clock, most: MaxAge) -> None:
+        self._clock, self._looked_mono_s = clock, float("-inf")
+        self._bounds = (
+            (StreamName.TELEMETRY, "1", timedelta(days=most.telemetry)),
+            (StreamName.EVENT, "phase = 'update'", timedelta(days=most.updates)),
+            (StreamName.EVENT, "1", timedelta(days=most.events)),
+        )
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Once an hour: note how far the streams are, give up what is too old."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_mono_s < LOOK_EVERY_S:
+            return
+        if self._clock.quality() is TimeQuality.UNSYNCED:
+            return
+        self._looked_mono_s, now = now_s, self._clock.utc_now()
+        for stream, which, age in self._bounds:
+            upto = _queued_before(connection, stream, now - age)
+            if upto:
+                eviction.give_up_to(connection, stream, which, upto)
+        _note(connection, now)
+
+
+def _queued_before(connection: sqlite3.Connection, stream: StreamName, at: datetime) -> int:
+    """Return up to which number a stream had come by then; 0 when that is not known."""
+    row = connection.execute(
+        "SELECT max(upto) FROM outbox_ages WHERE stream = ? AND at <= ?",
+        (stream.value, at.isoformat(timespec="seconds")),
+    ).fetchone()
+    return int(row[0] or 0)
+
+
+def _note(connection: sqlite3.Connection, now: datetime) -> None:
+    connection.execute(
+        "INSERT INTO outbox_ages SELECT stream, next_seq - 1, ? FROM outbox_heads"
+        " WHERE stream IN ('e', 't') AND next_seq - 1 > acked",
+        (now.isoformat(timespec="seconds"),),
+    )
+    connection.execute(
+        "DELETE FROM outbox_ages WHERE upto <="
+        " (SELECT acked FROM outbox_heads h WHERE h.stream = outbox_ages.stream)"
+    )
