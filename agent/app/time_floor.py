@@ -15,6 +15,7 @@ from agent.core import log
 from agent.core.clock import SystemClock, boot_id
 from agent.core.errors import PolesideError
 from agent.core.whole_file import write_whole
+from agent.health.patience import Patience
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from hardware.interface import ClockChipState
@@ -33,7 +34,8 @@ def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
     data_dir, now = data_dir_of(settings), SystemClock().utc_now()
     floor = max(_kept(data_dir), last_recorded(data_dir))
     SystemClock.raise_floor(floor)
-    if not _is_kept(pick_board(root, settings.board.kind).clock_chip.read()):
+    board, silent = pick_board(root, settings.board.kind), ClockChipState(is_present=False)
+    if not _is_kept(Patience().ask("clock chip", board.clock_chip.read, silent)):
         SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
     if now < floor:
         log.get("clock").warning("boots before its last recording", last=floor, now=now)

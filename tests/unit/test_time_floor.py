@@ -93,6 +93,17 @@ def test_a_clock_chip_that_has_lost_its_time_proves_none(tmp_path, kernel):
     forget_run_dir(settings)
 
 
+def test_a_clock_chip_that_hangs_holds_up_no_start_and_proves_nothing(tmp_path, kernel):
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    root = plant("raspberry_pi_cm4", tmp_path)
+    (root / "sys/class/rtc/rtc0/since_epoch").unlink()
+    os.mkfifo(root / "sys/class/rtc/rtc0/since_epoch")  # every read of it blocks
+    stand_on_it(settings, root)
+    assert SystemClock().quality() is TimeQuality.UNSYNCED
+    os.close(os.open(root / "sys/class/rtc/rtc0/since_epoch", os.O_WRONLY))  # let it go
+    forget_run_dir(settings)
+
+
 def test_with_a_clock_chip_the_time_is_believed_from_the_start(tmp_path, kernel):
     (tmp_path / "sys/class/rtc/rtc0").mkdir(parents=True)
     stand_on_it(Settings(data_dir=str(tmp_path / "data")), root=tmp_path)
