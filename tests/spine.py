@@ -9,7 +9,7 @@ import msgspec
 
 from agent.app import audit_desk
 from agent.app.audit_desk import AuditDesk
-from agent.commands import desired, journal
+from agent.commands import desired, incident_store, journal
 from agent.commands.desired import DesiredConfig
 from agent.commands.ping import ping
 from agent.commands.ptz import gates_for_orders
@@ -66,7 +66,7 @@ class Box:
     ):
         self.clock, self.address = clock or SystemClock(), address
         parts = [store.PART, audit.PART, journal.PART, desired.PART, economy.PART, audit_desk.PART]
-        parts += [grants.PART, policies.PART]
+        parts += [grants.PART, policies.PART, incident_store.PART]
         self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
         self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)

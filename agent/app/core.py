@@ -138,7 +138,7 @@ class Core:
             clock,
         )
         policies, policy_watch = make_policies(grants, voice.commands, db, settings, clock)
-        self._sessions = make_sessions(sight, voice, grants, policies, run_dir(settings), clock)
+        self._sessions = make_sessions(sight, voice, grants, policies, run_dir(settings), db, clock)
         self._tell_watch()
         for component in (
             self._line,

@@ -26,7 +26,7 @@ from agent.app.core_disk import on_its_disk, watch_disk
 from agent.app.run_dir import run_dir
 from agent.app.supervisor_line import receive_settings
 from agent.app.time_floor import keep_floor, stand_on_it
-from agent.commands import desired, journal
+from agent.commands import desired, incident_store, journal
 from agent.core import log
 from agent.core.clock import SystemClock, boot_id
 from agent.core.component import GaveUpError
@@ -83,6 +83,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             economy.PART,
             grants.PART,
             policies.PART,
+            incident_store.PART,
             evidence_report.PART,
             told_heads.PART,
             links.PART,

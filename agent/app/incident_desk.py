@@ -6,6 +6,7 @@ from agent.app.sight import Sight
 from agent.app.voice import Voice
 from agent.commands.incidents import Hands, IncidentSessions
 from agent.core.clock import Clock
+from agent.core.db import Database
 from agent.grants.book import Grants
 from agent.grants.policies import Policies
 
@@ -16,6 +17,7 @@ def make_sessions(
     grants: Grants,
     policies: Policies,
     run_folder: Path,
+    db: Database,
     clock: Clock,
 ) -> IncidentSessions:
     """Return the component; the center's calls reach it."""
@@ -31,6 +33,7 @@ def make_sessions(
         voice.answer,
         note,
         run_folder,
+        db,
     )
     voice.inbound.on_incident = sessions.take
     return sessions

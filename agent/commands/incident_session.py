@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from msgspec import structs
+
 from agent.commands.aim import Aimer
+from agent.commands.incident_store import Kept, KeptLock
 from agent.commands.ptz_lease import Leases
 from agent.contract.commands import Command, Ping
-from agent.contract.events import CapStatus
+from agent.contract.events import CapStatus, TimeQuality
 from agent.contract.grants import Audience, What
 from agent.contract.incidents import IncidentCall, IncidentKind
 from agent.contract.ptz_args import PtzPurpose
@@ -22,7 +25,7 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import PolesideError
 from agent.messages import locking
-from agent.pointing.course import Course, is_news, wanted
+from agent.pointing.course import Course, is_news, neighbours, wanted
 from agent.pointing.footprint import View, candidates
 from agent.pointing.geodesy import Place
 
@@ -57,7 +60,7 @@ class CalledUp:
 
     look_at: Place
     wanted_s: float
-    number: int
+    lock: KeptLock
     is_aimed: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
     work: asyncio.Task[None] | None = None
@@ -66,26 +69,47 @@ class CalledUp:
 class Session:
     """One session. `update` takes each word about it; `step` is asked once or twice a second."""
 
-    def __init__(self, world: World, call: IncidentCall, box: str) -> None:
-        self._world, self._box = world, box
+    def __init__(
+        self, world: World, call: IncidentCall, box: str, kept: Kept | None = None, boot: str = ""
+    ) -> None:
+        """Begin, or go on as it was `kept` before the agent began."""
+        self._world, self._box, self._boot = world, box, boot
         self.call = call
         self.cameras: dict[str, CalledUp] = {}
         self._course = Course([Place(lat, lon, self._height()) for lat, lon in call.route])
         self.began_at = world.clock.utc_now()
         self._until_s = 0.0
         self._heard_s = world.clock.monotonic_s()
-        self._count = 0
-        self.is_lost = False
+        self._count, self._before = 0, tuple[KeptLock, ...]()
+        self._tidying: asyncio.Task[None] | None = None
+        self.is_lost = self._is_unsure = False
         self._log = log.get("incident")
         self.update(call)
+        if kept is not None:
+            self._until_s, self.began_at = kept.until_s(boot, world.clock), kept.began_at
+            self._is_unsure = kept.boot != boot
+            self._count, self._before = kept.count, kept.locks
 
     def update(self, call: IncidentCall) -> None:
         """Take a newer word of the same session."""
         now_s = self._world.clock.monotonic_s()
-        self.call, self._heard_s, self.is_lost = call, now_s, False
+        self.call, self._heard_s, self.is_lost, self._is_unsure = call, now_s, False, False
         lasts_s = call.exp - self._world.clock.utc_now().timestamp()
         self._until_s = now_s + lasts_s
         self._course.heard(now_s, Place(call.lat, call.lon, self._height()))
+
+    def kept(self) -> Kept:
+        """Return what it takes to go on after a kill."""
+        called = tuple(known.lock for known in self.cameras.values())
+        return Kept(
+            call=structs.replace(self.call, grants=()),
+            boot=self._boot,
+            until_mono_s=self._until_s,
+            left_s=self._until_s - self._world.clock.monotonic_s(),
+            began_at=self.began_at,
+            count=self._count,
+            locks=(*self._before, *called),
+        )
 
     @property
     def place(self) -> Place:
@@ -95,17 +119,21 @@ class Session:
     @property
     def is_over(self) -> bool:
         """Whether it was ended, or nobody prolonged it."""
-        return self.call.ended or self._world.clock.monotonic_s() >= self._until_s
+        clock = self._world.clock
+        if self._is_unsure and clock.quality() is TimeQuality.NTP:  # the boot's clock knows by now
+            return self.call.ended or clock.utc_now().timestamp() >= self.call.exp
+        return self.call.ended or clock.monotonic_s() >= self._until_s
 
     async def step(self, tasks: asyncio.TaskGroup) -> None:
         """Call up who is needed now, let go who is not."""
         now_s, views = self._world.clock.monotonic_s(), self._world.views(self.call)
         changed = self._look_for_loss(now_s)
+        if self._before and self._tidying is None:
+            self._tidying = tasks.create_task(self._shorten_before())
         for camera_id, place in self._wanted(views).items():
             known = self.cameras.get(camera_id)
             if known is None:
-                self._count += 1
-                known = CalledUp(place, now_s, self._count)
+                known = CalledUp(place, now_s, self._new_lock(camera_id))
                 self.cameras[camera_id] = known
                 known.work = tasks.create_task(self._work(camera_id, known))
                 changed = True
@@ -122,11 +150,28 @@ class Session:
 
     async def end(self) -> None:
         """Let all cameras go; they are free when this returns."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+        for lock in self._before:
+            await self._shorten(lock)
         works = [known.work for known in self.cameras.values() if known.work is not None]
         for camera_id in tuple(self.cameras):
             self._let_go(camera_id)
         if works:
             await asyncio.wait(works, timeout=_END_S)
+
+    def _new_lock(self, camera_id: str) -> KeptLock:
+        self._count += 1
+        since = self._world.clock.utc_now() - timedelta(seconds=KEEP_BEFORE_S)
+        return KeptLock(lock_id=f"{self.call.id}-{self._count}", camera_id=camera_id, since=since)
+
+    async def _shorten_before(self) -> None:
+        """What a run before this one kept goes over into what is kept now."""
+        while self._before:
+            if await self._shorten(self._before[0]):
+                self._before = self._before[1:]
+            else:
+                await self._world.clock.sleep_s(_AGAIN_S)
 
     def _look_for_loss(self, now_s: float) -> bool:
         is_lost = self.call.follow and now_s - self._heard_s > self.call.silence_s
@@ -136,24 +181,23 @@ class Session:
     def _wanted(self, views: list[View]) -> dict[str, Place]:
         around_m = self.call.radius_m + self.call.accuracy_m
         if self.call.follow:
+            near = neighbours(views, self.place, around_m)
             if self.is_lost:  # who saw it last goes on looking there
-                return dict.fromkeys(self.cameras, self.place)
-            return wanted(views, self._course, around_m, AHEAD_S, self.cameras)
+                last = (one for one in self.cameras if one not in near)
+                return near | dict.fromkeys(last, self.place)
+            return near | wanted(views, self._course, around_m, AHEAD_S, self.cameras)
         best = candidates(views, self.place, around_m)[:MOST_STILL]
         return {one.camera_id: self.place for one in best}
 
     async def _work(self, camera_id: str, known: CalledUp) -> None:
-        clock, call = self._world.clock, self.call
-        lock_id = f"{call.id}-{known.number}"
-        since = clock.utc_now() - timedelta(seconds=KEEP_BEFORE_S)
-        until_s = self._until_s
+        clock = self._world.clock
         try:
-            ends = clock.utc_now() + timedelta(seconds=until_s - clock.monotonic_s())
+            ends = clock.utc_now() + timedelta(seconds=self._until_s - clock.monotonic_s())
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._lock(camera_id, lock_id, since, ends))
+                tasks.create_task(self._lock_surely(known.lock, ends))
                 await self._look(camera_id, known)
         finally:
-            await self._shorten(camera_id, lock_id, since)
+            await self._shorten(known.lock)
 
     async def _look(self, camera_id: str, known: CalledUp) -> None:
         """Hold the camera and turn it, again after somebody more important had it."""
@@ -198,7 +242,11 @@ class Session:
         if known.work is not None:
             known.work.cancel()
 
-    async def _lock(self, camera_id: str, lock_id: str, since: datetime, until: datetime) -> None:
+    async def _lock_surely(self, lock: KeptLock, until: datetime) -> None:
+        while not await self._lock(lock.camera_id, lock.lock_id, lock.since, until):
+            await self._world.clock.sleep_s(_AGAIN_S)  # the camera's worker may just have begun
+
+    async def _lock(self, camera_id: str, lock_id: str, since: datetime, until: datetime) -> bool:
         order = locking.LockSpan(
             request_id=lock_id,
             lock_id=lock_id,
@@ -212,16 +260,21 @@ class Session:
             await self._world.lock(camera_id, order)
         except PolesideError as error:
             self._log.warning("last minute not kept", camera=camera_id, code=error.code)
+            return False
+        return True
 
-    async def _shorten(self, camera_id: str, lock_id: str, since: datetime) -> None:
-        """Keep what was seen, and no more."""
+    async def _shorten(self, lock: KeptLock) -> bool:
+        """Keep what was seen, and no more; say whether the worker has taken that."""
         until = self._world.clock.utc_now() + timedelta(seconds=1)
-        await self._lock(camera_id, f"{lock_id}-seen", since, until)
+        camera_id, lock_id = lock.camera_id, lock.lock_id
+        if not await self._lock(camera_id, f"{lock_id}-seen", lock.since, until):
+            return False
         gone = locking.Unlock(request_id=f"{lock_id}-end", lock_id=lock_id, by="box")
         try:
             await self._world.lock(camera_id, gone)
         except PolesideError as error:
             self._log.warning("lock not ended", camera=camera_id, code=error.code)
+        return True
 
     def _height(self) -> float:
         return self.call.height_m or 0.0

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from agent.commands import incident_store
 from agent.commands.aim import Aimer
 from agent.commands.incident_session import Session, as_command
 from agent.commands.ptz_lease import Leases
@@ -22,8 +23,9 @@ from agent.contract.grants import AnkletTrigger, Audience, Reason, What
 from agent.contract.incidents import IncidentCall, IncidentKind
 from agent.contract.topics import BoxAddress
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, boot_id
 from agent.core.component import Service
+from agent.core.db import Database
 from agent.core.errors import CommandError, PolesideError
 from agent.core.whole_file import write_whole
 from agent.grants.book import Grants
@@ -77,8 +79,11 @@ class IncidentSessions(Service):
         answer: Answer,
         note: Note,
         run_folder: Path,
+        db: Database,
+        this_boot: str = "",
     ) -> None:
         super().__init__(clock)
+        self._db, self._boot = db, this_boot or boot_id()
         self.clock, self.leases, self.aimer = clock, hands.leases, hands.aimer
         self._signatures, self._address = signatures, address
         self._workers, self._grants = hands.workers, hands.grants
@@ -87,11 +92,12 @@ class IncidentSessions(Service):
         self._sessions: dict[str, Session] = {}
         self._over: dict[str, int] = {}  # the last word of sessions that ended
         self._looks_deg: dict[str, float | None] = {}
-        self._news = asyncio.Event()
+        self._news, self._loaded = asyncio.Event(), asyncio.Event()
         self._log = log.get(self.name)
 
     async def take(self, token: bytes) -> None:
         """Take a word about a session; what is wrong with it is audited and answered."""
+        await self._loaded.wait()
         try:
             call = await asyncio.to_thread(
                 self._signatures.verify_incident, token, self._address.site
@@ -108,11 +114,13 @@ class IncidentSessions(Service):
         await self._take_grants(call)
         if known is not None:
             known.update(call)
+            await self._keep(known)
         elif not call.ended:
             await self._open(call)
         self._news.set()
 
     async def run(self) -> None:
+        await self._load()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.progressed()
@@ -129,7 +137,8 @@ class IncidentSessions(Service):
                     continue
 
     async def start(self) -> None:
-        self._sessions.clear()  # what it did ended with the run before
+        self._sessions.clear()  # read again from the disk
+        self._loaded.clear()
         await self._show()
 
     def faults(self) -> Iterator[Fault]:
@@ -173,22 +182,42 @@ class IncidentSessions(Service):
 
     async def changed(self, session: Session) -> None:
         """Say what the session sees and does now; start and end its pushes."""
+        await self._keep(session)
         await self._grants.call(session.call.incident, session.cameras)
         await self._say(session, ReplyState.PROGRESS)
         await self._show()
+
+    async def _load(self) -> None:
+        """Go on with what a kill or a reboot has interrupted."""
+        self._over = await self._db.run(incident_store.over)
+        for kept in await self._db.run(incident_store.holding):
+            session = Session(self, kept.call, self._address.box, kept, self._boot)
+            self._sessions[kept.call.id] = session
+            await self._audit("incident.resume", session, "done")
+        if self._sessions:
+            await self._find_looks()
+        self._loaded.set()
+
+    async def _keep(self, session: Session) -> None:
+        kept = session.kept()
+        await self._db.run(lambda connection: incident_store.keep(connection, kept))
+
+    async def _find_looks(self) -> None:
+        for camera_id in self.aimer.movable():
+            self._looks_deg[camera_id] = await self.aimer.azimuth_deg(camera_id)
 
     def _check_room(self, call: IncidentCall) -> None:
         if call.id not in self._sessions and len(self._sessions) >= _MOST:
             raise CommandError("incident.busy", "The box has too many sessions already.")
 
     async def _open(self, call: IncidentCall) -> None:
-        for camera_id in self.aimer.movable():
-            self._looks_deg[camera_id] = await self.aimer.azimuth_deg(camera_id)
+        await self._find_looks()
         if call.status is CapStatus.ACTUAL:
             cameras = sorted(self.aimer.stands)[:16]
             await self._policies.apply(call.kind, call.incident, cameras, on_call=True)
-        session = Session(self, call, self._address.box)
+        session = Session(self, call, self._address.box, boot=self._boot)
         self._sessions[call.id] = session
+        await self._keep(session)
         await self._audit("incident.open", session, "done")
         await self._say(session, ReplyState.PROGRESS, with_pictures=True)
 
@@ -199,6 +228,7 @@ class IncidentSessions(Service):
         while len(self._over) > _MOST_REMEMBERED:
             del self._over[next(iter(self._over))]
         await session.end()
+        await self._db.run(lambda c: incident_store.end(c, call.id, call.seq))
         await self._grants.call(call.incident, ())
         await self._audit("incident.end", session, "ended" if call.ended else "expired")
         await self._say(session, ReplyState.DONE)

@@ -98,6 +98,29 @@ def wanted(
     return found
 
 
+def neighbours(views: Sequence[View], place: Place, radius_m: float) -> dict[str, Place]:
+    """Return the cameras that come next after the one that sees `place` best, by its own list.
+
+    Each looks to where somebody who comes from there comes into its reach.
+    """
+    seen = candidates(views, place, radius_m, DETECT_PX_M)
+    by_id = {view.camera_id: view for view in views}
+    if not seen:
+        return {}
+    nexts = (by_id[one] for one in by_id[seen[0].camera_id].nexts if one in by_id)
+    return {view.camera_id: _edge_towards(view, place) for view in nexts}
+
+
+def _edge_towards(view: View, place: Place) -> Place:
+    east, north, _ = enu_m(place, view.place)
+    far_m = math.hypot(east, north)
+    reach_m = min(view.most_m, view.range_m(DETECT_PX_M))
+    if far_m <= reach_m:
+        return place
+    share = reach_m / far_m
+    return moved(view.place, east * share, north * share, place.height_m)
+
+
 def is_news(place: Place, before: Place | None, least_m: float) -> bool:
     """Say whether a camera should turn for it."""
     return before is None or distance_m(place, before) >= least_m

@@ -16,7 +16,8 @@ _ARC_STEPS = 12
 class View:
     """Where a camera stands and looks just now. A PTZ camera can turn anywhere in its reach.
 
-    Beyond `most_m` over ground it is not asked, however far its zoom reaches.
+    Beyond `most_m` over ground it is not asked, however far its zoom reaches. `nexts` are the
+    cameras that somebody who leaves its view comes to.
     """
 
     camera_id: str
@@ -29,6 +30,7 @@ class View:
     tele_deg: float | None = None
     is_busy: bool = False
     most_m: float = math.inf
+    nexts: tuple[str, ...] = ()
 
     def pixels_per_m(self, range_m: float, fov_deg: float | None = None) -> float:
         """Return how many pixels a metre has across the picture, so far away."""

@@ -47,4 +47,5 @@ def view_of(
         tele_deg=stand.tele_deg if has_ptz else None,
         is_busy=is_busy,
         most_m=stand.most_m,
+        nexts=stand.neighbours,
     )

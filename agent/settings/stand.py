@@ -4,6 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from agent.contract.events import Slug
+
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 _Angle = Annotated[float, Meta(gt=0, lt=180)]
@@ -29,7 +31,8 @@ class StandSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `azimuth_deg` (clockwise from north) is where a fixed camera looks. `wide_deg` is the horizontal
     field of view, of a PTZ camera with the zoom at its widest, `tele_deg` at its nearest. A PTZ
     camera without GeoMove needs three landmarks or more, better four, all around. An incident
-    further away than `most_m` is left to others.
+    further away than `most_m` is left to others. `neighbours` are the cameras of this box that
+    somebody who leaves its view comes to: they are made ready while it follows somebody.
     """
 
     lat: Latitude
@@ -41,6 +44,7 @@ class StandSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tele_deg: _Angle = 3.0
     width_px: Annotated[int, Meta(ge=16)] = 1920
     most_m: Annotated[float, Meta(gt=0, le=5000)] = 120.0
+    neighbours: Annotated[tuple[Slug, ...], Meta(max_length=8)] = ()
     landmarks: Annotated[tuple[LandmarkSettings, ...], Meta(max_length=24)] = ()
 
     def __post_init__(self) -> None:

@@ -117,7 +117,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder, broker):
+async def scene(folder, broker, **of_camera):
     clip = make_clip(folder / "clip.mp4", fps=10, seconds=4)
     async with running(make_center(folder / "center", broker.settings(CENTER))) as center:
         with RelayThread() as relay, CameraProcess(folder, "gate", clip, clip) as camera:
@@ -127,7 +127,7 @@ async def scene(folder, broker):
                 "box": ADDRESS.box,
                 "broker": {key: value for key, value in link.items() if value is not None},
                 "center": {"keys_file": str(folder / "center" / "center-keys.json")},
-                "cameras": [camera.settings("gate", detect=False)],
+                "cameras": [camera.settings("gate", detect=False, **of_camera)],
                 "buffer": {"min_free_bytes": 0},
             }
             with BoxProcess(folder, told) as box:

@@ -97,6 +97,7 @@ class Pole:
             box.commands._answer,
             self._note,
             box.folder,
+            box.db,
         )
         box.inbound.on_incident = self.sessions.take
         box.others += [self.grants, self.sessions]
@@ -118,7 +119,15 @@ class Pole:
 
 def settings(camera_id):
     where = at(camera_east_m(camera_id), 8.0)
-    stand = StandSettings(lat=where.lat_deg, lon=where.lon_deg, height_m=45.0, most_m=RANGE_M)
+    number = CAMERAS.index(camera_id)
+    own = CAMERAS[number - number % 2 :][:2]
+    stand = StandSettings(
+        lat=where.lat_deg,
+        lon=where.lon_deg,
+        height_m=45.0,
+        most_m=RANGE_M,
+        neighbours=tuple(one for one in own if one != camera_id),
+    )
     return CameraSettings(camera_id=camera_id, main_url="rtsp://10.0.0.1/m", stand=stand)
 
 
@@ -269,6 +278,27 @@ async def test_a_walk_past_four_cameras_of_two_boxes_is_handed_on(tmp_path):
         kept = {camera for pole in here.poles for camera, lock in pole.workers.locks
                 if isinstance(lock, LockSpan)}  # fmt: skip
         assert kept == set(CAMERAS)
+
+
+async def test_the_neighbour_is_ready_before_anybody_knows_where_somebody_goes(tmp_path):
+    async with town(tmp_path) as here:
+        call = here.call(at(0.0), follow=True, silence_s=2.0)
+        await here.center.district.open(call)
+        west, east = here.poles
+
+        async def both_look():
+            return west.active() == {"west", "middle"}
+
+        await eventually(both_look)
+        assert not east.active()
+
+        async def is_lost():
+            return bool(list(west.sessions.faults()))
+
+        await eventually(is_lost)
+        assert west.active() == {"west", "middle"}  # where it was lost, and where it may come
+        await here.center.district.end(call.id)
+        await eventually(here.all_free)
 
 
 async def test_without_a_grant_a_box_tells_who_sees_it_and_keeps_the_last_minute_only(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.pointing.course import neighbours
 from agent.pointing.footprint import DETECT_PX_M, OBSERVE_PX_M, View, candidates
 from agent.pointing.geodesy import Place, distance_m, moved
 
@@ -58,3 +59,15 @@ def test_the_ground_polygon_and_the_answer_agree(azimuth_deg, range_m, bearing_d
     is_inside = off_deg < 30 and range_m < reach_m
     found = candidates([camera], at(bearing_deg, range_m), least_px_m=OBSERVE_PX_M)
     assert bool(found) is is_inside
+
+
+def test_who_comes_next_looks_where_somebody_comes_into_its_reach():
+    yard = View("yard", moved(POLE, 0, 60, 45.0), 180.0, 60.0, 1920, has_ptz=True, most_m=20.0)
+    gate = view("gate", nexts=("yard", "gone"))
+    place = at(0, 20)
+    found = neighbours([gate, yard], place, 0.0)
+    assert set(found) == {"yard"}
+    assert distance_m(found["yard"], yard.place) == pytest.approx(20.0, abs=0.1)
+    assert distance_m(found["yard"], place) == pytest.approx(20.0, abs=0.1)
+    assert neighbours([gate, yard], at(180, 20), 0.0) == {}
+    assert neighbours([gate, yard], at(0, 45), 0.0) == {}
