@@ -107,6 +107,12 @@ def test_a_part_that_is_there_and_does_not_tell_how_it_is_is_unknown(file, part,
     assert (part, "unknown") in answers(selftest(root))
 
 
+def test_a_virtual_machine_knows_its_disk_and_claims_no_more(tmp_path):
+    found = selftest(plant("virtual_machine", tmp_path))
+    assert {f["part"] for f in found if f["answer"] == "well"} == {"disk"}
+    assert "fault" not in {f["answer"] for f in found}
+
+
 def test_an_empty_machine_is_unknown_in_every_part_and_nothing_is_made_up(tmp_path):
     found = selftest(tmp_path)
     assert {finding["answer"] for finding in found} == {"unknown", "absent"}
