@@ -12,7 +12,7 @@ import resource
 RECYCLED = 75  # exit code: nothing failed, start me anew
 
 _WALL = 3  # times `max_rss_bytes`
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 128 * 1024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -20,12 +20,14 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 def give_back_early() -> None:
     """Return freed blocks of 128 KiB and more to the kernel at once; forked children do so, too.
 
-    Without it glibc keeps the megabytes that opening a stream takes for a moment (mallopt(3)).
+    Without it glibc keeps the megabytes that opening a stream takes for a moment (mallopt(3)), and
+    as much again for each thread.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc only
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def raise_wall(max_rss_bytes: int) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.settings.model import CameraSettings
     from agent.settings.ptz import PtzSettings
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, IDLE_EVERY_S = 0.5, 1.0
 HOME_AFTER_S = 4.0  # an operator's lease may only be on its way to be renewed
 GIVE_UP_HOME_S = 60.0
 HOME = "home"
@@ -81,7 +81,8 @@ class PtzMinder(Service):
                     head, gate = self._heads[camera_id], self._gate_of(camera_id)
                     if gate is not None and (head.busy is None or head.busy.done()):
                         head.busy = tasks.create_task(self._mind(camera_id, head, gate))
-                await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
+                every_s = LOOK_EVERY_S if self._settings else IDLE_EVERY_S
+                await self._clock.sleep_s(to_tick_s(self._clock, every_s))
 
     async def _mind(self, camera_id: str, head: _Head, gate: CameraGate) -> None:
         if not self._holders.is_free(camera_id):
@@ -101,8 +102,9 @@ class PtzMinder(Service):
         settings, now_s = self._settings[camera_id], self._clock.monotonic_s()
         ended_s = self._holders.ended_mono_s(camera_id)
         if not head.is_stopped:
-            await gate.stop()
-            head.is_stopped = True
+            if now_s >= head.due_mono_s:
+                await gate.stop()
+                head.is_stopped = True
         elif ended_s is not None and ended_s != head.homed_for_mono_s:
             if now_s >= max(ended_s + HOME_AFTER_S, head.due_mono_s):
                 await self._go_home(camera_id, head, gate, ended_s)

@@ -5,6 +5,7 @@ another one, takes the worker's place when there is none (it holds the worker's 
 else it leaves the order as a file in `orders/`, which the worker answers within seconds.
 """
 
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -53,7 +54,7 @@ def carry_out(locks: Locks, order: LockOrder, clock: Clock) -> LockReply:
 def carry_out_files(folder: Path, locks: Locks, clock: Clock) -> int:
     """The worker's look into `orders/`; return how many it answered."""
     done = 0
-    for path in sorted((folder / ORDERS).glob("*.order")):
+    for path in _given(folder / ORDERS):
         try:
             order = msgspec.json.decode(path.read_bytes(), type=LockOrder)
         except msgspec.MsgspecError as error:
@@ -66,6 +67,14 @@ def carry_out_files(folder: Path, locks: Locks, clock: Clock) -> int:
         path.unlink()
         done += 1
     return done
+
+
+def _given(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:  # once a second: `Path.glob` costs ten times as much
+            return sorted(Path(one) for one in entries if one.name.endswith(".order"))
+    except FileNotFoundError:
+        return []
 
 
 def give(folder: Path, order: LockOrder, settings: BufferSettings, clock: Clock) -> None:

@@ -21,7 +21,7 @@ from agent.buffer.retention import Retention
 from agent.buffer.stage import Stage
 from agent.buffer.tiers import Thinner
 from agent.core import log
-from agent.core.clock import Clock, wait_s
+from agent.core.clock import Clock, to_tick_s, wait_s
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
@@ -115,7 +115,7 @@ class Upkeep:
     def run(self, stop: threading.Event) -> None:
         """Thread body."""
         self._stop = stop
-        while not wait_s(stop, TURN_S):
+        while not wait_s(stop, to_tick_s(self._clock, TURN_S)):
             self.turn()
         self._do(_Chore("budget", 0.0, lambda: void(self._budget.note(self._clock.utc_now()))))
 

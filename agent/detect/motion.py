@@ -60,6 +60,7 @@ class MotionGate:
         self._tuning = tuning or MotionTuning()
         self._background: Luma | None = None
         self._before: NDArray[np.bool_] | None = None
+        self._nothing = np.zeros((0, 0), np.bool_)
         self._frames = 0
 
     def update(self, luma: Luma) -> MotionResult:
@@ -78,6 +79,9 @@ class MotionGate:
             return self._start_afresh(luma)
         if self._frames % self._tuning.adapt_every == 0:
             _step_towards(background, luma)
+        if blocks < self._tuning.company:  # most frames of most cameras end here
+            self._before = self._nothing
+            return MotionResult(active=False, blocks=blocks, share=share)
         dense = moving & (_around(moving.view(np.uint8), np.add) >= self._tuning.company)
         before, self._before = self._before, dense
         if before is not None and dense.any():
@@ -87,8 +91,9 @@ class MotionGate:
 
     def _start_afresh(self, luma: Luma) -> MotionResult:
         self._background, self._before, self._frames = luma.copy(), None, 0
-        blocks = (luma.shape[0] // _BLOCK_PX) * (luma.shape[1] // _BLOCK_PX)
-        return MotionResult(active=True, blocks=blocks, share=1.0)
+        rows, columns = (size // _BLOCK_PX for size in luma.shape)
+        self._nothing = np.zeros((rows, columns), np.bool_)
+        return MotionResult(active=True, blocks=rows * columns, share=1.0)
 
 
 def luma_of(frame: av.VideoFrame, width_px: int = _WORK_WIDTH_PX) -> Luma:

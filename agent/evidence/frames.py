@@ -19,19 +19,23 @@ _FRAME = struct.Struct(">qqBI")
 _UNIT = struct.Struct(">I")
 _GOP_TAG = b"poleside.frames.v1\0"
 
+Bytes = bytes | memoryview
 
-def nal_units(data: bytes, length_bytes: int) -> list[bytes]:
+
+def nal_units(data: Bytes, length_bytes: int) -> list[Bytes]:
     """Return the NAL units of one frame; `length_bytes` is 0 for Annex B.
 
     Zeros behind a unit belong to the byte stream, not to the unit (H.264 section B.1); what is
     ahead of the first start code is no unit, as for MP4 muxers. Raises `ValueError` when lengths
     do not add up.
     """
-    pieces = _prefixed(data, length_bytes) if length_bytes else data.split(_START_CODE)[1:]
-    return [unit for unit in (piece.rstrip(b"\0") for piece in pieces) if unit]
+    if length_bytes:
+        return [unit for piece in _prefixed(data, length_bytes) if (unit := _without_zeros(piece))]
+    pieces = bytes(data).split(_START_CODE)[1:]
+    return [unit for piece in pieces if (unit := piece.rstrip(b"\0"))]
 
 
-def units_or_all(data: bytes, length_bytes: int) -> list[bytes]:
+def units_or_all(data: Bytes, length_bytes: int) -> list[Bytes]:
     """Return the NAL units of one frame, or all of it as one when it is garbled."""
     try:
         return nal_units(data, length_bytes)
@@ -47,7 +51,7 @@ def length_bytes(codec: str, extradata: bytes) -> int:
     return (extradata[at] & 3) + 1 if len(extradata) > at else 0
 
 
-def parameter_digest(codec: str, extradata: bytes, first_frame: list[bytes]) -> bytes:
+def parameter_digest(codec: str, extradata: bytes, first_frame: Sequence[Bytes]) -> bytes:
     """Return the SHA-256 of the parameter sets a decoder starts with, in the order of their types.
 
     Those of `extradata` (Annex B, avcC or hvcC), or of the first frame when it has none.
@@ -82,7 +86,7 @@ class GopHash:
     def frames(self) -> int:
         return len(self.frame_digests)
 
-    def add(self, units: list[bytes], dts: int, pts: int, *, is_key: bool) -> None:
+    def add(self, units: Sequence[Bytes], dts: int, pts: int, *, is_key: bool) -> None:
         """Take the next frame in decoding order; `dts`, `pts` in ticks of the time base."""
         if not self.frame_digests:
             self._first_dts = dts
@@ -112,10 +116,14 @@ def tail_digest(frames: Sequence[bytes]) -> bytes:
     return hashlib.sha256(b"".join(frames)).digest()
 
 
-def _prefixed(data: bytes, size: int) -> list[bytes]:
+def _without_zeros(unit: Bytes) -> Bytes:
+    return unit if unit and unit[-1] else bytes(unit).rstrip(b"\0")
+
+
+def _prefixed(data: Bytes, size: int) -> list[Bytes]:
     units, at = [], 0
     while at < len(data):
-        end = at + size + int.from_bytes(data[at : at + size], "big")
+        end = at + size + int.from_bytes(data[at : at + size])
         if end > len(data):
             raise ValueError("a NAL unit is longer than its sample")
         units.append(data[at + size : end])
@@ -123,7 +131,7 @@ def _prefixed(data: bytes, size: int) -> list[bytes]:
     return units
 
 
-def _units_of(codec: str, extradata: bytes) -> list[bytes]:
+def _units_of(codec: str, extradata: bytes) -> Sequence[Bytes]:
     if not extradata or extradata[0] != _RECORD_VERSION:
         return nal_units(extradata, 0)
     try:
@@ -160,7 +168,7 @@ def _hvcc_units(record: bytes) -> list[bytes]:
     return units
 
 
-def _type_of(codec: str, unit: bytes) -> int:
+def _type_of(codec: str, unit: Bytes) -> int:
     if not unit:
         return -1
     return unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63

@@ -134,7 +134,7 @@ class GopChain:
         dts = packet.dts
         if segment is None or dts is None:
             return
-        run, data = segment.run, bytes(packet)
+        run, data = segment.run, memoryview(packet)
         if run.parameters is None:
             extradata = bytes(packet.stream.codec_context.extradata or b"")
             run.length_bytes = length_bytes(run.codec, extradata)
