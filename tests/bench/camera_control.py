@@ -77,7 +77,8 @@ def move(url: str, calls: int) -> None:
     control.close()
     mine, floor = statistics.median(ours), statistics.median(theirs)
     name = f"a move, p50 ({mine:.2f} ms, bare POST {floor:.2f} ms)"
-    say(name, f"{mine / floor:.2f} x", "<= 2.5 x")
+    ratio = mine / floor
+    say(name, f"{ratio:.2f} x", "<= 2.5 x", is_met=ratio <= 2.5)
 
 
 def further(urls: list[str]) -> None:
@@ -94,8 +95,8 @@ def further(urls: list[str]) -> None:
         control.close()
     one_s, one_mb = statistics.mean(cpu_s[1:]), statistics.mean(rss[1:]) / 1e6
     first = f"first {cpu_s[0]:.2f} s, {rss[0] / 1e6:.0f} MB"
-    say(f"CPU of a further camera ({first})", f"{one_s:.4f} s", "<= 0.02 s")
-    say("memory of a further camera", f"{one_mb:.2f} MB", "<= 4 MB")
+    say(f"CPU of a further camera ({first})", f"{one_s:.4f} s", "<= 0.02 s", is_met=one_s <= 0.02)
+    say("memory of a further camera", f"{one_mb:.2f} MB", "<= 4 MB", is_met=one_mb <= 4)
 
 
 def storm(urls: list[str], seconds: float) -> None:
@@ -120,7 +121,8 @@ def storm(urls: list[str], seconds: float) -> None:
     for feed in feeds:
         feed.stop()
     rate = f"{heard[0] / seconds:.0f} events/s from {len(urls)}"
-    say(f"share of a core ({rate}, 2 x 5 Hz status)", f"{share:.1%}", "<= 10 %")
+    name = f"share of a core ({rate}, 2 x 5 Hz status)"
+    say(name, f"{share:.1%}", "<= 10 %", is_met=share <= 0.1)
 
 
 async def beside_a_black_hole(urls: list[str], calls: int) -> None:
@@ -142,7 +144,8 @@ async def beside_a_black_hole(urls: list[str], calls: int) -> None:
         await gate.close()
     both = [statistics.quantiles(times, n=20)[-1] for times in (alone, beside)]
     change = both[1] / both[0] - 1
-    say(f"p95 beside a black hole ({both[0]:.1f} -> {both[1]:.1f} ms)", f"{change:+.0%}", "< +20 %")
+    name = f"p95 beside a black hole ({both[0]:.1f} -> {both[1]:.1f} ms)"
+    say(name, f"{change:+.0%}", "< +20 %", is_met=change < 0.2)
 
 
 async def stop_beside_a_hanging_call(url: str, said: TextIO, runs: int) -> None:
@@ -172,19 +175,23 @@ async def stop_beside_a_hanging_call(url: str, said: TextIO, runs: int) -> None:
     await gate.close()
     p95 = statistics.quantiles(took_ms, n=20)[-1]
     name = f"Stop beside a hanging call, p95 of {runs} (p50 {statistics.median(took_ms):.0f} ms,"
-    say(f"{name} most {max(took_ms):.0f} ms)", f"{p95:.0f} ms", "<= 250 ms")
+    name = f"{name} most {max(took_ms):.0f} ms)"
+    say(name, f"{p95:.0f} ms", "<= 250 ms", is_met=p95 <= 250)
 
 
-async def after_a_reboot(times: int) -> None:
-    """From a camera answering again to its first event here, with one subscription at the end."""
+async def after_a_reboot(times: int, long_s: float) -> None:
+    """From a camera answering again to its first event here, with one subscription at the end.
+
+    The last time it is away for long, so that it is asked as seldom as ever.
+    """
     heard: list[object] = []
     took_s = []
     async with running_camera() as device:
         feed = EventFeed(OnvifLine(device.url, LOGIN, _CLOCK), _CLOCK, heard.extend)
         feed.start()
         await eventually(lambda: feed.status.is_live)
-        for _ in range(times):
-            device.reboot(3.0, new_epr=True)
+        for away_s in (*[3.0] * (times - 1), long_s):
+            device.reboot(away_s, new_epr=True)
             await eventually(lambda: not device.ready.is_set(), 60)
             await eventually(device.ready.is_set, 60)
             back_s, before = time.monotonic(), len(heard)
@@ -195,7 +202,7 @@ async def after_a_reboot(times: int) -> None:
             assert len(device.events.live(device.now())) == 1
         await asyncio.to_thread(feed.stop, 20.0)
     name = f"events after a reboot, most of {times} (median {statistics.median(took_s):.1f} s)"
-    say(name, f"{max(took_s):.1f} s", "<= 15 s")
+    say(name, f"{max(took_s):.1f} s", "<= 15 s", is_met=max(took_s) <= 15)
 
 
 def _order() -> Command:
@@ -211,8 +218,8 @@ def reconnect(url: str, times: int) -> None:
     _connect(url, times)
     grown = (process.memory_info().rss - rss) / 1e6
     more = process.num_fds() - fds
-    say(f"{times} reconnects: file descriptors", f"{more:+d}", "flat")
-    say(f"{times} reconnects: memory", f"{grown:+.1f} MB", "flat")
+    say(f"{times} reconnects: file descriptors", f"{more:+d}", "flat", is_met=more <= 0)
+    say(f"{times} reconnects: memory", f"{grown:+.1f} MB", "flat", is_met=grown < 1)
 
 
 def _connect(url: str, times: int) -> None:
@@ -247,7 +254,10 @@ def _took_ms(call: Callable[[], object]) -> float:
 @click.option("--reconnects", default=1000, show_default=True)
 @click.option("--stops", default=40, show_default=True)
 @click.option("--reboots", default=6, show_default=True)
-def main(calls: int, seconds: float, reconnects: int, stops: int, reboots: int) -> None:
+@click.option("--away", default=30.0, show_default=True, help="At the last reboot, in seconds.")
+def main(
+    calls: int, seconds: float, reconnects: int, stops: int, reboots: int, away: float
+) -> None:
     """Measure, and say each figure with its bar."""
     with cameras(8) as (urls, _):
         further(urls)
@@ -258,7 +268,7 @@ def main(calls: int, seconds: float, reconnects: int, stops: int, reboots: int) 
         storm(urls, seconds)
     with cameras(1, hangs_s=2.0) as (urls, said):
         asyncio.run(stop_beside_a_hanging_call(urls[0], said, stops))
-    asyncio.run(after_a_reboot(reboots))
+    asyncio.run(after_a_reboot(reboots, away))
 
 
 if __name__ == "__main__":
