@@ -47,7 +47,7 @@ class NanoDetDecoder:
         np.clip(boxes, 0.0, 1.0, out=boxes)
         kept = keep_best(boxes, classes, _SAME_OBJECT_IOU)[:_MOST_DETECTIONS]
         return [
-            Detection(self._labels[own], score, _region(box))
+            Detection(self._labels[own], score, region_of(box))
             for own, score, box in zip(
                 classes[kept].tolist(), sure[kept].tolist(), boxes[kept].tolist(), strict=True
             )
@@ -119,6 +119,7 @@ def _grid(width_px: int, height_px: int) -> tuple[Floats, Floats]:
     return np.concatenate(centers).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
-def _region(box: Sequence[float]) -> Region:
+def region_of(box: Sequence[float]) -> Region:
+    """Return left, top, right, bottom as a region."""
     left, top, right, bottom = box
     return Region(x=left, y=top, width=right - left, height=bottom - top)

@@ -4,7 +4,9 @@ After Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detec
 with noise weights for 5 to 10 updates a second, and time in seconds, because the motion gate makes
 frames come irregularly. Added for meetings: the colours must fit, and who was hidden is known again
 by them near where he is expected, overlapping or not, or soon after he was taken for somebody new.
-Runs in the camera worker. Identities still get lost in crowds (about once per person and minute):
+A box that the detector doubts, or of another size than before, moves its track less (after "NSA",
+Du et al., "GIAOTracker", 2021); who went out of the picture is not looked for. Runs in the camera
+worker. Identities still get lost in crowds (about once per person and minute):
 rules must bear it.
 """
 
@@ -21,7 +23,7 @@ from agent.detect.assignment import best_pairs
 from agent.detect.letterbox import Letterboxed
 from agent.detect.looks import SIZE, looks_of
 from agent.detect.manifest import Thresholds
-from agent.detect.nanodet import overlaps
+from agent.detect.nanodet import overlaps, region_of
 from agent.detect.recognition import recognised
 from agent.messages.vision import Detection, TrackedObject
 
@@ -37,6 +39,8 @@ LABEL_GROUPS: Mapping[str, str] = {
 _STEP_S = 0.1  # the update interval the noise weights below were tuned for
 _POSITION_NOISE, _SPEED_NOISE = 0.073, 0.037  # per step, relative to the object's size
 _START_POSITION_NOISE, _START_SPEED_NOISE = 2 / 10, 10 / 40
+_DOUBT_NOISE, _ODD_SIZE_NOISE = 4.0, 5.0  # of a box: more by its doubt, and by odd sides
+_COMMON_SIDE = 0.2  # natural log of the ratio of sides that is nothing odd: a stride
 _SIZE_SPEED_KEPT = 0.5  # per step: sizes don't go on growing
 _HIDDEN_SPEED_KEPT = 0.8  # per second: who is hidden may stand still there
 
@@ -51,6 +55,7 @@ _DOUBLE = 0.6  # a box so far inside one that is followed is no new object
 _CONFIRMING_SIGHTINGS = 2
 _KNOWN_AGAIN_FROM, _KNOWN_AGAIN_UNTIL = 3, 5  # sightings of a new track
 _LOST_AFTER_S = 3.0
+_LEFT_BELOW = 0.5  # who is expected to be visible by less of him has left the picture
 
 Floats = NDArray[np.float64]
 Pairs = list[tuple[int, int]]
@@ -81,8 +86,9 @@ class Tracker:
     ) -> list[TrackedObject]:
         """Take what one frame at `at_s` (monotonic seconds) showed; return the tracks seen in it.
 
-        A track is told from its second sighting on; one not seen in this frame is not returned,
-        but remembered for three seconds. `picture`, the detector's input, lends it colours.
+        A track is told from its second sighting on, where the filter has it: boxes tremble. One
+        not seen in this frame is not returned, but remembered for three seconds. `picture`, the
+        detector's input, lends it colours.
         """
         passed_s = _STEP_S if self._last_s is None else max(0.0, at_s - self._last_s)
         self._last_s = at_s
@@ -96,19 +102,25 @@ class Tracker:
             worth = np.flatnonzero(seen.sure | (iou >= _FAINT_MIN_FIT).any(axis=0)).tolist()
             seen.looks[worth] = looks_of(picture, [seen.of[k] for k in worth])
         pairs = self._match(iou, seen)
-        self._correct(pairs, seen.boxes, passed_s)
+        self._correct(pairs, seen, passed_s)
         self._remember_looks(pairs, seen, passed_s)
         self._know_again()
+        told = self._told(pairs, seen)
+        self._forget()
+        self._begin(seen, [column for _, column in pairs])
+        return told
+
+    def _told(self, pairs: Pairs, seen: "_Seen") -> list[TrackedObject]:
         told = []
+        places = _boxes(self._place).clip(0.0, 1.0).tolist()
         for row, column in pairs:
             detection = seen.of[column]
             if detection.score > self._best[row].score:
                 self._best[row] = detection
             if self._sightings[row] >= _CONFIRMING_SIGHTINGS:
                 label, track_id = self._best[row].label, int(self._ids[row])
-                told.append(TrackedObject(track_id, label, detection.score, detection.region))
-        self._forget()
-        self._begin(seen, [column for _, column in pairs])
+                region = region_of(places[row])
+                told.append(TrackedObject(track_id, label, detection.score, region))
         return told
 
     @property
@@ -197,16 +209,21 @@ class Tracker:
             axis=1,
         )
 
-    def _correct(self, pairs: Pairs, boxes: Floats, passed_s: float) -> None:
+    def _correct(self, pairs: Pairs, seen: "_Seen", passed_s: float) -> None:
         """Kalman update. All noise is relative to size, so one gain serves all four values."""
         self._unseen_s += max(passed_s, 1e-6)
         if not pairs:
             return
         rows, columns = (list(side) for side in zip(*pairs, strict=True))
         place, both, speed = self._spread[rows].T
-        total = place + _POSITION_NOISE**2
+        there = _places(seen.boxes[columns])
+        grown = np.abs(np.log(_sides(there) / _sides(self._place[rows]))).max(axis=1)
+        doubt = np.array([1 - seen.of[column].score for column in columns])
+        odd = np.maximum(grown - _COMMON_SIDE, 0.0)
+        noise = (1 + _DOUBT_NOISE * doubt) * (1 + _ODD_SIZE_NOISE * odd)
+        total = place + noise * _POSITION_NOISE**2
         gain, speed_gain = (place / total)[:, None], (both / total)[:, None]
-        surprise = _places(boxes[columns]) - self._place[rows]
+        surprise = there - self._place[rows]
         self._place[rows] += gain * surprise
         self._speed[rows] += speed_gain * surprise
         kept = 1 - gain[:, 0]
@@ -253,9 +270,11 @@ class Tracker:
             self._unseen_s[former] = np.inf  # it goes on in the new one
 
     def _forget(self) -> None:
-        """Drop tracks lost for long, and new ones not seen a second time at once."""
+        """Drop tracks lost for long or out of the picture, and new ones not seen again at once."""
         known = self._sightings >= _CONFIRMING_SIGHTINGS
-        kept = (self._unseen_s == 0) | (known & (self._unseen_s <= _LOST_AFTER_S))
+        boxes = _boxes(self._place)
+        stays = _areas(boxes.clip(0.0, 1.0)) >= _LEFT_BELOW * _areas(boxes)
+        kept = (self._unseen_s == 0) | (known & stays & (self._unseen_s <= _LOST_AFTER_S))
         if kept.all():
             return
         self._place, self._speed = self._place[kept], self._speed[kept]
@@ -311,9 +330,19 @@ def _inside(some: Floats, others: Floats) -> Floats:
     top_left = np.maximum(some[:, None, :2], others[None, :, :2])
     bottom_right = np.minimum(some[:, None, 2:], others[None, :, 2:])
     shared = np.clip(bottom_right - top_left, 0.0, None).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (some, others)]
+    areas = [_areas(boxes) for boxes in (some, others)]
     result: Floats = shared / np.maximum(np.minimum(areas[0][:, None], areas[1][None, :]), 1e-9)
     return result
+
+
+def _areas(boxes: Floats) -> Floats:
+    result: Floats = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return result
+
+
+def _sides(places: Floats) -> Floats:
+    """Return width and height, never nothing."""
+    return np.maximum(places[:, 2:], 1e-6)
 
 
 def _corners(region: Region) -> tuple[float, float, float, float]:
