@@ -23,6 +23,7 @@ from hardware.pick import pick_board
 
 FLOOR_FILE = "time-floor"
 PROOF_FILE = "time-proven"
+CHIP_PATIENCE_S = 3.0  # while a box starts, all is slow
 
 
 def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
@@ -35,7 +36,7 @@ def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
     floor = max(_kept(data_dir), last_recorded(data_dir))
     SystemClock.raise_floor(floor)
     board, silent = pick_board(root, settings.board.kind), ClockChipState(is_present=False)
-    if not _is_kept(Patience().ask("clock chip", board.clock_chip.read, silent)):
+    if not _is_kept(Patience(CHIP_PATIENCE_S).ask("clock chip", board.clock_chip.read, silent)):
         SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
     if now < floor:
         log.get("clock").warning("boots before its last recording", last=floor, now=now)
