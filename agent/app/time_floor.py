@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.app.run_dir import run_dir
 from agent.contract.events import TimeQuality
 from agent.core import log
-from agent.core.clock import SystemClock, boot_id
+from agent.core.clock import RELEASE_FLOOR, SystemClock, boot_id
 from agent.core.errors import PolesideError
 from agent.core.whole_file import write_whole
 from agent.health.patience import Patience
@@ -65,8 +65,11 @@ def last_recorded(data_dir: Path) -> datetime:
 
 
 def _is_kept(chip: ClockChipState) -> bool:
-    """Whether a chip has carried the time over: one without a battery tells 1970."""
-    lost = chip.epoch_s is not None and chip.epoch_s < SystemClock.floor.timestamp()
+    """Whether a chip has carried the time over: one without a battery tells 1970.
+
+    A chip that is merely slow is no such one: it may well be behind the last recording.
+    """
+    lost = chip.epoch_s is not None and chip.epoch_s < RELEASE_FLOOR.timestamp()
     return chip.is_present and not lost
 
 

@@ -104,6 +104,16 @@ def test_a_clock_chip_that_hangs_holds_up_no_start_and_proves_nothing(tmp_path, 
     forget_run_dir(settings)
 
 
+def test_a_clock_chip_that_is_slow_still_keeps_the_time(tmp_path, kernel):
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    root = plant("raspberry_pi_cm4", tmp_path)
+    chip = root / "sys/class/rtc/rtc0/since_epoch"
+    recorded(tmp_path / "data", SystemClock().utc_now())
+    chip.write_text(f"{SystemClock().utc_now().timestamp() - 90:.0f}")
+    stand_on_it(settings, root)
+    assert SystemClock().quality() is TimeQuality.RTC
+
+
 def test_with_a_clock_chip_the_time_is_believed_from_the_start(tmp_path, kernel):
     (tmp_path / "sys/class/rtc/rtc0").mkdir(parents=True)
     stand_on_it(Settings(data_dir=str(tmp_path / "data")), root=tmp_path)
