@@ -51,7 +51,7 @@ class MediaService:
         )
         table: Operations = {(MEDIA, name): self._answer for name in names}
         if self._camera.config.media2:
-            table |= {(MEDIA2, name): self._answer for name in names}
+            table |= {(MEDIA2, name): self._answer for name in names if name not in _ONLY_MEDIA1}
             table |= {(MEDIA2, name): self._answer_masks for name in _MASK_NAMES}
         return table
 
@@ -141,6 +141,7 @@ class MediaService:
         return f"<tr2:CreateMaskResponse><tr2:Token>{token}</tr2:Token></tr2:CreateMaskResponse>"
 
 
+_ONLY_MEDIA1 = {"GetVideoSources", "GetVideoEncoderConfiguration"}
 _MASK_NAMES = ("GetMasks", "CreateMask", "DeleteMask")
 
 
