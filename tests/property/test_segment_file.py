@@ -78,3 +78,44 @@ def test_a_repeated_time_stamp_is_written_a_tick_later(clip, tmp_path):
             file.mux(packet)
         file.finish(tmp_path / "a.mp4")
     assert frames_in(tmp_path / "a.mp4") == file.frames == 30
+
+
+def test_a_stream_with_start_codes_is_stored_as_mp4_has_it(clip, tmp_path):
+    film = tmp_path / "film.h264"
+    with av.open(str(clip)) as source, av.open(str(film), "w", format="h264") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in packets_of(source):
+            packet.stream = stream
+            out.mux(packet)
+    with av.open(str(film)) as container:
+        file = SegmentFile(tmp_path / f"a{OPEN_SUFFIX}", container.streams.video[0])
+        for number, packet in enumerate(container.demux(video=0)):
+            if packet.size:
+                packet.dts = packet.pts = number * 120_000  # of a 1.2 MHz clock, 10 a second
+                file.mux(packet)
+        file.finish(tmp_path / "a.mp4")
+    assert frames_in(tmp_path / "a.mp4") == file.frames == 30
+    assert file.duration_us == 3_000_000
+
+
+def test_a_finished_segment_can_be_searched(written):
+    final, _, _ = written
+    with av.open(str(final)) as container:
+        stream = container.streams.video[0]
+        keys = [packet.pts for packet in packets_of(container) if packet.is_keyframe]
+        assert len(keys) > 1
+        container.seek(keys[-1], stream=stream)
+        first = next(packets_of(container))
+    assert (first.pts, first.is_keyframe) == (keys[-1], True)
+
+
+def test_what_is_flushed_is_written_at_once(clip, tmp_path):
+    path = tmp_path / f"a{OPEN_SUFFIX}"
+    with av.open(str(clip)) as container:
+        file = SegmentFile(path, container.streams.video[0])
+        for number, packet in enumerate(packets_of(container), 1):
+            file.mux(packet)
+            if number % 3 == 0:
+                file.flush()
+                assert probe(path)[0] == number
+        file.finish(tmp_path / "a.mp4")
