@@ -44,6 +44,7 @@ WHOLE_BOXES = {
     "test_not_recorded",
     "test_grant_to_relay",
     "test_handover",
+    "test_run_by_hand",
     "test_secrets_stay",
     "test_sessions_restart",
     "test_supervisor",

@@ -39,7 +39,8 @@ class Endpoint:
         return cls(parts.hostname, port, parts.scheme == "mqtts")
 
     def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
 def tls_context(broker: BrokerSettings) -> ssl.SSLContext:

@@ -22,6 +22,7 @@ CORE = textwrap.dedent("""
     import asyncio, os, sys
     from pathlib import Path
     import msgspec
+    from agent.grants.book import Grants
     from agent.settings.model import BrokerSettings
     from agent.simulators.center.commander import public_keys_file
     from tests.spine import Box
@@ -30,6 +31,11 @@ CORE = textwrap.dedent("""
         folder = Path(sys.argv[1])
         broker = msgspec.json.decode(sys.argv[2], type=BrokerSettings)
         box = Box(folder / "box", broker, keys_file=public_keys_file(folder))
+        chain = box.audit_desk.chain
+        async def send(camera_id, order): pass
+        grants = Grants(box.clock, box.db, chain.append_in, lambda: {"gate"}, send)
+        box.commands.permits = grants
+        box.others.append(grants)
         effects = os.open(folder / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
         async def move(command, progress):
@@ -75,7 +81,7 @@ async def test_no_order_is_done_twice_however_often_the_core_is_killed(tmp_path,
     await broker.start()
     told = msgspec.json.encode(broker.settings("box-1")).decode()
     arguments = [sys.executable, "-c", CORE, str(tmp_path), told]
-    ends, killings = {}, []
+    ends, killings, refused = {}, [], []
     try:
         async with running(make_center(tmp_path, broker.settings(CENTER))) as center:
             commander = center._commander
@@ -86,9 +92,15 @@ async def test_no_order_is_done_twice_however_often_the_core_is_killed(tmp_path,
                 async for reply in commander.send(ADDRESS, command):
                     ends[command.id] = reply.state
 
+            async def order_without_a_grant():
+                command = commander.new_command(ADDRESS, PtzMove(camera_id="gate"), KIM, valid_s=60)
+                bare = msgspec.structs.replace(command, grant=None)
+                refused.extend([r async for r in commander.send(ADDRESS, bare)])
+
             async with asyncio.TaskGroup() as tasks:
                 killing = tasks.create_task(kill_again_and_again(arguments, count, killings))
                 async with asyncio.TaskGroup() as orders:
+                    orders.create_task(order_without_a_grant())
                     for _ in range(count):
                         orders.create_task(order())
                         await asyncio.sleep(0.1)
@@ -97,6 +109,7 @@ async def test_no_order_is_done_twice_however_often_the_core_is_killed(tmp_path,
         await broker.stop()
     assert public_keys_file(tmp_path).exists()
 
+    assert (refused[-1].state, refused[-1].code) == (ReplyState.REFUSED, "grant.none")
     effects = (tmp_path / "effects").read_text().split()
     assert len(effects) == len(set(effects)), "an order was done twice"
     done = {command for command, state in ends.items() if state is ReplyState.DONE}

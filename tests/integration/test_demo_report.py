@@ -43,6 +43,7 @@ def test_the_report_tells_what_happened_and_nothing_stays_behind(tmp_path, demo_
     assert report["simulated"] == ["cameras", "board", "center"]
     assert report["pulled"] == report["faults_at_end"] == []
     assert set(report["restarts"].values()) == {0}
+    assert report["ended_by"] == ""
 
 
 def test_stopped_by_hand_it_ends_in_order_and_still_reports(tmp_path, demo_cache):
@@ -51,6 +52,8 @@ def test_stopped_by_hand_it_ends_in_order_and_still_reports(tmp_path, demo_cache
         assert demo.end(signal.SIGINT) == 0, "".join(demo.said)
         assert demo.left_behind() == []
         report = demo.report()
+    assert report["ended_by"] == "Ctrl-C"
+    assert any("until Ctrl-C ended it" in line for line in demo.said)
     assert report["events"]["lost"] == 0
     assert all(camera["gaps"] == [] for camera in report["cameras"])
 
@@ -61,3 +64,4 @@ def test_stopped_while_the_stage_is_set_it_ends_all_the_same(tmp_path, demo_cach
         assert demo.end(signal.SIGTERM) == 0, "".join(demo.said)
         assert demo.left_behind() == []
         assert demo.report()["events"]["lost"] == 0
+        assert demo.report()["ended_by"] == "SIGTERM"

@@ -96,10 +96,18 @@ def demo(
 
 
 async def _until_stopped(conductor: "Conductor") -> "Report":
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, conductor.stop.set)
-    return await conductor.run()
+    from msgspec.structs import replace
+
+    loop, ended_by = asyncio.get_running_loop(), list[str]()
+
+    def stop(by: str) -> None:
+        ended_by.append(by)
+        conductor.stop.set()
+
+    for number, by in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")):
+        loop.add_signal_handler(number, stop, by)
+    report = await conductor.run()
+    return replace(report, ended_by=ended_by[0] if ended_by else "")
 
 
 def _show(url: str, seconds: float | None, *, headless: bool) -> None:
@@ -164,8 +172,8 @@ def _summary(report: "Report") -> str:
     events, latency, rtt = report.events, report.latency_ms, report.command_rtt_ms
     lines = [
         "",
-        f"Ran {report.seconds:.0f} s. Recorded {report.recorded_s:.1f} s of video from "
-        f"{len(report.cameras)} cameras; {report.detections} objects seen.",
+        f"Ran {report.seconds:.0f} s{_end(report)}. Recorded {report.recorded_s:.1f} s of video "
+        f"from {len(report.cameras)} cameras; {report.detections} objects seen.",
         f"Incidents: {events.raised} raised, {events.received} at the center, "
         f"{events.acknowledged} acknowledged, {events.waiting} waiting in the box, "
         f"{events.lost} lost, {events.duplicates} doubled.",
@@ -189,6 +197,10 @@ def _summary(report: "Report") -> str:
         for pulled in report.pulled
     ]
     return "\n".join(lines)
+
+
+def _end(report: "Report") -> str:
+    return f", until {report.ended_by} ended it" if report.ended_by else ""
 
 
 def _ms(value: float | None) -> str:

@@ -65,6 +65,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     started_at: datetime
     seconds: float
+    ended_by: str = ""  # "Ctrl-C" or "SIGTERM"; empty: by itself, after the time it was given
     footage: str
     footage_origin: str
     simulated: tuple[str, ...]

@@ -169,7 +169,8 @@ def fire_place() -> tuple[float, float]:
 def _stand_lines(stand: StandSettings) -> list[str]:
     told = msgspec.to_builtins(stand)
     landmarks = told.pop("landmarks")
-    lines = ["", "[cameras.stand]", *(f"{key} = {value}" for key, value in told.items())]
+    given = {key: value for key, value in told.items() if value != ()}
+    lines = ["", "[cameras.stand]", *(f"{key} = {value}" for key, value in given.items())]
     for mark in landmarks:
         lines += ["", "[[cameras.stand.landmarks]]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in mark.items()]
