@@ -26,7 +26,11 @@ async function main() {
   told.host = (await cam.getHostname()).name;
   told.scopes = (await cam.getScopes()).length;
   told.users = (await cam.getUsers()).length;
-  told.osd = Boolean(await cam.getOSDs({}));
+  told.texts = await texts(cam);
+  told.gop = await encoder(cam);
+  told.ntp = (await cam.getNTP()).NTPManual.IPv4Address;
+  await cam.setSystemDateAndTime({ dateTime: new Date(), dateTimeType: 'Manual', timezone: 'KST-9' });
+  told.properties = Boolean(await cam.getEventProperties());
   told.event = await new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error('no event')), 10000);
     cam.on('event', (message) => resolve(message.topic._));
@@ -81,6 +85,28 @@ async function imaging(cam) {
   await cam.imagingMove({ token, continuous: { speed: 0.5 } });
   await cam.imagingStop({ token });
   return told;
+}
+
+// Texts in the picture: a second one, changed and taken away again.
+async function texts(cam) {
+  const shown = async () => (await cam.getOSDs()).getOSDsResponse.OSDs.map((osd) => osd.textString.plainText);
+  const made = await cam.createOSD({ plaintext: 'north', position: 'UpperLeft' });
+  const told = [await shown()];
+  const OSDToken = made.createOSDResponse.OSDToken;
+  await cam.setOSD({ OSDToken, plaintext: 'south' });
+  told.push(await shown());
+  await cam.deleteOSD(OSDToken);
+  return [...told, await shown()];
+}
+
+// The main encoder's distance of key pictures, written as read but for that, and read again.
+async function encoder(cam) {
+  const read = async () => (await cam.getVideoEncoderConfigurations()).find((e) => e.$.token === 'encoder-main');
+  const now = await read();
+  if (cam.media2Support) now.$.GovLength = 12; else now.H264.govLength = 12;
+  await cam.setVideoEncoderConfiguration(now);
+  const then = await read();
+  return Number(cam.media2Support ? then.$.GovLength : then.H264.govLength);
 }
 
 main().catch((error) => { console.error(error); process.exit(1); });

@@ -56,6 +56,11 @@ async def test_npm_onvif_drives_the_simulated_camera_end_to_end(request, media2)
     assert told["moving"]["panTilt"] == "IDLE"
     assert told["mac"] == "02:00:5e:00:00:01"
     assert told["presets"] == 2
+    assert told["texts"] == [["Camera 1", "north"], ["Camera 1", "south"], ["Camera 1"]]
+    assert (told["gop"], camera.media.state.encoders["main"].gop) == (12, 12)
+    assert (told["ntp"], told["host"], told["users"]) == ("192.0.2.1", "camera", 1)
+    assert told["properties"]
+    assert camera.system.clock_type == "Manual"
     assert told["event"].endswith("Device/Trigger/DigitalInput")
     _check_head(told["head"], camera)
     imaging = told["imaging"]
