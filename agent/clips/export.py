@@ -30,6 +30,7 @@ __all__ = [
     "export_clip",
     "in_range",
     "packets_of",
+    "sha256_of",
     "stream_clip",
 ]
 
@@ -104,7 +105,7 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         frames=writer.frames,
         codec=writer.codec,
         size_bytes=out.stat().st_size,
-        sha256=_sha256(out),
+        sha256=sha256_of(out),
         gops=tuple(writer.gops),
     )
 
@@ -270,6 +271,7 @@ class _ClipWriter:
             self.sound.close()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

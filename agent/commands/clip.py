@@ -3,13 +3,16 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from agent.contract.commands import Clip, Command
+from agent.contract.scene_args import ClipMask
 from agent.core.errors import CommandError
 from agent.uploads.queue import NewFile
 from agent.uploads.sender import Uploads
@@ -17,7 +20,9 @@ from agent.uploads.sender import Uploads
 MAX_CLIP = timedelta(minutes=30)
 EXPORT_TIMEOUT_S = 120.0
 PATIENCE_S = 120.0  # then the order is answered, and the file's end is told later
-DEADLINE_S = EXPORT_TIMEOUT_S + PATIENCE_S + 30.0
+MAX_MASKED = timedelta(minutes=5)
+MASK_TIMEOUT_S = 1800.0  # it takes only the processor time that is left
+DEADLINE_S = MASK_TIMEOUT_S + PATIENCE_S + 30.0
 
 
 class ClipFacts(Struct, frozen=True, kw_only=True):
@@ -35,6 +40,7 @@ class ClipFacts(Struct, frozen=True, kw_only=True):
     sealed: bool = False
     whole: bool = False
     key_id: str = ""
+    masked: dict[str, Any] | None = None
 
 
 class ExportFailure(Struct, frozen=True, kw_only=True):
@@ -50,6 +56,7 @@ class ClipHandler:
 
     def __init__(self, data_dir: Path, uploads: Uploads) -> None:
         self._data_dir, self._uploads = data_dir, uploads
+        self._masking = asyncio.Lock()
 
     async def __call__(
         self, command: Command, progress: Callable[[str], Awaitable[object]]
@@ -57,10 +64,11 @@ class ClipHandler:
         args = command.args
         if not isinstance(args, Clip):
             raise CommandError("command.wrong_handler", f"{command.op} is no clip.")
-        if args.end_at - args.start_at > MAX_CLIP:
+        longest = MAX_MASKED if args.mask else MAX_CLIP
+        if args.end_at - args.start_at > longest:
             raise CommandError(
                 "clip.too_long",
-                f"A clip may last {MAX_CLIP.seconds // 60} minutes at most.",
+                f"Such a clip may last {longest.seconds // 60} minutes at most.",
                 hint="Ask for several shorter ones.",
             )
         if await self._uploads.find(command.id) is None:  # else a restart came between
@@ -74,15 +82,16 @@ class ClipHandler:
         out = self._uploads.folder / f"{command.id}.mp4"
         try:
             by = ", ".join(part for part in (command.by.user, command.by.agency) if part)
-            facts = await export_clip(
-                self._data_dir,
-                args,
-                out,
-                by=by,
-                incident=command.by.case,
-                purpose=f"command {command.id}",
-                command_id=command.id,
-            )
+            async with self._masking if args.mask else nullcontext():  # one at a time
+                facts = await export_clip(
+                    self._data_dir,
+                    args,
+                    out,
+                    by=by,
+                    incident=command.by.case,
+                    purpose=f"command {command.id}",
+                    command_id=command.id,
+                )
             await progress(f"sending {facts.bytes} bytes")
             await self._uploads.add(
                 NewFile(
@@ -116,16 +125,17 @@ async def export_clip(
         sys.executable,
         "-m",
         "agent.local.cli.main",
-        *("clip", "export", "--json", "--data-dir", str(data_dir)),
+        *("clip", "masked" if wanted.mask else "export", "--json", "--data-dir", str(data_dir)),
         *("--camera", wanted.camera_id, "--out", str(out)),
         *("--stream", wanted.stream),
         *("--from", wanted.start_at.isoformat(), "--to", wanted.end_at.isoformat()),
         *(f"--by={by}", f"--incident={incident}", f"--purpose={purpose}"),
         *(("--order", command_id) if command_id else ()),
+        *(_mask_options(wanted.mask) if wanted.mask else ()),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(EXPORT_TIMEOUT_S):
+        async with asyncio.timeout(MASK_TIMEOUT_S if wanted.mask else EXPORT_TIMEOUT_S):
             answer, _ = await process.communicate()
     except TimeoutError as error:
         raise CommandError(
@@ -143,6 +153,16 @@ async def export_clip(
     raise _failure(answer)
 
 
+def _mask_options(mask: ClipMask) -> list[str]:
+    options = [f"--outside={mask.outside}"]
+    if mask.keep:
+        options.append("--keep=" + " ".join(f"{x},{y}" for x, y in mask.keep))
+    if mask.target:
+        target = mask.target
+        options += [f"--target={target.x},{target.y}", f"--at={target.at.isoformat()}"]
+    return options
+
+
 def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:
     """Return what the reply says: `sha256` binds the file to the order."""
     return {
@@ -158,6 +178,7 @@ def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:
         "sealed": facts.sealed,
         "whole": facts.whole,
         "key_id": facts.key_id,
+        **({"masked": facts.masked} if facts.masked else {}),
     }
 
 

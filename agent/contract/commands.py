@@ -24,7 +24,7 @@ from agent.contract.ptz_args import (
     PtzRelease,
     PtzStop,
 )
-from agent.contract.scene_args import Playback
+from agent.contract.scene_args import ClipMask, Playback
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
@@ -46,7 +46,8 @@ class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 
     `upload_url` serves for one PUT of a small file; for all else the box asks (`contract.uploads`).
     `stream`: the small one plays in browsers when the main one is H.265; `auto` is main, or sub of
-    a time when that alone is left. The reply tells which it is.
+    a time when that alone is left. The reply tells which it is. With `mask` (five minutes at
+    most) people are blurred: it has no seal and no sound then, and `masked` tells what was.
     """
 
     camera_id: Slug
@@ -54,6 +55,7 @@ class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     end_at: UtcTime
     upload_url: str = ""
     stream: Literal["auto", "main", "sub"] = "auto"
+    mask: ClipMask | None = None
 
     def __post_init__(self) -> None:
         if self.end_at <= self.start_at:

@@ -5,7 +5,6 @@ Every clip is sealed: a signed manifest in the file says who asked and proves ea
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from datetime import datetime
@@ -18,6 +17,7 @@ import click
 from agent.core.errors import PolesideError, StorageError
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.clip_key import key, rotate_key
+from agent.local.cli.clip_masked import masked
 from agent.local.cli.clip_verify import verify
 from agent.local.cli.clip_views import (
     preview,
@@ -43,6 +43,7 @@ clip.add_command(rotate_key)
 clip.add_command(stream)
 clip.add_command(preview)
 clip.add_command(timelapse)
+clip.add_command(masked)
 
 
 @clip.command()
@@ -82,6 +83,8 @@ def export(
     poleside clip export --camera gate --from 2026-11-22T02:00:00Z --to 2026-11-22T02:01:00Z \\
         --out gate.mp4
     """
+    from agent.clips.export import sha256_of
+
     asked = {"by": by or local_user(), "incident": incident, "purpose": purpose}
     audited = partial(
         note, data_dir, "clip.export", by=asked["by"], case=incident, command_id=command_id
@@ -90,7 +93,7 @@ def export(
         begin, end = time_range(since, until, last_s)
         stream, made = _export(camera, begin, end, out, data_dir, wanted)
         seal = _seal(made, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
-        sha256 = _sha256(made.path)
+        sha256 = sha256_of(made.path)
         span = f"{camera} {stream} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
         is_whole = bool(seal.get("whole"))
         audited(
@@ -164,11 +167,6 @@ def _seal(
         "key_id": verdict.key_id,
         "findings": [finding.message for finding in verdict.findings],
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tell(made: Clip, stream: str, sha256: str, seal: dict[str, object], *, as_json: bool) -> None:

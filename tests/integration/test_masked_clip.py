@@ -1,0 +1,177 @@
+"""In a masked clip nobody can be known but who is meant, and the ledger tells what was covered."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+import av
+import numpy as np
+import pytest
+
+from agent.clips.export import sha256_of
+from agent.commands.clip import ClipHandler
+from agent.contract.commands import Actor, Clip, Command
+from agent.contract.scene_args import ClipMask
+from agent.simulators.drawn_scene import person_at
+from tests.recording import Tape
+from tests.spine import eventually
+from tests.uploading_box import ULID, Box
+
+BLUR_LEFT = 0.45  # of the detail that was there: the edges of the blocks
+
+
+@pytest.fixture(scope="module")
+def street(drawn_loops, tmp_path_factory):
+    """The drawn street of the sub stream as a recording; somebody walks across in it."""
+    data_dir = tmp_path_factory.mktemp("box")
+    tape = Tape(data_dir / "cameras" / "gate")
+    start = tape.clock.utc_now()
+    tape.record(drawn_loops[1])
+    tape.index.close()
+    return data_dir, start
+
+
+def make(street, name, out, *options, at_s=(3.0, 9.0)):
+    """Run `poleside clip NAME`; return its exit code and what it says of the file."""
+    data_dir, start = street
+    begin, end = (start + timedelta(seconds=one) for one in at_s)
+    told = ["--camera", "gate", "--from", begin.isoformat(), "--to", end.isoformat(), "--json"]
+    told += ["--data-dir", str(data_dir), "--out", str(out), *options]
+    command = [sys.executable, "-m", "agent.local.cli.main", "clip", name, *told]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def clip(street, folder, *options, **span):
+    """Return the pictures of the clear clip and of the masked one, and what was said of it."""
+    clear, covered = folder / "clear.mp4", folder / "masked.mp4"
+    assert make(street, "export", clear, **span)[0] == 0
+    code, facts = make(street, "masked", covered, *options, **span)
+    assert code == 0, facts
+    assert sorted(folder.iterdir()) == [clear, covered]  # nothing else is left behind
+    return frames(clear), frames(covered), facts
+
+
+def frames(path):
+    with av.open(str(path)) as container:
+        assert not container.streams.audio
+        pictures = container.decode(video=0)
+        return [(one.time, one.to_ndarray(format="gray").astype(float)) for one in pictures]
+
+
+def detail(picture):
+    """How much there is to see: the steps from point to point."""
+    return float(np.abs(np.diff(picture, axis=0)).mean() + np.abs(np.diff(picture, axis=1)).mean())
+
+
+def cut(picture, region):
+    height, width = picture.shape
+    return picture[
+        int(region.y * height) : int((region.y + region.height) * height),
+        int(region.x * width) : int((region.x + region.width) * width),
+    ]
+
+
+def walker_at(facts, street, time_s, shape):
+    """Where the drawn person is in the clip's picture of this second."""
+    begin_s = (datetime.fromisoformat(facts["start_at"]) - street[1]).total_seconds()
+    return person_at(begin_s + time_s, shape[1], shape[0])
+
+
+def test_whoever_walks_by_can_not_be_known_and_the_street_can(street, tmp_path):
+    clear, covered, facts = clip(street, tmp_path)
+    assert len(clear) == len(covered) == facts["masked"]["frames"] == facts["frames"]
+    seen = 0
+    for (time_s, before), (_, after) in zip(clear, covered, strict=True):
+        where = walker_at(facts, street, time_s, before.shape)
+        if where is None or where.x < 0.02 or where.x + where.width > 0.98:
+            continue
+        seen += 1
+        assert detail(cut(after, where)) < BLUR_LEFT * detail(cut(before, where)), time_s
+        far = np.s_[:, : before.shape[1] // 3] if where.x > 0.6 else np.s_[: before.shape[0] // 4]
+        assert np.abs(before[far] - after[far]).mean() < 8.0
+    assert seen > 10
+    ledger = facts["masked"]
+    assert ledger["tracks"]
+    assert ledger["masked_frames"] >= seen
+    with av.open(str(tmp_path / "masked.mp4")) as container:
+        told = json.loads(container.metadata["comment"])
+    assert told["tracks"] == ledger["tracks"]
+    assert told["clear_sha256"] == ledger["clear_sha256"]
+
+
+def test_who_is_meant_stays_to_be_seen(street, tmp_path):
+    where = person_at(8.0, 640, 360)
+    spot = f"{where.x + where.width / 2},{where.y + where.height / 2}"
+    at = (street[1] + timedelta(seconds=8.0)).isoformat()
+    clear, covered, facts = clip(street, tmp_path, "--target", spot, "--at", at, at_s=(7.0, 10.0))
+    assert facts["masked"]["target_frames"] > 5
+    kept = 0
+    for (time_s, before), (_, after) in zip(clear, covered, strict=True):
+        where = walker_at(facts, street, time_s, before.shape)
+        kept += detail(cut(after, where)) > 0.7 * detail(cut(before, where))
+    assert kept >= len(clear) / 2
+
+
+def test_all_but_an_area_can_be_covered_whoever_is_found(street, tmp_path):
+    clear, covered, facts = clip(
+        street, tmp_path, "--keep", "0.25,0.2 0.75,0.2 0.75,0.9 0.25,0.9", "--outside", "all",
+        at_s=(6.0, 8.0),
+    )  # fmt: skip
+    for (_, before), (_, after) in zip(clear, covered, strict=True):
+        height, width = before.shape
+        inside = np.s_[height // 4 : height * 4 // 5, width // 3 : width * 2 // 3]
+        assert np.abs(before[inside] - after[inside]).mean() < 8.0
+        outside = np.s_[:, : width // 5]
+        assert detail(after[outside]) < BLUR_LEFT * detail(before[outside])
+    assert facts["masked"]["masked_frames"] == len(covered)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--target", "0.5,0.02", "--at", "{at}"], "clip.no_target"),
+        (["--keep", "0.1,0.1 0.2,0.2"], "clip.bad_mask"),
+        (["--keep", "nonsense"], "clip.bad_mask"),
+    ],
+)
+def test_what_can_not_be_masked_as_wanted_is_not_given_at_all(street, tmp_path, options, code):
+    at = (street[1] + timedelta(seconds=8)).isoformat()
+    told = [one.format(at=at) for one in options]
+    exit_code, failure = make(street, "masked", tmp_path / "clip.mp4", *told, at_s=(7.0, 8.5))
+    assert (exit_code, failure["code"]) == (1, code)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_centers_order_queues_the_masked_clip_with_its_ledger(street, tmp_path):
+    box = Box(tmp_path)
+    begin, end = (street[1] + timedelta(seconds=one) for one in (7.0, 8.5))
+    mask = ClipMask(keep=((0.0, 0.0), (0.1, 0.0), (0.1, 1.0)), outside="people")
+    clip_args = Clip(camera_id="gate", start_at=begin, end_at=end, mask=mask)
+    order = Command(
+        id=ULID, args=clip_args, box="box-1", by=Actor(user="kim", case="2026-1"),
+        iat=1, nbf=1, exp=2, iss="center",
+    )  # fmt: skip
+    said = []
+
+    async def progress(text, *_):
+        said.append(text)
+
+    async with box.running():
+        working = asyncio.create_task(ClipHandler(street[0], box.uploads)(order, progress))
+
+        async def is_queued():
+            return await box.uploads.find(ULID) is not None
+
+        await eventually(is_queued)
+        working.cancel()
+        job = await box.uploads.find(ULID)
+        result = box.uploads.result_of(job)
+        assert result["masked"]["tracks"]
+        assert (result["sealed"], result["codec"]) == (False, "h264")
+        assert result["sha256"] == sha256_of(box.uploads.folder / f"{ULID}.mp4")
+    entries = (street[0] / "audit" / "spool.jsonl").read_text()
+    assert '"clip.masked"' in entries
