@@ -1,13 +1,17 @@
-"""A bell was pressed: its camera turns to where the caller stands, and looks there for a while.
+"""A bell was pressed: its camera is called up. It turns to the caller, and its last minute is kept.
 
-pole desk -> here -> lease (purpose `bell`) -> the camera's gate. The lease has the least priority
-of its purpose: whoever answers the call takes the camera over, a guard tour or an operator with
-nothing to do with it does not. Core process; an event never waits for this.
+pole desk -> here -> worker's lock, and lease (purpose `bell`) -> the camera's gate. The lease has
+the least priority of its purpose: whoever answers the call takes the camera over, a guard tour or
+an operator with nothing to do with it does not. Core process; the call itself waits for nothing of
+this.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
 
+from agent.app.worker_hub import WorkerHub
 from agent.cameras.gate import CameraGate
 from agent.commands.ptz_lease import Leases
 from agent.contract.commands import Actor
@@ -15,9 +19,11 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import PolesideError
+from agent.messages.locking import LockSpan
 from agent.messages.pole import PoleSignal
 
 LOOKS_FOR_S = 60.0
+BEFORE, AFTER, KEPT = timedelta(minutes=1), timedelta(minutes=2), timedelta(days=30)
 BELL = Actor(user="box", role="bell")
 
 Note = Callable[[str, str, str], Awaitable[None]]  # (operation, outcome, detail), to be audited
@@ -30,6 +36,7 @@ class BellCall(Service):
 
     def __init__(
         self,
+        hub: WorkerHub,
         leases: Leases,
         gate_of: Callable[[str], CameraGate],
         preset_of: Callable[[str], str],
@@ -37,20 +44,36 @@ class BellCall(Service):
         clock: Clock,
     ) -> None:
         super().__init__(clock)
-        self._leases, self._gate_of, self._preset_of = leases, gate_of, preset_of
-        self._note = note
+        self._hub, self._leases, self._gate_of = hub, leases, gate_of
+        self._preset_of, self._note = preset_of, note
         self._pressed: asyncio.Queue[PoleSignal] = asyncio.Queue()
         self._log = log.get(self.name)
 
     def pressed(self, signal: PoleSignal) -> None:
         """A bell with a camera was pressed."""
-        if self._preset_of(signal.camera_id):
-            self._pressed.put_nowait(signal)
+        self._pressed.put_nowait(signal)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._turn(await self._pressed.get()))
+                signal = await self._pressed.get()
+                tasks.create_task(self._keep(signal))
+                if self._preset_of(signal.camera_id):
+                    tasks.create_task(self._turn(signal))
+
+    async def _keep(self, signal: PoleSignal) -> None:
+        order = LockSpan(
+            request_id=signal.press_id,
+            lock_id=signal.press_id,
+            since=signal.at - BEFORE,
+            until=signal.at + AFTER,
+            incident_id=signal.press_id,
+            approver="bell",
+            expires_at=signal.at + KEPT,
+            kind="event",
+        )
+        with suppress(PolesideError):  # a camera that is away has nothing to keep
+            await self._hub.order_lock(signal.camera_id, order)
 
     async def _turn(self, signal: PoleSignal) -> None:
         camera_id, preset = signal.camera_id, self._preset_of(signal.camera_id)

@@ -124,7 +124,9 @@ class Core:
             self._note,
             clock,
         )
-        bell_call = BellCall(voice.leases, voice.gates, self._bell_preset_of, self._note, clock)
+        bell_call = BellCall(
+            sight.hub, voice.leases, voice.gates, self._bell_preset_of, self._note, clock
+        )
         sight.pole.on_press = bell_call.pressed
         self._reboot_note = RebootNote(data_dir, boot_id(), clock)
         self._alarm_watch = AlarmWatch(db, sight.assembler, settings, clock)

@@ -1,12 +1,9 @@
 """The pole's bell, cabinet and outputs in the core: a press is an alarm with its camera's picture.
 
-line or camera's input -> `agent.pole` -> here -> incident -> outbox; the camera is called up: it
-turns to the caller, and its last minute is kept.
+line or camera's input -> `agent.pole` -> here -> incident -> outbox; and `agent.app.bell_call`.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 from agent.app.worker_hub import WorkerHub
@@ -18,7 +15,6 @@ from agent.core.errors import PolesideError
 from agent.events.pole_signals import BELL
 from agent.health import pole
 from agent.health.fault import Fault
-from agent.messages.locking import LockSpan
 from agent.messages.pole import ContactState, PoleSignal
 from agent.pole.bell_test import BellTest, BellVerdict
 from agent.pole.heard_bells import HeardBells
@@ -27,9 +23,7 @@ from agent.pole.outputs import Outputs
 from agent.settings.pole import InputSettings, Meaning, PoleSettings
 from hardware.interface import Board
 
-PICTURE_WIDTH_PX, WITHIN_S = 480, 0.25
-BEFORE_S, AFTER_S = 60.0, 120.0
-KEPT = timedelta(days=30)
+PICTURE_WIDTH_PX, WITHIN_S = 480, 0.15
 
 TakeSignal = Callable[[PoleSignal, Picture | None], Awaitable[None]]
 
@@ -82,10 +76,11 @@ class PoleDesk:
             return
         await self._take(signal, await self._picture(signal))
         self.on_press(signal)
-        await self._keep(signal)
 
     async def _picture(self, signal: PoleSignal) -> Picture | None:
         """Return the camera's newest picture; the worker has it at hand, so this takes no time."""
+        if self._hub.status(signal.camera_id) is None:
+            return None  # it is away, or hangs: nothing is waited for
         try:
             reply = await self._hub.picture(
                 signal.camera_id, PICTURE_WIDTH_PX, MAX_THUMBNAIL_BYTES, within_s=WITHIN_S
@@ -100,20 +95,6 @@ class PoleDesk:
             height_px=reply.height_px,
             jpeg=reply.jpeg,
         )
-
-    async def _keep(self, signal: PoleSignal) -> None:
-        order = LockSpan(
-            request_id=signal.press_id,
-            lock_id=signal.press_id,
-            since=signal.at - timedelta(seconds=BEFORE_S),
-            until=signal.at + timedelta(seconds=AFTER_S),
-            incident_id=signal.press_id,
-            approver="bell",
-            expires_at=signal.at + KEPT,
-            kind="event",
-        )
-        with suppress(PolesideError):  # a camera that is away has nothing to keep
-            await self._hub.order_lock(signal.camera_id, order)
 
     async def _tested(self, bell: InputSettings, verdict: BellVerdict) -> None:
         if verdict is not BellVerdict.WELL:

@@ -14,17 +14,20 @@ from pathlib import Path
 
 import click
 
+from agent.app.pole_desk import PoleDesk
 from agent.app.watch import LOOK_EVERY_S
+from agent.app.worker_hub import WorkerHub
 from agent.contract.events import CapStatus, EventKind, Phase
+from agent.core import framing
 from agent.core.clock import SystemClock
 from agent.events import incidents
 from agent.events.assembler import Assembler
 from agent.events.telling import Origin
 from agent.health.vitals import VitalsReader
-from agent.pole.inputs import Inputs
-from agent.settings.pole import InputSettings, Meaning
+from agent.messages import worker
+from agent.settings.pole import InputSettings, Meaning, PoleSettings
 from agent.simulators.broker import CENTER
-from hardware.boards.simulated_lines import FileLines
+from hardware.boards import simulated
 from hardware.interface import Board
 from hardware.pick import pick_board
 from tests.bench.figures import say
@@ -34,6 +37,7 @@ from tests.unit.trees.plant import TREES, plant
 
 BAR_PCT = 0.5
 STORM_EVENTS, PRESSES = 500, 20
+CAMERA, ANSWERS, HANGS = "gate", "answers", "hangs"
 ALL_TREES = tuple(sorted(tree.stem for tree in TREES.glob("*.toml")))
 
 
@@ -48,7 +52,7 @@ def share_pct(board: Board, looks: int) -> float:
     return 100 * (time.process_time() - began_s) / looks / LOOK_EVERY_S
 
 
-async def bell(folder: Path, presses: int) -> list[float]:
+async def bell(folder: Path, presses: int, camera: str) -> list[float]:
     """Return the seconds of each press from its line to the center's store, in a storm."""
     broker = Mosquitto(folder / "broker", [ADDRESS])
     await broker.start()
@@ -58,19 +62,24 @@ async def bell(folder: Path, presses: int) -> list[float]:
     box.telemetry._period_s = 600
     origin = Origin(ADDRESS.site, ADDRESS.box, 1, lambda: box.outbox.epoch, CapStatus.EXERCISE)
     kept = incidents.Incidents(box.outbox.append_in, origin, box.clock)
-    assembler = Assembler(box.db, kept, box.clock, thumbnails=False)
-    entry = InputSettings(input_id="bell", meaning=Meaning.BELL, line="bell", active_low=False)
-    inputs = Inputs(
-        box.clock,
-        FileLines(folder / "lines"),
-        (entry,),
-        lambda signal: assembler.take_contact(signal, None),
-    )
+    assembler = Assembler(box.db, kept, box.clock, thumbnails=True)
+    hub = WorkerHub(folder / "core.sock", box.clock, assembler.take, assembler.saw)
+    came = asyncio.Event()
+
+    async def on_worker(_: str) -> None:
+        came.set()
+
+    hub.on_worker = on_worker
+    board = simulated.build(lines_folder=folder / "lines")
+    desk = PoleDesk(_pole(camera), board, hub, assembler.take_contact, folder, box.clock)
     line, times = folder / "lines" / "bell", []
     async with running(center), running(box), asyncio.TaskGroup() as tasks:
-        listening = tasks.create_task(inputs.run())
+        parts = [tasks.create_task(part.run()) for part in (hub, *desk.components)]
         await box.say()
         await box.all_acknowledged()
+        if camera:
+            parts.append(tasks.create_task(_worker(folder / "core.sock", camera)))
+            await asyncio.wait_for(came.wait(), timeout=10)
         for _ in range(presses):
             storm = tasks.create_task(_storm(box))
             await asyncio.sleep(0.05)  # it has begun
@@ -90,10 +99,60 @@ async def bell(folder: Path, presses: int) -> list[float]:
                 and one.event.phase is Phase.NEW
                 and one.received_at >= pressed_at
             )
+            assert (call.event.data.picture is not None) is (camera == ANSWERS)
             times.append((call.received_at - pressed_at).total_seconds())
-        listening.cancel()
+        for part in parts:
+            part.cancel()
     await broker.stop()
     return times
+
+
+def _pole(camera: str) -> PoleSettings:
+    entry = InputSettings(
+        input_id="bell",
+        meaning=Meaning.BELL,
+        line="bell",
+        active_low=False,
+        camera_id=CAMERA if camera else "",
+    )
+    return PoleSettings(inputs=(entry,))
+
+
+async def _worker(path: Path, camera: str) -> None:
+    """Stand for a camera's worker: tell its state; answer with the largest thumbnail, or never."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    await framing.write_frame(writer, worker.encode(worker.Hello(camera_id=CAMERA, pid=1)))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_tell_state(writer))
+        await _answer(reader, writer, camera)
+
+
+async def _tell_state(writer: asyncio.StreamWriter) -> None:
+    now = SystemClock().utc_now()
+    state = worker.CameraStatus(
+        camera_id=CAMERA,
+        main=worker.StreamStatus(name="main", state=worker.CameraState.ONLINE, since=now),
+        sub=None,
+        recording=worker.RecordingStatus(recording=True),
+        detection=worker.DetectionStatus(state="off", since=now),
+    )
+    while True:
+        await framing.write_frame(writer, worker.encode(state))
+        await asyncio.sleep(3.0)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, camera: str) -> None:
+    while (payload := await framing.read_frame(reader)) is not None:
+        order = worker.decode_to_worker(payload)
+        if camera == ANSWERS and isinstance(order, worker.TakePicture):
+            reply = worker.PictureReply(
+                request_id=order.request_id,
+                jpeg=os.urandom(order.max_bytes),
+                width_px=order.max_width_px,
+                height_px=270,
+                taken_at=SystemClock().utc_now(),
+            )
+            await framing.write_frame(writer, worker.encode(reply))
 
 
 async def _storm(box: Box) -> None:
@@ -110,9 +169,13 @@ def main(looks: int) -> None:
         for name in ALL_TREES:
             board = pick_board(plant(name, Path(folder) / name))
             say(f"looking at the tree {name}", f"{share_pct(board, looks):.3f} %", bar)
-        times = asyncio.run(bell(Path(folder), PRESSES))
-        p95_s = statistics.quantiles(times, n=20)[-1]
-        say("bell to the center's store, p95 in a storm", f"{1000 * p95_s:.0f} ms", "bar: 500 ms")
+        for camera in ("", ANSWERS, HANGS):
+            (place := Path(folder) / f"bell-{camera}").mkdir()
+            times = asyncio.run(bell(place, PRESSES, camera))
+            p95_s = statistics.quantiles(times, n=20)[-1]
+            whose = f"with a camera that {camera}" if camera else "without a camera"
+            what = f"bell {whose} to the center's store, p95 in a storm"
+            say(what, f"{1000 * p95_s:.0f} ms", "bar: 500 ms")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from contextlib import closing, suppress
 from datetime import timedelta
 from urllib.request import urlopen
 
+import psutil
+import pytest
+
 from agent.buffer import orders
 from agent.buffer.index import from_micros
 from agent.buffer.reading import camera_folder
@@ -16,7 +19,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import StorageError
 from agent.messages.locking import LockSpan
 from agent.settings.model import BufferSettings
-from tests.box_process import BoxProcess, CameraProcess, camera_in
+from tests.box_process import BoxProcess, CameraProcess, camera_in, faults_in
 from tests.footage_maker import make_clip
 from tests.recording import frames_in
 
@@ -78,6 +81,33 @@ def test_nothing_is_on_the_disk_until_an_event_which_outlives_a_kill(tmp_path):
             written = until(lambda: list((folder / "video").rglob("main-*[0-9].mp4")), box)
             assert [frames_in(path) for path in written] == [20]
     assert written[0].name == rows[1][0].rpartition("/")[2]
+
+
+def test_a_disk_that_is_written_too_much_is_told_and_event_only_mode_spares_it(tmp_path):
+    written_before = io_bytes()
+    (tmp_path / "try").write_bytes(bytes(1 << 20))
+    if io_bytes() == written_before:
+        pytest.skip("this folder lies in memory, where nothing is written")
+    clip = make_clip(tmp_path / "main.mp4", fps=10, seconds=3, size_px=(1280, 960))
+    budget = {"segment_s": 2.0, "min_free_bytes": 0, "write_budget_bytes_per_day": 4_000_000}
+    with CameraProcess(tmp_path, "gate", clip, clip) as camera:
+        gate = camera.settings("gate", look=False, detect=False)
+        always, events = (
+            BoxProcess(tmp_path, {"cameras": [gate], "buffer": {**budget, "mode": mode}}, mode)
+            for mode in ("continuous", "events")
+        )
+        with always, events:
+            over = ("storage.write_budget", "gate")
+            always.until(lambda state: over in faults_in(state), PATIENCE_S)
+            spared = events.until(lambda state: camera_in(state, "gate")["is_event_only"])
+            assert over not in faults_in(spared)
+            folder = camera_folder(events.data_dir, "gate")
+            until(lambda: len(closed(folder)) >= 3, events)  # it records, too
+
+
+def io_bytes():
+    """Return what this process has had written to disks."""
+    return psutil.Process().io_counters().write_bytes
 
 
 def timeline(box):
