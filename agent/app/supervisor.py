@@ -67,7 +67,7 @@ class Supervisor:
         self._successors: dict[str, ManagedProcess] = {}  # beside a child that still has the place
         self._stopping_since: float | None = None
         self._only_needed_left = False
-        self._reported_at_s = 0.0
+        self._reported_at_s = self._tend_due_s = 0.0
         self._is_ready = False
         self._notifier = notify.Notifier.from_environment()
         self._last_resort = last_resort_of(settings, clock)
@@ -80,14 +80,18 @@ class Supervisor:
             self._add(spec)
         self._log.info("started", processes=list(self._children), pid=os.getpid())
         while self._children or self._successors:
+            is_news = False
             for key, _ in self._selector.select(self._tick_s()):
                 if key.fileobj is wakeup:
                     wakeup.recv(4096)
+                    is_news = True
                 else:
-                    self._hear(key.data)
-            self._reap()
-            self._tend()
-            self._report()
+                    is_news |= self._hear(key.data)
+            if is_news or self._clock.monotonic_s() >= self._tend_due_s:
+                self._reap()
+                self._tend()
+                self._report()
+                self._tend_due_s = self._clock.monotonic_s() + CLOSE_TICK_S / 2
         if self._is_ready:
             self._last_resort.forget()
         forget_run_dir(self._settings)
@@ -192,31 +196,32 @@ class Supervisor:
 
     # Hearing and tending
 
-    def _hear(self, child: ManagedProcess) -> None:
-        if child.socket is None:
-            return
+    def _hear(self, child: ManagedProcess) -> bool:
+        """Take one message in; return whether it is more than a beat."""
         try:
-            payload = child.socket.recv(MAX_MESSAGE_BYTES)
+            payload = child.socket.recv(MAX_MESSAGE_BYTES) if child.socket is not None else b""
         except BlockingIOError:
-            return
+            return False
         except OSError:
             payload = b""
         if not payload:  # it closed its end; the exit itself is seen by `_reap`
             self._hang_up(child)
-            return
+            return True
         try:
             message = supervision.decode_from_child(payload)
         except msgspec.MsgspecError as error:  # a child gone mad must not take us along
             self._log.error("child not understood", name=child.spec.name, detail=str(error))
-            return
+            return False
         if isinstance(message, Beat):
             child.heard(message)
-        elif isinstance(message, Reload):
+            return False
+        if isinstance(message, Reload):
             self._reload()
         elif isinstance(message, WantSuccessor):
             self._begin_succession(child)
         elif (first := self._children.get(child.spec.name)) is not None:
             self._send(first, message)
+        return True
 
     def _hang_up(self, child: ManagedProcess) -> None:
         if child.socket is not None:

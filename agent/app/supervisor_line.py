@@ -48,12 +48,8 @@ class SupervisorLine(Service):
 
     def _ages_s(self) -> dict[str, float]:
         """Only parts with a rhythm of their own are listed: the link may wait for hours."""
-        health = self._components.health()
-        ages_s: dict[str, float] = {
-            name: health[name].idle_s or 0.0
-            for name in ("worker-hub", "events.assembler", "health")
-            if name in health
-        }
+        names = ("worker-hub", "events.assembler", "health")
+        ages_s = {name: self._components.idle_s(name) or 0.0 for name in names}
         return self._disk.borne(ages_s)
 
     def _hear(self) -> None:

@@ -186,6 +186,12 @@ class Components:
         finally:
             self._group = None
 
+    def idle_s(self, name: str) -> float | None:
+        """Return how long ago a component did its job, None where nothing is due or known."""
+        lasts = (c.component.last_progress_mono_s for c in self._cared if c.component.name == name)
+        last_s = next(lasts, None)
+        return None if last_s is None else self._clock.monotonic_s() - last_s
+
     def health(self) -> dict[str, Health]:
         """Return how each component does, by name."""
         now = self._clock.monotonic_s()

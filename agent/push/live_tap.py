@@ -103,7 +103,7 @@ class LiveTap:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._run: Run | None = None
-        self._gop: list[Copied] = []
+        self._gop: list[Packet[VideoStream]] = []  # let go of by the stream's thread alone
         self._gop_bytes = 0
         self._followers: set[Follower] = set()
         self._key_pts: int | None = None
@@ -123,21 +123,23 @@ class LiveTap:
             self._run = run
 
     def packet(self, packet: Packet[VideoStream]) -> None:
-        """Copy a packet; must come before anybody muxes it, which changes its times."""
-        if packet.pts is None or packet.dts is None:
+        """Keep a packet, which nobody may change any more; copy it for those who follow."""
+        pts, is_key, size_bytes = packet.pts, packet.is_keyframe, packet.size
+        if pts is None or packet.dts is None:
             return
-        copied = Copied(bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
         with self._lock:
-            self._measure(copied)
-            if copied.is_key:
+            self._measure(pts, size_bytes, is_key=is_key)
+            if is_key:
                 self._forget()
-            if copied.is_key or self._gop:
-                self._gop.append(copied)
-                self._gop_bytes += len(copied.data)
+            if is_key or self._gop:
+                self._gop.append(packet)
+                self._gop_bytes += size_bytes
             if self._gop_bytes > MOST_GOP_BYTES:
                 self._forget()  # who joins now waits for the next key frame
-            for follower in self._followers:
-                follower.put(copied)
+            if self._followers:
+                copied = _copy(packet)
+                for follower in self._followers:
+                    follower.put(copied)
 
     def run_ended(self) -> None:
         with self._lock:
@@ -162,9 +164,10 @@ class LiveTap:
                 return None
             follower = Follower()
             follower.tick_s = run.tick_s
-            for packet in self._gop[:1] if lean and len(self._gop) > LEAN_PACKETS else self._gop:
-                follower.put(packet)
-            if lean and len(self._gop) > LEAN_PACKETS:
+            is_lean = lean and len(self._gop) > LEAN_PACKETS
+            for copied in [_copy(packet) for packet in self._gop[: 1 if is_lean else None]]:
+                follower.put(copied)
+            if is_lean:
                 follower.wait_for_key()
             self._followers.add(follower)
             return follower
@@ -173,16 +176,16 @@ class LiveTap:
         with self._lock:
             self._followers.discard(follower)
 
-    def _measure(self, packet: Copied) -> None:
-        if packet.is_key:
+    def _measure(self, pts: int, size_bytes: int, *, is_key: bool) -> None:
+        if is_key:
             if self._key_pts is not None and self._run is not None:
-                lasted_s = float((packet.pts - self._key_pts) * self._run.tick_s)
+                lasted_s = float((pts - self._key_pts) * self._run.tick_s)
                 if lasted_s > 0:
                     self.kbps = self._since_key_bytes * 8 / 1000 / lasted_s
                     self.key_kbps = self._key_bytes * 8 / 1000 / lasted_s
-            self._key_pts, self._key_bytes = packet.pts, len(packet.data)
+            self._key_pts, self._key_bytes = pts, size_bytes
             self._since_key_bytes = 0
-        self._since_key_bytes += len(packet.data)
+        self._since_key_bytes += size_bytes
 
     def _end_run(self) -> None:
         for follower in self._followers:
@@ -193,3 +196,9 @@ class LiveTap:
     def _forget(self) -> None:
         self._gop.clear()
         self._gop_bytes = 0
+
+
+def _copy(packet: Packet[VideoStream]) -> Copied:
+    assert packet.pts is not None  # noqa: S101 - those without a time are not kept
+    assert packet.dts is not None  # noqa: S101
+    return Copied(bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
