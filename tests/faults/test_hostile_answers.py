@@ -7,11 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from agent.cameras.bounded_http import MAX_BODY_BYTES, within_s
+from agent.cameras.line import OnvifLine
 from agent.cameras.port import CameraFailure
+from agent.cameras.push_point import PushPoint
 from agent.core.clock import SystemClock, wait_s
 from agent.core.errors import CommandError
+from agent.simulators.camera import onvif_answers
+from agent.simulators.camera.onvif_http import HttpReply
 from tests.camera_operations import OPERATIONS, offered, staged
 from tests.hostile_answers import (
     CANNOT,
@@ -152,3 +157,27 @@ async def test_every_action_that_goes_over_the_wire_is_answered_wrongly_by_a_hos
             await asyncio.to_thread(asked.ask, stage)
             on_the_wire |= set(stage.device.calls)
     assert on_the_wire <= {asked.action for asked in OPERATIONS}
+
+
+async def test_nothing_that_a_hostile_camera_pushes_ends_the_hearing():
+    async with running_camera() as device:
+        line = OnvifLine(device.url, LOGIN, _CLOCK)
+        point = await asyncio.to_thread(PushPoint.open, line, _CLOCK)
+        told = onvif_answers.notification(
+            "tns1:Device/Trigger/DigitalInput", {}, {"On": "true"}, "Changed", _CLOCK.utc_now()
+        )
+        good = HttpReply(200, onvif_answers.envelope(onvif_answers.notify([told])))
+
+        def push() -> None:
+            for spoil in _ALL.values():
+                with contextlib.suppress(requests.RequestException):  # refused for its size
+                    requests.post(point._consumer.url, data=spoil(good).body, timeout=30)
+            requests.post(point._consumer.url, data=good.body, timeout=30)
+
+        await asyncio.to_thread(push)
+        heard = []
+        while not point._consumer.waiting.empty():
+            heard += await asyncio.to_thread(point.pull, 1.0)
+        assert heard[-1].topic == "Device/Trigger/DigitalInput"
+        await asyncio.to_thread(point.close)
+        line.close()
