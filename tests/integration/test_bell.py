@@ -1,4 +1,4 @@
-"""The bell of a whole box: a press reaches the center as an alarm, an order sounds the siren."""
+"""The pole of a whole box: a press is an alarm at the center, the cabinet tells, orders switch."""
 
 import asyncio
 from pathlib import Path
@@ -9,6 +9,7 @@ from agent.contract.commands import Actor, Output, ReplyState
 from agent.contract.events import Asked, EventKind, Phase
 from agent.contract.topics import BoxAddress
 from agent.core.clock import SystemClock
+from agent.settings.pole import Meaning
 from agent.simulators.center.commander import public_keys_file
 from tests.box_process import HOST, BoxProcess, faults_in
 from tests.brokers import Mosquitto
@@ -18,6 +19,7 @@ SITE, BOX = "site-1", "box-1"
 ADDRESS = BoxAddress(SITE, BOX)
 BY = Actor(user="watcher", agency="city", case="case-1")
 PATIENCE_S = 60.0
+CABINET = [meaning.value for meaning in Meaning if meaning not in {Meaning.BELL, Meaning.CLAIM}]
 CLOCK = SystemClock()
 
 
@@ -44,10 +46,12 @@ async def test_a_press_is_an_alarm_at_the_center_and_an_order_sounds_the_siren(t
         "center": {"keys_file": str(public_keys_file(tmp_path / "center"))},
         "pole": {
             "inputs": [
-                {"input_id": "bell", "meaning": "bell", "line": "bell", "active_low": False},
-                {"input_id": "door", "meaning": "door", "line": "door", "active_low": False},
+                {"input_id": name, "meaning": name, "line": name, "active_low": False}
+                for name in ("bell", *CABINET)
             ],
-            "outputs": [{"output_id": "siren", "purpose": "siren", "line": "siren", "max_on_s": 5}],
+            "outputs": [
+                {"output_id": "siren", "purpose": "siren", "line": "siren", "max_on_s": 120}
+            ],
         },
     }
     center = make_center(tmp_path / "center", mosquitto.settings("center"))
@@ -55,10 +59,15 @@ async def test_a_press_is_an_alarm_at_the_center_and_an_order_sounds_the_siren(t
         box = BoxProcess(tmp_path, settings)
         lines = box.data_dir / "run" / "lines"
         with box:
-            await eventually(lambda: _all(lines, "bell", "door", "siren"), "no lines")
+            await eventually(lambda: _all(lines, "bell", *CABINET, "siren"), "no lines")
 
-            (lines / "door").write_text("1")
-            await eventually(lambda: _told(center, EventKind.CABINET, Phase.NEW), "no door")
+            for name in CABINET:
+                (lines / name).write_text("1")
+            told = {f"cabinet.{name}" for name in CABINET}
+            await eventually(lambda: _cabinet(center, Phase.NEW, told), "not all of the cabinet")
+            for name in CABINET:
+                (lines / name).write_text("0")
+            await eventually(lambda: _cabinet(center, Phase.END, told), "not all of it ended")
             (lines / "bell").write_text("1")
             alarm = await eventually(
                 lambda: _told(center, EventKind.EMERGENCY_BELL, Phase.NEW), "no alarm"
@@ -77,6 +86,14 @@ async def test_a_press_is_an_alarm_at_the_center_and_an_order_sounds_the_siren(t
             await eventually(lambda: _reads(lines / "siren", "0"), "the siren did not end")
             refused = await _order(center, Output(output_id="siren", on=True, for_s=600))
             assert refused.code == "output.too_long"
+            unlisted = await _order(center, Output(output_id="barrier", on=True, for_s=1.0))
+            assert unlisted.code == "output.unknown"
+
+            await _order(center, Output(output_id="siren", on=True, for_s=120))
+            (core,) = [p for p in box.children() if "core_process" in " ".join(p.cmdline())]
+            core.kill()  # nobody is left to end it in time
+            await eventually(lambda: _reads(lines / "siren", "0"), "left on by a core that died")
+            await asyncio.to_thread(box.until, _is_connected, PATIENCE_S)
 
             (lines / "bell").unlink()
             (lines / "bell").mkdir()  # what stands there now is no line
@@ -88,6 +105,12 @@ async def test_a_press_is_an_alarm_at_the_center_and_an_order_sounds_the_siren(t
                 lambda: _told(center, EventKind.BOX_FAULT, Phase.NEW), "no word of the lost bell"
             )
             assert fault.data.code == "pole.bell_lost"
+            await _order(center, Output(output_id="siren", on=True, for_s=120))
+            with (lines / "siren").open() as siren:  # its folder goes with the box
+                assert siren.read() == "1"
+                await asyncio.to_thread(box.stop)
+                siren.seek(0)
+                assert siren.read() == "0"
     await mosquitto.stop()
 
 
@@ -97,6 +120,20 @@ async def _all(folder: Path, *names: str) -> bool:
 
 async def _reads(file: Path, level: str) -> bool:
     return await asyncio.to_thread(file.read_text) == level
+
+
+def _is_connected(state: dict) -> bool:
+    return state["link"]["is_connected"]
+
+
+async def _cabinet(center, phase, codes):
+    """Say whether each of these happenings of the cabinet was told once."""
+    told = [
+        one.event.data.code
+        for one in await center.events()
+        if one.event.data.kind is EventKind.CABINET and one.event.phase is phase
+    ]
+    return sorted(told) == sorted(codes)
 
 
 async def _told(center, kind, phase):
