@@ -31,7 +31,7 @@ from agent.grants import store as grants
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.writer import Outbox
-from agent.settings.load import read_desired, with_desired
+from agent.settings.load import in_effect
 from agent.settings.model import DataSettings
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.center import Center, CenterConfig
@@ -121,7 +121,7 @@ class Box:
         )
         self.table = {"cameras": [{"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"}]}
         self.applied, self.works = [], {"link", "camera/gate"}
-        settings = with_desired(self.table, read_desired(folder))
+        settings = in_effect(self.table, folder)
         chain = Audit(self.outbox, self.clock, address.source)
         self.audit_desk = AuditDesk(self.clock, self.db, chain, folder, settings)
         self.desired = DesiredConfig(

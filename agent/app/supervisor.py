@@ -328,7 +328,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         try:
-            new = load.with_desired(self._table, load.read_desired(self._data_dir))
+            new = load.in_effect(self._table, self._data_dir)
         except SettingsError as error:
             self._log.error("desired settings refused", code=error.code, detail=error.message)
             return

@@ -1,14 +1,16 @@
-"""The center's desired configuration: checked, stored, applied by difference, and on trial.
+"""Changes of settings, the center's and the technician's: checked, stored, applied, on trial.
 
 A retained order is heard again at each connection, so it is known by its version. The document is
-laid over the technician's file; a bad key is left out alone. What is in effect lies in
-`desired.json` (the supervisor reads it), what became of it in `box.db`. The file is written first:
-after a crash between the two the same order comes again and changes nothing.
+laid over the technician's file and what he set at the page (`local.json`); a bad key is left out
+alone. What is in effect lies in `desired.json` (the supervisor reads both), what became of it in
+`box.db`. The file is written first: after a crash between the two the same order comes again and
+changes nothing.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,13 @@ from agent.settings.load import (
     SIGNED_FILE,
     merge_patch,
     read_desired,
+    read_local,
     refuse_audio,
     refuse_undesirable,
     with_desired,
+    with_local,
     write_desired,
+    write_local,
 )
 from agent.settings.model import Settings
 from agent.settings.sift import sift
@@ -54,13 +59,27 @@ Audited = Callable[[Settings, Settings, Actor | None], Awaitable[None]]
 
 
 class ConfigState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was decided last. While on trial, `good` is what to go back to."""
+    """What was decided last. While on trial, `good` and `good_local` are what to go back to."""
 
     version: int = 0
     status: ConfigStatus = ConfigStatus.NONE
     errors: tuple[ConfigProblem, ...] = ()
     good: dict[str, Any] | None = None
+    good_local: dict[str, Any] | None = None
     worked: tuple[str, ...] = ()
+    needs_word: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What lies over the technician's file: set at the page, and wanted by the center."""
+
+    local: dict[str, Any]
+    desired: dict[str, Any]
+
+    def over(self, table: dict[str, Any]) -> Settings:
+        """Return the whole, validated. Raises `SettingsError`."""
+        return with_desired(with_local(table, self.local), self.desired)
 
 
 class DesiredConfig(Service):
@@ -92,7 +111,7 @@ class DesiredConfig(Service):
         self._table, self._data_dir = table, data_dir
         self._apply, self._works, self._tell = apply, works, tell
         self.settings = settings
-        self._desired: dict[str, Any] = {}
+        self._layers = Layers({}, {})
         self._state = ConfigState()
         self._trial: Trial | None = None
         self._ready, self._changing = asyncio.Event(), asyncio.Lock()
@@ -103,7 +122,7 @@ class DesiredConfig(Service):
         state = self._state
         return ConfigReport(
             version=state.version,
-            hash=settings_hash(self._desired),
+            hash=settings_hash(self._layers.desired),
             status=state.status,
             errors=state.errors,
             on_trial=self._trial is not None,
@@ -111,11 +130,10 @@ class DesiredConfig(Service):
         )
 
     async def start(self) -> None:
-        self._desired = await asyncio.to_thread(read_desired, self._data_dir)
+        self._layers = await asyncio.to_thread(self._stored)
         self._state = await self._db.run(state_in)
         if self._state.good is not None:  # the box restarted: the trial begins anew
-            worked = frozenset(self._state.worked)
-            self._trial = Trial(worked, self._clock.monotonic_s())
+            self._begin_trial(frozenset(self._state.worked), needs_word=self._state.needs_word)
         if await asyncio.to_thread(self._was_set_aside):
             self._trial = None
             await self._decide(ConfigState(
@@ -151,8 +169,45 @@ class DesiredConfig(Service):
         async with self._changing:
             refuse_undesirable(patch)
             refuse_audio(patch)
-            desired = merge_patch(self._desired, patch)
-            return await self._use(desired, with_desired(self._table, desired), self._state, by)
+            desired = merge_patch(self._layers.desired, patch)
+            layers = replace(self._layers, desired=desired)
+            return await self._use(layers, layers.over(self._table), self._state, by)
+
+    async def set_here(
+        self, patch: dict[str, Any], by: Actor, *, needs_word: bool = False
+    ) -> SettingsDiff:
+        """Lay a technician's change over his file; all or nothing. Raises `SettingsError`.
+
+        `needs_word`: it is taken back unless `confirm` is called within `LOST_S`.
+        """
+        await self._ready.wait()
+        async with self._changing:
+            refuse_audio(patch)
+            layers = replace(self._layers, local=merge_patch(self._layers.local, patch))
+            settings = layers.over(self._table)
+            if settings == self.settings and layers != self._layers:
+                raise SettingsError(
+                    "settings.overruled",
+                    "The center's configuration says otherwise, or it is so already.",
+                    hint="Ask the center to change it there.",
+                )
+            return await self._use(layers, settings, self._state, by, needs_word=needs_word)
+
+    async def confirm(self) -> bool:
+        """Take a person's word that a change is right. False: nothing waits for it."""
+        async with self._changing:
+            if self._trial is None or not self._trial.needs_word:
+                return False
+            self._trial.needs_word = False
+            await self._decide(structs.replace(self._state, needs_word=False))
+            return True
+
+    @property
+    def confirm_within_s(self) -> float | None:
+        """How long there is to confirm the change on trial; None: nothing waits for a word."""
+        if self._trial is None or not self._trial.needs_word:
+            return None
+        return self._trial.left_s(self._clock.monotonic_s())
 
     async def _take(self, desired: Desired) -> None:
         """Decide on a new version: apply what fits, or say why nothing does."""
@@ -160,7 +215,7 @@ class DesiredConfig(Service):
         if refusal is not None:
             await self._decide(self._refused(desired.version, (refusal,)))
             return
-        found = sift(self._table, desired.settings)
+        found = sift(with_local(self._table, self._layers.local), desired.settings)
         problems = tuple(
             ConfigProblem(path=left.path, code=left.error.code, message=left.error.message)
             for left in found.left_out
@@ -170,7 +225,8 @@ class DesiredConfig(Service):
             return
         status = ConfigStatus.PARTLY if problems else ConfigStatus.APPLIED
         state = ConfigState(version=desired.version, status=status, errors=problems)
-        await self._use(found.desired, found.settings, state, desired.by)
+        layers = replace(self._layers, desired=found.desired)
+        await self._use(layers, found.settings, state, desired.by)
 
     def _refusal(self, desired: Desired) -> ConfigProblem | None:
         if desired.hash != settings_hash(desired.settings):
@@ -188,32 +244,53 @@ class DesiredConfig(Service):
         )
 
     async def _use(
-        self, desired: dict[str, Any], settings: Settings, state: ConfigState, by: Actor
+        self,
+        layers: Layers,
+        settings: Settings,
+        state: ConfigState,
+        by: Actor,
+        *,
+        needs_word: bool = False,
     ) -> SettingsDiff:
-        """Put `desired` in effect, on trial against what works now (or worked before a trial)."""
-        change = diff(self.settings, settings)
+        """Put `layers` in effect, on trial against what works now (or worked before a trial)."""
+        change, before = diff(self.settings, settings), self._state
         if change.sections:
             worked = self._trial.worked if self._trial else self._works()
             worked -= {f"camera/{camera_id}" for camera_id in change.removed}
-            good = self._desired if self._state.good is None else self._state.good
-            state = structs.replace(state, good=good, worked=tuple(sorted(worked)))
-            self._trial = Trial(worked, self._clock.monotonic_s())
+            needs_word = needs_word or bool(self._trial and self._trial.needs_word)
+            state = structs.replace(
+                state,
+                good=self._layers.desired if before.good is None else before.good,
+                good_local=self._layers.local if before.good is None else before.good_local,
+                worked=tuple(sorted(worked)),
+                needs_word=needs_word,
+            )
+            self._begin_trial(worked, needs_word=needs_word)
         elif self._trial is not None:
-            state = structs.replace(state, good=self._state.good, worked=self._state.worked)
-        await self._put(desired, settings, change, state, by)
+            state = structs.replace(
+                state,
+                good=before.good,
+                good_local=before.good_local,
+                worked=before.worked,
+                needs_word=before.needs_word,
+            )
+        await self._put(layers, settings, change, state, by)
         return change
+
+    def _begin_trial(self, worked: frozenset[str], *, needs_word: bool) -> None:
+        self._trial = Trial(worked, self._clock.monotonic_s(), needs_word)
 
     async def _put(
         self,
-        desired: dict[str, Any],
+        layers: Layers,
         settings: Settings,
         change: SettingsDiff,
         state: ConfigState,
         by: Actor | None = None,
     ) -> None:
-        await asyncio.to_thread(self._store, desired)
+        await asyncio.to_thread(self._store, layers)
         await self._audit(self.settings, settings, by)
-        self._desired, self.settings = desired, settings
+        self._layers, self.settings = layers, settings
         await self._apply(settings, change)
         await self._decide(state)
 
@@ -225,18 +302,25 @@ class DesiredConfig(Service):
         verdict = trial.look(works, self._clock.monotonic_s())
         if verdict is Verdict.KEPT:
             self._trial = None
-            await self._decide(structs.replace(state, good=None, worked=()))
+            await self._decide(structs.replace(state, good=None, good_local=None, worked=()))
         elif verdict is Verdict.LOST:
-            await self._roll_back(state.good, ", ".join(sorted(trial.worked - works)))
+            lost = ", ".join(sorted(trial.worked - works))
+            problem = ConfigProblem(
+                path="$", code="config.lost", message=f"Lost by the change: {lost}"
+            )
+            if trial.needs_word:
+                text = "Nobody confirmed the change in time."
+                problem = ConfigProblem(path="$", code="config.unconfirmed", message=text)
+            await self._roll_back(Layers(state.good_local or {}, state.good), problem)
 
-    async def _roll_back(self, good: dict[str, Any], lost: str) -> None:
-        self._log.warning("change taken back", lost=lost, version=self._state.version)
+    async def _roll_back(self, good: Layers, problem: ConfigProblem) -> None:
+        self._log.warning("change taken back", why=problem.message, version=self._state.version)
         self._trial = None
         try:
-            settings = with_desired(self._table, good)
+            settings = good.over(self._table)
         except SettingsError:  # the technician's file changed meanwhile
-            good, settings = {}, with_desired(self._table, {})
-        problem = ConfigProblem(path="$", code="config.lost", message=f"Lost by the change: {lost}")
+            good = Layers({}, {})
+            settings = good.over(self._table)
         state = ConfigState(
             version=self._state.version, status=ConfigStatus.ROLLED_BACK, errors=(problem,)
         )
@@ -247,8 +331,13 @@ class DesiredConfig(Service):
         await self._db.run(lambda connection: _write(connection, state))
         await self._tell(self.report())
 
-    def _store(self, desired: dict[str, Any]) -> None:
-        write_desired(self._data_dir, desired)
+    def _stored(self) -> Layers:
+        return Layers(read_local(self._data_dir), read_desired(self._data_dir))
+
+    def _store(self, layers: Layers) -> None:
+        if layers.local != self._layers.local:
+            write_local(self._data_dir, layers.local)
+        write_desired(self._data_dir, layers.desired)
         (self._data_dir / REFUSED_FILE).unlink(missing_ok=True)
 
     def _was_set_aside(self) -> bool:

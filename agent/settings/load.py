@@ -1,8 +1,9 @@
 """From a TOML file, and the center's desired changes, to one validated `Settings`.
 
-The file is the technician's; `desired.json` in the data folder is the center's, an RFC 7396 merge
-patch over the file. A bad file stops the start with a plain message that names the path; a bad
-desired patch is refused alone and the box goes on with what it had.
+The file is the technician's, and never written by the box. Over it lies `local.json` in the data
+folder, what a technician set at the box's page; over both `desired.json`, the center's: RFC 7396
+merge patches. A bad file stops the start with a plain message that names the path; a bad patch is
+refused alone and the box goes on with what it had.
 """
 
 import os
@@ -15,11 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from agent.core.errors import SettingsError
+from agent.core.whole_file import write_whole
 from agent.settings.model import Settings
 
 DESIRED_FILE = "desired.json"
 SIGNED_FILE = "desired.jws"  # the center's own signed word, for what counts only with it
 REFUSED_FILE = "desired.refused.json"  # what was set aside because it no longer fits
+LOCAL_FILE = "local.json"
+REFUSED_LOCAL_FILE = "local.refused.json"
 
 # A desired change may not move the data, the identity or the trust of a box.
 NOT_DESIRABLE = ("site", "box", "data_dir", "broker", "center", "page", "board")
@@ -66,9 +70,20 @@ def validate(table: dict[str, Any]) -> Settings:
 
 
 def load(path: Path) -> Settings:
-    """Read the file and lay the center's accepted changes over it."""
+    """Read the file and lay over it what was set at the page and what the center wants."""
     table = read_file(path)
-    return with_desired(table, read_desired(data_dir_of(validate(table))))
+    return in_effect(table, data_dir_of(validate(table)))
+
+
+def in_effect(table: dict[str, Any], data_dir: Path) -> Settings:
+    """Return the settings of all three layers. Raises `SettingsError`."""
+    return with_desired(with_local(table, read_local(data_dir)), read_desired(data_dir))
+
+
+def with_local(table: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
+    """Lay what was set at the page over the file's raw `table`."""
+    merged: dict[str, Any] = merge_patch(table, local)
+    return merged
 
 
 def with_desired(table: dict[str, Any], desired: dict[str, Any]) -> Settings:
@@ -97,34 +112,57 @@ def data_dir_of(settings: Settings) -> Path:
     return Path(settings.data_dir)
 
 
+def usable_local(table: dict[str, Any], data_dir: Path) -> SettingsError | None:
+    """See that what was set at the page still fits the file; as `usable_desired`."""
+    return _usable(table, data_dir / LOCAL_FILE, data_dir / REFUSED_LOCAL_FILE)
+
+
 def usable_desired(table: dict[str, Any], data_dir: Path) -> SettingsError | None:
     """See that the stored desired patch can be used; else set it aside: the file alone counts.
 
     Call before the start. Return why it was set aside, or None.
     """
-    path = data_dir / DESIRED_FILE
+    return _usable(table, data_dir / DESIRED_FILE, data_dir / REFUSED_FILE)
+
+
+def _usable(table: dict[str, Any], path: Path, aside: Path) -> SettingsError | None:
     try:
         patch = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         with_desired(table, patch)
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError as error:
-        found = SettingsError("settings.damaged", f"{DESIRED_FILE} can't be read: {error}.")
+        found = SettingsError("settings.damaged", f"{path.name} can't be read: {error}.")
     except SettingsError as error:
         found = error
     else:
         return None
-    path.replace(data_dir / REFUSED_FILE)
+    path.replace(aside)
     return found
+
+
+def read_local(data_dir: Path) -> dict[str, Any]:
+    """Return what was set at the page; empty when nothing was or it can't be read."""
+    return _read_patch(data_dir / LOCAL_FILE)
 
 
 def read_desired(data_dir: Path) -> dict[str, Any]:
     """Return the stored desired patch; empty when there is none or it can't be read."""
+    return _read_patch(data_dir / DESIRED_FILE)
+
+
+def _read_patch(path: Path) -> dict[str, Any]:
     try:
-        patch = msgspec.json.decode((data_dir / DESIRED_FILE).read_bytes())
+        patch = msgspec.json.decode(path.read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return {}
     return patch if isinstance(patch, dict) else {}
+
+
+def write_local(data_dir: Path, patch: dict[str, Any]) -> None:
+    """Store what was set at the page, old or new at a power cut; it holds cameras' passwords."""
+    content = msgspec.json.format(msgspec.json.encode(patch))
+    write_whole(data_dir / LOCAL_FILE, content, 0o600)
 
 
 def write_desired(data_dir: Path, patch: dict[str, Any]) -> None:

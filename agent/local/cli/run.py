@@ -114,9 +114,11 @@ def run(
 
     folder = load.data_dir_of(load.validate(table))
     _check_writable(folder)
-    if error := load.usable_desired(table, folder):
+    if error := load.usable_local(table, folder):
+        click.echo(f"What was set at the page no longer fits and is set aside: {error}", err=True)
+    if error := load.usable_desired(load.with_local(table, load.read_local(folder)), folder):
         click.echo(f"The center's changes no longer fit and are set aside: {error}", err=True)
-    settings = load.with_desired(table, load.read_desired(folder))
+    settings = load.in_effect(table, folder)
     clock = SystemClock()
     log.configure("supervisor", settings.log_level, clock)
     stand_on_it(settings)

@@ -1,0 +1,127 @@
+"""A technician's changes at the box: over his file, under the center's, and back when they harm."""
+
+import json
+import stat
+
+import pytest
+
+from agent.commands.desired import DesiredConfig
+from agent.contract.commands import Actor
+from agent.contract.config import ConfigStatus, settings_hash
+from agent.core.errors import SettingsError
+from agent.settings.load import (
+    LOCAL_FILE,
+    REFUSED_LOCAL_FILE,
+    in_effect,
+    read_local,
+    usable_local,
+)
+from agent.settings.trial import LOST_S
+from tests.integration.test_desired_config import LONG, SLOW, Lone, audited
+
+TECHNICIAN = Actor(user="page:kim", role="technician")
+YARD = {"camera_id": "yard", "onvif_url": "http://10.0.0.2/onvif", "password": "s3cret-word"}
+NEW = {"cameras": [YARD]}
+BROKER = {"broker": {"urls": ["mqtt://10.0.0.9"]}}
+
+
+async def test_a_camera_set_at_the_box_outlives_the_center_s_word_and_a_restart(tmp_path):
+    async with Lone(tmp_path) as lone:
+        box = lone.box
+        change = await box.desired.set_here(NEW, TECHNICIAN)
+        assert change.added == ("yard",)
+        assert box.desired.settings.camera("gate") is not None
+        report = await lone.want(1, LONG)
+        assert report.hash == settings_hash(LONG)  # the center's own, as it sent it
+        assert box.desired.settings.camera("yard").onvif_url == YARD["onvif_url"]
+        told = await audited(box)
+        assert told[0][0] == "page:kim"
+        assert "cameras.yard" in told[0][1]
+        assert "s3cret-word" not in repr(told)
+    file = tmp_path / LOCAL_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    async with Lone(tmp_path) as lone:
+        assert lone.box.desired.settings.camera("yard") is not None
+
+
+async def test_what_is_not_valid_as_a_whole_changes_nothing(tmp_path):
+    async with Lone(tmp_path) as lone:
+        for bad in (
+            {"cameras": [{"camera_id": "roof"}]},
+            {"cameras": [{"camera_id": "gate", "detect_fps": -1}]},
+            {"cameras": [{"camera_id": "gate", "record_audio": True, "audio_reason": "x"}]},
+        ):
+            with pytest.raises(SettingsError):
+                await lone.box.desired.set_here(bad, TECHNICIAN)
+        assert read_local(tmp_path) == {}
+        assert lone.box.applied == []
+
+
+async def test_what_the_center_decided_is_not_said_to_be_changed(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(1, SLOW)
+        with pytest.raises(SettingsError) as refused:
+            await lone.box.desired.set_here(
+                {"cameras": [{"camera_id": "gate", "detect_fps": 9.0}]}, TECHNICIAN
+            )
+        assert refused.value.code == "settings.overruled"
+
+
+async def test_a_change_at_the_box_that_costs_the_link_goes_back_by_itself(tmp_path):
+    async with Lone(tmp_path) as lone:
+        box = lone.box
+        await lone.want(1, LONG)
+        await lone.pass_s(LOST_S + 50)
+        await box.desired.set_here(NEW, TECHNICIAN)
+        box.works.discard("link")
+        await lone.pass_s(LOST_S + 50)
+        assert box.desired.report().status is ConfigStatus.ROLLED_BACK
+        assert box.desired.settings.camera("yard") is None
+        assert box.desired.settings.buffer.segment_s == 30.0  # what was good before stays
+        assert read_local(tmp_path) == {}
+
+
+async def ask_for_a_word(lone: Lone) -> DesiredConfig:
+    await lone.box.desired.set_here(BROKER, TECHNICIAN, needs_word=True)
+    assert lone.box.desired.confirm_within_s == LOST_S
+    return lone.box.desired
+
+
+async def test_without_a_word_within_five_minutes_it_goes_back_though_all_works(tmp_path):
+    async with Lone(tmp_path) as lone:
+        before = lone.box.desired.settings.broker
+        desired = await ask_for_a_word(lone)
+        assert desired.settings.broker != before
+        await lone.pass_s(LOST_S + 50)
+        assert desired.settings.broker == before
+        assert desired.report().errors[0].code == "config.unconfirmed"
+        assert desired.confirm_within_s is None
+        assert not await desired.confirm()
+
+
+async def test_a_word_in_time_keeps_it(tmp_path):
+    async with Lone(tmp_path) as lone:
+        desired = await ask_for_a_word(lone)
+        await lone.pass_s(LOST_S - 100)
+        assert await desired.confirm()
+        await lone.pass_s(150)
+        assert not desired.report().on_trial
+        assert desired.settings.broker.urls == ("mqtt://10.0.0.9",)
+
+
+async def test_a_word_is_still_asked_for_after_a_restart(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await ask_for_a_word(lone)
+    async with Lone(tmp_path) as lone:
+        assert lone.box.desired.confirm_within_s is not None
+        await lone.pass_s(LOST_S + 50)
+        assert lone.box.desired.report().status is ConfigStatus.ROLLED_BACK
+    assert read_local(tmp_path) == {}
+
+
+def test_what_no_longer_fits_the_file_is_set_aside_and_the_file_counts(tmp_path):
+    (tmp_path / LOCAL_FILE).write_text(json.dumps({"cameras": [{"camera_id": "gone"}]}))
+    assert usable_local({}, tmp_path) is not None
+    assert (tmp_path / REFUSED_LOCAL_FILE).exists()
+    assert in_effect({}, tmp_path).cameras == ()
+    assert usable_local({}, tmp_path) is None
