@@ -70,8 +70,10 @@ class LookRhythm:
         rate = self._rate(at_s, fps, knows_any=knows_any)
         if rate > self._told_rate:  # what a quiet camera was allowed does not hold one that wakes
             self._allowed_every_s = 0.0
-        if at_s - self._wished_s >= _EARLY / rate:
-            self._wished_s, self._is_owed = at_s, True
+        late_s = at_s - self._wished_s - 1 / rate
+        if late_s >= (_EARLY - 1) / rate:
+            # What a frame came too late is made up for: of 25 frames a second every 2.5th, not 3rd.
+            self._wished_s, self._is_owed = at_s - (late_s if 0 < late_s < 1 / rate else 0), True
             self._count_wish()
         if not self._is_owed or at_s - self._looked_s < _EARLY * self._allowed_every_s:
             return False

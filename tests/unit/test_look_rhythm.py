@@ -34,6 +34,18 @@ def test_with_a_free_detector_every_wish_is_had():
     assert rhythm.shed_share == 0
 
 
+@pytest.mark.parametrize("fps", [12, 15, 25, 30])
+def test_what_frames_come_too_late_is_made_up_for(fps):
+    rhythm = LookRhythm()
+    rhythm.moved(60.0, 0.1)
+    asked = 0
+    for n in range(2 * fps):
+        if rhythm.is_due(60.0 + n / fps, 10.0, knows_any=False):
+            asked += 1
+            rhythm.had(0.0, found=True)
+    assert asked == pytest.approx(20, abs=1)
+
+
 def test_what_it_may_not_ask_is_shed_and_counted():
     rhythm = LookRhythm()
     asked = play(rhythm, 20, every_s=0.4)
