@@ -93,11 +93,9 @@ class CameraDesk(Service):
         return None if place is None else place.gate
 
     def movable_gate(self, camera_id: str) -> CameraGate | None:
-        """Return the camera's gate once the camera said that it can be moved."""
+        """Return the camera's gate once it said, now or in an earlier run, that it can be moved."""
         place = self._places.get(camera_id)
-        if place is None or place.facts.device is None or not place.facts.device.has_ptz:
-            return None
-        return place.gate
+        return place.gate if place is not None and place.has_head else None
 
     def facts(self, camera_id: str) -> OnvifFacts | None:
         """Return what is known through ONVIF, None when the camera has no ONVIF address."""

@@ -14,16 +14,22 @@ from typing import Any
 from msgspec import structs
 
 from agent.app.camera_ears import CameraEars, TakeHit
-from agent.app.camera_search import EVERY_S, CameraSearch
+from agent.app.camera_search import CameraSearch
 from agent.app.camera_upkeep import CameraUpkeep
+from agent.app.camera_whereabouts import Whereabouts
 from agent.app.onvif_facts import OnvifFacts
 from agent.cameras import care, inputs_outputs, memory
 from agent.cameras.door import Door
 from agent.cameras.gate import CameraGate
-from agent.cameras.identity import Identity, Match, match, merged
 from agent.cameras.line import OnvifLine
 from agent.cameras.memory import CameraMemory
-from agent.cameras.port import CameraControl, CameraUnreachable, Login
+from agent.cameras.port import (
+    CameraControl,
+    CameraStranger,
+    CameraUnreachable,
+    DeviceFacts,
+    Login,
+)
 from agent.cameras.ptz_sectors import Sector, Sectors
 from agent.cameras.relay_guard import RelayGuard, RelayRule
 from agent.cameras.rotation import rotate, settle
@@ -60,14 +66,14 @@ class CameraPlace:
         self._memory, self._has_read = CameraMemory(), data_dir is None
         self._keeping = threading.Lock()
         self._passwords = PasswordFile(data_dir, camera)
-        self._door = Door(Login(camera.username, self._passwords.password), clock)
+        self._whereabouts = Whereabouts(clock, search, lambda: self._memory, camera.onvif_url)
+        self._doors: dict[str, Door] = {}  # by address: what one says of a login is no other's word
         self.upkeep = CameraUpkeep(
             camera.camera_id, data_dir, clock, lambda: self._memory, self._keep_later
         )
         self._backoff = Backoff(FIRST_ASK_S, LAST_ASK_S)
-        self._due_mono_s = self._search_due_mono_s = 0.0
-        self._is_away = False
-        self.address = camera.onvif_url  # another than in the settings once it has moved
+        self._due_mono_s = 0.0
+        self.has_head = False  # it can be moved, as far as we know
         self.facts = OnvifFacts()
         self.told: tuple[str, str] | None = None
         self.has_new_login = False  # its streams may still be refused by the old one
@@ -80,9 +86,25 @@ class CameraPlace:
         self.relays = RelayGuard(_rules(camera), self._switch, clock)
 
     @property
+    def address(self) -> str:
+        """Where it is: another address than in the settings once it has moved."""
+        return self._whereabouts.address
+
+    @property
+    def _login(self) -> Login:
+        return Login(self._camera.username, self._passwords.password)
+
+    @property
+    def _door(self) -> Door:
+        if self.address not in self._doors:
+            door = Door(self._login, self._clock, self._whereabouts.recognise)
+            self._doors[self.address] = door
+        return self._doors[self.address]
+
+    @property
     def is_there(self) -> bool:
         """Whether it is known and answered when it was asked last."""
-        return self.facts.device is not None and not self._is_away
+        return self.facts.device is not None and not self._whereabouts.is_away
 
     async def look(self, *, is_lost: bool) -> None:
         """Do what is due: ask, search, measure. `is_lost`: no picture comes from it."""
@@ -90,16 +112,17 @@ class CameraPlace:
             await self._read_memory()
         now_s = self._clock.monotonic_s()
         is_lost = is_lost or (self._ears is not None and self._ears.status.code == UNREACHABLE)
-        known = self._memory.identity
-        if known is not None and self._search.has_left(known.epr):
+        if self._whereabouts.has_said_goodbye():
             is_lost, self._due_mono_s = True, 0.0
         if (is_lost or not self.is_there or self._may_be_new) and now_s >= self._due_mono_s:
             await self._ask()
-        if self._is_away and (now_s >= self._search_due_mono_s or self._search.news.is_set()):
-            self._search_due_mono_s = now_s + EVERY_S
+        if self._whereabouts.search_is_due():
             await self._look_elsewhere()
         if self.is_there:
+            was_exchanged = self.facts.is_exchanged
             self.facts = await self.upkeep.look(self.gate, self.facts)
+            if was_exchanged and not self.facts.is_exchanged:
+                self._door.doubt()  # confirmed: no stranger any more
 
     @property
     def _may_be_new(self) -> bool:
@@ -148,12 +171,14 @@ class CameraPlace:
             return
         if (was.username, was.password) != (camera.username, camera.password):
             self._passwords = PasswordFile(self._data_dir, camera)
-            self._door.change(Login(camera.username, self._passwords.password))
+            self._door.change(self._login)
             self._due_mono_s = 0.0
             self._backoff.reset()
         if was.onvif_url != camera.onvif_url or _tls(was) != _tls(camera):
-            self._due_mono_s, self._is_away = 0.0, self.facts.device is not None
-            await self._use_address(camera.onvif_url)
+            self._due_mono_s = 0.0
+            if self.facts.device is not None:
+                self._whereabouts.lost()
+            await self._use_address(self._whereabouts.told(camera.onvif_url))
         if was.relays != camera.relays:
             await asyncio.to_thread(self.relays.use, _rules(camera))
         self.use_sectors(camera)
@@ -180,6 +205,8 @@ class CameraPlace:
     async def close(self) -> None:
         """Leave relays safe and the camera standing, then give everything back."""
         await asyncio.to_thread(self.relays.close)
+        if self._relay_line is not None:
+            self._relay_line.close()
         await self.gate.close()
 
     async def _ask(self) -> None:
@@ -189,26 +216,30 @@ class CameraPlace:
                 self._log.warning("a change of password was cut short and is settled now")
                 self.has_new_login = True
             device = await self.gate.facts()
+            await self._note_head(device)
             streams = await self.gate.streams()
             seen = await self.gate.over(care.identity)
+        except CameraStranger as error:
+            await self._met_stranger(error)
+            return
         except CameraError as error:
-            if self.facts.code != error.code:
-                self._log.warning("ONVIF", code=error.code, why=error.message)
-                now = self._clock.utc_now()
-                self.facts = replace(self.facts, code=error.code, since=now)
-            self._is_away = self._is_away or isinstance(error, CameraUnreachable)
-            delay_s = self._backoff.next_s()
-            delay_s = min(delay_s, ASK_LOST_S) if self._is_away else delay_s
-            self._due_mono_s = self._clock.monotonic_s() + delay_s
+            self._failed(error)
             return
         self._due_mono_s = self._clock.monotonic_s() + ASK_LOST_S
         if self._ears is not None:
             self._opened_total = max(1, self._ears.status.opened_total)
-        if not await self._is_the_camera(seen):
+        try:
+            changes = self._whereabouts.judge(seen)
+        except CameraStranger as error:
+            await self._met_stranger(error)
             return
-        is_new = self.facts.device != device or self._is_away
+        is_new = self.facts.device != device or self._whereabouts.is_away
+        if "exchanged_at" in changes:
+            self._log.warning("who hangs there changed", model=seen.model, serial=seen.serial)
+            self.upkeep.again("settings")
+        await self._keep_later(**changes)
         self._backoff.reset()
-        self._is_away = False
+        self._whereabouts.found()
         self.facts = replace(
             self.facts,
             device=device,
@@ -223,39 +254,46 @@ class CameraPlace:
             self._log.info("camera known", maker=device.manufacturer, at=self.address)
             await asyncio.to_thread(self.relays.make_safe)
 
-    async def _is_the_camera(self, seen: Identity) -> bool:
-        """Compare with who hung here; another one at the place's own address was exchanged."""
-        known = self._memory.identity
-        verdict = Match.SAME if known is None else match(known, seen)
-        if verdict is not Match.SAME and self.address != self._camera.onvif_url:
-            self._log.warning("another camera there", at=self.address)
-            await self._use_address(self._camera.onvif_url)
-            return False
-        if known is not None and verdict is not Match.SAME:
-            self._log.warning("camera exchanged", model=seen.model)
-            now = self._clock.utc_now()
-            self.upkeep.again("settings")
-            await self._keep_later(identity=seen, exchanged_at=now, settings={})
-        else:
-            whole = seen if known is None else merged(known, seen)
-            await self._keep_later(identity=whole, url=self.address)
-        return True
+    async def _note_head(self, device: DeviceFacts) -> None:
+        """A head that may still move is stopped before anything else is asked."""
+        self.has_head = device.has_ptz
+        await self._keep_later(has_ptz=device.has_ptz)
+
+    def _failed(self, error: CameraError) -> None:
+        if self.facts.code != error.code:
+            self._log.warning("ONVIF", code=error.code, why=error.message)
+            self.facts = replace(self.facts, code=error.code, since=self._clock.utc_now())
+        self._whereabouts.failed(error)
+        self._door.doubt()
+        delay_s = self._backoff.next_s()
+        delay_s = min(delay_s, ASK_LOST_S) if self._whereabouts.is_away else delay_s
+        self._due_mono_s = self._clock.monotonic_s() + delay_s
+
+    async def _met_stranger(self, error: CameraStranger) -> None:
+        """Somebody else is there: it is ours from now on if a technician says so."""
+        self._failed(error)
+        if await self.upkeep.is_confirmed():
+            await self._keep_later(identity=None, successor=None, exchanged_at=None, settings={})
+            self._due_mono_s = 0.0
+            self._door.doubt()
 
     async def _look_elsewhere(self) -> None:
-        known = self._memory.identity
-        if known is None:
-            return
-        found, candidates = await self._search.find(known)
-        others = tuple(camera.url for camera in candidates if camera.url != self.address)
-        self.facts = replace(self.facts, candidates=others)
-        if found is not None and found.url != self.address:
-            self._log.info("camera moved", to=found.url)
-            await self._use_address(found.url)
-            await self._ask()
+        found_at, candidates = await self._whereabouts.search()
+        self.facts = replace(self.facts, candidates=candidates)
+        if found_at is not None:
+            self._due_mono_s = 0.0
+            if found_at != self.address:
+                self._log.info("camera looked for", at=found_at)
+                self._whereabouts.lost()
+                await self._keep_later(subscription=None)  # it was at the old address
+                await self._use_address(found_at)
 
     async def _use_address(self, url: str) -> None:
-        old, self.address = self.gate, url
-        self.gate = self._new_gate()
+        self._whereabouts.address = url
+        if self._door.key.login != self._login:  # changed while it was elsewhere
+            self._door.change(self._login)
+        self._door.doubt()
+        old, self.gate = self.gate, self._new_gate()
         self._relay_line = None
         await old.close()
 
@@ -284,6 +322,9 @@ class CameraPlace:
         if self._data_dir is not None:
             folder, name = self._data_dir, self._camera.camera_id
             self._memory = await asyncio.to_thread(memory.load, folder, name)
+            self.has_head = self._memory.has_ptz
+            if (last := self._whereabouts.last()) != self.address:
+                await self._use_address(last)
 
     async def _keep_later(self, **changes: Any) -> None:
         await asyncio.to_thread(self._keep, **changes)

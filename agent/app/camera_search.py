@@ -21,12 +21,16 @@ from agent.core import log
 from agent.core.clock import Clock
 
 EVERY_S = 30.0
+PATIENCE_S = 90.0  # a camera that starts anew elsewhere is there by then
 _WAIT_S = 2.0
 _MOST_HEARD = 256
 
 
 class CameraSearch(asyncio.DatagramProtocol):
-    """Shared by all cameras: one ear for Hello, one probe at a time."""
+    """Shared by all cameras: one ear for Hello, one probe at a time.
+
+    Another camera in one's place is only believed after `patience_s` of looking for that one.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,9 @@ class CameraSearch(asyncio.DatagramProtocol):
         *,
         interfaces: Callable[[], tuple[str, ...]] = lambda: tuple(discovery.own_addresses()),
         port: int = discovery.PORT,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self.patience_s = patience_s
         self._clock, self._interfaces, self._port = clock, interfaces, port
         self._log = log.get("camera-search")
         self._asking = asyncio.Lock()

@@ -73,8 +73,8 @@ class CameraUpkeep:
         if self._is_due("streams", STREAMS_EVERY_S):
             with suppress(CameraError):
                 facts = replace(facts, warnings=await gate.over(stream_warnings))
-        if self._is_due("confirmation", CONFIRM_EVERY_S) and await self._is_confirmed():
-            await self._keep(exchanged_at=None, settings={})
+        if self._is_due("confirmation", CONFIRM_EVERY_S) and await self.is_confirmed():
+            await self.keep_who_is_there()
             self.again("settings")
             facts = replace(facts, is_exchanged=False, drift=())
         if self._is_due("settings", SETTINGS_EVERY_S):
@@ -88,7 +88,12 @@ class CameraUpkeep:
         self._due_mono_s[name] = now_s + every_s
         return True
 
-    async def _is_confirmed(self) -> bool:
+    async def keep_who_is_there(self) -> None:
+        """Whoever hangs there now is the camera of this place from now on."""
+        who = self._remembered().successor or self._remembered().identity
+        await self._keep(identity=who, successor=None, exchanged_at=None, settings={})
+
+    async def is_confirmed(self) -> bool:
         """A technician says that all is well as it is now."""
         is_accepted, self._is_accepted = self._is_accepted, False
         if is_accepted or self._data_dir is None:

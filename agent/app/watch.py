@@ -116,6 +116,7 @@ class Watch(Service):
             ),
             link=LinkSample(
                 endpoint=status.endpoint,
+                line=status.line,
                 connects_total=status.connects_total,
                 connected_s=round(now_s - status.since_mono_s, 1) if status.connected else None,
                 puback_ms=_rounded(status.puback_ms),
@@ -219,7 +220,7 @@ class Watch(Service):
     def _onvif_faults(self) -> Iterator[Fault]:
         for camera in self.settings.cameras:
             facts = self._desk.facts(camera.camera_id)
-            if facts is not None and facts.device is None:
+            if facts is not None and facts.code is not None:
                 yield from checks.onvif_faults(camera.camera_id, facts.code, facts.since)
             elif facts is not None:
                 yield from checks.camera_clock_faults(camera.camera_id, facts.clock_ahead_s)

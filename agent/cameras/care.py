@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from agent.cameras.identity import Identity, plain_mac
+from agent.cameras.identity import Identity, epr_of, plain_mac
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import (
     CameraBadResponse,
@@ -159,8 +159,7 @@ def _endpoint(line: OnvifLine) -> str:
         answer = line.ask(Service.DEVICE, "<tds:GetEndpointReference/>")
     except (CameraNotSupported, CameraBadResponse):
         return ""
-    guid = text(answer, "GUID").lower()
-    return guid if not guid or guid.startswith("urn:") else f"urn:uuid:{guid}"
+    return epr_of(text(answer, "GUID"))
 
 
 def _macs(line: OnvifLine) -> tuple[str, ...]:

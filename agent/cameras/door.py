@@ -8,8 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from agent.cameras.port import CameraFailure, CameraUnreachable, Login
+
+if TYPE_CHECKING:
+    from agent.cameras.soap import SoapLink
 from agent.core.clock import Clock
 
 BACK_OFF_S = 300.0
@@ -24,11 +28,24 @@ class Key:
     number: int
 
 
-class Door:
-    """Shared by all lines to one camera."""
+class Recognise(Protocol):
+    """Look, without a login, who is there. Raises `CameraStranger`."""
 
-    def __init__(self, login: Login, clock: Clock) -> None:
-        self._clock = clock
+    def __call__(self, link: "SoapLink") -> bool:
+        """Return whether the login may be sent in any way, not by digest only."""
+        ...
+
+
+class Door:
+    """Shared by all lines to one camera.
+
+    After an absence, and at first, `recognise` is asked before a login goes out: an address may
+    have passed to another camera meanwhile.
+    """
+
+    def __init__(self, login: Login, clock: Clock, recognise: Recognise | None = None) -> None:
+        self._clock, self._recognise = clock, recognise
+        self._digest_only: bool | None = None if recognise else False  # None: in doubt
         self._trying = threading.RLock()
         self._key = Key(login, 0)
         self._is_proven = False
@@ -60,6 +77,21 @@ class Door:
             self._refusal = None
             return
         raise type(refusal)(f"{refusal.message}; next try in {left_s:.0f} s")
+
+    def doubt(self) -> None:
+        """The camera was away: look who is there before the next login."""
+        if self._recognise is not None:
+            self._digest_only = None
+
+    def look_out(self, link: "SoapLink") -> bool:
+        """Return whether to log in by digest only; look who is there if that is in doubt.
+
+        Raises `CameraStranger`.
+        """
+        digest_only = self._digest_only
+        if digest_only is None and self._recognise is not None:
+            self._digest_only = digest_only = not self._recognise(link)
+        return bool(digest_only)
 
     @contextmanager
     def turn(self, patience_s: float) -> Iterator[Key]:

@@ -58,6 +58,35 @@ def match(known: Identity, seen: Identity) -> Match:
     return Match.DOUBT if agree else Match.OTHER
 
 
+def is_strange(known: Identity, seen: Identity) -> bool:
+    """Say whether somebody else may be there, by what is `seen` without a login.
+
+    A new endpoint id alone says little, as some cameras make one at each start: a MAC that is
+    known outweighs it.
+    """
+    if contradicts(known, seen):
+        return True
+    is_renamed = bool(known.epr and seen.epr) and known.epr != seen.epr
+    return is_renamed and not {*_real_macs(known)} & {*_real_macs(seen)}
+
+
+def contradicts(known: Identity, seen: Identity) -> bool:
+    """Say whether a strong key of both speaks against one camera."""
+    macs = set(_real_macs(known)), set(_real_macs(seen))
+    return any(mine and theirs and mine != theirs for mine, theirs in _strong(known, seen)) or (
+        all(macs) and not macs[0] & macs[1]
+    )
+
+
+def shares_key(known: Identity, seen: Identity) -> bool:
+    """Say whether one key of its own is in both."""
+    is_named = bool(known.epr) and known.epr == seen.epr
+    macs = {*_real_macs(known)} & {*_real_macs(seen)}
+    return (
+        is_named or bool(macs) or bool(known.fingerprint and known.fingerprint == seen.fingerprint)
+    )
+
+
 def merged(known: Identity, seen: Identity) -> Identity:
     """Return what is known after a second look at the same camera; the newer word counts."""
     values = {
@@ -86,6 +115,12 @@ def mac_of(host: str, *, arp: Path = _ARP) -> str:
         return ""
     fields = (row.split() for row in rows)
     return next((plain_mac(f[3]) for f in fields if len(f) > 3 and f[0] == wanted), "")
+
+
+def epr_of(guid: str) -> str:
+    """Return an endpoint id as it is announced; empty when there is none."""
+    guid = guid.strip().lower()[:128]
+    return guid if not guid or guid.startswith("urn:") else f"urn:uuid:{guid}"
 
 
 def plain_mac(mac: str) -> str:

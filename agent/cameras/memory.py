@@ -18,14 +18,21 @@ FOLDER = "onvif"
 
 
 class CameraMemory(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`exchanged_at`: when another camera was found in its place; its calibration is in doubt.
+    """`identity` is of the camera the place was calibrated with, `url` where it was found last.
+
+    `given` is the settings' address at that time. `exchanged_at`: when another camera was found in
+    its place, the `successor`, and the calibration came in doubt; until somebody confirms it, the
+    camera may still turn up elsewhere. `has_ptz`: its head may have been left moving.
 
     `settings` is the picture of its settings that a technician left (`agent.cameras.care`).
     """
 
     identity: Identity | None = None
     url: str = ""
+    given: str = ""
+    has_ptz: bool = False
     subscription: Reference | None = None
+    successor: Identity | None = None
     exchanged_at: datetime | None = None
     settings: dict[str, str] = {}
 

@@ -178,6 +178,16 @@ class CameraNotOnvif(CameraFailure):
     advice = "Check the ONVIF address and port, and that ONVIF is switched on in the camera."
 
 
+class CameraStranger(CameraFailure):
+    """Another camera is at the address; no login is sent to it."""
+
+    camera_code = "camera.stranger"
+    advice = (
+        "If the camera was exchanged, confirm it with `poleside cameras confirm`; else correct the "
+        "address of this camera."
+    )
+
+
 class CameraNotSupported(CameraFailure):
     """The camera cannot do this."""
 

@@ -14,7 +14,14 @@ from agent.cameras.address import device_service_url
 from agent.cameras.bounded_http import Answer, BoundedHttp
 from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
 from agent.cameras.door import Door, Key
-from agent.cameras.port import CameraClockSkew, CameraFailure, CameraWrongPassword, Login
+from agent.cameras.port import (
+    CameraClockSkew,
+    CameraFailure,
+    CameraStranger,
+    CameraUnreachable,
+    CameraWrongPassword,
+    Login,
+)
 from agent.cameras.soap_answer import (
     blames_time,
     camera_time,
@@ -28,6 +35,7 @@ from agent.cameras.tls import CameraTls
 from agent.core.clock import Clock
 
 CALL_S = 5.0
+_DIGEST_ONLY = "another camera is there, and takes no login that keeps the password to ourselves"
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Poleside"}
@@ -104,7 +112,7 @@ class SoapLink:
         self._has_spoken_soap = False
         self.door = login if isinstance(login, Door) else Door(login, clock)
         self._key: Key | None = None
-        self._way = _Way.OPEN
+        self._way, self._digest_only = _Way.OPEN, False
         self._challenge: DigestChallenge | None = None
         self._camera_clock: _CameraClock | None = None
 
@@ -122,7 +130,10 @@ class SoapLink:
     ) -> Answer:
         """Send one envelope and return the camera's good answer; any other is a `CameraFailure`."""
         self.door.check()
+        self._digest_only = self.door.look_out(self)
         key, way = self._present_key(), self._way
+        if way is _Way.TOKEN and self._digest_only:
+            way = _Way.OPEN
         request = _Request(url, envelope, content_type, timeout_s or self._call_s, key.login)
         answer = self._send(request, way)
         if refuses_login(answer):
@@ -156,11 +167,14 @@ class SoapLink:
     def fetch(self, url: str) -> Answer:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
         self.door.check()
+        self._digest_only = self.door.look_out(self)
         login = self.door.key.login
         answer = self._http.request("GET", url, lambda: (b"", _HEADERS), timeout_s=self._call_s)
         if answer.status_code != 401 or not login.username:
             return answer
         challenge = DigestChallenge.best_of(answer.challenges)
+        if challenge is None and self._digest_only:
+            raise CameraStranger(_DIGEST_ONLY)
 
         def with_login() -> tuple[bytes, dict[str, str]]:
             if challenge is not None:
@@ -185,6 +199,11 @@ class SoapLink:
             return ClockReading(None, trip_s)
         ours = self._clock.utc_now() - timedelta(seconds=trip_s / 2)
         return ClockReading((at - ours).total_seconds(), trip_s)
+
+    def ask_openly(self, name: str, *, timeout_s: float) -> Answer:
+        """Send a question of the device service without any login, and return what comes."""
+        question = self._question(_asking(name), Login())
+        return self._send(replace(question, timeout_s=timeout_s), _Way.OPEN)
 
     def close(self) -> None:
         self._http.close()
@@ -216,7 +235,11 @@ class SoapLink:
                 envelope = with_username_token(envelope, request.login, now)
             return envelope, headers
 
-        return self._http.request("POST", url, stamped, timeout_s=request.timeout_s)
+        try:
+            return self._http.request("POST", url, stamped, timeout_s=request.timeout_s)
+        except CameraUnreachable:
+            self.door.doubt()
+            raise
 
     def _log_in(self, request: "_Request", key: Key, tried: _Way, refused: Answer) -> Answer:
         """Try the login the one way the refusal asks for, unless just that was refused."""
@@ -226,6 +249,8 @@ class SoapLink:
         challenge = DigestChallenge.best_of(refused.challenges)
         if challenge is not None:  # a fresh nonce is worth a try even when one was just refused
             self._way, self._challenge = _Way.DIGEST, challenge
+        elif self._digest_only:
+            raise CameraStranger(_DIGEST_ONLY)
         elif not self._find_camera_clock(refused) and tried is _Way.TOKEN:
             raise self._refuse(refused, key)
         else:

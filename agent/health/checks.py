@@ -131,7 +131,7 @@ def onvif_faults(
     camera_id: str, code: str | None, since: datetime | None = None
 ) -> Iterator[Fault]:
     """Tell that a camera's ONVIF side does not answer, while its video may well run."""
-    if code in {"camera.not_onvif", "camera.wrong_password"}:
+    if code in {"camera.not_onvif", "camera.wrong_password", "camera.stranger"}:
         yield fault_of(code, f"camera/{camera_id}", since, camera=camera_id)
 
 

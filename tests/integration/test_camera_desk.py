@@ -48,7 +48,7 @@ async def _desk(camera: CameraSettings, folder: Path, told: _Told, port: int):
 
     hub = WorkerHub(folder / "core.sock", clock, nothing, lambda _: None)
     bells = HeardBells(clock, told.bell)
-    search = CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port)
+    search = CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port, patience_s=2.0)
     desk = CameraDesk(
         (camera,),
         hub,
@@ -178,7 +178,12 @@ async def test_another_camera_in_its_place_keeps_the_id_and_puts_the_calibration
     ):
         await eventually(lambda: desk.facts("gate").device)
         assert desk.facts("gate").is_exchanged
-        assert memory.load(tmp_path, "gate").identity.serial == "SIM-0002"
+        kept = memory.load(tmp_path, "gate")
+        assert (kept.identity.serial, kept.successor.serial) == ("SIM-0001", "SIM-0002")
+        desk.accept("gate")
+        await eventually(lambda: not desk.facts("gate").is_exchanged)
+        kept = memory.load(tmp_path, "gate")
+        assert (kept.identity.serial, kept.successor) == ("SIM-0002", None)
 
 
 async def test_a_subscription_left_by_a_crash_is_closed(tmp_path, told, unused_tcp_port):

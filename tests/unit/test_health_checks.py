@@ -137,6 +137,7 @@ CASES = [
     (lambda: camera_faults(camera(CONNECTING)), []),
     (lambda: camera_faults(camera(CameraState.UNKNOWN)), []),
     (lambda: onvif_faults("gate", "camera.not_onvif"), ["camera.not_onvif"]),
+    (lambda: onvif_faults("gate", "camera.stranger"), ["camera.stranger"]),
     (lambda: onvif_faults("gate", None), []),
     (lambda: detector_faults([camera(detection="motion-only")] * 3), ["detector.unavailable"]),
     (lambda: detector_faults([camera(), camera(detection="off")]), []),

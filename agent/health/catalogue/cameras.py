@@ -24,6 +24,13 @@ CAMERAS: dict[str, Words] = {
         "Switch ONVIF on in the camera's own page, or give `main_url` by hand.",
         "카메라 웹 페이지에서 ONVIF를 켜거나 `main_url`을 직접 입력하세요.",
     ),
+    "camera.stranger": Words(
+        YELLOW,
+        "Another camera is at the address of {camera}; it gets no password.",
+        "카메라 {camera}: 이 주소에 다른 카메라가 있습니다. 비밀번호를 보내지 않습니다.",
+        "If the camera was exchanged, confirm it with `poleside cameras confirm`.",
+        "카메라를 교체했다면 `poleside cameras confirm`으로 확정하세요.",
+    ),
     "camera.not_a_camera": Words(
         RED,
         "What answers for camera {camera} is not a camera.",
