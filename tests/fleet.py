@@ -17,7 +17,7 @@ from agent.contract.presence import State
 from agent.contract.topics import BoxAddress, Channel
 from agent.core.clock import SystemClock
 from agent.core.ids import new_ulid
-from agent.uplink.link import Backoff
+from agent.uplink.backoff import Backoff
 from tests.spine import encoded_event
 
 _CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK, _PINGREQ = 1, 2, 3, 4, 8, 9, 12

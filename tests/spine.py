@@ -36,9 +36,10 @@ from agent.settings.model import DataSettings
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.center import Center, CenterConfig
 from agent.uplink import economy
+from agent.uplink.backoff import Backoff
 from agent.uplink.economy import Economy
 from agent.uplink.inbound import Inbound
-from agent.uplink.link import Backoff, Link
+from agent.uplink.link import Link
 from agent.uplink.presence import Presence, PresenceKeeper
 from agent.uplink.replies import Replies
 from agent.uplink.sender import Sender
@@ -89,7 +90,7 @@ class Box:
             self.clock,
             self.db,
             data or DataSettings(),
-            is_lte=broker.link == "lte",
+            is_lte=lambda: self.link.kind == "lte",
             carried=lambda: self.link.carried_bytes,
             waiting=self._waiting,
             is_sending=lambda: self.link.status.connected and self.sender.center_online,

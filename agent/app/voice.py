@@ -31,6 +31,7 @@ from agent.outbox.audit import Audit
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from agent.uplink.carrier import CarrierWatch
 from agent.uplink.economy import Economy
 from agent.uplink.inbound import Inbound
 from agent.uplink.link import Link
@@ -81,6 +82,7 @@ class Voice:
             on_config=lambda token: self.desired.handle(token),  # noqa: PLW0108 - made below
             on_call=lambda: self._keeper.ask(),  # noqa: PLW0108 - made below
             on_storm=lambda until: self.economy.told(until),  # noqa: PLW0108 - made below
+            on_back=lambda after_s: self.link.come_back_after(after_s),  # noqa: PLW0108 - below
         )
         self.link = Link(
             clock,
@@ -129,7 +131,7 @@ class Voice:
             clock,
             db,
             settings.data,
-            is_lte=settings.broker.link == "lte",
+            is_lte=lambda: self.link.kind == "lte",
             carried=lambda: self.link.carried_bytes + self.uploads.sent_bytes_total,
             waiting=self.waiting,
             is_sending=lambda: self.link.status.connected and self.sender.center_online,
@@ -162,6 +164,7 @@ class Voice:
             self.audit_desk,
             self.desired,
             self.link,
+            CarrierWatch(clock, self.link),
             self._keeper,
             self.sender,
             LinkReporter(clock, self.link, self.sender, run_folder, self.economy.sample),

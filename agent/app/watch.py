@@ -117,6 +117,7 @@ class Watch(Service):
             link=LinkSample(
                 endpoint=status.endpoint,
                 line=status.line,
+                line=status.line,
                 connects_total=status.connects_total,
                 connected_s=round(now_s - status.since_mono_s, 1) if status.connected else None,
                 puback_ms=_rounded(status.puback_ms),

@@ -1,6 +1,8 @@
 """Is it there? The box's retained state (also its last will), and the center's."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from agent.contract.events import UtcTime
 
@@ -46,9 +48,12 @@ class CenterState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the center's ingest is alive. Boxes stop draining while it is not.
 
     Each time it is said anew, boxes say their own state again within ten seconds. Until
-    `storm_until`, an hour at most, they lengthen telemetry and leave thumbnails out. It is not
-    signed: it can make a box sparing, no more.
+    `storm_until`, an hour at most, they lengthen telemetry and leave thumbnails out.
+    `back_after_s`: the broker will be away; a box whose connection is lost within a quarter of an
+    hour comes back after so long, and up to as long again at random. It is not signed: it can make
+    a box sparing and patient, no more.
     """
 
     online: bool
     storm_until: UtcTime | None = None
+    back_after_s: Annotated[float, Meta(ge=0, le=600)] | None = None

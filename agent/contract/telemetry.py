@@ -84,9 +84,10 @@ class DataSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LinkSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The connection to the broker, told by the box itself."""
+    """The connection to the broker, told by the box itself. `line`: wired or lte."""
 
     endpoint: str = ""
+    line: str = ""
     connects_total: int = 0
     connected_s: float | None = None
     puback_ms: float | None = None

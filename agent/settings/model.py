@@ -180,10 +180,12 @@ class DetectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The city's MQTT broker(s), tried in shuffled order. `mqtt://host:port` or `mqtts://…`.
 
-    `link` says what a byte costs: by default a wired box is missed within a minute, an LTE box
-    pings more rarely. `mqtt_version = "5"` is tried first where it is wanted; 3.1.1 works with
-    every broker. `telemetry_coding = "zstd"` sends health samples at a sixth of their size; any
-    center that knows the contract's dictionaries reads both.
+    `link` says what a byte costs: an LTE box pings a little more rarely, and `[data]` binds it.
+    `auto` goes by the interface that leads to the broker just now (`lte_interfaces` are LTE's):
+    fibre while it is there, LTE when the system's routes fall back on it. `mqtt_version = "5"` is
+    tried first where it is wanted; 3.1.1 works with every broker. `telemetry_coding = "zstd"` sends
+    health samples at a quarter of their size or less; any center that knows the contract's
+    dictionaries reads both.
     """
 
     urls: Annotated[tuple[str, ...], Meta(min_length=1)] = ("mqtt://127.0.0.1:1883",)
@@ -192,7 +194,8 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
-    link: Literal["wired", "lte"] = "wired"
+    link: Literal["wired", "lte", "auto"] = "wired"
+    lte_interfaces: tuple[str, ...] = ("wwan*", "wwp*", "ppp*")
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
     keepalive_s: Annotated[int, Meta(ge=5, le=1200)] | None = None  # None: 30 wired, 32 lte
     publish_timeout_s: PositiveFloat = 30.0

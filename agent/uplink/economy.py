@@ -75,7 +75,7 @@ class Economy(Service):
         db: Database,
         settings: DataSettings,
         *,
-        is_lte: bool,
+        is_lte: Callable[[], bool],
         carried: Callable[[], int],
         waiting: Callable[[], Awaitable[int]],
         is_sending: Callable[[], bool],
@@ -125,7 +125,7 @@ class Economy(Service):
     def sample(self) -> DataSample | None:
         """Return what is told of it; None on a wired line on which nothing is held back."""
         use = self._use
-        if not self._is_lte and self.mode is Mode.NORMAL and use.pictures_held == 0:
+        if not self._is_lte() and self.mode is Mode.NORMAL and use.pictures_held == 0:
             return None
         return DataSample(
             month=use.month,
@@ -151,7 +151,7 @@ class Economy(Service):
 
     async def _look(self) -> None:
         carried = self._carried()
-        if self._is_lte:
+        if self._is_lte():
             grown = carried - self._carried_before
             self._use = replace(self._use, used_bytes=self._use.used_bytes + max(0, grown))
         self._carried_before = carried
@@ -184,7 +184,7 @@ class Economy(Service):
 
     def _share(self) -> float:
         limit = self._settings.monthly_bytes
-        return self._use.used_bytes / limit if limit and self._is_lte else 0.0
+        return self._use.used_bytes / limit if limit and self._is_lte() else 0.0
 
     def _month(self) -> str:
         return self._clock.utc_now().strftime("%Y-%m")

@@ -15,6 +15,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 # CONNACK codes, as MQTT 3.1.1 has them and as paho maps them to MQTT 5.
 _BAD_CREDENTIALS = (4, 134)
 _NOT_AUTHORISED = (5, 135)
+_COME_LATER = (3, 136, 137, 151, 159)  # unavailable, busy, quota, too many connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,13 @@ def explain(error: aiomqtt.MqttError, endpoint: Endpoint) -> LinkError:
             retryable=True,
         )
     return LinkError("link.lost", f"The connection to {endpoint} broke: {error}.", retryable=True)
+
+
+def asks_to_wait(error: LinkError) -> bool:
+    """Say whether the broker itself asked to come back later."""
+    cause = error.__cause__
+    code = getattr(cause, "rc", None) if isinstance(cause, MqttConnectError) else None
+    return getattr(code, "value", code) in _COME_LATER
 
 
 def _refused(code: object, endpoint: Endpoint) -> LinkError:

@@ -36,6 +36,7 @@ class Inbound:
     on_config: Callable[[bytes], Awaitable[None]] = _nothing
     on_call: Callable[[], None] = lambda: None
     on_storm: Callable[[datetime | None], None] = lambda _: None
+    on_back: Callable[[float | None], None] = lambda _: None
     on_incident: Callable[[bytes], Awaitable[None]] = _nothing
 
     @property
@@ -76,5 +77,7 @@ class Inbound:
     def _center_said(self, state: CenterState, *, is_new: bool) -> None:
         self.on_center(state.online)
         self.on_storm(state.storm_until)
+        if state.online or state.back_after_s is not None:  # its will takes nothing back
+            self.on_back(state.back_after_s)
         if state.online and is_new:
             self.on_call()

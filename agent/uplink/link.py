@@ -22,6 +22,8 @@ from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.settings.model import BrokerSettings
+from agent.uplink.backoff import Backoff, Hint
+from agent.uplink.carrier import Carrier
 from agent.uplink.certificate_refusal import certificate_refusal
 from agent.uplink.client import (
     REFUSED,
@@ -34,7 +36,7 @@ from agent.uplink.client import (
     shut,
     wire_bytes,
 )
-from agent.uplink.endpoint import Endpoint, explain
+from agent.uplink.endpoint import Endpoint, asks_to_wait, explain
 from agent.uplink.takeover import Takeovers
 from agent.uplink.version import Versions
 
@@ -78,27 +80,6 @@ class Greeter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
-    """Full jitter: a wait of U(0, min(cap, base * 2^n)); the first retry within `first_s`.
-
-    Against a twin with our id, some minutes of up to `twin_s`: two that fight load the broker.
-    """
-
-    first_s: float = 5.0  # less, and thousands find a broker dead that takes a second to start
-    base_s: float = 5.0
-    cap_s: float = 60.0
-    stable_s: float = 10.0
-    twin_s: float = 300.0
-
-    def wait_s(self, failures: int) -> float:
-        """Return how long to wait after so many failures in a row."""
-        full_s = self.first_s
-        if failures > 1:
-            full_s = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 16))
-        return random.uniform(0.0, full_s)  # noqa: S311  spreads load, guards no secret
-
-
-@dataclass(frozen=True, slots=True)
 class LinkStatus:
     """The link as the page shows it. `since_mono_s` is when `connected` last changed.
 
@@ -107,6 +88,7 @@ class LinkStatus:
 
     connected: bool = False
     endpoint: str = ""
+    line: str = ""
     mqtt: str = ""
     refused: str = ""
     since_mono_s: float = 0.0
@@ -138,6 +120,8 @@ class Link(Service):
         self._subscriptions, self._received = tuple(subscriptions), received
         self._clean_session, self._backoff = clean_session, backoff or Backoff()
         self._urls: list[str] = []  # still to be tried in this round
+        self._carrier, self._endpoint = Carrier(), Endpoint("", 0, tls=False)
+        self._hint = Hint(clock)
         self._client: aiomqtt.Client | None = None
         self._up = asyncio.Event()
         self._publishing: set[asyncio.Timeout] = set()
@@ -164,8 +148,27 @@ class Link(Service):
     def use(self, broker: BrokerSettings) -> None:
         """Connect anew, by other settings; the next try takes them."""
         self._broker, self._urls = broker, []
+        self.connect_anew()
+
+    @property
+    def kind(self) -> str:
+        """What the line is, or was last: "wired" or "lte"."""
+        if self._broker.link != "auto":
+            return self._broker.link
+        return "lte" if self._carrier.way is None else self._carrier.way.kind
+
+    async def has_another_way(self) -> bool:
+        """Say whether a connection made now would take another line."""
+        return self._up.is_set() and await self._carrier.is_another(self._endpoint, self._broker)
+
+    def connect_anew(self) -> None:
+        """End this connection; the next one comes soon."""
         if self._client is not None:
             shut(self._client)
+
+    def come_back_after(self, seconds: float | None) -> None:
+        """Take the center's word: when this connection is lost, wait at least so long."""
+        self._hint.said(seconds)
 
     async def publish(self, message: Outgoing) -> None:
         """Publish and, for QoS 1, wait for the broker's PUBACK. Raises `LinkError`."""
@@ -188,8 +191,10 @@ class Link(Service):
                 self._down(_twin(self._client_id) if cut_off_by_twin else error)
                 if cut_off_by_twin:
                     wait_s = self._backoff.twin_s * random.uniform(0.5, 1.0)  # noqa: S311
+                elif asks_to_wait(error):
+                    wait_s = self._backoff.cap_s * random.uniform(0.5, 1.0)  # noqa: S311
                 else:
-                    wait_s = self._backoff.wait_s(failures)
+                    wait_s = self._hint.wait_s() or self._backoff.wait_s(failures)
                 await self._clock.sleep_s(wait_s)
 
     async def stop(self) -> None:
@@ -229,9 +234,10 @@ class Link(Service):
     async def _enter(self, endpoint: Endpoint) -> aiomqtt.Client:
         """Return a client that the broker has let in; raises `LinkError`."""
         version, will = self._versions.of(endpoint), self._greeter.will()
+        self._endpoint = endpoint
         client = await make_client(
             endpoint,
-            self._broker,
+            await self._carrier.choose(endpoint, self._broker),
             self._client_id,
             will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
             version=version,
@@ -267,13 +273,14 @@ class Link(Service):
             self.status,
             connected=True,
             endpoint=str(endpoint),
+            line=self.kind,
             mqtt=self._version,
             refused="",
             since_mono_s=self._clock.monotonic_s(),
             connects_total=self.status.connects_total + 1,
             error=None,
         )
-        self._log.info("connected to the broker", endpoint=str(endpoint))
+        self._log.info("connected to the broker", endpoint=str(endpoint), line=self.kind)
         self._up.set()
         async for incoming in client.messages:
             payload = bytes(incoming.payload)

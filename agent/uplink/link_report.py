@@ -26,6 +26,7 @@ class LinkReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     connected: bool
     since: UtcTime
     endpoint: str = ""
+    line: str = ""
     mqtt: str = ""
     refused: str = ""
     connects_total: int = 0
@@ -69,6 +70,7 @@ class LinkReporter(Service):
             connected=status.connected,
             since=utc_at(self._clock, status.since_mono_s),
             endpoint=status.endpoint,
+            line=status.line,
             mqtt=status.mqtt,
             refused=status.refused,
             connects_total=status.connects_total,

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from agent.simulators.broker import CENTER
-from agent.uplink.link import Backoff
+from agent.uplink.backoff import Backoff
 from tests.brokers import Mosquitto
 from tests.fleet import Fleet
 from tests.spine import make_center, running

@@ -16,8 +16,9 @@ from agent.settings.model import BrokerSettings
 from agent.simulators.broker import CENTER, free_port
 from agent.simulators.center.boxes import Patience
 from agent.uplink import client as mqtt
+from agent.uplink.backoff import Backoff
 from agent.uplink.inbound import Inbound
-from agent.uplink.link import Backoff, Incoming, Outgoing
+from agent.uplink.link import Incoming, Outgoing
 from tests.brokers import Mosquitto
 from tests.spine import ADDRESS, A, Box, E, eventually, make_center, running, stored
 

@@ -15,7 +15,8 @@ from agent.core.clock import SystemClock
 from agent.simulators.broker import CENTER
 from agent.simulators.center import boxes
 from agent.simulators.center.center import Center, CenterConfig
-from agent.uplink.link import Backoff, Outgoing
+from agent.uplink.backoff import Backoff
+from agent.uplink.link import Outgoing
 from tests.brokers import Mosquitto
 from tests.spine import ADDRESS, Box, eventually, make_center, running
 

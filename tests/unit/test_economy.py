@@ -35,12 +35,12 @@ class Stage:
 
     def __init__(self, db, *, is_lte=True):
         self.clock, self.carried, self.waiting, self.is_sending = Clock(), 0, 0, True
-        self.changes = 0
+        self.changes, self.is_lte = 0, is_lte
         self.economy = Economy(
             self.clock,
             db,
             DataSettings(monthly_bytes=LIMIT),
-            is_lte=is_lte,
+            is_lte=lambda: self.is_lte,
             carried=lambda: self.carried,
             waiting=self.queue,
             is_sending=lambda: self.is_sending,

@@ -171,7 +171,8 @@ def _link_lines(report: LinkReport | None) -> list[str]:
     since = report.since.isoformat(timespec="seconds")
     if not report.connected:
         return [f"link      not connected since {since}", f"          {report.error}"]
-    lines = [f"link      connected to {report.endpoint} since {since}, MQTT {report.mqtt}"]
+    how = f"MQTT {report.mqtt}, {report.line}" if report.line else f"MQTT {report.mqtt}"
+    lines = [f"link      connected to {report.endpoint} since {since}, {how}"]
     if report.refused:
         lines.append(f"          the broker refuses what this box sends: {report.refused}")
     if report.has_twin:

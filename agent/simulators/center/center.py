@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,8 @@ from agent.simulators.center.joystick import Joystick
 from agent.simulators.center.uploads import Uploads
 from agent.simulators.center.view import BoxView, Doubt, Session, StoredEvent, Upload
 from agent.simulators.center.wishes import Wishes
-from agent.uplink.link import Backoff, Link, Outgoing
+from agent.uplink.backoff import Backoff
+from agent.uplink.link import Link, Outgoing
 
 _EVENT_TYPE = "edge.event."
 _UPLOAD_S = 300.0
@@ -56,6 +57,7 @@ class _Presence:
 
     site: str
     storm_until: datetime | None = None
+    back_after_s: float | None = None
 
     def will(self) -> Outgoing:
         return self._state(online=False)
@@ -71,8 +73,9 @@ class _Presence:
 
     def _state(self, *, online: bool) -> Outgoing:
         storm = self.storm_until if online else None
-        body = msgspec.json.encode(CenterState(online=online, storm_until=storm))
-        return Outgoing(center_state_topic(self.site), body, retain=True)
+        back_after_s = self.back_after_s if online else None
+        state = CenterState(online=online, storm_until=storm, back_after_s=back_after_s)
+        return Outgoing(center_state_topic(self.site), msgspec.json.encode(state), retain=True)
 
 
 class Center:
@@ -169,6 +172,17 @@ class Center:
         """Ask all boxes to be sparing until then; None ends it. Raises `LinkError`."""
         self._presence.storm_until = until
         await self._link.publish(self._presence.present())
+
+    async def come_back_after(self, seconds: float | None) -> None:
+        """Tell all boxes that the broker will be away, and when to come back. Raises `LinkError`.
+
+        Said for this time alone: who connects later is not told.
+        """
+        self._presence.back_after_s = seconds
+        try:
+            await self._link.publish(replace(self._presence.present(), retain=False))
+        finally:
+            self._presence.back_after_s = None
 
     async def changed(self, known: int) -> int:
         while self._changes == known:
