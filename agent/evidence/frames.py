@@ -88,15 +88,31 @@ class GopHash:
 
     def add(self, units: Sequence[Bytes], dts: int, pts: int, *, is_key: bool) -> None:
         """Take the next frame in decoding order; `dts`, `pts` in ticks of the time base."""
-        if not self.frame_digests:
-            self._first_dts = dts
-        times = self._us(dts - self._first_dts), self._us(pts - dts)
-        frame = hashlib.sha256(_FRAME.pack(*times, is_key, len(units)))
+        frame = self._begun(dts, pts, len(units), is_key=is_key)
         for unit in units:
             frame.update(_UNIT.pack(len(unit)))
             frame.update(unit)
             self.size_bytes += len(unit)
         self.frame_digests.append(frame.digest())
+
+    def add_sample(
+        self, data: memoryview, length_bytes: int, dts: int, pts: int, *, is_key: bool
+    ) -> None:
+        """Take the next frame as it is stored; garbled, it counts as one unit."""
+        count = _stored_as_hashed(data) if length_bytes == _UNIT.size else 0
+        if not count:
+            self.add(units_or_all(data, length_bytes), dts, pts, is_key=is_key)
+            return
+        frame = self._begun(dts, pts, count, is_key=is_key)
+        frame.update(data)
+        self.size_bytes += len(data) - count * _UNIT.size
+        self.frame_digests.append(frame.digest())
+
+    def _begun(self, dts: int, pts: int, units: int, *, is_key: bool) -> hashlib._Hash:
+        if not self.frame_digests:
+            self._first_dts = dts
+        times = self._us(dts - self._first_dts), self._us(pts - dts)
+        return hashlib.sha256(_FRAME.pack(*times, is_key, units))
 
     def digest(self, rest: Sequence[bytes] = ()) -> bytes:
         """Return the content hash; `rest` are the digests of frames behind those added."""
@@ -114,6 +130,20 @@ class GopHash:
 def tail_digest(frames: Sequence[bytes]) -> bytes:
     """Return the one digest of a GOP's frames behind its key frame."""
     return hashlib.sha256(b"".join(frames)).digest()
+
+
+def _stored_as_hashed(data: memoryview) -> int:
+    """Return how many units a sample with lengths of four bytes has; 0: not all as they are hashed.
+
+    What is hashed of a unit is its length in four bytes and the unit, and so it mostly lies there.
+    """
+    count, at, end = 0, 0, len(data)
+    while at < end:
+        at += _UNIT.size + int.from_bytes(data[at : at + _UNIT.size])
+        if at > end or not data[at - 1]:
+            return 0
+        count += 1
+    return count
 
 
 def _without_zeros(unit: Bytes) -> Bytes:

@@ -140,8 +140,6 @@ class GopChain:
             run.length_bytes = length_bytes(run.codec, extradata)
             units = units_or_all(data, run.length_bytes)
             run.parameters = parameter_digest(run.codec, extradata, units)
-        else:
-            units = units_or_all(data, run.length_bytes)
         if packet.is_keyframe or segment.hashing is None:
             segment.end_gop()
             assert packet.time_base is not None  # noqa: S101 - set by the demuxer
@@ -149,7 +147,7 @@ class GopChain:
             segment.gop_start_us = _micros(at)
         pts = packet.pts
         times = segment.place(dts, dts if pts is None else pts)
-        segment.hashing.add(units, *times, is_key=packet.is_keyframe)
+        segment.hashing.add_sample(data, run.length_bytes, *times, is_key=packet.is_keyframe)
 
     def segment_closing(self, connection: Connection, end: EndOfSegment) -> None:
         """Chain the segment's GOPs and sign the head when a minute is over or the run is."""

@@ -88,3 +88,13 @@ def test_luma_is_taken_thinly_from_the_y_plane_whatever_its_stride():
     assert luma.flags.c_contiguous
     assert (np.diff(luma[0].astype(int)) >= 0).all()
     assert luma[0, -1] > luma[0, 0] + 150
+
+
+@pytest.mark.parametrize("width_px", [160, 240, 320, 640])
+@pytest.mark.parametrize("size_px", [(640, 360), (642, 358), (1278, 720)])
+def test_every_nth_pixel_is_taken_whatever_the_width(size_px, width_px):
+    width, height = size_px
+    noise = np.random.default_rng(7).integers(0, 256, (height * 3 // 2, width), np.uint8)
+    frame = av.VideoFrame.from_ndarray(noise, format="yuv420p")
+    step = max(1, round(width / width_px))
+    assert np.array_equal(luma_of(frame, width_px), noise[:height:step, ::step])

@@ -21,8 +21,9 @@ MOST_PICTURE_BYTES = 8 * 1024 * 1024  # a key picture of 4K has about two
 PREFIX_BYTES = 4
 _PREFIX = bytes(PREFIX_BYTES)
 DOLLAR, FRAME_BYTES = 0x24, 4  # RFC 2326 section 10.12: "$", channel, length
-# That, an RTP header but for its source, and the first four bytes of the payload.
-_FRAME = struct.Struct(">BBHBBHI4xI")
+# That, an RTP header but for its source, and the first four bytes of the payload. What comes first
+# in each, two bytes, is the same for all in the middle of a NAL unit and compared as one number.
+_FRAME = struct.Struct(">HHHHI4xI")
 SLACK_BYTES = _FRAME.size
 _HEADER_BYTES = 12
 _PLAIN, _ODD = 0x80, 0x3F  # padding, extension, sources: headers that are not just twelve bytes
@@ -83,32 +84,31 @@ class Pictures(ABC):
         `raw` goes on for `SLACK_BYTES` behind `end`. Most packets are the middle of a NAL unit and
         are taken here at once: on a small box this loop is most of what receiving costs.
         """
-        unpack, view, plain = _FRAME.unpack_from, memoryview(raw), self._payload_type
+        unpack, view = _FRAME.unpack_from, memoryview(raw)
         body_at, cut = FRAME_BYTES + self.FRAGMENT_AT, self.FRAGMENT_SHIFT
+        ours, plain = DOLLAR << 8 | channel, _PLAIN << 8 | _MARKER | self._payload_type
         while end - at >= FRAME_BYTES:
-            dollar, of, size, first, second, seq, stamp, kind = unpack(raw, at)
+            mark, size, head, seq, stamp, kind = unpack(raw, at)
             after = at + FRAME_BYTES + size
-            if dollar != DOLLAR or after > end:
+            if mark >> 8 != DOLLAR or after > end:
                 break
-            if of == channel:
-                part = kind >> cut
-                if (
-                    (part == self._middle or part == self._middle | _LAST)
-                    and seq == self._next_seq
-                    and stamp == self._stamp
-                    and second & 0x7F == plain
-                    and first == _PLAIN
-                    and after > at + body_at
-                    and len(self._data) < MOST_PICTURE_BYTES
-                ):
-                    self._data += view[at + body_at : after]
-                    self._next_seq = (seq + 1) & 0xFFFF
-                    if part & _LAST:
-                        self._middle = _NO_FRAGMENTS
-                    if second & _MARKER:
-                        self._heed_marker()
-                else:
-                    self.take(view[at + FRAME_BYTES : after])
+            if (
+                (part := kind >> cut) | _LAST == self._middle | _LAST
+                and seq == self._next_seq
+                and stamp == self._stamp
+                and head | _MARKER == plain
+                and mark == ours
+                and after > at + body_at
+                and len(self._data) < MOST_PICTURE_BYTES
+            ):
+                self._data += view[at + body_at : after]
+                self._next_seq = (seq + 1) & 0xFFFF
+                if part & _LAST:
+                    self._middle = _NO_FRAGMENTS
+                if head & _MARKER:
+                    self._heed_marker()
+            elif mark == ours:
+                self.take(view[at + FRAME_BYTES : after])
             at = after
         return at
 
