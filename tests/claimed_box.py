@@ -10,27 +10,41 @@ import msgspec
 
 from agent.app import audit_desk
 from agent.app.audit_desk import AuditDesk
+from agent.commands import desired
+from agent.commands.desired import DesiredConfig
+from agent.commands.signature import Signatures
 from agent.contract.audit import AuditEntry, AuditRecord
+from agent.contract.config import ConfigReport
 from agent.contract.events import StreamName
 from agent.core.clock import SystemClock
 from agent.core.db import Database
 from agent.local.access import people
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
+from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
+from agent.local.setup.pages import SetupTools
 from agent.local.web.app import create_app
 from agent.local.web.guard import LOOPBACK_HOSTS
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
+from agent.settings.diff import SettingsDiff
+from agent.settings.load import in_effect
 from agent.settings.model import Settings
 from tests.browser.page_server import Answer, Served, served
 from tests.browser.shown_box import ShownBox
 from tests.fake_clock import FakeClock
 
 PASSWORD = "correct horse battery"
-PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART]
+PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART, desired.PART]
+TABLE = {
+    "cameras": [
+        {"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"},
+        {"camera_id": "yard", "main_url": "rtsp://10.0.0.2/m"},
+    ]
+}
 
 
 class ClaimedBox:
@@ -48,23 +62,42 @@ class ClaimedBox:
         self.db = Database(folder / "box.db", PARTS)
         self.outbox = Outbox(self.db, Store(self.clock, 1, max_bytes=5_000_000), self.clock)
         chain = Audit(self.outbox, self.clock, "edge/site-1/box-1")
-        notes = AuditDesk(self.clock, self.db, chain, folder, Settings())
+        settings = in_effect(TABLE, folder)
+        notes = AuditDesk(self.clock, self.db, chain, folder, settings)
+        self.changes_applied: list[SettingsDiff] = []
+        self.config = DesiredConfig(
+            self.clock,
+            self.db,
+            Signatures(None, "box-1", self.clock),
+            TABLE,
+            settings,
+            folder,
+            apply=self._apply,
+            works=frozenset,
+            tell=_nobody,
+            audit=notes.note_change,
+        )
         self.claim = ClaimCheck(folder, folder, self.clock)
         self.desk = AccessDesk(self.db, self.claim, notes.note, self.clock, is_open=is_open)
         self.known: dict[str, str] = {}
         self.finder = CameraFinder(
             SystemClock(), lambda: self.known, interfaces=("127.0.0.1",), port=search_port
         )
-        self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, self.finder)
+        tools = SetupTools(self.finder, SetupChanges(self.config))
+        self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools)
         self.page: Served
 
     async def __aenter__(self) -> "ClaimedBox":
         await self.db.start()
         await self.outbox.start()
+        await self.config.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.db.stop()
+
+    async def _apply(self, _new: Settings, change: SettingsDiff) -> None:
+        self.changes_applied.append(change)
 
     def entries(self) -> list[AuditEntry]:
         """Return the audit chain so far, read beside the running box."""
@@ -99,6 +132,10 @@ class ClaimedBox:
     def add(self, cookie: str, name: str, role: str, cameras: str = "") -> Answer:
         fields = {"name": name, "role": role, "cameras": cameras, "password": PASSWORD}
         return self.send("/people", cookie, csrf=self.csrf(cookie), **fields)
+
+
+async def _nobody(_report: ConfigReport) -> None:
+    """Hear nothing."""
 
 
 def cookie_of(answer: Answer) -> str:

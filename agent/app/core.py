@@ -45,7 +45,9 @@ from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import ClaimCheck
+from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder, host_port
+from agent.local.setup.pages import SetupTools
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
@@ -95,7 +97,9 @@ class Core:
             link_is_up=lambda: voice.link.status.connected,
         )
         renewal = CertificateRenewal(clock, data_dir, ways)
-        register_orders(sight, voice, partial(renewal.look, now=True), db, data_dir, clock)
+        register_orders(
+            sight, voice, partial(renewal.look, now=True), db, lambda: self._settings, clock
+        )
         self._watch = Watch(
             settings,
             VitalsReader(board, data_dir, clock),
@@ -188,7 +192,7 @@ class Core:
                     data_dir,
                     settings.box,
                     claim,
-                    CameraFinder(clock, self._addresses),
+                    SetupTools(CameraFinder(clock, self._addresses), SetupChanges(voice.desired)),
                     db,
                     note,
                     clock,

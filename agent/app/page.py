@@ -12,7 +12,7 @@ from agent.core.errors import PolesideError
 from agent.local.access.certificate import own_certificate
 from agent.local.access.claim import ClaimCheck
 from agent.local.access.desk import AccessDesk, Note
-from agent.local.setup.finder import CameraFinder
+from agent.local.setup.pages import SetupTools
 from agent.local.web.app import create_app
 from agent.local.web.guard import LOOPBACK_HOSTS
 from agent.local.web.server import serve
@@ -38,13 +38,13 @@ class PageServer(Service):
         data_dir: Path,
         box_id: str,
         claim: ClaimCheck,
-        finder: CameraFinder,
+        tools: SetupTools,
         db: Database,
         note: Note,
         clock: Clock,
     ) -> None:
         super().__init__(clock)
-        self._box, self._settings, self._finder = box, settings, finder
+        self._box, self._settings, self._tools = box, settings, tools
         self._data_dir, self._box_id = data_dir, box_id
         self._is_local = is_loopback(settings.listen)
         is_open = self._is_local and not settings.login
@@ -70,7 +70,7 @@ class PageServer(Service):
     async def _serve(self, stop: asyncio.Event) -> None:
         listen, hosts = self._settings.listen, LOOPBACK_HOSTS | set(self._settings.hosts)
         app = create_app(
-            self._box, self._clock, hosts, self._desk, self._finder, by_address=not self._is_local
+            self._box, self._clock, hosts, self._desk, self._tools, by_address=not self._is_local
         )
         tls = None
         if not self._is_local:

@@ -99,6 +99,16 @@ def test_from_self_test_to_a_verified_camera(box, browse: Browse, tmp_path, lang
     assert "H264" in text
     assert ("카메라 확인됨" if language == "ko" else "Camera verified") in text
     assert browser.run("return document.querySelectorAll('#found b b').length") == 0
+
+    browser.click("[data-accept] button")
+    browser.wait("return document.querySelector('[data-accepted]')")
+    looks_good(browser, tmp_path / f"accepted-{language}.png")
+    accepted = browser.run("return document.querySelector('[data-accepted]').dataset.accepted")
+    assert accepted == "b-gate-b"
+    camera = box.config.settings.camera(accepted)
+    assert (camera.name, camera.username, camera.password) == ("<b>gate</b>", USERNAME, PASSWORD)
+    assert [change.added for change in box.changes_applied] == [(accepted,)]
+    assert [one.actor for one in box.entries() if one.op == "settings.change"] == ["page:kim"]
     tried = [one.outcome for one in box.entries() if one.op == "page.camera"]
     assert tried == ["failed", "done"]
     assert PASSWORD not in json.dumps([repr(one) for one in box.entries()])
@@ -112,6 +122,7 @@ def test_a_camera_of_the_settings_is_named_and_asked_for_no_password(box, browse
     browser.click("#find")
     browser.wait(FOUND, 1)
     assert "Set up as gate" in browser.text()
+    browser.wait("return document.querySelector('[data-accepted=gate] .pill.good')")
     assert browser.run("return document.querySelectorAll('#found form').length") == 0
 
 
@@ -120,6 +131,28 @@ def test_only_what_was_found_is_spoken_to(box):
     for epr in ("", "urn:uuid:none", "http://169.254.169.254/"):
         answer = box.send("/setup/verify", cookie, csrf=box.csrf(cookie), epr=epr, username="a")
         assert answer.status == 404
+
+
+def test_nothing_is_written_that_was_not_verified_or_does_not_fit(box, browse: Browse):
+    cookie = cookie_of(box.take_over())
+    csrf = box.csrf(cookie)
+
+    def accept(camera_id):
+        answer = box.send("/setup/accept", cookie, csrf=csrf, epr=epr, camera_id=camera_id, name="")
+        return answer.status, json.loads(answer.body).get("error")
+
+    found = json.loads(box.send("/setup/find", cookie, csrf=csrf).body)["found"]
+    epr = found[0]["epr"]
+    assert accept("new") == (409, "setup.not_verified")
+    login = {"epr": epr, "username": USERNAME}
+    box.send("/setup/verify", cookie, csrf=csrf, password="wrong", **login)
+    assert accept("new") == (409, "setup.not_verified")
+    box.send("/setup/verify", cookie, csrf=csrf, password=PASSWORD, **login)
+    assert accept("gate") == (409, "setup.taken")
+    for bad in ("", "Süd", "a/../b", "x" * 40):
+        assert accept(bad) == (409, "settings.invalid")
+    assert box.changes_applied == []
+    assert not (box.folder / "local.json").exists()
 
 
 def test_every_way_a_camera_fails_has_its_words_in_both_languages():

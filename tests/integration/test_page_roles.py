@@ -34,6 +34,7 @@ MAY = {
     "setup": {"technician"},
     "find_cameras": {"technician"},
     "verify_camera": {"technician"},
+    "accept_camera": {"technician"},
 }
 SEES = {
     "technician": {"gate", "yard"},

@@ -47,5 +47,6 @@ WAYS: Final = (
     Way("/setup", "setup", _TECHNICIAN),
     Way("/setup/find", "find_cameras", _TECHNICIAN, "POST"),
     Way("/setup/verify", "verify_camera", _TECHNICIAN, "POST"),
+    Way("/setup/accept", "accept_camera", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )

@@ -49,6 +49,7 @@ class CameraFinder:
         self._interfaces, self._port = interfaces, port
         self._found: dict[str, FoundCamera] = {}
         self._doors: dict[str, Door] = {}
+        self._let_in: dict[str, Login] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def find(self) -> tuple[Found, ...]:
@@ -79,7 +80,22 @@ class CameraFinder:
         if door.key.login != login:
             door.change(login)
         async with self._one_at_a_time:
-            return await asyncio.to_thread(self._look, camera, door)
+            verified = await asyncio.to_thread(self._look, camera, door)
+        self._let_in.pop(epr, None)
+        if verified.is_in:
+            self._let_in[epr] = login
+        return verified
+
+    def settings_of(self, epr: str) -> dict[str, str] | None:
+        """Return how the box is told of a camera that let us in; None: it has not yet."""
+        login = self._let_in.get(epr)
+        if login is None:
+            return None
+        return {
+            "onvif_url": self._found[epr].url,
+            "username": login.username,
+            "password": login.password,
+        }
 
     def _ask_around(self) -> tuple["FoundCamera", ...]:
         from agent.cameras import discovery  # noqa: PLC0415 - loaded only when somebody asks

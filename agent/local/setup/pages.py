@@ -1,5 +1,7 @@
-"""The page of the technician's first steps, and the two orders it gives. Handlers of the table."""
+"""The pages of the technician's way, and the orders they give. Handlers of the table."""
 
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -7,18 +9,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.cameras.port import Login
+from agent.core.errors import PolesideError
 from agent.local.access.desk import AccessDesk
+from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.web.pages import Pages, not_found, plain_json
 
 SETUP_DIR: Final = Path(__file__).parent
 
 
+@dataclass(frozen=True, slots=True)
+class SetupTools:
+    """What the set-up page works with."""
+
+    finder: CameraFinder
+    changes: SetupChanges
+
+
 class SetupPages:
     """Handlers by the names in the table of ways."""
 
-    def __init__(self, finder: CameraFinder, desk: AccessDesk, pages: Pages) -> None:
-        self._finder, self._desk, self._pages = finder, desk, pages
+    def __init__(self, tools: SetupTools, desk: AccessDesk, pages: Pages) -> None:
+        self._finder, self._changes = tools.finder, tools.changes
+        self._desk, self._pages = desk, pages
 
     async def setup(self, request: Request) -> Response:
         return self._pages.render(request, "setup.html", csrf=request.state.session.csrf)
@@ -35,3 +48,22 @@ class SetupPages:
         outcome = "done" if verified.is_in else "failed"
         await self._desk.did(request.state.person, "page.camera", outcome, form["epr"])
         return plain_json(verified)
+
+    async def accept_camera(self, request: Request) -> Response:
+        form = request.state.form
+        reached = self._finder.settings_of(form.get("epr", ""))
+        if reached is None:
+            return plain_json({"error": "setup.not_verified"}, 409)
+        camera_id, name = form.get("camera_id", ""), form.get("name", "").strip()
+        return await _answered(
+            self._changes.add_camera(camera_id, name, reached, request.state.person)
+        )
+
+
+async def _answered(change: Awaitable[None]) -> Response:
+    """Return how a change went: what is refused changed nothing, and is said with its reason."""
+    try:
+        await change
+    except PolesideError as error:
+        return plain_json({"error": error.code, "message": error.message}, 409)
+    return plain_json({})

@@ -22,8 +22,7 @@ from agent.core.clock import Clock
 from agent.local.access.desk import AccessDesk
 from agent.local.access.doors import Doors
 from agent.local.access.pages import ACCESS_DIR, AccessPages
-from agent.local.setup.finder import CameraFinder
-from agent.local.setup.pages import SETUP_DIR, SetupPages
+from agent.local.setup.pages import SETUP_DIR, SetupPages, SetupTools
 from agent.local.web import metrics
 from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found, plain_json
@@ -42,13 +41,13 @@ def create_app(
     clock: Clock,
     hosts: Iterable[str] = LOOPBACK_HOSTS,
     desk: AccessDesk | None = None,
-    finder: CameraFinder | None = None,
+    tools: SetupTools | None = None,
     *,
     by_address: bool = False,
 ) -> Starlette:
     """Return the box's page. `hosts` are the names it may be called by, `by_address`: see `Guard`.
 
-    Without a `desk` nobody can sign in: the page is open to read. `finder` is for the set-up page.
+    Without a `desk` nobody can sign in: the page is open to read. `tools` are for the set-up page.
     """
     words = load_words(WORDS_DIR, ACCESS_DIR / "words", SETUP_DIR / "words")
     pages = Pages(words, ACCESS_DIR / "templates", SETUP_DIR / "templates")
@@ -56,8 +55,8 @@ def create_app(
     routes = doors.routes(_Routes(pages, clock, can_sign_in=desk is not None))
     if desk is not None:
         routes += doors.routes(AccessPages(desk, pages))
-        if finder is not None:
-            routes += doors.routes(SetupPages(finder, desk, pages))
+        if tools is not None:
+            routes += doors.routes(SetupPages(tools, desk, pages))
     return Starlette(
         routes=[
             *routes,

@@ -1,10 +1,11 @@
 // The technician's first steps: is the box itself well, which cameras are there, does each send well.
 
+import { acceptForm, acceptedLine, follow } from "./accept_camera.js";
 import { make, setText } from "./element.js";
 import { poll } from "./poll.js";
-import { amount, language, orUnknown, say } from "./words.js";
+import { hintLines, order, pressable } from "./setup_order.js";
+import { amount, orUnknown, say } from "./words.js";
 
-const GIVE_UP_MS = 60_000;
 const part = (id) => document.getElementById(id);
 
 // Which of the box's faults belong to which line of the self-test.
@@ -28,6 +29,7 @@ const WELL = {
 
 let shown = "";
 poll(() => "/api/state", 2000, (state) => {
+  follow(state);
   const lines = LINES.map(([name, isOf, value]) => selfTestLine(name, value(state), WELL[name](state),
     state.faults.filter((fault) => !fault.camera_id && isOf(fault.code))));
   const key = lines.map((line) => line.outerHTML).join("");
@@ -65,25 +67,20 @@ function foundItem(camera) {
     make("p", { class: "dim" }, camera.address),
   ];
   const item = (...rest) => make("li", { class: "panel", "data-found": camera.epr }, ...head, ...rest, answer);
-  if (camera.camera_id) return item(make("p", { class: "pill good" }, say("setup-known", { id: camera.camera_id })));
+  if (camera.camera_id) return item(acceptedLine(camera.camera_id));
   const username = make("input", { name: "username", autocapitalize: "none", autocomplete: "off" });
   const password = make("input", { name: "password", type: "password", autocomplete: "off" });
   const button = make("button", {}, say("setup-verify"));
   const form = make("form", { class: "fields" },
     make("label", {}, say("setup-user"), username), make("label", {}, say("password"), password), button);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    button.disabled = true;
+  form.addEventListener("submit", pressable(button, answer, async () => {
     answer.replaceChildren(make("p", {}, say("setup-verifying")));
     const login = { epr: camera.epr, username: username.value, password: password.value };
-    try {
-      answer.replaceChildren(...verified(await order("/setup/verify", login)));
-    } catch {
-      answer.replaceChildren(make("p", {}, say("setup-failed")));
-    } finally {
-      button.disabled = false;
-    }
-  });
+    const said = await order("/setup/verify", login);
+    answer.replaceChildren(...verified(said));
+    if (!said.is_in) return;
+    answer.append(acceptForm(camera, (line) => { form.remove(); answer.lastChild.replaceWith(line); }));
+  }));
   return item(form);
 }
 
@@ -100,22 +97,4 @@ function verified(found) {
     ...(found.clock_ahead_s === null ? [] : [make("p", {}, say("setup-clock", { s: found.clock_ahead_s.toFixed(1) }))]),
     ...found.hints.map(hintLines).flat(),
   ];
-}
-
-function hintLines(hint) {
-  const sentence = hint[`sentence_${language}`] || say(`fault.${hint.code}`);
-  const action = hint[`hint_${language}`] || say(`action.${hint.code}`);
-  return [
-    make("p", { class: "sentence", "data-code": hint.code }, sentence),
-    make("p", { class: "hint" }, make("b", {}, say("to-do")), ` ${action}`),
-  ];
-}
-
-async function order(path, fields) {
-  const answer = await fetch(path, {
-    method: "POST", body: new URLSearchParams({ ...fields, csrf: part("setup").dataset.csrf }),
-    signal: AbortSignal.timeout(GIVE_UP_MS),
-  });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return answer.json();
 }
