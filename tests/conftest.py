@@ -13,8 +13,9 @@ from pytest_timeout import _get_item_settings
 
 from agent.simulators.footage import prepare
 
-# Film in real time beside a truth: it needs the processor to itself.
-ALONE = {"test_agent_on_footage"}
+# Film in real time beside a truth: it needs the processor to itself. A camera that answers searches
+# for cameras: other boxes would hear it.
+ALONE = {"test_agent_on_footage", "test_setup_of_running_box"}
 
 # Whole boxes with cameras of their own: two side by side are all that two processors carry.
 WHOLE_BOXES = {

@@ -48,6 +48,7 @@ class SimulatedCameraConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sub_views: Views
     ptz: bool = False
     place: SimulatedPlace | None = None
+    discovery_port: Port = 0  # 3702: it answers WS-Discovery; 0: it does not
     faults_file: str = ""
 
     def __post_init__(self) -> None:
@@ -127,6 +128,7 @@ def _device_config(
         fps=round(main_media.fps),
         ptz=config.ptz,
         place=config.place,
+        discovery_port=config.discovery_port,
     )
 
 

@@ -1,0 +1,105 @@
+"""A technician sets up a whole box that knows no camera: found, verified, accepted, recording."""
+
+import json
+import subprocess
+import sys
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+from agent.cameras.discovery import PORT as DISCOVERY_PORT
+from tests.box_process import HOST, BoxProcess, CameraProcess, camera_in
+from tests.browser.page_server import Served
+from tests.claimed_box import PASSWORD, cookie_of
+
+
+class SetUpBox(BoxProcess):
+    """Claimed at its console; its orders are given as the page gives them."""
+
+    def __init__(self, folder, **settings):
+        super().__init__(folder, {"broker": {"urls": [f"mqtt://{HOST}:1"]}, **settings})
+        self.page = Served(self.port, None)
+        self.cookie = self.csrf = ""
+
+    def at_console(self, word):
+        command = [sys.executable, "-m", "agent.local.cli.main", "claim", word]
+        return subprocess.run(
+            [*command, "--config", str(self.settings_file)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout.strip()
+
+    def send(self, path, **fields):
+        fields["csrf"] = self.csrf
+        return self.page.ask(
+            path,
+            "POST",
+            urlencode(fields).encode(),
+            Cookie=self.cookie,
+            Origin=self.page.url,
+        )
+
+    def order(self, path, **fields):
+        answer = self.send(path, **fields)
+        assert answer.status in (200, 409), answer
+        return json.loads(answer.body)
+
+    def ask(self, path):
+        return json.loads(self.page.ask(path, Cookie=self.cookie).body)
+
+    def claim(self):
+        secret, code = self.at_console("secret"), self.at_console("code")
+        claimed = self.send("/claim", secret=secret, code=code, name="kim", password=PASSWORD)
+        assert claimed.status == 303, claimed
+        self.cookie = cookie_of(claimed)
+        page = self.page.ask("/setup", Cookie=self.cookie).body.decode()
+        self.csrf = page.partition('data-csrf="')[2].partition('"')[0]
+
+
+@pytest.fixture
+def camera(tmp_path, drawn_loops):
+    main, sub = drawn_loops
+    with CameraProcess(tmp_path, "gate", main, sub, discovery_port=DISCOVERY_PORT) as camera:
+        camera.until_said("camera ready")
+        yield camera
+
+
+@pytest.fixture
+def box(tmp_path):
+    with SetUpBox(tmp_path) as box:
+        yield box
+
+
+def found_by(box):
+    deadline_s = time.monotonic() + 40
+    while not (found := box.order("/setup/find")["found"]):
+        assert time.monotonic() < deadline_s
+    return found
+
+
+def pids(state):
+    return {one["name"]: one["pid"] for one in state["processes"]}
+
+
+def test_from_an_empty_box_to_a_recording_camera_without_a_restart(box, camera):
+    before = pids(box.until(lambda state: "core" in pids(state), 60))
+    box.claim()
+    (found,) = found_by(box)
+    login = {"username": camera.username, "password": camera.password}
+    assert box.order("/setup/verify", epr=found["epr"], **login)["is_in"]
+    assert box.order("/setup/accept", epr=found["epr"], camera_id="gate", name="북문") == {}
+
+    state = box.until(
+        lambda state: state["cameras"] and camera_in(state, "gate")["is_recording"], 60
+    )
+    assert camera_in(state, "gate")["name"] == "북문"
+    assert pids(state)["core"] == before["core"]
+    assert box.order("/setup/find")["found"][0]["camera_id"] == "gate"
+    assert camera.password not in box.said()
+
+    box.stop()
+    box.start()
+    box.until(lambda state: state["cameras"] and camera_in(state, "gate")["is_recording"], 60)
