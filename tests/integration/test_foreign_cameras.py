@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from agent.cameras import care, media
 from agent.cameras.gate import CameraGate, MoveResult
@@ -18,6 +19,7 @@ from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
 from agent.cameras.settings_picture import settings_picture
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
+from agent.simulators.camera import onvif_answers
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT
 from tests import foreign
 from tests.simulated_onvif import running_camera
@@ -89,6 +91,20 @@ async def _press_the_bell(camera) -> None:
         await asyncio.sleep(0.3)
 
 
+_BROKEN = ("GetStatus", "GetPresets", "GetConfigurations")
+
+
+def _is_malformed(line, name: str, profile: str) -> bool:
+    """Say whether the camera's own answer, before we mend it, is no XML."""
+    question = f"<tptz:{name}><tptz:ProfileToken>{profile}</tptz:ProfileToken></tptz:{name}>"
+    answer = line.link.call(line.url(Service.PTZ), onvif_answers.envelope(question))
+    try:
+        etree.fromstring(answer.content)
+    except etree.XMLSyntaxError:
+        return True
+    return False
+
+
 @asynccontextmanager
 async def _ipycam(request, port: int, *, faketime: str = ""):
     folder = await asyncio.to_thread(foreign.ipycam, request)
@@ -128,8 +144,9 @@ async def test_ipycam_is_known_moved_and_stopped_for_all_its_malformed_answers(
             main = next(p for p in control.profiles() if p.width_px == 1920)
             assert control.stream_url(main.token).startswith("rtsp://127.0.0.1:8554/")
             control.move(1.0, 0.0, 0.0, 5.0)
-            control.position()
+            assert control.position().pan is not None
             control.stop()
+            assert [_is_malformed(control.line, name, main.token) for name in _BROKEN] == [True] * 3
             seen = care.identity(control.line)
             assert seen.serial == "PY-000001"
             assert media.profiles(control.line)
