@@ -1,7 +1,7 @@
 """Events pushed by a camera (WS-BaseNotification): the second way, where PullPoint is missing.
 
 The camera calls us: a tiny HTTP listener on the address that faces it, one secret path, a size cap,
-only from the camera's own address. Threads of the core process.
+only from the camera's own address, on one of a few ports. Threads of the core process.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from agent.cameras.line import Addressing, OnvifLine, Service
 from agent.cameras.notifications import Notification, read_notifications
-from agent.cameras.port import CameraBadResponse
+from agent.cameras.port import CameraBadResponse, CameraNotSupported
 from agent.cameras.pull_point import LIFETIME_S, PullPoint, Reference, mended
 from agent.cameras.soap_answer import parse, with_declared_prefixes
 from agent.cameras.xml_text import filled, text
@@ -22,6 +22,7 @@ from agent.core.clock import Clock
 from agent.core.errors import CameraError
 
 _SUBSCRIBE = "http://docs.oasis-open.org/wsn/bw-2/NotificationProducer/SubscribeRequest"
+PORTS = range(8500, 8516)  # those that the image's firewall lets cameras call
 _MAX_BYTES = 256 * 1024
 _MOST_WAITING = 200
 _READ_S = 5.0
@@ -32,8 +33,8 @@ class _Consumer(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, own: str, camera: str) -> None:
-        super().__init__((own, 0), _Handler)
+    def __init__(self, own: str, port: int, camera: str) -> None:
+        super().__init__((own, port), _Handler)
         self.camera = camera
         self.path = f"/{secrets.token_urlsafe(18)}"
         self.waiting: queue.Queue[tuple[Notification, ...]] = queue.Queue(_MOST_WAITING)
@@ -85,7 +86,7 @@ class PushPoint(PullPoint):
         del topics
         there = urlsplit(line.link.device_url)
         own = _own_address(there.hostname or "", there.port or 80)
-        consumer = _Consumer(own, _ip(there.hostname))
+        consumer = _consumer(own, _ip(there.hostname))
         body = filled(
             "<wsnt:Subscribe><wsnt:ConsumerReference><wsa:Address>{url}</wsa:Address>"
             "</wsnt:ConsumerReference><wsnt:InitialTerminationTime>PT{life}S"
@@ -123,6 +124,17 @@ class PushPoint(PullPoint):
         finally:
             self._consumer.shutdown()
             self._consumer.server_close()
+
+
+def _consumer(own: str, camera: str) -> _Consumer:
+    """Listen at the first port that is free. Raises `CameraNotSupported` when none is."""
+    for port in PORTS:
+        with contextlib.suppress(OSError):
+            return _Consumer(own, port, camera)
+    raise CameraNotSupported(
+        f"no port from {PORTS[0]} to {PORTS[-1]} is free for events",
+        hint="End what else listens there on this machine.",
+    )
 
 
 def _own_address(host: str, port: int) -> str:

@@ -14,7 +14,7 @@ import sys
 import time
 
 NETWORKS = {"cam0": "10.77.0", "svc0": "10.77.1", "up0": "192.0.2"}
-TCP = (22, 80, 443, 554, 1883, 8080, 8470)
+TCP = (22, 80, 443, 554, 1883, 8080, 8470, 8499, 8500, 8515, 8516)
 UDP = (67, 123, 3702, 8470, 40_000)
 SOURCES = (50_000, 68, 3702)
 
@@ -60,8 +60,8 @@ def knock(net, others):
             letter.bind(("", source))
             for port in UDP:
                 letter.sendto(b"", (f"{net}.1", port))
-    # Only the page must open and is waited for; what is dropped never opens.
-    patience_s = 20.0 if net == NETWORKS["svc0"] else 0.5
+    # Only what must open is waited for; what is dropped never opens.
+    patience_s = 0.5 if net == NETWORKS["up0"] else 20.0
     _, first, _ = select.select([], list(doors), [], patience_s)
     if first:
         time.sleep(0.5)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.cameras.push_point import PORTS
+
 RULES = Path(__file__).parents[2] / "image-build/rootfs/etc/nftables.conf"
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 APART = ["unshare", "--user", "--map-root-user", "--net"]
@@ -44,9 +46,16 @@ def seen():
     return json.loads(done.stdout)
 
 
-def test_a_camera_reaches_an_address_the_time_and_the_box_s_own_search(seen):
-    assert seen["cam0"]["tcp"] == []
-    assert seen["cam0"]["udp"] == [[67, 68], [123, 68], [123, 3702], [123, 50_000], [40_000, 3702]]
+def test_a_camera_reaches_an_address_the_time_the_search_and_who_hears_its_events(seen):
+    first, last = PORTS[0], PORTS[-1]
+    assert seen["cam0"]["tcp"] == [["10.77.0.1", first], ["10.77.0.1", last]]
+    anywhere = (68, 3702, 50_000)
+    assert seen["cam0"]["udp"] == [
+        [67, 68],
+        *([123, source] for source in anywhere),
+        *([3702, source] for source in anywhere),  # Hello and Bye
+        [40_000, 3702],
+    ]
 
 
 def test_a_technician_reaches_the_page(seen):

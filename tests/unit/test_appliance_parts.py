@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cameras.push_point import PORTS
 from hardware.linux import smart
 
 IMAGE = Path(__file__).parents[2] / "image-build"
@@ -108,13 +109,17 @@ def test_no_port_is_open_towards_the_center():
     assert accepted[1].startswith("ip6 saddr fe80::/10 udp sport 547 udp dport 546")
 
 
-def test_cameras_get_an_address_and_the_time_and_no_page():
+def test_cameras_get_an_address_and_the_time_are_heard_and_get_no_page():
     chains = firewall_chains()
     assert sorted(re.findall(r"(\w+ dport \S+)", chains["from_cameras"])) == [
+        f"tcp dport {PORTS[0]}-{PORTS[-1]}",
         "udp dport 123",
         "udp dport 32768-60999",
+        "udp dport 3702",
         "udp dport 67",
     ]
+    for line in chains["from_cameras"].splitlines():
+        assert "ip saddr 10.77.0.0/24" in line or " dport " not in line or "dport 67" in line
     assert re.findall(r"tcp dport (\d+)", chains["from_technician"]) == ["8470"]
 
 
