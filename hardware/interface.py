@@ -4,12 +4,14 @@ The agent sees boards only through this module and `hardware.pick`. A value nobo
 `None`, never a guess: "not throttled" and "this kernel can't tell" are different answers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from hardware.lines import Lines
+from hardware.signs import NoSigns, Signs
+from hardware.speaker import NoSpeaker, Speaker
 
 
 class BoardKind(StrEnum):
@@ -238,3 +240,5 @@ class Board:
     accelerators: Accelerators
     csi_sensors: CsiSensors
     lines: Lines
+    speaker: Speaker = field(default_factory=NoSpeaker)
+    signs: Signs = field(default_factory=NoSigns)

@@ -1,8 +1,8 @@
 """Which orders this box can carry out, and by whom: one line each."""
 
 from collections.abc import Callable
-from pathlib import Path
 
+from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
 from agent.app.voice import Voice
 from agent.commands.aim import AimHandler
@@ -19,11 +19,16 @@ from agent.commands.relay import RelayHandler
 from agent.commands.renew import renew
 from agent.commands.replay import replay
 from agent.commands.search import WATCH_DEADLINE_S, SearchHandler
+from agent.commands.sign import SignHandler
 from agent.commands.snapshot import SnapshotHandler
+from agent.commands.talk import DEADLINE_S as TALK_DEADLINE_S
+from agent.commands.talk import TalkHandler
 from agent.commands.upload_urls import UploadUrlsHandler
 from agent.commands.verdict import VerdictHandler
 from agent.core.clock import Clock
 from agent.core.db import Database
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
 
 
 def register_orders(
@@ -31,13 +36,14 @@ def register_orders(
     voice: Voice,
     renew_now: Callable[[], bool],
     db: Database,
-    data_dir: Path,
+    settings: Callable[[], Settings],
     clock: Clock,
 ) -> None:
     """Tell the commands every operation: its handler, deadline, and whether repeating is harmless.
 
     `renew_now` asks the center for the box's papers at once.
     """
+    data_dir = data_dir_of(settings())
     hub, files, leases = sight.hub, voice.uploads, voice.leases
     desk = voice.audit_desk
     ptz = PtzHandler(
@@ -68,8 +74,7 @@ def register_orders(
     search = SearchHandler(data_dir, clock)
     register("search", search, idempotent=True, deadline_s=WATCH_DEADLINE_S, lasts=True)
     register("replay", replay(sight.outbox), idempotent=True)
-    register("output", OutputHandler(sight.pole.outputs), idempotent=True)
-    register("relay", RelayHandler(sight.desk.relays), idempotent=True, deadline_s=20.0)
+    _register_scene(register, sight, settings)
     care = CameraOrders(voice.gates, sight.desk, leases, clock)
     register("camera.osd", care, idempotent=True)
     register("camera.masks", care, idempotent=False)
@@ -81,3 +86,14 @@ def register_orders(
     register("nuisance", verdicts, idempotent=True)
     register("config", ConfigHandler(voice.desired), idempotent=True)
     register("enrol.renew", renew(renew_now), idempotent=True, deadline_s=60.0)
+
+
+def _register_scene(
+    register: Callable[..., None], sight: Sight, settings: Callable[[], Settings]
+) -> None:
+    """What is switched, said and written at the scene."""
+    register("output", OutputHandler(sight.pole.outputs), idempotent=True)
+    register("sign", SignHandler(sight.pole.signs), idempotent=True)
+    talk = TalkHandler(settings, run_dir(settings()) / "lines")
+    register("talk", talk, idempotent=False, deadline_s=TALK_DEADLINE_S, lasts=True)
+    register("relay", RelayHandler(sight.desk.relays), idempotent=True, deadline_s=20.0)

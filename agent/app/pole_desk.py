@@ -20,6 +20,7 @@ from agent.pole.bell_test import BellTest, BellVerdict
 from agent.pole.heard_bells import HeardBells
 from agent.pole.inputs import Inputs
 from agent.pole.outputs import Outputs
+from agent.pole.signs import PoleSigns
 from agent.settings.pole import InputSettings, Meaning, PoleSettings
 from hardware.interface import Board
 
@@ -47,12 +48,13 @@ class PoleDesk:
         self.inputs = Inputs(clock, board.lines, settings.inputs, self._signal)
         self.heard = HeardBells(clock, self._signal)  # those on cameras' inputs
         self.outputs = Outputs(clock, board.lines, settings.outputs)
+        self.signs = PoleSigns(clock, board.signs, settings.signs)
         self.bell_test = BellTest(clock, self.inputs, self.outputs, data_dir, self._tested)
 
     @property
     def components(self) -> tuple[Component, ...]:
         """What the core keeps alive."""
-        return self.inputs, self.heard, self.outputs, self.bell_test
+        return self.inputs, self.heard, self.outputs, self.signs, self.bell_test
 
     @property
     def signals(self) -> tuple[PoleSignal, ...]:

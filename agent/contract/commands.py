@@ -24,7 +24,7 @@ from agent.contract.ptz_args import (
     PtzRelease,
     PtzStop,
 )
-from agent.contract.scene_args import ClipMask, Playback
+from agent.contract.scene_args import SCENE_OPERATIONS, ClipMask, SceneArgs
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
@@ -265,7 +265,6 @@ Args = (
     Ping
     | Snapshot
     | Clip
-    | Playback
     | Lock
     | Unlock
     | PtzMove
@@ -292,6 +291,7 @@ Args = (
     | GivePolicy
     | EndPolicy
     | ListPolicies
+    | SceneArgs
     | CameraArgs
 )
 
@@ -368,7 +368,6 @@ OPERATIONS: tuple[str, ...] = (
     "ping",
     "snapshot",
     "clip",
-    "playback",
     "lock",
     "unlock",
     "ptz.move",
@@ -395,5 +394,6 @@ OPERATIONS: tuple[str, ...] = (
     "policy.give",
     "policy.end",
     "policy.list",
+    *SCENE_OPERATIONS,
     *CAMERA_OPERATIONS,
 )

@@ -17,9 +17,11 @@ from agent.contract.ptz_args import (
     PtzMove,
     PtzPresets,
 )
-from agent.contract.scene_args import Playback
+from agent.contract.scene_args import Playback, SignText, Talk
 
 _PAST: dict[type, What] = {Clip: What.CLIP, Playback: What.PLAYBACK, Search: What.SEARCH}
+
+_NOW: dict[type, What] = {Snapshot: What.SNAPSHOT, Relay: What.TALK, Talk: What.TALK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ def need_of(args: Args) -> Need | None:
     match args:
         case Clip() | Playback() | Search():
             return Need(_PAST[type(args)], args.camera_id, args.start_at, args.end_at)
-        case PtzPresets(action="list"):
+        case PtzPresets(action="list") | SignText(text=""):
             return None
-        case Snapshot(camera_id=camera_id):
-            return Need(What.SNAPSHOT, camera_id)
+        case Snapshot() | Relay(on=True) | Talk():
+            return Need(_NOW[type(args)], args.camera_id)
         case (
             PtzMove()
             | PtzLease()
@@ -51,7 +53,7 @@ def need_of(args: Args) -> Need | None:
             | CameraAim()
         ):
             return Need(What.PTZ, args.camera_id)
-        case Relay(on=True) | Output(on=True):
-            return Need(What.TALK, args.camera_id if isinstance(args, Relay) else "")
+        case Output(on=True) | SignText():
+            return Need(What.TALK)
         case _:
             return None

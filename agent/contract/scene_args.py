@@ -47,3 +47,31 @@ class Playback(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.end_at <= self.start_at:
             raise ValueError("`end_at` must be after `start_at`")
+
+
+class Talk(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="talk"):
+    """Let a voice be heard through a camera's loudspeaker, or without `camera_id` the box's own.
+
+    `source_url` is an audio file or somebody who speaks now, offered by the center over HTTP(S),
+    RTSP(S) or RTMP(S); the box fetches it. It is never stored. `progress` comes when it begins, the
+    final reply when it is over, at the latest after `for_s`. The grant's end is its end.
+    """
+
+    camera_id: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")] = ""
+    source_url: Annotated[str, Meta(pattern=r"^(https?|rtsps?|rtmps?)://\S+$", max_length=1024)]
+    for_s: Annotated[float, Meta(gt=0, le=300)] = 60.0
+
+
+class SignText(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sign"):
+    """Show a line of text on an LED sign of the pole for `for_s`, then it is dark; "" at once.
+
+    Without `for_s` it stays as long as the box's settings allow; longer than that is refused.
+    """
+
+    sign_id: Slug
+    text: Annotated[str, Meta(max_length=120)]
+    for_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+
+
+SceneArgs = Playback | Talk | SignText
+SCENE_OPERATIONS = ("playback", "talk", "sign")

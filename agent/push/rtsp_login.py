@@ -16,8 +16,8 @@ _HASHES = {"md5": "md5", "sha-256": "sha256"}
 class Login:
     """One connection's answer to the relay's challenge."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, token: str, user: str = USER) -> None:
+        self._token, self._user = token, user
         self._scheme, self._asked = "", dict[str, str]()
         self._count = 0
 
@@ -39,7 +39,7 @@ class Login:
     def header(self, method: str, uri: str) -> str:
         """Return the value of `Authorization`, "" before the relay has asked."""
         if self._scheme == "basic":
-            return "Basic " + base64.b64encode(f"{USER}:{self._token}".encode()).decode()
+            return "Basic " + base64.b64encode(f"{self._user}:{self._token}".encode()).decode()
         return self._digest(method, uri) if self._scheme else ""
 
     def _digest(self, method: str, uri: str) -> str:
@@ -49,8 +49,8 @@ class Login:
             return hashlib.new(kind, text.encode(), usedforsecurity=False).hexdigest()
 
         realm, nonce = told.get("realm", ""), told.get("nonce", "")
-        secret, action = digest(f"{USER}:{realm}:{self._token}"), digest(f"{method}:{uri}")
-        parts = {"username": USER, "realm": realm, "nonce": nonce, "uri": uri}
+        secret, action = digest(f"{self._user}:{realm}:{self._token}"), digest(f"{method}:{uri}")
+        parts = {"username": self._user, "realm": realm, "nonce": nonce, "uri": uri}
         plain = ""
         if "auth" in re.split(r"[,\s]+", told.get("qop", "")):
             self._count += 1

@@ -9,9 +9,10 @@ from agent.push.nal_units import Coding
 from agent.push.relay_line import PushError, RelayLine, push_error
 from agent.push.rtp import CLOCK_HZ, PAYLOAD_TYPE, interleave, packetise
 from agent.push.rtp_jpeg import JpegTrack
+from agent.push.rtsp_dialog import RtspDialog
 from agent.push.rtsp_login import Login
 
-_MOST_ANSWER_BYTES = 16 * 1024
+_TRANSPORT = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"}
 
 
 class RtspPublisher:
@@ -30,11 +31,9 @@ class RtspPublisher:
 
         Raises `PushError` push.unreachable, untrusted, refused or not_a_relay.
         """
-        self._url, self._login = url, Login(token)
-        self._seq, self._session = 0, ""
-        self._challenges: list[str] = []
+        self._url = url
         self._line = RelayLine(url, may_go_on, ca, send_bytes)
-        self._socket = self._line.socket
+        self._dialog = RtspDialog(self._line, Login(token))
         self._ssrc, self._offset = secrets.randbits(32), secrets.randbits(32)
         self._packet_seq = secrets.randbits(16)
         try:
@@ -77,72 +76,21 @@ class RtspPublisher:
 
     def end(self) -> None:
         """Say good-bye and close; nothing that waits to be sent goes out later."""
-        self._line.end(lambda: self._ask("TEARDOWN", wait=False))
+        self._line.end(lambda: self._dialog.say("TEARDOWN", self._url))
 
     def cut(self) -> None:
         """Close at once; what the system has not sent yet is thrown away."""
         self._line.cut()
 
     def _begin(self, coding: Coding | JpegTrack) -> None:
-        sdp = _sdp(coding)
-        status = self._ask("ANNOUNCE", {"Content-Type": "application/sdp"}, sdp)
-        if status == 401 and self._login.challenged(self._challenges):
-            status = self._ask("ANNOUNCE", {"Content-Type": "application/sdp"}, sdp)
-        transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"}
+        told = {"Content-Type": "application/sdp"}
+        status = self._dialog.ask("ANNOUNCE", self._url, told, _sdp(coding)).status
         if status == 200:
-            status = self._ask("SETUP", transport, path="/trackID=0")
+            status = self._dialog.ask("SETUP", f"{self._url}/trackID=0", _TRANSPORT).status
         if status == 200:
-            status = self._ask("RECORD", {"Range": "npt=0.000-"})
+            status = self._dialog.ask("RECORD", self._url, {"Range": "npt=0.000-"}).status
         if status != 200:
             raise push_error("refused", f"The relay refuses the push ({status}).")
-
-    def _ask(
-        self,
-        method: str,
-        headers: dict[str, str] | None = None,
-        body: str = "",
-        *,
-        path: str = "",
-        wait: bool = True,
-    ) -> int:
-        """Send a request; return the answer's status."""
-        self._seq += 1
-        every = {"CSeq": str(self._seq), "User-Agent": "Poleside"} | (headers or {})
-        if self._session:
-            every["Session"] = self._session
-        if login := self._login.header(method, self._url + path):
-            every["Authorization"] = login
-        if body:
-            every["Content-Length"] = str(len(body.encode()))
-        lines = [f"{method} {self._url}{path} RTSP/1.0"]
-        lines += [f"{name}: {text}" for name, text in every.items()]
-        self._socket.sendall(("\r\n".join([*lines, "", ""]) + body).encode())
-        return self._answer() if wait else 0
-
-    def _answer(self) -> int:
-        head = bytearray()
-        while b"\r\n\r\n" not in head:
-            more = self._socket.recv(1)  # nothing behind the answer may be taken along
-            if not more or len(head) > _MOST_ANSWER_BYTES:
-                raise ValueError("no answer")
-            head += more
-        first, *lines = head.decode("utf-8", "replace").split("\r\n")
-        self._challenges = [
-            text.strip()
-            for name, _, text in (line.partition(":") for line in lines)
-            if name.lower() == "www-authenticate"
-        ]
-        fields = {name.lower(): text.strip() for name, _, text in (x.partition(":") for x in lines)}
-        self._skip(int(fields.get("content-length", "0")))
-        self._session = fields.get("session", self._session).partition(";")[0]
-        return int(first.split(" ")[1])
-
-    def _skip(self, size_bytes: int) -> None:
-        while size_bytes > 0:
-            got = len(self._socket.recv(min(size_bytes, _MOST_ANSWER_BYTES)))
-            if not got:
-                return
-            size_bytes -= got
 
 
 def _sdp(coding: Coding | JpegTrack) -> str:

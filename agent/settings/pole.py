@@ -76,18 +76,32 @@ class OutputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_on_s: Annotated[float, Meta(gt=0, le=MAX_ON_S)] = 600.0
 
 
+class SignSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One LED sign that speaks the Alpha protocol: tcp://host:port, or the path of a serial device.
+
+    On a simulated board `address` is a file's name. It is dark at start and exit, and after
+    `max_on_s` at most.
+    """
+
+    sign_id: Slug
+    address: Annotated[str, Meta(min_length=1, max_length=200)]
+    max_on_s: Annotated[float, Meta(gt=0, le=MAX_ON_S)] = 3600.0
+
+
 class PoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All contacts and outputs. An output that is not listed here can't be switched by anybody."""
 
     inputs: tuple[InputSettings, ...] = ()
     outputs: tuple[OutputSettings, ...] = ()
+    signs: tuple[SignSettings, ...] = ()
 
     def __post_init__(self) -> None:
         taken = [entry.line for entry in self.inputs] + [entry.line for entry in self.outputs]
         taken += [entry.closed_line for entry in self.inputs if entry.closed_line]
         if twice := next((line for line in taken if taken.count(line) > 1), None):
             raise ValueError(f"line `{twice}` is used twice")
-        for ids in ([i.input_id for i in self.inputs], [o.output_id for o in self.outputs]):
+        signs = [sign.sign_id for sign in self.signs]
+        for ids in ([i.input_id for i in self.inputs], [o.output_id for o in self.outputs], signs):
             if twice := next((name for name in ids if ids.count(name) > 1), None):
                 raise ValueError(f"`{twice}` is there twice")
         tests = {o.output_id for o in self.outputs if o.purpose is Purpose.BELL_TEST}

@@ -5,6 +5,8 @@ from pathlib import Path
 from hardware.interface import Board, BoardIdentity, BoardKind, PowerState
 from hardware.linux import device_tree, throttling
 from hardware.linux.accelerators import PluggedAccelerators
+from hardware.linux.alpha_signs import AlphaSigns
+from hardware.linux.alsa import AlsaSpeaker
 from hardware.linux.csi import RibbonCameras
 from hardware.linux.fans import HwmonFans
 from hardware.linux.files import read_text
@@ -36,6 +38,8 @@ def build(root: Path) -> Board:
         accelerators=PluggedAccelerators(root),
         csi_sensors=RibbonCameras(root),
         lines=GpioLines(root),
+        speaker=AlsaSpeaker(),
+        signs=AlphaSigns(),
     )
 
 

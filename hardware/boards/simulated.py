@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hardware.boards.simulated_lines import FileLines
+from hardware.boards.simulated_voice import FileSigns, FileSpeaker
 from hardware.interface import (
     Accelerator,
     Board,
@@ -26,6 +27,8 @@ from hardware.lines import NoLines
 from hardware.linux.files import read_int, read_scaled
 from hardware.linux.storage import BlockStorage
 from hardware.linux.thermal import believable
+from hardware.signs import NoSigns
+from hardware.speaker import NoSpeaker
 
 
 class FixedThermometers:
@@ -144,6 +147,8 @@ def build(
         accelerators=NoAccelerators(),
         csi_sensors=NoCsiSensors(),
         lines=FileLines(lines_folder) if lines_folder else NoLines(),
+        speaker=FileSpeaker(lines_folder) if lines_folder else NoSpeaker(),
+        signs=FileSigns(lines_folder) if lines_folder else NoSigns(),
     )
 
 

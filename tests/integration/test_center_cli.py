@@ -55,6 +55,11 @@ async def test_order_and_watch(broker, tmp_path):
         show = ["--camera", "cam-1", "--last", "60", "--sink", "rtsp://relay.example/gate"]
         code, lines = await poleside("center", "playback", *to_broker, "box-1", *show)
         assert (code, json.loads(lines[-1])["code"]) == (1, "command.unsupported")
+        said = ["talk", *to_broker, "box-1", "https://center.example/voice.wav"]
+        written = ["sign", *to_broker, "box-1", "front", "TURN BACK", "--seconds", "5"]
+        for order in (said, written):
+            code, lines = await poleside("center", *order)
+            assert (code, json.loads(lines[-1])["code"]) == (1, "command.unsupported")
         show[-1] = "http://relay.example/gate"
         code, lines = await poleside("center", "playback", *to_broker, "box-1", *show)
         assert code == 1

@@ -52,6 +52,8 @@ FIELDS = {
     "verdict": {"incident_id": "one", "verdict": "true"},
     "output": {"output_id": "siren", "on": True},
     "relay": GATE | {"relay": "one", "on": True},
+    "talk": GATE | {"source_url": "https://center.example/voice.wav"},
+    "sign": {"sign_id": "front", "text": "TURN BACK"},
     "config": {"patch": {}},
     "upload.urls": {"upload": ULID},
     "grant.end": {"grant_id": ULID},
@@ -71,6 +73,8 @@ NEEDS_A_GRANT = {
     "camera.aim": What.PTZ,
     "output": What.TALK,
     "relay": What.TALK,
+    "talk": What.TALK,
+    "sign": What.TALK,
 }
 # who may never have it
 WRONG_AUDIENCE = {

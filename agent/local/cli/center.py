@@ -17,6 +17,7 @@ from agent.local.cli import (
     center_grant,
     center_incident,
     center_playback,
+    center_scene,
 )
 from agent.local.cli.center_link import broker_options
 
@@ -39,6 +40,8 @@ center.add_command(center_configure.configure)
 center.add_command(center_grant.grant)
 center.add_command(center_incident.incident)
 center.add_command(center_playback.playback)
+center.add_command(center_scene.talk)
+center.add_command(center_scene.sign)
 
 
 @center.command()

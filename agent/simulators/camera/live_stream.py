@@ -13,6 +13,7 @@ from fractions import Fraction
 from agent.core import log
 from agent.core.clock import Clock
 from agent.simulators.camera.faults import Faults
+from agent.simulators.camera.loudspeaker import Loudspeaker
 from agent.simulators.camera.media import Media, Picture
 from agent.simulators.camera.rtp import CLOCK_HZ, interleave, sender_report
 from agent.simulators.camera.sound import Sound
@@ -62,6 +63,7 @@ class LiveStream:
         self._clock, self._faults = clock, faults
         self._wire_faults = WireFaults(faults)
         self.sound = sound
+        self.speaker: Loudspeaker | None = Loudspeaker()
         self._media_time = Fraction(0)  # in pictures
         self._viewers: set[Viewer] = set()
         self._media = views[pick_view()]

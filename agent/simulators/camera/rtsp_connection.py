@@ -16,6 +16,7 @@ from agent.core import log
 from agent.simulators.camera.digest import Credentials, DigestGate
 from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream, Viewer
+from agent.simulators.camera.loudspeaker import BACK_CHANNEL, Loudspeaker
 from agent.simulators.camera.rtsp_messages import (
     Request,
     Response,
@@ -46,6 +47,8 @@ class RtspConnection(asyncio.Protocol):
         self._session_id = secrets.token_hex(8)
         self._stream: LiveStream | None = None
         self._viewer: Viewer | None = None
+        self._speaker: Loudspeaker | None = None
+        self._speaker_channel = 0
         self._methods: dict[str, Callable[[Request], Response | None]] = {
             "OPTIONS": self._options,
             "DESCRIBE": self._describe,
@@ -66,7 +69,7 @@ class RtspConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         try:
-            while (request := take_request(self._buffer)) is not None:
+            while (request := take_request(self._buffer, self._heard)) is not None:
                 self._answer(request)
         except RtspSyntaxError:
             self._transport.write(Response(400).encode("0"))
@@ -121,6 +124,10 @@ class RtspConnection(asyncio.Protocol):
             "Content-Type": "application/sdp",
         }
         sound = stream.sound.sdp if stream.sound else ()
+        if BACK_CHANNEL in request.headers.get("require", ""):
+            if stream.speaker is None:
+                return Response(551)
+            sound = (*sound, *stream.speaker.sdp)
         sdp = stream.media.sdp(with_sets=not self._faults.no_sets_in_sdp, sound=sound)
         return Response(headers=headers, body=sdp)
 
@@ -135,7 +142,10 @@ class RtspConnection(asyncio.Protocol):
         channel = int(found[1]) if found else 0
         if channel > 254:
             return Response(400)
-        if request.uri.endswith("trackID=1") and self._viewer is not None:
+        if request.uri.endswith("trackID=2") and stream.speaker is not None:
+            self._speaker, self._speaker_channel = stream.speaker, channel
+            self._stream = stream
+        elif request.uri.endswith("trackID=1") and self._viewer is not None:
             self._viewer.audio_channel = channel
             stream.audio_set_ups_total += 1
         else:
@@ -146,9 +156,11 @@ class RtspConnection(asyncio.Protocol):
         return Response(headers={"Transport": answer, "Session": session})
 
     def _play(self, request: Request) -> Response:
-        if self._stream is None or self._viewer is None or not self._is_own_session(request):
+        is_set_up = self._viewer is not None or self._speaker is not None
+        if self._stream is None or not is_set_up or not self._is_own_session(request):
             return Response(454)
-        self._stream.add(self._viewer)
+        if self._viewer is not None:
+            self._stream.add(self._viewer)
         return Response(headers={"Session": self._session_id, "Range": "npt=now-"})
 
     def _get_parameter(self, request: Request) -> Response:
@@ -167,4 +179,9 @@ class RtspConnection(asyncio.Protocol):
     def _leave(self) -> None:
         if self._stream is not None and self._viewer is not None:
             self._stream.remove(self._viewer)
-        self._stream = self._viewer = None
+        self._stream = self._viewer = self._speaker = None
+
+    def _heard(self, frame: bytes) -> None:
+        """Take what the client says; reports of receivers come the same way."""
+        if self._speaker is not None and frame[1] == self._speaker_channel:
+            self._speaker.hear(frame[16:])

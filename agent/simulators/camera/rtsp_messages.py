@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 
 MAX_REQUEST_BYTES = 16 * 1024
 
-_REASONS = {453: "Not Enough Bandwidth", 454: "Session Not Found", 461: "Unsupported Transport"}
+_REASONS = {
+    453: "Not Enough Bandwidth",
+    454: "Session Not Found",
+    461: "Unsupported Transport",
+    551: "Option not supported",
+}
 
 
 class RtspSyntaxError(ValueError):
