@@ -18,11 +18,13 @@ def best_pairs(values: Floats, least: float) -> Pairs:
     if not len(rows):
         return []
     small = worth[np.ix_(rows, columns)]
-    possible = small > 0
-    if possible.sum(axis=0).max() == 1 and possible.sum(axis=1).max() == 1:
-        return [(int(rows[row]), int(columns[column])) for row, column in np.argwhere(possible)]
     is_turned = len(rows) > len(columns)
-    pairs = _assign(-(small.T if is_turned else small))
+    cost = -(small.T if is_turned else small)
+    cheapest = cost.argmin(axis=1)
+    if len(set(cheapest.tolist())) == len(cheapest):  # each has its best: no sum is greater
+        pairs = list(enumerate(cheapest.tolist()))
+    else:
+        pairs = _assign(cost)
     straight = [(column, row) if is_turned else (row, column) for row, column in pairs]
     return [
         (int(rows[row]), int(columns[column])) for row, column in straight if small[row, column] > 0

@@ -28,6 +28,7 @@ _HUES = (
 )  # fmt: skip
 _EDGES = np.array([float(upto) for upto, _ in _HUES])
 _OF_HUE = np.array([COLOURS.index(name) for _, name in _HUES])
+_BROWN_IF_DARK = np.array([name in ("orange", "yellow") for name in COLOURS])
 
 
 def clothes(cut: Picture) -> tuple[Shares, Shares]:
@@ -91,8 +92,7 @@ def name_pixels(pixels: Picture) -> NDArray[np.int64]:
     spread = value - least
     saturation = spread / np.maximum(value, 1e-6)
     names = _OF_HUE[np.searchsorted(_EDGES, _hue(rgb, value, spread), side="right")]
-    brown = np.isin(names, [COLOURS.index("orange"), COLOURS.index("yellow")]) & (value < 0.55)
-    names = np.where(brown, COLOURS.index("brown"), names)
+    names = np.where(_BROWN_IF_DARK[names] & (value < 0.55), COLOURS.index("brown"), names)
     grey = (saturation < _GREY_BELOW) | (spread < 0.06)
     names = np.where(grey, COLOURS.index("grey"), names)
     names = np.where(grey & (value > _WHITE_ABOVE), COLOURS.index("white"), names)

@@ -1,6 +1,7 @@
 """From the tracks of each look to one sighting a track, told when the track is over.
 
-Runs in the camera worker's sub stream thread. Colours are looked at once a second and vote.
+Runs in the camera worker's sub stream thread. Colours are looked at once a second, of all at the
+same time, as making the picture is what costs; they vote.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def _none() -> NDArray[np.float64]:
 
 @dataclass(slots=True)
 class _Open:
-    """`since` is when the track began; `first` when this part of it did."""
+    """`since` is when the track began; `first` when this part of it did.
+
+    `looked_in`: the second in which its colours were looked at.
+    """
 
     since: tuple[datetime, float, Point]
     first_at: datetime
@@ -58,7 +62,7 @@ class _Open:
     bags: Counter[str] = field(default_factory=Counter)
     best: float = 0.0
     jpeg: bytes = b""
-    looked_s: float = float("-inf")
+    looked_in: float = float("-inf")
     is_described: bool = False
 
 
@@ -85,14 +89,15 @@ class Gatherer:
         has_colour: bool,
     ) -> None:
         """Take the tracks of one look; `picture` (RGB) is made only when somebody needs it."""
+        second = at_s // _LOOK_EVERY_S
         for track in tracks:
             one = self._open.get(track.track_id)
             if one is None:
                 since = (at, at_s, track.foot)
                 one = self._open[track.track_id] = _Open(since, at, at_s, track, at, at_s)
             one.last_at, one.last_s, one.thing = at, at_s, track
-            if at_s - one.looked_s >= _LOOK_EVERY_S:
-                one.looked_s = at_s
+            if second > one.looked_in:
+                one.looked_in = second
                 self._study(one, picture(), tracks, has_colour=has_colour)
                 if not one.is_described and len(one.way) >= _DESCRIBED_AFTER:
                     one.is_described = True
