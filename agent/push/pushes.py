@@ -20,7 +20,7 @@ from agent.push.relay_line import PushError
 
 LOOK_S = 0.1
 _TELL_EVERY_S = 1.0
-_BURST_S = 2.0
+_BURST_S = 1.0  # in any ten seconds that is a tenth above the limit, at most
 _END_WITHIN_S = 2.0
 _PROVEN_S = 2.0  # a connection that held so long was a good one: the next wait is short again
 

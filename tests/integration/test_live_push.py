@@ -166,6 +166,20 @@ def test_the_limit_is_kept_by_leaving_out_whole_gops(live, relay):
     assert sent <= 1 * 125 * 2 + 2000
 
 
+@pytest.mark.parametrize("share", [0.9, 0.5])
+def test_close_to_the_limit_what_arrives_is_never_a_tenth_above_it(live, relay, share):
+    eventually(lambda: live.tap.kbps > 0)
+    limit_kbps = round(live.tap.kbps * share)
+    began_s = CLOCK.monotonic_s()
+    live.start(relay.url(), max_kbps=limit_kbps)
+    eventually(lambda: CLOCK.monotonic_s() - began_s > 10 and relay.packets() > 5)
+    arrived, passed_s = relay.publication(), CLOCK.monotonic_s() - began_s
+    kbps = arrived.bytes_total / 125 / passed_s
+    print("limit", limit_kbps, "arrived", round(kbps), "kbit/s,", arrived.pictures_total)  # noqa: T201
+    assert 0 < kbps <= limit_kbps * 1.1
+    assert relay.relay.announced_total == 1
+
+
 def test_a_relay_must_prove_who_it_is(live, tmp_path, monkeypatch):
     ca = write_certificate(tmp_path, "ca")
     write_certificate(tmp_path, "relay", ca)
