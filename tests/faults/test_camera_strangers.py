@@ -1,8 +1,10 @@
 """Another camera at our camera's address gets no secret, and ours is found where it is now."""
 
 import asyncio
+import http.server
 import socket
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -34,6 +36,24 @@ async def running_desk(folder, port, *cameras: CameraSettings, patience_s=WITHIN
 
 def port_of(camera):
     return int(camera.url.split(":")[2].split("/")[0])
+
+
+@contextmanager
+def web_server(port):
+    """Something that speaks HTTP, and no ONVIF."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), _Page) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 def can_be_had(port):
@@ -101,11 +121,6 @@ async def test_a_stranger_that_shows_nothing_before_a_login_is_seen_through_afte
 
 
 async def test_a_camera_is_found_when_a_web_server_took_its_address(tmp_path, unused_tcp_port):
-    async def page(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.close()
-
     async with (
         running_camera(discovery_port=unused_tcp_port) as camera,
         running_desk(tmp_path, unused_tcp_port, settings_of(camera)) as desk,
@@ -114,7 +129,7 @@ async def test_a_camera_is_found_when_a_web_server_took_its_address(tmp_path, un
         port = port_of(camera)
         camera.reboot(3.0, moves=True)
         await eventually(lambda: can_be_had(port))
-        async with await asyncio.start_server(page, "127.0.0.1", port):
+        with web_server(port):
             await eventually(lambda: port_of(camera) != port)
             await is_found_again(desk, tmp_path, camera)
 

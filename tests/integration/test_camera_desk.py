@@ -138,6 +138,7 @@ async def test_a_camera_that_moves_is_found_again_and_heard(tmp_path, told, unus
 
         await eventually(lambda: device.url != before and desk.gate("gate"))
         await eventually(lambda: memory.load(tmp_path, "gate").url == device.url, within_s=60)
+        await eventually(lambda: desk.facts("gate").code is None)
         await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
         device.fire(_LINE, {"Rule": "kerb"}, {"ObjectId": "8"})
         await eventually(lambda: told.hits)

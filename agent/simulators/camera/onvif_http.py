@@ -74,13 +74,16 @@ class HttpServer:
         )
         self.port = self._wanted_port = server.sockets[0].getsockname()[1]
         self.ready.set()
+        loop = asyncio.get_running_loop()
         try:
-            await server.serve_forever()
+            await loop.create_future()
         finally:
             self.ready.clear()
-            server.close()
+            for listening in server.sockets:  # a server that is closed loses what it just took
+                loop.remove_reader(listening.fileno())
             for _ in range(_TURNS):  # let those begin that were just taken: they are cut, too
                 await self._clock.sleep_s(0)
+            server.close()
             open_ones = tuple(self._connections)
             for connection in open_ones:
                 connection.cancel()
