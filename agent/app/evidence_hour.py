@@ -114,14 +114,8 @@ def _take_former(hour: Hour, file: Path, marks: Mapping[str, str]) -> None:
 
 
 def _digest(told: VideoHeads) -> HeadsDigest:
-    return HeadsDigest(
-        camera_id=told.camera_id,
-        count=len(told.heads),
-        first=_place(told.heads[0]),
-        last=_place(told.heads[-1]),
-        digest=told.digest(),
-        stream=told.stream,
-    )
+    first, last = _place(told.heads[0]), _place(told.heads[-1])
+    return HeadsDigest(told.camera_id, first, last, told.digest(), told.stream)
 
 
 def _place(head: HeadMark) -> HeadPlace:

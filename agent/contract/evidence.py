@@ -62,18 +62,17 @@ class HeadPlace(Struct, frozen=True, array_like=True):
     media_us: int
 
 
-class HeadsDigest(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A `VideoHeads` of `count` heads, from `first` to `last`, by its digest.
+class HeadsDigest(Struct, frozen=True, array_like=True):
+    """A `VideoHeads`, from its `first` head to its `last`, by its digest.
 
     A clip carries the list itself, so that whoever holds the digest can check each minute of it.
     """
 
     camera_id: str
-    count: int
     first: HeadPlace
     last: HeadPlace
     digest: str
-    stream: str = "main"
+    stream: str
 
 
 class PurgeHead(Struct, frozen=True, array_like=True):

@@ -20,16 +20,16 @@ class Spread(Struct, frozen=True, array_like=True):
     most: float
 
 
-class CameraHour(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CameraHour(Struct, frozen=True, array_like=True):
     """One camera. `frames` came on the main stream; shares are of the box's looks at it."""
 
     camera_id: str
     frames: int
-    online_share: float = 1.0
-    recording_share: float = 1.0
-    main_fps: Spread | None = None
-    sub_fps: Spread | None = None
-    gaps: int = 0
+    gaps: int
+    online_share: float
+    recording_share: float
+    main_fps: Spread | None
+    sub_fps: Spread | None
 
 
 class HealthHour(Struct, frozen=True, kw_only=True, omit_defaults=True):

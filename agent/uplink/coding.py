@@ -13,7 +13,7 @@ import zstandard
 from agent import contract
 
 DICTIONARIES = Path(contract.__file__).parent / "files" / "dictionaries"
-TELEMETRY_DICTIONARY = 1
+TELEMETRY_DICTIONARY = 2
 CODING = f"telemetry.zstd-{TELEMETRY_DICTIONARY}"
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _LEVEL = 19

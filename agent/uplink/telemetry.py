@@ -11,6 +11,7 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import LinkError
+from agent.uplink.coarse import coarse
 from agent.uplink.link import Link, Outgoing
 
 _LOOK_S = 5.0
@@ -60,6 +61,7 @@ class TelemetrySender(Service):
 
         Plain JSON of many cameras can be; packed, none is.
         """
+        sample = coarse(sample)
         without_processes = replace(sample, processes=())
         for told in (sample, without_processes, replace(without_processes, board=None)):
             body = self._pack(msgspec.json.encode(told))

@@ -173,7 +173,10 @@ async def test_heads_go_once_an_hour_and_none_is_left_out(told, clip):
     first, second = await heads(told)
     assert [first.first.run, first.last.run] == [1, 1]
     assert [second.first.run, second.last.run] == [2, 2]
-    assert first.count == second.count >= 2
+    lists = [
+        told_heads.read_told(told.data_dir / "box.db", "gate", "main", [(n, 0)]) for n in (1, 2)
+    ]
+    assert [len(heads.heads) for heads, *_ in lists] == [3, 3]
 
 
 async def test_an_hour_is_one_small_record_for_all_cameras(told, clip):
@@ -185,7 +188,7 @@ async def test_an_hour_is_one_small_record_for_all_cameras(told, clip):
     await told.reporter.tell_what_is_due()
     hours = [record for record in await records_of(told) if record["type"] == HOUR_TYPE]
     assert len(hours) == 1
-    assert [one["camera_id"] for one in hours[0]["data"]["heads"]] == ["gate", "yard"]
+    assert [one[0] for one in hours[0]["data"]["heads"]] == ["gate", "yard"]
     assert len(json.dumps(hours[0])) < 1_200
 
 
