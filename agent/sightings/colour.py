@@ -33,12 +33,14 @@ _BROWN_IF_DARK = np.array([name in ("orange", "yellow") for name in COLOURS])
 
 def clothes(cut: Picture) -> tuple[Shares, Shares]:
     """Return the colours of a standing person's upper and lower part."""
-    return _part(cut, _UPPER), _part(cut, _LOWER)
+    upper, lower = _part(cut, _UPPER), _part(cut, _LOWER)
+    names = name_pixels(np.concatenate([upper, lower]))
+    return _shares(names[: len(upper)]), _shares(names[len(upper) :])
 
 
 def whole(cut: Picture) -> Shares:
     """Return the colours of a thing: of the middle of its region."""
-    return _part(cut, (0.25, 0.75))
+    return _shares(name_pixels(_part(cut, (0.25, 0.75))))
 
 
 def hat(cut: Picture) -> int:
@@ -51,11 +53,11 @@ def hat(cut: Picture) -> int:
     if height < _LEAST_TALL_PX:
         return UNKNOWN
     band = cut[round(0.01 * height) : round(0.08 * height)]
-    crown = plain(_shares(band[:, round(0.38 * width) : round(0.62 * width)]))
-    around = np.concatenate([band[:, : round(0.15 * width)], band[:, round(0.85 * width) :]], 1)
-    if COLOURS[crown] not in _NO_HAIR or plain(_shares(around)) == crown:
+    crown = _plainly(band[:, round(0.38 * width) : round(0.62 * width)])
+    if COLOURS[crown] not in _NO_HAIR:
         return UNKNOWN
-    return crown
+    around = np.concatenate([band[:, : round(0.15 * width)], band[:, round(0.85 * width) :]], 1)
+    return UNKNOWN if _plainly(around) == crown else crown
 
 
 def plain(shares: Shares) -> int:
@@ -66,22 +68,24 @@ def plain(shares: Shares) -> int:
     return best if shares[best] >= _MAJORITY else UNKNOWN
 
 
-def _part(cut: Picture, rows: tuple[float, float]) -> Shares:
+def _plainly(part: Picture) -> int:
+    return plain(_shares(name_pixels(part.reshape(-1, 3))))
+
+
+def _part(cut: Picture, rows: tuple[float, float]) -> Picture:
+    """Return the pixels (N, 3) of the middle of some rows."""
     height, width = cut.shape[:2]
-    return _shares(
-        cut[
-            round(rows[0] * height) : round(rows[1] * height),
-            round(_ACROSS[0] * width) : round(_ACROSS[1] * width),
-        ]
-    )
+    return cut[
+        round(rows[0] * height) : round(rows[1] * height),
+        round(_ACROSS[0] * width) : round(_ACROSS[1] * width),
+    ].reshape(-1, 3)
 
 
-def _shares(part: Picture) -> Shares:
+def _shares(names: NDArray[np.int64]) -> Shares:
     """Return the share of each of `COLOURS`, all 0 when there are too few pixels to tell."""
-    pixels = part.reshape(-1, 3)
-    if len(pixels) < _LEAST_PX:
+    if len(names) < _LEAST_PX:
         return np.zeros(len(COLOURS))
-    shares: Shares = np.bincount(name_pixels(pixels), minlength=len(COLOURS)) / len(pixels)
+    shares: Shares = np.bincount(names, minlength=len(COLOURS)) / len(names)
     return shares
 
 

@@ -61,7 +61,7 @@ class _Open:
     shares: NDArray[np.float64] = field(default_factory=lambda: np.stack([_none(), _none()]))
     bags: Counter[str] = field(default_factory=Counter)
     best: float = 0.0
-    jpeg: bytes = b""
+    cut: Picture | None = None
     looked_in: float = float("-inf")
     is_described: bool = False
 
@@ -112,7 +112,8 @@ class Gatherer:
                 continue
             del self._open[number]
             if one.way:
-                ended.append(_sighting(one))
+                jpeg = b"" if one.cut is None else self._thumbnail(one.cut)
+                ended.append(_sighting(one, jpeg))
             if is_gone:
                 self._tell(structs.replace(self._passing(one), is_over=True))
             else:
@@ -147,7 +148,7 @@ class Gatherer:
             one.hat[hat(cut) if has_colour else UNKNOWN] += 1
         value = track.score * region.width * region.height
         if value > 1.2 * one.best:
-            one.best, one.jpeg = value, self._thumbnail(cut)
+            one.best, one.cut = value, cut.copy()  # encoded once, when it is over
 
     def _passing(self, one: _Open) -> Passing:
         begin, begin_s, came_at = one.since
@@ -183,7 +184,7 @@ def _keep_place(one: _Open, track: TrackedObject) -> None:
         one.speeds_mps.append(track.speed_mps)
 
 
-def _sighting(one: _Open) -> Sighting:
+def _sighting(one: _Open, jpeg: bytes) -> Sighting:
     bag, bags = (one.bags.most_common(1) or [("unknown", 0)])[0]
     worn = _vote(one.hat)
     return Sighting(
@@ -203,7 +204,7 @@ def _sighting(one: _Open) -> Sighting:
         ground=OnGround(one.ground[0], one.ground[-1], _middle(one.heights_m))
         if one.ground
         else None,
-        jpeg=one.jpeg,
+        jpeg=jpeg,
     )
 
 
