@@ -185,10 +185,14 @@ class DesiredConfig(Service):
             refuse_audio(patch)
             layers = replace(self._layers, local=merge_patch(self._layers.local, patch))
             settings = layers.over(self._table)
-            if settings == self.settings and layers != self._layers:
+            if settings == self.settings:
+                alone = (replace(each, desired={}) for each in (layers, self._layers))
+                before, after = (each.over(self._table) for each in alone)
+                if before == after:
+                    return diff(settings, settings)
                 raise SettingsError(
                     "settings.overruled",
-                    "The center's configuration says otherwise, or it is so already.",
+                    "The center's configuration says otherwise.",
                     hint="Ask the center to change it there.",
                 )
             return await self._use(layers, settings, self._state, by, needs_word=needs_word)

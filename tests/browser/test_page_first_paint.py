@@ -26,7 +26,7 @@ CAME = """
 """
 SMALL = """
     return [...document.querySelectorAll('button, a, summary, input, select')]
-        .filter(one => one.type !== 'hidden' && one.getBoundingClientRect().height < 48)
+        .filter(one => one.getClientRects().length && one.getBoundingClientRect().height < 48)
         .map(one => one.outerHTML);
 """
 

@@ -35,6 +35,10 @@ MAY = {
     "find_cameras": {"technician"},
     "verify_camera": {"technician"},
     "accept_camera": {"technician"},
+    "setup_camera": {"technician"},
+    "rules": {"technician"},
+    "put_rule": {"technician"},
+    "remove_rule": {"technician"},
 }
 SEES = {
     "technician": {"gate", "yard"},

@@ -48,5 +48,9 @@ WAYS: Final = (
     Way("/setup/find", "find_cameras", _TECHNICIAN, "POST"),
     Way("/setup/verify", "verify_camera", _TECHNICIAN, "POST"),
     Way("/setup/accept", "accept_camera", _TECHNICIAN, "POST"),
+    Way("/setup/cameras/{camera_id}", "setup_camera", _TECHNICIAN),
+    Way("/setup/cameras/{camera_id}/rules", "rules", _TECHNICIAN),
+    Way("/setup/cameras/{camera_id}/rules", "put_rule", _TECHNICIAN, "POST"),
+    Way("/setup/cameras/{camera_id}/rules/remove", "remove_rule", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )

@@ -4,12 +4,29 @@ Page -> here -> `DesiredConfig.set_here` -> `local.json`, audit chain, and the p
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, structs
 
 from agent.commands.desired import DesiredConfig
 from agent.contract.commands import Actor
 from agent.core.errors import SettingsError
 from agent.local.access.people import Person
+from agent.settings.model import CameraSettings
+from agent.settings.rules import Point, Rule
+
+DRAWN_KINDS: Final = ("intrusion", "loitering", "line-crossing", "abandoned-object")
+_OUTLINES: Final = ("zone", "line", "gauge")
+
+
+class DrawnRule(Struct, frozen=True, kw_only=True):
+    """A rule as it is drawn: `points` are fractions of the picture."""
+
+    rule_id: str
+    kind: str
+    points: tuple[Point, ...]
+    is_on: bool
 
 
 class SetupChanges:
@@ -27,9 +44,65 @@ class SetupChanges:
         camera = {"camera_id": camera_id, "name": name[:64], **reached}
         await self._set({"cameras": [camera]}, by)
 
+    def camera(self, camera_id: str, by: Person) -> CameraSettings | None:
+        """Return a camera of the box, None when there is none that `by` may see."""
+        return self._config.settings.camera(camera_id) if by.sees(camera_id) else None
+
+    def rules(self, camera: CameraSettings) -> list[DrawnRule]:
+        """Return a camera's rules, those that are off too."""
+        return [
+            DrawnRule(
+                rule_id=rule.rule_id, kind=rule.kind.value, points=rule.outline, is_on=rule.is_on
+            )
+            for rule in camera.rules
+        ]
+
+    async def put_rule(
+        self, camera: CameraSettings, rule_id: str, kind: str, points: str, by: Person
+    ) -> None:
+        """Give a rule another outline, or make a new one of `DRAWN_KINDS`; `points` are JSON."""
+        try:
+            outline = msgspec.json.decode(points, type=tuple[tuple[float, float], ...])
+        except msgspec.MsgspecError as error:
+            raise SettingsError("settings.invalid", f"`points`: {error}.") from error
+        rules = {rule.rule_id: _told(rule) for rule in camera.rules}
+        rule = rules.get(rule_id)
+        if rule is None:
+            if kind not in DRAWN_KINDS:
+                raise SettingsError("settings.invalid", f"`{kind}` can't be drawn.")
+            rule = {"kind": kind, "rule_id": rule_id}
+            rule["line" if kind == "line-crossing" else "zone"] = outline
+        else:
+            rule[next(name for name in _OUTLINES if name in rule)] = outline
+        await self._set_rules(camera, {**rules, rule_id: rule}, by)
+
+    async def remove_rule(self, camera: CameraSettings, rule_id: str, by: Person) -> None:
+        """Take a rule away."""
+        rules = {rule.rule_id: _told(rule) for rule in camera.rules}
+        if rules.pop(rule_id, None) is None:
+            raise SettingsError("setup.no_rule", f"There is no rule `{rule_id}`.")
+        await self._set_rules(camera, rules, by)
+
+    async def _set_rules(
+        self, camera: CameraSettings, rules: Mapping[str, dict[str, Any]], by: Person
+    ) -> None:
+        changed = {"camera_id": camera.camera_id, "rules": list(rules.values())}
+        await self._set({"cameras": [changed]}, by)
+
     async def _set(self, patch: dict[str, Any], by: Person) -> None:
         actor = Actor(user=f"page:{by.name}", role=by.role.value)
         try:
             await self._config.set_here(patch, actor)
         except OSError as error:
             raise SettingsError("settings.not_stored", f"It can't be stored: {error}.") from error
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    """Return a rule as a person would write it: without what is the default."""
+    whole: dict[str, Any] = msgspec.to_builtins(rule)
+    usual = {field.name: field.default for field in structs.fields(rule)}
+    return {
+        name: value
+        for name, value in whole.items()
+        if name == "kind" or getattr(rule, name) != usual[name]
+    }

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from agent.cameras.port import Login
 from agent.core.errors import PolesideError
 from agent.local.access.desk import AccessDesk
-from agent.local.setup.changes import SetupChanges
+from agent.local.setup.changes import DRAWN_KINDS, SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.web.pages import Pages, not_found, plain_json
+from agent.settings.model import CameraSettings
 
 SETUP_DIR: Final = Path(__file__).parent
 
@@ -58,6 +59,42 @@ class SetupPages:
         return await _answered(
             self._changes.add_camera(camera_id, name, reached, request.state.person)
         )
+
+    async def setup_camera(self, request: Request) -> Response:
+        camera = self._camera(request)
+        if camera is None:
+            return not_found()
+        return self._pages.render(
+            request,
+            "setup_camera.html",
+            csrf=request.state.session.csrf,
+            camera_id=camera.camera_id,
+            name=camera.name or camera.camera_id,
+            kinds=DRAWN_KINDS,
+        )
+
+    async def rules(self, request: Request) -> Response:
+        camera = self._camera(request)
+        return plain_json({"rules": self._changes.rules(camera)}) if camera else not_found()
+
+    async def put_rule(self, request: Request) -> Response:
+        camera, form = self._camera(request), request.state.form
+        if camera is None:
+            return not_found()
+        rule_id, kind, points = (form.get(name, "") for name in ("rule_id", "kind", "points"))
+        return await _answered(
+            self._changes.put_rule(camera, rule_id, kind, points, request.state.person)
+        )
+
+    async def remove_rule(self, request: Request) -> Response:
+        camera = self._camera(request)
+        if camera is None:
+            return not_found()
+        rule_id = request.state.form.get("rule_id", "")
+        return await _answered(self._changes.remove_rule(camera, rule_id, request.state.person))
+
+    def _camera(self, request: Request) -> CameraSettings | None:
+        return self._changes.camera(request.path_params["camera_id"], request.state.person)
 
 
 async def _answered(change: Awaitable[None]) -> Response:

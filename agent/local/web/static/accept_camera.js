@@ -35,7 +35,8 @@ export function acceptedLine(cameraId) {
   const amiss = make("div", { class: "answer" });
   const root = make("div", { class: "answer", "data-accepted": cameraId, role: "status" },
     make("p", {}, make("b", {}, say("setup-known", { id: cameraId }))),
-    make("p", {}, state, " ", recording), fps, amiss);
+    make("p", {}, state, " ", recording), fps, amiss,
+    make("a", { class: "button", href: `/setup/cameras/${encodeURIComponent(cameraId)}` }, say("draw-open")));
   shown.set(cameraId, { root, state, recording, fps, amiss, said: "" });
   if (latest) follow(latest);
   return root;

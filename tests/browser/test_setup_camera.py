@@ -1,0 +1,165 @@
+"""Zones and lines drawn with a finger on the picture, at phone size, and stored as rules."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.chromium import Browser
+from tests.browser.test_page_accessible import serious_of
+from tests.browser.test_page_first_paint import looks_good
+from tests.claimed_box import claimed_box, cookie_of
+
+Browse = Callable[..., Browser]
+
+SMALL_PHONE = (360, 740)
+CORNERS = "return document.querySelectorAll('.corner').length === arguments[0]"
+RULES = "return document.querySelectorAll('[data-rule]').length === arguments[0]"
+
+
+class Finger:
+    """Touches the picture of the page at fractions of it."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        browser.cdp("Emulation.setTouchEmulationEnabled", enabled=True)
+
+    def _send(self, kind: str, point: tuple[float, float] | None) -> None:
+        points = []
+        if point is not None:
+            box = self._browser.run(
+                "const {left, top, width, height} ="
+                " document.querySelector('.picture').getBoundingClientRect();"
+                "return [left, top, width, height]"
+            )
+            left, top, width, height = box
+            points = [{"x": left + point[0] * width, "y": top + point[1] * height}]
+        self._browser.cdp("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    def tap(self, *points: tuple[float, float]) -> None:
+        for point in points:
+            self._send("touchStart", point)
+            self._send("touchEnd", None)
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        self._send("touchStart", points[0])
+        for point in points[1:]:
+            self._send("touchMove", point)
+
+    def lift(self) -> None:
+        self._send("touchEnd", None)
+
+
+@pytest.fixture
+def box(tmp_path):
+    with claimed_box(tmp_path) as box:
+        yield box
+
+
+def open_camera(browser, box):
+    name, _, value = cookie_of(box.take_over()).partition("=")
+    browser.size(*SMALL_PHONE)
+    browser.cdp("Network.setCookie", name=name, value=value, url=box.page.url)
+    browser.go(f"{box.page.url}/setup/cameras/gate")
+    browser.wait("return document.querySelector('.picture img')?.naturalWidth > 0")
+    browser.run("document.querySelector('#picture').scrollIntoView()")
+    return Finger(browser)
+
+
+def rules_of(box):
+    return {rule.rule_id: rule for rule in box.config.settings.camera("gate").rules}
+
+
+def is_near(outline, points):
+    return all(
+        abs(x - px) < 0.02 and abs(y - py) < 0.02
+        for (x, y), (px, py) in zip(outline, points, strict=True)
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_zone_is_drawn_mended_undone_and_kept(box, browse: Browse, tmp_path, language):
+    browser = browse(language)
+    finger = open_camera(browser, box)
+    browser.click("#new")
+    finger.tap((0.2, 0.3), (0.7, 0.3), (0.7, 0.8), (0.4, 0.5))
+    browser.wait(CORNERS, 4)
+    browser.click("#undo")
+    browser.wait(CORNERS, 3)
+    finger.tap((0.2, 0.6))
+    browser.wait(CORNERS, 4)
+    finger.drag((0.2, 0.6), (0.21, 0.7), (0.2, 0.85))
+    browser.wait("return document.querySelector('.loupe')?.hidden === false")
+    looks_good(browser, tmp_path / f"loupe-{language}.png")
+    finger.lift()
+    browser.wait("return document.querySelector('.loupe').hidden")
+    assert serious_of(browser) == []
+    browser.click("#save")
+    browser.wait(RULES, 1)
+    looks_good(browser, tmp_path / f"zone-{language}.png")
+    rule = rules_of(box)["intrusion-1"]
+    assert is_near(rule.outline, [(0.2, 0.3), (0.7, 0.3), (0.7, 0.8), (0.2, 0.85)])
+    assert [change.retuned for change in box.changes_applied] == [("gate",)]  # nothing restarts
+    (told,) = [one for one in box.entries() if one.op == "settings.change"]
+    assert told.actor == "page:kim"
+    assert browser.complaints() == []
+
+
+def test_a_line_has_two_ends_and_a_rule_is_moved_and_removed(box, browse: Browse):
+    browser = browse()
+    finger = open_camera(browser, box)
+    browser.run("document.querySelector('#kind').value = 'line-crossing'")
+    browser.click("#new")
+    finger.tap((0.1, 0.5), (0.9, 0.5), (0.5, 0.1))
+    browser.wait(CORNERS, 2)
+    browser.click("#save")
+    browser.wait(RULES, 1)
+    assert is_near(rules_of(box)["line-crossing-1"].outline, [(0.1, 0.5), (0.9, 0.5)])
+
+    browser.run("document.querySelectorAll('[data-rule] button')[0].click()")
+    browser.wait(CORNERS, 2)
+    finger.drag((0.9, 0.5), (0.8, 0.6), (0.8, 0.8))
+    finger.lift()
+    browser.click("#save")
+    browser.wait("return !document.querySelector('.corner')")
+    assert is_near(rules_of(box)["line-crossing-1"].outline, [(0.1, 0.5), (0.8, 0.8)])
+
+    browser.run("document.querySelectorAll('[data-rule] button')[1].click()")
+    browser.wait(RULES, 0)
+    assert rules_of(box) == {}
+
+
+def test_what_is_no_zone_is_refused_and_said(box, browse: Browse):
+    browser = browse()
+    finger = open_camera(browser, box)
+    browser.click("#new")
+    finger.tap((0.2, 0.2), (0.8, 0.8), (0.8, 0.2), (0.2, 0.8))  # crosses itself
+    browser.wait(CORNERS, 4)
+    browser.click("#save")
+    browser.wait("return document.querySelector('[data-code=\"settings.invalid\"]')")
+    assert rules_of(box) == {}
+
+
+def test_a_rule_keeps_what_else_it_was_told(box):
+    cookie = cookie_of(box.take_over())
+    csrf = box.csrf(cookie)
+    path = "/setup/cameras/gate/rules"
+
+    def put(points, **fields):
+        told = {"rule_id": "z", "kind": "loitering", "points": json.dumps(points)} | fields
+        return box.send(path, cookie, csrf=csrf, **told).status
+
+    square = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]
+    assert put(square) == 200
+    assert put(square) == 200  # as it is: nothing to do
+    assert len(box.changes_applied) == 1
+    assert put([[0.2, 0.1], *square[1:]], kind="intrusion") == 200
+    assert rules_of(box)["z"].kind.value == "loitering"
+    for bad in ("", "[[1]]", "[[0,0],[2,2],[1,0]]", json.dumps(square * 30), "nonsense"):
+        assert (
+            box.send(path, cookie, csrf=csrf, rule_id="q", kind="intrusion", points=bad).status
+            == 409
+        )
+    assert put(square, rule_id="q", kind="flood") == 409
+    assert put(square, rule_id="../x") == 409
+    assert set(rules_of(box)) == {"z"}
