@@ -46,6 +46,7 @@ WHOLE_BOXES = {
     "test_grant_to_relay",
     "test_handover",
     "test_run_by_hand",
+    "test_scene_orders",
     "test_secrets_stay",
     "test_sessions_restart",
     "test_supervisor",

@@ -117,7 +117,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder, broker, **of_camera):
+async def scene(folder, broker, more=None, **of_camera):
     clip = make_clip(folder / "clip.mp4", fps=10, seconds=4)
     async with running(make_center(folder / "center", broker.settings(CENTER))) as center:
         with RelayThread() as relay, CameraProcess(folder, "gate", clip, clip) as camera:
@@ -130,7 +130,7 @@ async def scene(folder, broker, **of_camera):
                 "cameras": [camera.settings("gate", detect=False, **of_camera)],
                 "buffer": {"min_free_bytes": 0},
             }
-            with BoxProcess(folder, told) as box:
+            with BoxProcess(folder, told | (more or {})) as box:
                 relay.admits = lambda token: token == TOKEN
                 await asyncio.to_thread(box.until, lambda s: camera_in(s, "gate")["is_recording"])
                 made = Scene(box, center, relay, folder / "center" / "center.db")

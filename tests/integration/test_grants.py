@@ -9,7 +9,7 @@ from joserfc.jwk import OKPKey
 
 from agent.contract.commands import EndGrant, GiveGrant, ListGrants, ReplyState
 from agent.contract.events import TimeQuality
-from agent.contract.grants import GrantLimits, Quality
+from agent.contract.grants import AnkletTrigger, GrantLimits, Quality
 from agent.core.clock import boot_id
 from agent.core.errors import SettingsError
 from agent.core.ids import new_ulid
@@ -36,6 +36,18 @@ async def test_a_grant_that_does_not_fit_moves_nothing_and_is_audited(tmp_path, 
         assert (reply.state, reply.code) == (ReplyState.FAILED, f"grant.{code}")
         assert [entry.code for entry in await box.audited()] == ["", f"grant.{code}"]
         assert box.workers.orders == []
+
+
+@pytest.mark.parametrize("trigger", AnkletTrigger)
+async def test_each_of_the_four_triggers_of_an_anklet_is_enough_and_no_other(tmp_path, trigger):
+    async with desk(tmp_path) as box:
+        fields = {"reason": "anklet", "audience": "112"}
+        refused = await box.give(box.grant(trigger="curiosity", **fields))
+        assert refused.code == "grant.no_trigger"
+        assert box.workers.orders == []
+        reply = await box.give(box.grant(trigger=trigger.value, **fields))
+        assert reply.state is ReplyState.DONE
+        assert len(box.workers.started) == 1
 
 
 @pytest.mark.parametrize(("code", "shift_s"), [("expired", -3600), ("not_yet", 600)])
