@@ -1,8 +1,9 @@
 """Over which line the box reaches its broker now: by the kernel's own routes, fibre or LTE.
 
-Which line is taken while the fibre is down is the system's choice (metrics of the routes, see
-`image-build/rootfs`). The link looks before it connects, so that keepalive and data budget are
-those of the line, and connects anew when the way has changed under it. Nothing is sent to find out.
+Which line is taken while the fibre is down is the system's choice (the routes' metrics; the
+appliance's are in `image-build/rootfs`). The link looks before it connects, so that keepalive and
+data budget are those of the line, and connects anew when the way has changed under it. Nothing is
+sent to find out.
 """
 
 import asyncio

@@ -154,7 +154,7 @@ async def stop_beside_a_hanging_call(url: str, said: TextIO, runs: int) -> None:
     leases = Leases(_CLOCK, lambda _: gate, lambda: is_linked[0])
     await gate.move(0.1, 0.0, 0.0, 60.0)  # it is connected, as after any first minute
     await gate.stop()
-    took_ms = []
+    took_ms, hung_through = [], 0
     for _ in range(runs):
         is_linked[0] = True
         lease = leases.claim(_order(), "gate", "operator", 5, 120.0)
@@ -171,12 +171,12 @@ async def stop_beside_a_hanging_call(url: str, said: TextIO, runs: int) -> None:
             arrived_s = float((await asyncio.to_thread(said.readline)).split()[1])
         took_ms.append((arrived_s - lost_s) * 1000)
         await hanging
-        assert answered_s[0] > arrived_s, "the other call did not hang"
+        hung_through += answered_s[0] > arrived_s
     await gate.close()
     p95 = statistics.quantiles(took_ms, n=20)[-1]
     name = f"Stop beside a hanging call, p95 of {runs} (p50 {statistics.median(took_ms):.0f} ms,"
     name = f"{name} most {max(took_ms):.0f} ms)"
-    say(name, f"{p95:.0f} ms", "<= 250 ms", is_met=p95 <= 250)
+    say(name, f"{p95:.0f} ms", "<= 250 ms", is_met=p95 <= 250 and hung_through == runs)
 
 
 async def after_a_reboot(times: int, long_s: float) -> None:

@@ -199,10 +199,16 @@ async def _acker(settings: str, last: int) -> None:
 @click.option("--events", default=20_000, show_default=True, help="To drain.")
 @click.option("--queued", default=1_000_000, show_default=True, help="In the outbox at once.")
 @click.option("--idle-s", default=60.0, show_default=True)
+@click.option("--idle-hours", default=24, show_default=True, help="Of the made-up day.")
 @click.option("--acker", hidden=True)
 @click.option("--box", nargs=3, hidden=True)
 def bench(
-    events: int, queued: int, idle_s: float, acker: str | None, box: tuple[str, str, str] | None
+    events: int,
+    queued: int,
+    idle_s: float,
+    idle_hours: int,
+    acker: str | None,
+    box: tuple[str, str, str] | None,
 ) -> None:
     """Measure the voice's costs beside their floors in the same run."""
     if box:
@@ -220,7 +226,7 @@ def bench(
         writing(folder, 5000)
         telemetry()
         queue(folder, queued)
-        asyncio.run(idle(folder, idle_s))
+        asyncio.run(idle(folder, idle_s, idle_hours))
 
 
 if __name__ == "__main__":
