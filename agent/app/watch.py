@@ -78,6 +78,7 @@ class Watch(Service):
         self.with_pole: Callable[[BoardSample], BoardSample] = lambda sample: sample
         self.data: Callable[[], DataSample | None] = lambda: None
         self.center_ahead: Callable[[], float | None] = lambda: None
+        self.read_back: Callable[[], str] = str
         self._evicted_before = 0
         self._has_looked = asyncio.Event()
         self._looks_before: dict[str, LooksTold] = {}
@@ -117,7 +118,6 @@ class Watch(Service):
             link=LinkSample(
                 endpoint=status.endpoint,
                 line=status.line,
-                line=status.line,
                 connects_total=status.connects_total,
                 connected_s=round(now_s - status.since_mono_s, 1) if status.connected else None,
                 puback_ms=_rounded(status.puback_ms),
@@ -133,6 +133,7 @@ class Watch(Service):
             detector_ms=None if self.capacity is None else self.capacity.inference_ms,
             detector_engine=_engine_word(self.capacity),
             clock_ahead_s=_rounded(self.center_ahead()),
+            read_back=self.read_back(),
             faults=tuple(
                 FaultSample(
                     code=fault.code,
@@ -170,7 +171,8 @@ class Watch(Service):
         faults = sorted((fault.code, fault.subject) for fault in self.faults)
         restarts = [(p.name, p.restarts) for p in self._line.processes]
         is_blind = self.vitals is None
-        return cameras, self.with_pole(BoardSample()), restarts, faults, is_blind
+        told = self.read_back()
+        return cameras, self.with_pole(BoardSample()), restarts, faults, is_blind, told
 
     def _camera_sample(self, camera_id: str) -> CameraSample:
         status = self._hub.status(camera_id)
