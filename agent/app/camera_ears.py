@@ -63,7 +63,7 @@ class CameraEars:
         self.states = CameraStates(frozenset(camera.bell_inputs) | self._own_of.keys())
         self.dropped_total = 0
         self._feed = EventFeed(
-            line, clock, self._heard, remember=remember, left=left, quirks=quirks
+            line, clock, self._heard, remember=remember, left=left, quirks=quirks, topics=None
         )
 
     @property

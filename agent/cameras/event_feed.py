@@ -14,6 +14,7 @@ from typing import Protocol
 
 from msgspec import structs
 
+from agent.cameras.event_trees import wanted_trees
 from agent.cameras.hearing import Hearing, Verdict
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.notifications import Notification
@@ -78,7 +79,9 @@ class FeedStatus:
 class EventFeed:
     """Runs until `stop`; hands on messages with the moment they came.
 
-    `remember` keeps the reference (None: there is none) where the next process finds it as `left`.
+    `topics` are trees to hear of; none: all; None: all that we did not cause ourselves, where the
+    camera knows how to leave those out. `remember` keeps the reference (None: there is none) where
+    the next process finds it as `left`.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class EventFeed:
         *,
         remember: Callable[[Reference | None], None] = lambda _: None,
         left: Reference | None = None,
-        topics: tuple[str, ...] = (),
+        topics: tuple[str, ...] | None = (),
         quirks: Quirks | None = None,
         pull_s: float | None = None,
         open_point: Callable[[], Point] | None = None,
@@ -101,7 +104,7 @@ class EventFeed:
         self._open = open_point or self._pull_or_push
         self._hearing = Hearing()
         self._push_first, self._is_deaf = self._quirks.push_first, False
-        self._topics = topics
+        self._topics, self._picks = topics, topics is None
         self._backoff = Backoff(_FIRST_S, _LAST_S)
         self._point: Point | None = None
         self._cuts = self._busy = 0
@@ -194,10 +197,24 @@ class EventFeed:
         if self._push_first:
             ways.reverse()
         try:
-            return ways[0].open(self._line, self._clock, topics=self._topics)
+            return self._open_way(ways[0])
         except CameraNotSupported:
             self._push_first = False
-            return ways[1].open(self._line, self._clock, topics=self._topics)
+            return self._open_way(ways[1])
+
+    def _open_way(self, way: type[PullPoint]) -> Point:
+        """Open with the filter; one of our own making is given up where it is refused."""
+        if self._topics is None:
+            self._topics = ()
+            with contextlib.suppress(CameraNotSupported, CameraBadResponse):
+                self._topics = wanted_trees(self._line)
+        try:
+            return way.open(self._line, self._clock, topics=self._topics)
+        except (CameraNotSupported, CameraBadResponse):
+            if not self._picks or not self._topics:
+                raise
+        self._topics = ()
+        return way.open(self._line, self._clock, topics=())
 
     def _pull(self) -> float:
         point = self._point
@@ -251,6 +268,8 @@ class EventFeed:
         if verdict is Verdict.FINE or (verdict is Verdict.IN_DOUBT and not self._has_states()):
             return
         self._is_deaf = verdict is not Verdict.IN_DOUBT
+        if self._picks:
+            self._topics = ()  # it may have understood the filter otherwise than we
         if verdict is not Verdict.DEAF:
             self._push_first = not self._push_first
         raise CameraBadResponse("the camera keeps the subscription and tells nothing")

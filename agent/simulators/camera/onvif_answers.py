@@ -236,7 +236,14 @@ def ptz_configuration(tag: str) -> str:
     )
 
 
-def event_properties() -> str:
+_ECHOES = (
+    '<tns1:Media><ConfigurationChanged wstop:topic="true"/></tns1:Media>'
+    '<tns1:PTZController><PTZPresets><Reached wstop:topic="true"/></PTZPresets>'
+    "</tns1:PTZController>"
+)
+
+
+def event_properties(*, lists_echoes: bool = False) -> str:
     dialect = "http://www.onvif.org/ver10/tev"
     return (
         "<tev:GetEventPropertiesResponse><tev:TopicNamespaceLocation>"
@@ -249,6 +256,7 @@ def event_properties() -> str:
         '<tt:SimpleItemDescription Name="LogicalState" Type="xs:boolean" '
         'xmlns:xs="http://www.w3.org/2001/XMLSchema"/>'
         "</tt:Data></tt:MessageDescription></DigitalInput></Trigger></tns1:Device>"
+        f"{_ECHOES if lists_echoes else ''}"
         "</wstop:TopicSet><wsnt:TopicExpressionDialect>"
         f"{dialect}/topicExpression/ConcreteSet</wsnt:TopicExpressionDialect>"
         "<tev:MessageContentFilterDialect>"

@@ -26,6 +26,7 @@ class PullPoint:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     is_mute: bool = False
     push_to: str = ""
+    roots: frozenset[str] = frozenset()  # told of these trees only; none: of all
 
     def put(self, message: str) -> None:
         if self.is_mute:
@@ -56,7 +57,8 @@ class EventSource:
         """Tell all subscribers that a property changed, and remember its state."""
         self._states[topic, tuple(source.items())] = tuple(data.items())
         for point in self.live(at).values():
-            point.put(notification(topic, source, data, "Changed", at))
+            if not point.roots or root_of(topic) in point.roots:
+                point.put(notification(topic, source, data, "Changed", at))
 
     def subscribe(self, now: datetime, lifetime_s: float, when_full: str = "fault") -> str | None:
         """Make a pull point and return its id, or None when all slots are taken.
@@ -82,9 +84,10 @@ class EventSource:
 
     def synchronise(self, point_id: str, now: datetime) -> None:
         """Send the state of every property again, as `Initialized`."""
+        point = self.points[point_id]
         for (topic, source), data in self._states.items():
-            message = notification(topic, dict(source), dict(data), "Initialized", now)
-            self.points[point_id].put(message)
+            if not point.roots or root_of(topic) in point.roots:
+                point.put(notification(topic, dict(source), dict(data), "Initialized", now))
 
     def forget_all(self) -> None:
         """The camera starts anew: subscriptions are gone, and their numbers begin again."""
@@ -104,6 +107,11 @@ class EventSource:
         """Return the pull points whose time is not over."""
         self.points = {key: point for key, point in self.points.items() if point.until > at}
         return self.points
+
+
+def root_of(topic: str) -> str:
+    """Return the tree a topic belongs to, without a prefix."""
+    return topic.partition("/")[0].rpartition(":")[2]
 
 
 def in_dialect(

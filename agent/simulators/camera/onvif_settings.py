@@ -53,6 +53,7 @@ class OnvifDeviceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ptz: bool = True
     media2: bool = False
     max_pull_points: int = 4
+    tells_echoes: bool = False  # events of what was ordered: an encoder set, a preset reached
     tls_files: tuple[str, str] | None = None
     discovery_port: int = 0
     place: SimulatedPlace | None = None  # it knows the map: GeoMove
@@ -109,6 +110,7 @@ class OnvifFaults(Struct, kw_only=True):
     pull_is_deaf: bool = False  # pull points answer and tell nothing; pushing works
     expires_at_once: bool = False
     fails_renew: bool = False
+    refuses_filter: bool = False
     never_ends: bool = False  # motion begins and no end is told
     dialect: Maker = "onvif"  # how topics are written
     storm_per_s: float = 0.0

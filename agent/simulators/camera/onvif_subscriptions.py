@@ -10,7 +10,7 @@ from lxml import etree
 from agent.core.clock import Clock
 from agent.simulators.camera import onvif_answers as answers
 from agent.simulators.camera.onvif_answers import BASE_NOTIFICATION, EVENTS
-from agent.simulators.camera.onvif_events import EventSource, PullPoint
+from agent.simulators.camera.onvif_events import EventSource, PullPoint, root_of
 from agent.simulators.camera.onvif_http import HttpRequest
 from agent.simulators.camera.onvif_service import (
     Camera,
@@ -53,7 +53,11 @@ class SubscriptionService:
     async def _create(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
         if self._camera.faults.knows_no_pull_point:
             raise SoapRefusal("ActionNotSupported", "no pull points here", "Receiver")
+        expression = said(operation, "TopicExpression")
+        if expression and self._camera.faults.refuses_filter:
+            raise SoapRefusal("InvalidFilterFault", "no filters here", "Sender")
         point_id, point = self._open(said(operation, "InitialTerminationTime"))
+        point.roots = frozenset(root_of(tree.strip()) for tree in expression.split("|") if tree)
         return answers.subscription(self._url(point_id), self._camera.now(), point.until)
 
     async def _subscribe(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
@@ -95,7 +99,7 @@ class SubscriptionService:
         return "<tev:SetSynchronizationPointResponse/>"
 
     async def _properties(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
-        return answers.event_properties()
+        return answers.event_properties(lists_echoes=self._camera.config.tells_echoes)
 
     def _open(self, wanted: str) -> tuple[str, PullPoint]:
         faults, now = self._camera.faults, self._camera.now()
