@@ -12,6 +12,7 @@ import agent.cameras
 from agent.cameras import (
     care,
     dump,
+    event_trees,
     imaging,
     inputs_outputs,
     media,
@@ -266,6 +267,7 @@ OPERATIONS: tuple[Asked, ...] = (
     *_on_head("goto_home", lambda head: head.goto_home(), "GotoHomePosition"),
     *_on_head("set_home", lambda head: head.set_home(), "SetHomePosition"),
     *_on_head("auxiliary", lambda head: head.auxiliary("Wiper", "On"), "SendAuxiliaryCommand"),
+    *_on_line("event_trees.wanted_trees", event_trees.wanted_trees, "GetEventProperties"),
     Asked("PullPoint.open", "CreatePullPointSubscription", lambda s: s.point()),
     Asked("PullPoint.open", "SetSynchronizationPoint", lambda s: s.point(), does_without=True),
     Asked("PullPoint.pull", "PullMessages", lambda s: s.point().pull(0.01)),
@@ -288,7 +290,10 @@ _CLASSES = (CameraControl, PtzHead, PullPoint, PushPoint)
 
 
 def offered() -> set[str]:
-    """Return all that `agent.cameras` offers to ask a camera: the port, and what takes a line."""
+    """Return all that `agent.cameras` offers to ask a camera: the port, and what takes a line.
+
+    What is new there wants a row above, with the action whose answer it hangs on.
+    """
     names = {
         f"{owner.__name__}.{name}"
         for owner in _CLASSES
