@@ -21,8 +21,8 @@ CAMERAS: dict[str, Words] = {
         YELLOW,
         "Camera {camera} does not speak ONVIF at the given address.",
         "카메라 {camera}: 지정한 주소에서 ONVIF 응답이 없습니다.",
-        "Switch ONVIF on in the camera's own page, or give `main_url` by hand.",
-        "카메라 웹 페이지에서 ONVIF를 켜거나 `main_url`을 직접 입력하세요.",
+        "Switch ONVIF on in the camera, or find `main_url` by `poleside cameras discover --rtsp`.",
+        "카메라에서 ONVIF를 켜거나 `poleside cameras discover --rtsp`로 `main_url`을 찾으세요.",
     ),
     "camera.stranger": Words(
         YELLOW,
