@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,6 +25,7 @@ from agent.local.access.desk import AccessDesk
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.setup.pages import SetupTools
+from agent.local.setup.read_back import ReadBack
 from agent.local.web.app import create_app
 from agent.local.web.guard import LOOPBACK_HOSTS
 from agent.outbox import audit, store
@@ -57,8 +59,9 @@ class ClaimedBox:
         is_open: bool = False,
         clock: FakeClock | None = None,
         search_port: int = 9,
+        shown: ShownBox | None = None,
     ):
-        self.folder, self.clock, self.shown = folder, clock or FakeClock(), ShownBox()
+        self.folder, self.clock, self.shown = folder, clock or FakeClock(), shown or ShownBox()
         self.db = Database(folder / "box.db", PARTS)
         self.outbox = Outbox(self.db, Store(self.clock, 1, max_bytes=5_000_000), self.clock)
         chain = Audit(self.outbox, self.clock, "edge/site-1/box-1")
@@ -83,7 +86,8 @@ class ClaimedBox:
         self.finder = CameraFinder(
             SystemClock(), lambda: self.known, interfaces=("127.0.0.1",), port=search_port
         )
-        tools = SetupTools(self.finder, SetupChanges(self.config))
+        self.read_back = ReadBack(self.clock)
+        tools = SetupTools(self.finder, SetupChanges(self.config), self.read_back)
         self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools)
         self.page: Served
 
@@ -144,11 +148,9 @@ def cookie_of(answer: Answer) -> str:
 
 
 @contextlib.contextmanager
-def claimed_box(
-    folder: Path, *, is_open: bool = False, clock: FakeClock | None = None, search_port: int = 9
-) -> Iterator[ClaimedBox]:
-    """Run one on a free port until the block ends."""
-    box = ClaimedBox(folder, is_open=is_open, clock=clock, search_port=search_port)
+def claimed_box(folder: Path, **told: Any) -> Iterator[ClaimedBox]:
+    """Run one on a free port until the block ends; `told` as of `ClaimedBox`."""
+    box = ClaimedBox(folder, **told)
     with served(box.app, around=box) as page:
         box.page = page
         yield box

@@ -48,6 +48,7 @@ from agent.local.access.claim import ClaimCheck
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder, host_port
 from agent.local.setup.pages import SetupTools
+from agent.local.setup.read_back import ReadBack
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
@@ -145,6 +146,7 @@ class Core:
         )
         policies, policy_watch = make_policies(grants, voice.commands, db, settings, clock)
         self._sessions = make_sessions(sight, voice, grants, policies, run_dir(settings), db, clock)
+        self._read_back = ReadBack(clock)
         self._tell_watch()
         for component in (
             self._line,
@@ -192,7 +194,11 @@ class Core:
                     data_dir,
                     settings.box,
                     claim,
-                    SetupTools(CameraFinder(clock, self._addresses), SetupChanges(voice.desired)),
+                    SetupTools(
+                        CameraFinder(clock, self._addresses),
+                        SetupChanges(voice.desired),
+                        self._read_back,
+                    ),
                     db,
                     note,
                     clock,
@@ -222,6 +228,7 @@ class Core:
         watch.with_pole = self._with_pole
         watch.data = voice.economy.sample
         watch.center_ahead = lambda: voice.signatures.center_time.ahead_s
+        watch.read_back = lambda: self._read_back.code
         watch.alarms, watch.disk = self._alarm_watch, self._disk
         watch.pole = lambda: (
             *self._sight.pole.faults(),

@@ -200,7 +200,8 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `detector_engine` is what the detector runs on, "motion-only" when no engine works.
     `clock_ahead_s`: how far the box's clock is ahead of the center's, by the center's last orders.
-    `faults` has the worst; `faults_untold` more are known to the box.
+    `faults` has the worst; `faults_untold` more are known to the box. `read_back` is a code that
+    somebody at the center reads to the technician at the pole, who types it in there.
     """
 
     t: UtcTime
@@ -218,3 +219,4 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     clock_ahead_s: float | None = None
     faults: tuple[FaultSample, ...] = ()
     faults_untold: int = 0
+    read_back: str = ""

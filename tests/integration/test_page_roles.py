@@ -39,6 +39,11 @@ MAY = {
     "rules": {"technician"},
     "put_rule": {"technician"},
     "remove_rule": {"technician"},
+    "tests": {"technician"},
+    "begin_test": {"technician"},
+    "end_test": {"technician"},
+    "send_code": {"technician"},
+    "check_code": {"technician"},
 }
 SEES = {
     "technician": {"gate", "yard"},

@@ -52,5 +52,10 @@ WAYS: Final = (
     Way("/setup/cameras/{camera_id}/rules", "rules", _TECHNICIAN),
     Way("/setup/cameras/{camera_id}/rules", "put_rule", _TECHNICIAN, "POST"),
     Way("/setup/cameras/{camera_id}/rules/remove", "remove_rule", _TECHNICIAN, "POST"),
+    Way("/setup/tests", "tests", _TECHNICIAN),
+    Way("/setup/tests/begin", "begin_test", _TECHNICIAN, "POST"),
+    Way("/setup/tests/end", "end_test", _TECHNICIAN, "POST"),
+    Way("/setup/code", "send_code", _TECHNICIAN, "POST"),
+    Way("/setup/code/check", "check_code", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )

@@ -13,6 +13,7 @@ from agent.core.errors import PolesideError
 from agent.local.access.desk import AccessDesk
 from agent.local.setup.changes import DRAWN_KINDS, SetupChanges
 from agent.local.setup.finder import CameraFinder
+from agent.local.setup.read_back import ReadBack
 from agent.local.web.pages import Pages, not_found, plain_json
 from agent.settings.model import CameraSettings
 
@@ -25,6 +26,7 @@ class SetupTools:
 
     finder: CameraFinder
     changes: SetupChanges
+    read_back: ReadBack
 
 
 class SetupPages:

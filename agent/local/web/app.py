@@ -23,6 +23,7 @@ from agent.local.access.desk import AccessDesk
 from agent.local.access.doors import Doors
 from agent.local.access.pages import ACCESS_DIR, AccessPages
 from agent.local.setup.pages import SETUP_DIR, SetupPages, SetupTools
+from agent.local.setup.trial_pages import TrialPages
 from agent.local.web import metrics
 from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found, plain_json
@@ -57,6 +58,7 @@ def create_app(
         routes += doors.routes(AccessPages(desk, pages))
         if tools is not None:
             routes += doors.routes(SetupPages(tools, desk, pages))
+            routes += doors.routes(TrialPages(tools.read_back, desk))
     return Starlette(
         routes=[
             *routes,

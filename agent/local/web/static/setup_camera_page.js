@@ -5,6 +5,7 @@ import { make, setText } from "./element.js";
 import { livePicture } from "./live_picture.js";
 import { ask } from "./poll.js";
 import { order, pressable, refusedLines } from "./setup_order.js";
+import { testPanel } from "./site_test.js";
 import { say, sayCode } from "./words.js";
 
 const part = (id) => document.getElementById(id);
@@ -82,3 +83,4 @@ function ruleItem(rule) {
 }
 
 list().catch(() => answer.replaceChildren(make("p", { class: "sentence" }, say("setup-failed"))));
+part("tests").append(testPanel("walk", cameraId), testPanel("cable", cameraId));

@@ -4,6 +4,7 @@ import { acceptForm, acceptedLine, follow } from "./accept_camera.js";
 import { make, setText } from "./element.js";
 import { poll } from "./poll.js";
 import { hintLines, order, pressable } from "./setup_order.js";
+import { testPanel } from "./site_test.js";
 import { amount, orUnknown, say } from "./words.js";
 
 const part = (id) => document.getElementById(id);
@@ -98,3 +99,18 @@ function verified(found) {
     ...found.hints.map(hintLines).flat(),
   ];
 }
+
+part("tests").append(testPanel("bell"));
+
+const codeAnswer = part("code-answer");
+const tellCode = (words, tone) => codeAnswer.replaceChildren(
+  make("p", { class: `pill ${tone}`, "data-code-said": words }, say(words)));
+part("code-send").addEventListener("click", pressable(part("code-send"), codeAnswer, async () => {
+  await order("/setup/code", {});
+  tellCode("code-sent", "dim");
+}));
+const codeForm = part("code-form");
+codeForm.addEventListener("submit", pressable(codeForm.querySelector("button"), codeAnswer, async () => {
+  const { outcome } = await order("/setup/code/check", { code: codeForm.elements.code.value });
+  tellCode(`code.${outcome}`, outcome === "right" ? "good" : "bad");
+}));

@@ -87,6 +87,7 @@ function centerTiles(state) {
       tile("tile.acked", orUnknown(box.telemetry?.outbox?.acked_total), say("acked-note")),
       tile("tile.audit", orUnknown(box.audit?.entries), box.audit?.doubts > 0
         ? say("audit-doubts", { count: box.audit.doubts }) : say("audit-whole"), box.audit?.doubts > 0 ? "bad" : "good"),
+      ...(box.telemetry?.read_back ? [tile("tile.read-back", box.telemetry.read_back, say("read-back-note"), "warn")] : []),
       tile("tile.delay", orUnknown(last?.delay_ms, millis), say("delay-note")),
       ...boardTiles(box.telemetry),
     ];
