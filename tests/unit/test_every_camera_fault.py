@@ -51,6 +51,7 @@ FAULTS = {
     "an operation that hangs": ("slow_s",),
     "any answer to one operation alone": ("spoils",),
     "no pull points": ("knows_no_pull_point",),
+    "no filter of topics": ("refuses_filter",),
     "deaf pull points": ("pull_is_deaf",),
     "snapshot by digest, basic, none": ("snapshot_login",),
     "a snapshot that is a web page": ("snapshot_is_html",),
