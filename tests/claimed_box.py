@@ -1,5 +1,6 @@
 """A box's page with its people: the real desk, database and audit chain behind a real socket."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
@@ -95,13 +96,21 @@ class ClaimedBox:
         await self.db.start()
         await self.outbox.start()
         await self.config.start()
+        self._loop = asyncio.get_running_loop()
+        self._minding = self._loop.create_task(self.config.run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._minding.cancel()
         await self.db.stop()
 
     async def _apply(self, _new: Settings, change: SettingsDiff) -> None:
         self.changes_applied.append(change)
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass for the box's tasks, too."""
+        passing = self.clock.advance(seconds)
+        asyncio.run_coroutine_threadsafe(passing, self._loop).result(30)
 
     def entries(self) -> list[AuditEntry]:
         """Return the audit chain so far, read beside the running box."""

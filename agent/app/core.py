@@ -38,6 +38,7 @@ from agent.core.component import Component, Components
 from agent.core.db import Database
 from agent.core.disk_wait import DiskWait
 from agent.core.errors import StorageError
+from agent.enrol.identity import present_broker
 from agent.enrol.new_ways import NewWays
 from agent.enrol.renewal import CertificateRenewal
 from agent.events.box_faults import BoxFaults
@@ -94,7 +95,7 @@ class Core:
         ways = NewWays(
             clock,
             data_dir,
-            use=lambda identity: voice.link.use(identity.broker_of(settings.broker)),
+            use=lambda identity: voice.link.use(identity.broker_of(self._settings.broker)),
             link_is_up=lambda: voice.link.status.connected,
         )
         renewal = CertificateRenewal(clock, data_dir, ways)
@@ -331,6 +332,8 @@ class Core:
         self._voice.minder.use(new.cameras)
         self._voice.aimer.use(new.cameras)
         self._voice.uploads.settings = new.uploads
+        if "broker" in change.sections:
+            self._voice.link.use(present_broker(data_dir_of(new), new.broker))
         self._line.ask_reload()
         await self._heat.tell()
 

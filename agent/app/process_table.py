@@ -60,7 +60,9 @@ def _camera(camera: CameraSettings) -> ProcessSpec:
         name=f"camera-{camera_id}",
         silent_s=OPENING_S + camera.stall_s,
         body=run_camera,
-        sections=frozenset({"buffer", "timelapse", "data_dir", "log_level", "time_zone"}),
+        sections=frozenset(
+            {"buffer", "timelapse", "sightings", "data_dir", "log_level", "time_zone"}
+        ),
     )
 
 

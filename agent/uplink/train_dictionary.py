@@ -92,6 +92,7 @@ def sample(chance: random.Random, *, is_idle: bool = False) -> Telemetry:
         clock_ahead_s=round(chance.gauss(0, 0.2), 1),
         faults=faults[:8],
         faults_untold=chance.randint(1, 5) if len(faults) == 8 else 0,
+        read_back="4711" if chance.random() < 0.01 else "",
     )
     return coarse(told)
 

@@ -60,6 +60,7 @@ class ShownCenter:
         self.engine = "tflite-cpu"
         self.faults: tuple[FaultSample, ...] = ()
         self.faults_untold = 0
+        self.read_back = ""
         self._clip = write_clip(folder / "clip.mp4")
         self._uploads: dict[str, Upload] = {}
         self._camera_name = camera_name
@@ -106,6 +107,7 @@ class ShownCenter:
                     detector_engine=self.engine,
                     faults=self.faults,
                     faults_untold=self.faults_untold,
+                    read_back=self.read_back,
                 ),
                 telemetry_at=now - timedelta(seconds=4),
                 streams=(StreamCount("e", "7c1e0001", 1817, 1817, 12, 0),),

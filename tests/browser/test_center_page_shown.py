@@ -145,6 +145,15 @@ def test_what_holds_the_processor_back_is_shown_and_how_many_faults_there_are_in
     assert browser.complaints() == []
 
 
+def test_the_code_for_the_technician_is_shown_while_there_is_one(page, center, browse: Browse):
+    browser = browse()
+    browser.go(f"{page.url}/?lang=en")
+    browser.wait("return document.querySelector('#tiles').children.length")
+    assert "Code for the technician" not in browser.text()
+    center.read_back = "0417"
+    browser.wait("return document.querySelector('#tiles').textContent.includes('0417')")
+
+
 def test_no_pad_where_the_camera_cannot_move(page, browse: Browse):
     browser = browse()
     browser.go(page.url)

@@ -44,6 +44,9 @@ MAY = {
     "end_test": {"technician"},
     "send_code": {"technician"},
     "check_code": {"technician"},
+    "center": {"technician"},
+    "put_center": {"technician"},
+    "confirm": {"technician"},
 }
 SEES = {
     "technician": {"gate", "yard"},

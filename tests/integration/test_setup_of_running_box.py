@@ -80,10 +80,25 @@ def found_by(box):
     return found
 
 
+def cable_is(box, step):
+    deadline_s = time.monotonic() + 90
+    while (seen := box.ask("/setup/tests")["tests"][0])["step"] != step:
+        assert time.monotonic() < deadline_s, seen
+        time.sleep(0.5)
+    return seen
+
+
+def read_rules(box):
+    """Return the camera's rules as they lie on the disk: sessions end with the box."""
+    local = json.loads((box.data_dir / "local.json").read_bytes())
+    return local["cameras"][0]["rules"]
+
+
 def pids(state):
     return {one["name"]: one["pid"] for one in state["processes"]}
 
 
+@pytest.mark.timeout(400)
 def test_from_an_empty_box_to_a_recording_camera_without_a_restart(box, camera):
     before = pids(box.until(lambda state: "core" in pids(state), 60))
     box.claim()
@@ -100,6 +115,25 @@ def test_from_an_empty_box_to_a_recording_camera_without_a_restart(box, camera):
     assert box.order("/setup/find")["found"][0]["camera_id"] == "gate"
     assert camera.password not in box.said()
 
+    whole = json.dumps([[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]])
+    rules = "/setup/cameras/gate/rules"
+    assert box.order(rules, rule_id="z", kind="intrusion", points=whole) == {}
+    assert box.order("/setup/tests/begin", kind="walk", camera_id="gate") == {}
+    deadline_s = time.monotonic() + 90  # somebody walks past again and again
+    while not (seen := box.ask("/setup/tests")["tests"][0])["is_passed"]:
+        assert time.monotonic() < deadline_s, seen
+        time.sleep(0.5)
+    assert set(seen["alarms"]) == {"intrusion"}
+    assert box.order("/setup/tests/end", kind="walk", camera_id="gate")["is_passed"]
+    assert pids(box.state())["camera-gate"] == pids(state)["camera-gate"]
+
+    box.order("/setup/tests/begin", kind="cable", camera_id="gate")
+    camera.stop()
+    cable_is(box, "cut")
+    camera.start()
+    assert cable_is(box, "back")["cause"]
+
     box.stop()
     box.start()
     box.until(lambda state: state["cameras"] and camera_in(state, "gate")["is_recording"], 60)
+    assert [rule["rule_id"] for rule in read_rules(box)] == ["z"]

@@ -57,5 +57,8 @@ WAYS: Final = (
     Way("/setup/tests/end", "end_test", _TECHNICIAN, "POST"),
     Way("/setup/code", "send_code", _TECHNICIAN, "POST"),
     Way("/setup/code/check", "check_code", _TECHNICIAN, "POST"),
+    Way("/setup/center", "center", _TECHNICIAN),
+    Way("/setup/center", "put_center", _TECHNICIAN, "POST"),
+    Way("/setup/confirm", "confirm", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )

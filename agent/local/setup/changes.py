@@ -29,6 +29,14 @@ class DrawnRule(Struct, frozen=True, kw_only=True):
     is_on: bool
 
 
+class CenterWay(Struct, frozen=True, kw_only=True):
+    """How the center is reached; `confirm_within_s` is None when nothing waits for a word."""
+
+    urls: tuple[str, ...]
+    username: str
+    confirm_within_s: float | None
+
+
 class SetupChanges:
     """Every change is all or nothing; raises `SettingsError` with nothing changed."""
 
@@ -83,16 +91,39 @@ class SetupChanges:
             raise SettingsError("setup.no_rule", f"There is no rule `{rule_id}`.")
         await self._set_rules(camera, rules, by)
 
+    def way(self) -> CenterWay:
+        """Return how the center is reached, and whether a change of it waits to be confirmed."""
+        broker = self._config.settings.broker
+        return CenterWay(
+            urls=broker.urls,
+            username=broker.username,
+            confirm_within_s=self._config.confirm_within_s,
+        )
+
+    async def put_way(self, url: str, username: str, password: str, by: Person) -> None:
+        """Reach the center another way: taken back unless confirmed within five minutes.
+
+        Without a name and a password those in force stay.
+        """
+        broker: dict[str, Any] = {"urls": [url]}
+        if username or password:
+            broker |= {"username": username, "password": password}
+        await self._set({"broker": broker}, by, needs_word=True)
+
+    async def confirm(self) -> bool:
+        """Keep what was changed. False: nothing waits for it."""
+        return await self._config.confirm()
+
     async def _set_rules(
         self, camera: CameraSettings, rules: Mapping[str, dict[str, Any]], by: Person
     ) -> None:
         changed = {"camera_id": camera.camera_id, "rules": list(rules.values())}
         await self._set({"cameras": [changed]}, by)
 
-    async def _set(self, patch: dict[str, Any], by: Person) -> None:
+    async def _set(self, patch: dict[str, Any], by: Person, *, needs_word: bool = False) -> None:
         actor = Actor(user=f"page:{by.name}", role=by.role.value)
         try:
-            await self._config.set_here(patch, actor)
+            await self._config.set_here(patch, actor, needs_word=needs_word)
         except OSError as error:
             raise SettingsError("settings.not_stored", f"It can't be stored: {error}.") from error
 

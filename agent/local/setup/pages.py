@@ -95,6 +95,22 @@ class SetupPages:
         rule_id = request.state.form.get("rule_id", "")
         return await _answered(self._changes.remove_rule(camera, rule_id, request.state.person))
 
+    async def center(self, _request: Request) -> Response:
+        return plain_json(self._changes.way())
+
+    async def put_center(self, request: Request) -> Response:
+        form = request.state.form
+        url, username, password = (form.get(name, "") for name in ("url", "username", "password"))
+        return await _answered(
+            self._changes.put_way(url.strip(), username, password, request.state.person)
+        )
+
+    async def confirm(self, request: Request) -> Response:
+        if not await self._changes.confirm():
+            return plain_json({"error": "setup.nothing_to_confirm"}, 409)
+        await self._desk.did(request.state.person, "page.confirm", "done", "settings")
+        return plain_json({})
+
     def _camera(self, request: Request) -> CameraSettings | None:
         return self._changes.camera(request.path_params["camera_id"], request.state.person)
 

@@ -1,6 +1,7 @@
 // The technician's first steps: is the box itself well, which cameras are there, does each send well.
 
 import { acceptForm, acceptedLine, follow } from "./accept_camera.js";
+import "./center_way.js";
 import { make, setText } from "./element.js";
 import { poll } from "./poll.js";
 import { hintLines, order, pressable } from "./setup_order.js";
