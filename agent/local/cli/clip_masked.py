@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -187,8 +188,10 @@ def _point(text: str) -> tuple[float, float]:
 
 def _be_patient() -> None:
     """Take only what recording, detection and all others leave (SCHED_IDLE, sched(7))."""
-    os.nice(19)
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with suppress(OSError):  # a unit's system call filter may forbid the one or the other
+        os.nice(19)
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _text(facts: dict[str, object]) -> str:
