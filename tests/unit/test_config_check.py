@@ -118,6 +118,7 @@ def test_the_reference_tells_every_key_and_what_its_change_restarts():
     assert reload_class("page") == "file only"
     assert reload_class("uploads") == "live"
     assert reload_class("buffer") == "camera"
+    assert reload_class("sightings") == "camera"  # its worker keeps and prunes them
     assert "core" in reload_class("outbox")
     assert {reload_class(f"cameras.{key}") for key in LIVE_CAMERA_FIELDS} == {"live"}
     assert reload_class("cameras.main_url") == "camera"
