@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from agent.app.camera_search import EVERY_S, CameraSearch
 from agent.cameras.address import device_service_url
 from agent.cameras.identity import Match, contradicts, is_strange, match, merged, shares_key
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from agent.core.errors import CameraError
 
 STRANGER_EVERY_S = 5.0
+RENAMED_SHARE = 3  # of that patience where only the endpoint id is another
 LEAVE_S = 60.0  # a camera that restarts at its last address is not looked for at the given one
 RETURN_S = 600.0  # so long one that was exchanged is still looked for: it may only have moved
 _STRANGE = "another camera answers there"
@@ -48,7 +51,7 @@ class Whereabouts:
         self._searched_for = ""  # the address where a stranger was met before the last search
         self._vouched_for = ""  # the address where the search found our camera
         self._stranger_since_s: float | None = None
-        self._is_recognised = self._is_silent = False
+        self._is_recognised = self._is_silent = self._is_contradicted = False
 
     @property
     def is_away(self) -> bool:
@@ -105,12 +108,13 @@ class Whereabouts:
             return True
         seen = open_identity(link)
         self._is_recognised = shares_key(known, seen)
+        self._is_contradicted = contradicts(known, seen)
         if not is_strange(known, seen) or address == self._vouched_for:
             return True
         successor = memory.successor
         is_successor = successor is not None and not is_strange(successor, seen)
         if is_successor or address == self._searched_for:
-            return not contradicts(known, seen)
+            return not self._is_contradicted
         raise CameraStranger(_STRANGE)
 
     def judge(self, seen: Identity) -> dict[str, Any]:
@@ -125,11 +129,14 @@ class Whereabouts:
             self._forget_stranger()
             self._vouched_for = ""
             whole = seen if known is None else merged(known, seen)
+            if known is not None and known.epr and seen.epr and known.epr != seen.epr:
+                whole = structs.replace(whole, renames_itself=True)
             returned = {"successor": None, "exchanged_at": None} if successor is not None else {}
             return {"identity": whole, **here, **returned}
         if successor is not None and match(successor, seen) is Match.SAME:
             return {"successor": merged(successor, seen), **here}
         if self.address not in (self._searched_for, self._vouched_for):
+            self._is_contradicted = True
             raise CameraStranger(_STRANGE)
         self._exchanged_mono_s = self._clock.monotonic_s()
         at = self._clock.utc_now()
@@ -164,7 +171,8 @@ class Whereabouts:
         if self._stranger_since_s is not None:
             if asked != self._given:
                 return self._given
-            if self._clock.monotonic_s() - self._stranger_since_s < self._search.patience_s:
+            patience_s = self._search.patience_s / (1 if self._is_contradicted else RENAMED_SHARE)
+            if self._clock.monotonic_s() - self._stranger_since_s < patience_s:
                 return None
             is_news, self._searched_for = self._searched_for != asked, asked
             return asked if is_news else None

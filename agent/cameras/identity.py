@@ -19,7 +19,10 @@ _ARP = Path("/proc/net/arp")
 
 
 class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of who a camera is. Empty: not known. `fingerprint` is of its certificate."""
+    """What is known of who a camera is. Empty: not known. `fingerprint` is of its certificate.
+
+    `renames_itself`: its endpoint id was seen to change, and so tells nothing.
+    """
 
     epr: str = ""
     macs: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     maker: str = ""
     model: str = ""
     fingerprint: str = ""
+    renames_itself: bool = False
 
 
 class Match(StrEnum):
@@ -67,6 +71,7 @@ def is_strange(known: Identity, seen: Identity) -> bool:
     if contradicts(known, seen):
         return True
     is_renamed = bool(known.epr and seen.epr) and known.epr != seen.epr
+    is_renamed = is_renamed and not known.renames_itself
     return is_renamed and not {*_real_macs(known)} & {*_real_macs(seen)}
 
 

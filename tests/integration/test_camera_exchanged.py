@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from agent.app.birth import birth_document
+from agent.cameras.memory import load
 from agent.core.clock import SystemClock
 from agent.settings.model import Settings
 from tests.onvif_box import Deskwork, make_desk, settings_of
@@ -57,8 +58,9 @@ async def test_after_a_swap_the_calibration_is_to_check_until_a_technician_has_l
 
 async def test_the_same_camera_with_a_new_endpoint_id_is_no_swap(tmp_path, unused_tcp_port_factory):
     port, search = unused_tcp_port_factory(), unused_tcp_port_factory()
-    for start in range(2):
+    for start in range(3):
         async with running_camera(port=port) as device:  # a new id at each start, as of some makers
             camera = settings_of(device)
             async with _desk(camera, tmp_path, search) as desk:
                 assert _said(camera, desk).calibration == "", start
+                assert load(tmp_path, "gate").identity.renames_itself is (start > 0)
