@@ -22,8 +22,9 @@ from av.video.stream import VideoStream
 from agent.buffer.fragments import Fragments, units_between_start_codes, with_lengths
 from agent.buffer.sound_track import SoundTrack
 
-# No more waits to be written: what a kill may cost. Whoever reads in handfuls flushes each.
-FRAGMENT_S = 0.5
+# No more waits to be written: half a second is what a kill may cost, and two with `sync_s` a power
+# cut. Whoever reads in handfuls flushes each.
+FRAGMENT_S = 0.48
 
 _MUX_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 _BOX_HEADER_BYTES = 8
