@@ -122,6 +122,7 @@ class Link(Service):
         self._urls: list[str] = []  # still to be tried in this round
         self._carrier, self._endpoint = Carrier(), Endpoint("", 0, tls=False)
         self._hint = Hint(clock)
+        self._told_anew = asyncio.Event()
         self._client: aiomqtt.Client | None = None
         self._up = asyncio.Event()
         self._publishing: set[asyncio.Timeout] = set()
@@ -146,8 +147,9 @@ class Link(Service):
         return self._closed_bytes + (0 if self._client is None else wire_bytes(self._client))
 
     def use(self, broker: BrokerSettings) -> None:
-        """Connect anew, by other settings; the next try takes them."""
+        """Connect anew, by other settings, at once: the old way's failures don't count."""
         self._broker, self._urls = broker, []
+        self._told_anew.set()
         self.connect_anew()
 
     @property
@@ -181,6 +183,7 @@ class Link(Service):
         while True:
             if not self._urls:
                 self._urls = random.sample(self._broker.urls, len(self._broker.urls))
+            self._told_anew.clear()
             try:
                 await self._connection(Endpoint.parse(self._urls.pop()))
             except LinkError as error:
@@ -195,7 +198,19 @@ class Link(Service):
                     wait_s = self._backoff.cap_s * random.uniform(0.5, 1.0)  # noqa: S311
                 else:
                     wait_s = self._hint.wait_s() or self._backoff.wait_s(failures)
-                await self._clock.sleep_s(wait_s)
+                await self._rest(wait_s)
+                failures = 0 if self._told_anew.is_set() else failures
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait before the next try, unless other settings come."""
+        async with asyncio.TaskGroup() as tasks:
+            waits = {
+                tasks.create_task(self._clock.sleep_s(wait_s)),
+                tasks.create_task(self._told_anew.wait()),
+            }
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
 
     async def stop(self) -> None:
         if self.status.connected:

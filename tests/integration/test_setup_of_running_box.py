@@ -1,5 +1,6 @@
-"""A technician sets up a whole box that knows no camera: found, verified, accepted, recording."""
+"""A technician sets up a whole box at its page: its cameras, its tests, its way to the center."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,16 +10,20 @@ from urllib.parse import urlencode
 import pytest
 
 from agent.cameras.discovery import PORT as DISCOVERY_PORT
+from agent.simulators.broker import CENTER
 from tests.box_process import HOST, BoxProcess, CameraProcess, camera_in
+from tests.brokers import make_broker
 from tests.browser.page_server import Served
 from tests.claimed_box import PASSWORD, cookie_of
+from tests.spine import ADDRESS, eventually, make_center, running
 
 
 class SetUpBox(BoxProcess):
     """Claimed at its console; its orders are given as the page gives them."""
 
     def __init__(self, folder, **settings):
-        super().__init__(folder, {"broker": {"urls": [f"mqtt://{HOST}:1"]}, **settings})
+        told = {"broker": {"urls": [f"mqtt://{HOST}:1"]}, "center": {"telemetry_s": 60.0}}
+        super().__init__(folder, told | settings)
         self.page = Served(self.port, None)
         self.cookie = self.csrf = ""
 
@@ -137,3 +142,42 @@ def test_from_an_empty_box_to_a_recording_camera_without_a_restart(box, camera):
     box.start()
     box.until(lambda state: state["cameras"] and camera_in(state, "gate")["is_recording"], 60)
     assert [rule["rule_id"] for rule in read_rules(box)] == ["z"]
+
+
+@pytest.mark.timeout(300)
+async def test_another_way_to_the_center_is_taken_at_once_and_the_center_reads_a_code_back(
+    box, tmp_path
+):
+    broker = make_broker("mosquitto", tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    try:
+        async with running(make_center(tmp_path, broker.settings(CENTER))) as center:
+            before = await asyncio.to_thread(
+                box.until, lambda state: state["link"]["endpoint"] or pids(state).get("core"), 60
+            )
+            await asyncio.to_thread(box.claim)
+            to_it = broker.settings("box-1")
+            way = {"url": to_it.urls[0], "username": to_it.username, "password": to_it.password}
+            assert await asyncio.to_thread(lambda: box.order("/setup/center", **way)) == {}
+            after = await asyncio.to_thread(
+                box.until, lambda state: state["link"]["is_connected"], 60
+            )
+            assert pids(after)["core"] == pids(before)["core"]
+            waiting = await asyncio.to_thread(box.ask, "/setup/center")
+            assert waiting["confirm_within_s"] > 0
+            assert await asyncio.to_thread(box.order, "/setup/confirm") == {}
+
+            assert await asyncio.to_thread(box.order, "/setup/code") == {}
+            codes = []
+
+            async def is_told():
+                boxes = await center.boxes()
+                codes[:] = [one.telemetry.read_back for one in boxes if one.telemetry]
+                return any(codes)
+
+            await eventually(is_told)
+            said = await asyncio.to_thread(lambda: box.order("/setup/code/check", code=codes[0]))
+            assert said == {"outcome": "right"}
+    finally:
+        await broker.stop()
+    assert to_it.password not in box.said()
