@@ -38,7 +38,8 @@ def put(browser, url):
 
 
 def is_waiting(browser, waits):
-    browser.wait("return document.querySelector('#way-confirm').hidden !== arguments[0]", waits)
+    shown = "Boolean(document.querySelector('#way-confirm').getClientRects().length)"
+    browser.wait(f"return {shown} === arguments[0]", waits)
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -46,6 +47,7 @@ def test_a_way_that_is_confirmed_stays(box, browse: Browse, tmp_path, language):
     browser = browse(language)
     open_setup(browser, box)
     before = box.config.settings.broker
+    is_waiting(browser, False)
     put(browser, NEW)
     is_waiting(browser, True)
     looks_good(browser, tmp_path / f"trial-{language}.png")
@@ -68,8 +70,7 @@ def test_a_way_that_nobody_confirms_is_taken_back(box, browse: Browse):
     box.pass_s(LOST_S + 10)
     browser.wait(TOLD, "way-back")
     assert box.config.settings.broker == before
-    browser.run("document.querySelector('#way-confirm').hidden = false")
-    browser.click("#confirm")
+    browser.run("document.querySelector('#confirm').click()")  # pressed a moment too late
     browser.wait("return document.querySelector('[data-code=\"setup.nothing_to_confirm\"]')")
 
 
