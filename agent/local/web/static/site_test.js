@@ -35,7 +35,7 @@ class TestPanel {
       const result = await order("/setup/tests/end", fields);
       this.run(false);
       this.show(result);
-      this.say(result.is_passed ? "passed" : "failed", result.is_passed ? "good" : "bad");
+      this.judge(result.is_passed ? "passed" : "failed", result.is_passed ? "good" : "bad");
     } else {
       await order("/setup/tests/begin", fields);
       setText(this.seen, "");
@@ -46,7 +46,7 @@ class TestPanel {
   run(isRunning) {
     this.isRunning = isRunning;
     setText(this.button, say(isRunning ? "test-end" : "test-begin"));
-    if (isRunning) this.say("running", "dim");
+    if (isRunning) this.judge("running", "dim");
   }
 
   follow(tests) {
@@ -54,7 +54,7 @@ class TestPanel {
     if (!result || this.button.disabled) return;
     if (!this.isRunning) this.run(true); // begun before this page was opened
     this.show(result);
-    if (result.is_passed) this.say("passed", "good");
+    if (result.is_passed) this.judge("passed", "good");
   }
 
   show({ detections, alarms, step, cause, lasted_s: lastedS }) {
@@ -66,7 +66,7 @@ class TestPanel {
     }[this.kind]());
   }
 
-  say(word, tone) {
+  judge(word, tone) {
     this.verdict.hidden = false;
     this.verdict.className = `pill ${tone}`;
     this.verdict.dataset.verdict = word;
