@@ -1,7 +1,8 @@
 """How old what waits for the center may become; given up then, like what has no room.
 
-Rows bear no wall time: once an hour it is noted up to which number each stream had come. While the
-clock is not set nothing is noted and nothing ages. Alarms and audit entries never do.
+Rows bear no wall time: once an hour it is noted up to which number each stream had come. Only a
+synchronised clock is believed: nothing is noted before it was synchronised in this run, nothing
+given up while it is not. Alarms and audit entries never age.
 """
 
 import sqlite3
@@ -29,6 +30,7 @@ class Ages:
 
     def __init__(self, clock: Clock, most: MaxAge) -> None:
         self._clock, self._looked_mono_s = clock, float("-inf")
+        self._was_set = False
         self._bounds = (
             (StreamName.TELEMETRY, "1", timedelta(days=most.telemetry)),
             (StreamName.EVENT, "phase = 'update'", timedelta(days=most.updates)),
@@ -36,18 +38,29 @@ class Ages:
         )
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Once an hour: note how far the streams are, give up what is too old."""
+        """Once an hour: give up what is too old, a part at a time; note how far the streams are."""
         now_s = self._clock.monotonic_s()
         if now_s - self._looked_mono_s < LOOK_EVERY_S:
             return
-        if self._clock.quality() is TimeQuality.UNSYNCED:
+        quality = self._clock.quality()
+        is_set = quality is TimeQuality.NTP
+        # A clock chip may be years ahead or behind: it is believed after a synchronisation only.
+        self._was_set = self._was_set or is_set
+        if not self._was_set or quality is TimeQuality.UNSYNCED:
             return
-        self._looked_mono_s, now = now_s, self._clock.utc_now()
+        now = self._clock.utc_now()
+        if is_set and not self._give_up(connection, now):
+            return  # the next record brings the next part
+        self._looked_mono_s = now_s
+        _note(connection, now)
+
+    def _give_up(self, connection: sqlite3.Connection, now: datetime) -> bool:
+        """Give up a part of what is too old; return whether that was the last one."""
         for stream, which, age in self._bounds:
             upto = _queued_before(connection, stream, now - age)
-            if upto:
-                eviction.give_up_to(connection, stream, which, upto)
-        _note(connection, now)
+            if upto and not eviction.give_up_to(connection, stream, which, upto):
+                return False
+        return True
 
 
 def _queued_before(connection: sqlite3.Connection, stream: StreamName, at: datetime) -> int:

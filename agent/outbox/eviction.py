@@ -12,6 +12,7 @@ from agent.core.errors import StorageError
 
 ROW_BYTES = 96  # what a row costs beside its body
 _HEADROOM = 64  # making room frees a 64th of the limit at once, not a row each time
+AGED_AT_ONCE = 1000  # rows; the writer has others waiting
 
 _KEPT_ORDER = (StreamName.TELEMETRY, StreamName.EVENT, StreamName.AUDIT, StreamName.ALARM)
 _WAITING_ORDER = (
@@ -75,13 +76,24 @@ def _give_up(connection: sqlite3.Connection, stream: StreamName, which: str, wan
     return 0 if upto is None else _give_up_to(connection, stream, which, upto)
 
 
-def give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> None:
-    """Delete waiting rows up to a number that are too old; they will be read as gaps."""
-    if _give_up_to(connection, stream, which, upto):
-        connection.execute(
-            "UPDATE outbox_heads SET aged_upto = max(aged_upto, ?) WHERE stream = ?",
-            (upto, stream.value),
-        )
+def give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> bool:
+    """Delete some waiting rows up to a number that are too old; they will be read as gaps.
+
+    Returns whether they were all.
+    """
+    count, last = connection.execute(
+        f"SELECT count(*), max(seq) FROM (SELECT seq FROM outbox_{stream.value}"
+        f" WHERE seq > ? AND {which} AND seq <= ? ORDER BY seq LIMIT ?)",
+        (_acked(connection, stream), upto, AGED_AT_ONCE),
+    ).fetchone()
+    if not count:
+        return True
+    _give_up_to(connection, stream, which, last)
+    connection.execute(
+        "UPDATE outbox_heads SET aged_upto = max(aged_upto, ?) WHERE stream = ?",
+        (last, stream.value),
+    )
+    return bool(count < AGED_AT_ONCE)
 
 
 def _give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> int:

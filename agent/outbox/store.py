@@ -277,7 +277,10 @@ class Store:
     def _gaps(
         self, stream: StreamName, first: int, last: int, head: sqlite3.Row
     ) -> Iterator[Record]:
-        """What was acknowledged once had its time; the rest was too old, or had no room."""
+        """What was acknowledged once had its time; the rest was too old, or had no room.
+
+        What had no room before others grew too old is told as too old: no row says which it was.
+        """
         acked, aged = head["acked"], max(head["acked"], head["aged_upto"])
         parts = (
             (first, min(last, acked), "expired"),

@@ -1,6 +1,7 @@
 """What waits too long for its center is given up, told as a gap; alarms and the audit never are."""
 
 from contextlib import closing
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from agent.contract.acks import Ack
 from agent.contract.events import Gap, StreamName, TimeQuality
 from agent.core.sqlite import open_writer
+from agent.outbox import eviction
 from agent.outbox.ages import MaxAge
 from agent.outbox.store import PART, Store
 from tests.fake_clock import FakeClock
@@ -18,10 +20,14 @@ AGES = MaxAge(telemetry=2.0, updates=3.0, events=5.0)
 
 
 class Clock(FakeClock):
-    is_set = True
+    told = TimeQuality.NTP
 
     def quality(self):
-        return TimeQuality.NTP if self.is_set else TimeQuality.UNSYNCED
+        return self.told
+
+    def step(self, days):
+        """Put the clock right, or wrong."""
+        self._at += timedelta(days=days)
 
 
 class Box:
@@ -93,10 +99,10 @@ def test_what_came_later_waits_on_and_the_center_steps_over_the_gap(box):
 
 
 def test_nothing_ages_while_the_clock_is_not_set(box):
-    box.clock.is_set = False
+    box.clock.told = TimeQuality.UNSYNCED
     box.queue(T)
     box.days(30)
-    box.clock.is_set = True
+    box.clock.told = TimeQuality.NTP
     box.days(1)
     assert box.waiting(T) == ([1], [])
     box.days(1.5)
@@ -121,3 +127,67 @@ def test_a_center_that_is_there_loses_nothing_to_age(box):
     assert (counts.evicted_total, counts.waiting) == (0, 0)
     left = box.connection.execute("SELECT count(*) FROM outbox_ages WHERE stream = 'e'")
     assert left.fetchone()[0] == 0
+
+
+def test_a_clock_chip_that_is_ahead_costs_nothing(box):
+    box.queue(T)
+    box.days(0.5)
+    box.clock.told = TimeQuality.RTC
+    box.clock.step(400)
+    box.reboot()
+    for _ in range(2):
+        box.queue(T)
+        box.days(0.5)
+    assert box.waiting(T) == ([1, 2, 3], [])
+
+
+@pytest.mark.parametrize("wrong_by_days", [400, -400])
+def test_a_clock_chip_that_is_put_right_costs_nothing(box, wrong_by_days):
+    box.clock.told = TimeQuality.RTC
+    box.clock.step(wrong_by_days)
+    box.queue(T)
+    box.days(0.5)
+    box.clock.told = TimeQuality.NTP
+    box.clock.step(-wrong_by_days)
+    box.days(1)
+    assert box.waiting(T) == ([1], [])
+    box.days(1.5)
+    assert box.waiting(T) == ([], [(1, 1, "age")])
+
+
+def test_a_network_time_that_goes_back_costs_nothing_and_age_goes_on_from_there(box):
+    box.clock.step(400)
+    box.queue(T)
+    box.days(0.2)
+    box.clock.step(-400)
+    box.days(1)
+    assert box.waiting(T) == ([1], [])
+    box.queue(T)
+    box.days(2.5)
+    assert box.waiting(T) == ([], [(1, 2, "age")])
+
+
+def test_an_outage_without_network_time_ages_but_is_given_up_only_with_it(box):
+    box.queue(T)
+    box.days(0.2)
+    box.clock.told = TimeQuality.RTC
+    box.queue(T)
+    box.days(3)
+    assert box.waiting(T) == ([1, 2], [])
+    box.clock.told = TimeQuality.NTP
+    box.days(0.1)
+    assert box.waiting(T) == ([], [(1, 2, "age")])
+
+
+def test_what_grew_old_together_is_given_up_in_parts(box):
+    count = 2 * eviction.AGED_AT_ONCE + 5
+    for _ in range(count):
+        box.queue(T)
+    box.days(1)
+    box.clock.pass_s(1.5 * DAY_S)
+    left = []
+    for _ in range(4):
+        box.queue(U)
+        left.append(box.store.counts(box.connection)[T].waiting)
+    assert left == [count - eviction.AGED_AT_ONCE, 5, 0, 0]
+    assert box.waiting(T) == ([], [(1, count, "age")])
