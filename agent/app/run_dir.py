@@ -26,6 +26,7 @@ PROCESSES_FILE = "processes.json"
 LINK = "run"
 STAGED = "staged"
 WITHOUT_DISK = "without-disk"
+TIME_PROOF = "time-proven"  # with the boot's id: the time was synchronised once in that boot
 
 
 def run_dir(settings: Settings) -> Path:
@@ -37,12 +38,21 @@ def run_dir(settings: Settings) -> Path:
 
 
 def forget_run_dir(settings: Settings) -> None:
-    """Remove what is left in memory of a box that has ended in order, and is not there twice."""
+    """Remove what is left in memory of a box that has ended in order, and is not there twice.
+
+    The proof of the time stays as long as the boot: the next start has nothing else to believe.
+    """
     folder = run_dir(settings)
     if folder.name == LINK or any((folder / STAGED).rglob("*.mp4")):
         return  # what waits in memory for an event is still there at the next start
     with suppress(StorageError, OSError), FileLock(folder / CORE_LOCK, SystemClock(), patience_s=0):
-        shutil.rmtree(folder)
+        for left in folder.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            elif not left.name.startswith(TIME_PROOF):
+                left.unlink()
+        with suppress(OSError):  # the proof is in there
+            folder.rmdir()
         _made.cache_clear()
 
 

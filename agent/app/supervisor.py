@@ -92,9 +92,9 @@ class Supervisor:
                 self._tend()
                 self._report()
                 self._tend_due_s = self._clock.monotonic_s() + CLOSE_TICK_S / 2
-        if self._is_ready:
+        if self._is_ready:  # else systemd gave up on the start: the last resort counts on
             self._last_resort.forget()
-        forget_run_dir(self._settings)
+            forget_run_dir(self._settings)
         self._log.info("stopped")
         return 0
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.app.run_dir import run_dir
+from agent.app.run_dir import TIME_PROOF, run_dir
 from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import RELEASE_FLOOR, SystemClock, boot_id
@@ -22,7 +22,6 @@ from hardware.interface import ClockChipState
 from hardware.pick import pick_board
 
 FLOOR_FILE = "time-floor"
-PROOF_FILE = "time-proven"
 CHIP_PATIENCE_S = 3.0  # while a box starts, all is slow
 
 
@@ -37,7 +36,7 @@ def stand_on_it(settings: Settings, root: Path = Path("/")) -> None:
     SystemClock.raise_floor(floor)
     board, silent = pick_board(root, settings.board.kind), ClockChipState(is_present=False)
     if not _is_kept(Patience(CHIP_PATIENCE_S).ask("clock chip", board.clock_chip.read, silent)):
-        SystemClock.proof = run_dir(settings) / f"{PROOF_FILE}-{boot_id()}"
+        SystemClock.proof = run_dir(settings) / f"{TIME_PROOF}-{boot_id()}"
     if now < floor:
         log.get("clock").warning("boots before its last recording", last=floor, now=now)
 

@@ -5,6 +5,7 @@ It runs in a process of its own, with a small process table of test bodies inste
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -123,6 +124,13 @@ SUPERVISOR = textwrap.dedent("""
     sys.exit(Supervisor(settings, {}, SystemClock(), rows=lambda _: TABLES[sys.argv[2]]).run())
 """)
 PATIENCE_S = 40.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_memory(tmp_path):
+    """Remove what a box that was never ready keeps there."""
+    yield
+    shutil.rmtree((tmp_path / "run").resolve(), ignore_errors=True)
 
 
 class Running:
@@ -358,6 +366,17 @@ def test_a_box_whose_core_makes_no_progress_reboots_and_keeps_the_reason(tmp_pat
         supervisor.until((supervisor.folder / "run/rebooted").exists)  # a simulated board's reboot
         (reboot,) = reboots_of(tmp_path)
         assert "no progress" in reboot.reason
+
+
+def test_starts_that_systemd_gives_up_on_count_as_one_time_without_progress(tmp_path):
+    kept = tmp_path / "run/progress"
+    with running(tmp_path, "silent core", reboot_after_s=3600.0) as supervisor:
+        first = supervisor.until_running("camera")
+        supervisor.until(lambda: kept.exists() and kept.read_text())
+        began = kept.read_text()
+    with running(tmp_path, "silent core", reboot_after_s=3600.0) as supervisor:
+        supervisor.until_running("camera", not_pid=first)
+    assert kept.read_text() == began
 
 
 def test_a_box_whose_core_progresses_is_left_alone(tmp_path):

@@ -1,11 +1,12 @@
 """No time before the last recording is believed, and no recording begins before it."""
 
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.app.run_dir import forget_run_dir
+from agent.app.run_dir import forget_run_dir, run_dir
 from agent.app.time_floor import FLOOR_FILE, keep_floor, last_recorded, stand_on_it
 from agent.buffer.index import Index
 from agent.buffer.recording_clock import last_end
@@ -83,7 +84,12 @@ def test_without_a_clock_chip_no_time_is_believed_before_it_was_synchronised(tmp
     SystemClock.proof = None  # another process of this boot, that never saw it synchronised
     stand_on_it(settings, root=tmp_path)
     assert SystemClock().quality() is TimeQuality.RTC
-    forget_run_dir(settings)
+
+    forget_run_dir(settings)  # the box ended in order, and starts again in the same boot
+    SystemClock.proof = None
+    stand_on_it(settings, root=tmp_path)
+    assert SystemClock().quality() is TimeQuality.RTC
+    shutil.rmtree(run_dir(settings))
 
 
 def test_a_clock_chip_that_has_lost_its_time_proves_none(tmp_path, kernel):
