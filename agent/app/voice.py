@@ -20,12 +20,13 @@ from agent.commands.ptz_lease import Leases
 from agent.commands.registry import Commands
 from agent.commands.signature import Signatures
 from agent.contract.config import ConfigReport
+from agent.contract.events import StreamName
 from agent.contract.info import Info
 from agent.contract.topics import BoxAddress
 from agent.core.clock import Clock
 from agent.core.component import Component
 from agent.core.db import Database
-from agent.core.errors import LinkError
+from agent.core.errors import LinkError, StorageError
 from agent.enrol.identity import present_broker
 from agent.outbox.audit import Audit
 from agent.settings.diff import SettingsDiff
@@ -91,6 +92,7 @@ class Voice:
             greeter=self.presence,
             subscriptions=inbound.subscriptions,
             received=inbound.received,
+            has_alarms=self._has_alarms,
         )
         self._keeper = PresenceKeeper(
             clock, self.link, self.presence, settle_s(settings.broker.ping_s)
@@ -178,6 +180,12 @@ class Voice:
     async def waiting(self) -> int:
         """Return how many records the center has not acknowledged."""
         return (await self._outbox.sample()).waiting
+
+    async def _has_alarms(self) -> bool:
+        try:
+            return (await self._outbox.counts())[StreamName.ALARM].waiting > 0
+        except StorageError:  # the link goes on; who writes tells of the disk
+            return False
 
     def _tell_beat(self) -> None:
         """Telemetry comes at another pace now: the center must not take that for silence."""

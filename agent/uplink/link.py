@@ -99,7 +99,10 @@ class LinkStatus:
 
 
 class Link(Service):
-    """One client of the broker. `received` handles messages one after another."""
+    """One client of the broker. `received` handles messages one after another.
+
+    While `has_alarms`, no wait is longer than the back-off's `cap_s`, whoever asked for it.
+    """
 
     name = "uplink.link"
 
@@ -114,14 +117,16 @@ class Link(Service):
         received: Callable[[Incoming], Awaitable[None]],
         clean_session: bool = True,
         backoff: Backoff | None = None,
+        has_alarms: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         super().__init__(clock)
+        self._has_alarms = has_alarms
         self._broker, self._client_id, self._greeter = broker, client_id, greeter
         self._subscriptions, self._received = tuple(subscriptions), received
         self._clean_session, self._backoff = clean_session, backoff or Backoff()
         self._urls: list[str] = []  # still to be tried in this round
         self._carrier, self._endpoint = Carrier(), Endpoint("", 0, tls=False)
-        self._hint = Hint(clock)
+        self._hint, self._was_asked, self._is_own_end = Hint(clock), False, False
         self._told_anew = asyncio.Event()
         self._client: aiomqtt.Client | None = None
         self._up = asyncio.Event()
@@ -166,6 +171,7 @@ class Link(Service):
     def connect_anew(self) -> None:
         """End this connection; the next one comes soon."""
         if self._client is not None:
+            self._is_own_end = True
             shut(self._client)
 
     def come_back_after(self, seconds: float | None) -> None:
@@ -183,8 +189,10 @@ class Link(Service):
         while True:
             if not self._urls:
                 self._urls = random.sample(self._broker.urls, len(self._broker.urls))
+                self._was_asked = False
             self._told_anew.clear()
             try:
+                self._is_own_end = False
                 await self._connection(Endpoint.parse(self._urls.pop()))
             except LinkError as error:
                 lived_s = self._clock.monotonic_s() - self.status.since_mono_s
@@ -194,23 +202,37 @@ class Link(Service):
                 self._down(_twin(self._client_id) if cut_off_by_twin else error)
                 if cut_off_by_twin:
                     wait_s = self._backoff.twin_s * random.uniform(0.5, 1.0)  # noqa: S311
-                elif asks_to_wait(error):
-                    wait_s = self._backoff.cap_s * random.uniform(0.5, 1.0)  # noqa: S311
                 else:
-                    wait_s = self._hint.wait_s() or self._backoff.wait_s(failures)
+                    wait_s = self._wait_s(error, failures)
                 await self._rest(wait_s)
                 failures = 0 if self._told_anew.is_set() else failures
 
+    def _wait_s(self, error: LinkError, failures: int) -> float:
+        """Return how long to wait before the next try."""
+        self._was_asked = self._was_asked or asks_to_wait(error)
+        if self._was_asked and self._urls:  # another address may be ready
+            return self._backoff.wait_s(1)
+        if self._was_asked:
+            return self._backoff.cap_s * random.uniform(0.5, 1.0)  # noqa: S311
+        if self._is_own_end:  # the center's word is about its broker's going, later
+            return self._backoff.wait_s(failures)
+        return self._hint.wait_s() or self._backoff.wait_s(failures)
+
     async def _rest(self, wait_s: float) -> None:
-        """Wait before the next try, unless other settings come."""
-        async with asyncio.TaskGroup() as tasks:
-            waits = {
-                tasks.create_task(self._clock.sleep_s(wait_s)),
-                tasks.create_task(self._told_anew.wait()),
-            }
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+        """Wait before the next try, unless other settings come; with alarms waiting not long."""
+        while wait_s > 0 and not self._told_anew.is_set():
+            part_s = min(wait_s, self._backoff.cap_s)
+            async with asyncio.TaskGroup() as tasks:
+                waits = {
+                    tasks.create_task(self._clock.sleep_s(part_s)),
+                    tasks.create_task(self._told_anew.wait()),
+                }
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in waits:
+                    wait.cancel()
+            wait_s -= part_s
+            if wait_s > 0 and self._has_alarms is not None and await self._has_alarms():
+                return
 
     async def stop(self) -> None:
         if self.status.connected:

@@ -7,9 +7,11 @@ import pytest
 
 from agent.core.clock import SystemClock
 from agent.core.errors import LinkError
+from agent.settings.model import BrokerSettings
 from agent.simulators.broker import CENTER
-from agent.uplink.backoff import Hint
+from agent.uplink.backoff import Backoff, Hint
 from agent.uplink.endpoint import Endpoint, asks_to_wait
+from agent.uplink.link import Link
 from tests.brokers import Mosquitto
 from tests.fake_clock import FakeClock
 from tests.spine import ADDRESS, QUICK, Box, eventually, make_center, running
@@ -92,3 +94,80 @@ async def test_a_broker_that_is_not_ready_is_given_time(code, waits, tmp_path):
         with pytest.raises(LinkError) as refused:
             await link._enter(Endpoint("127.0.0.1", port, tls=False))
     assert asks_to_wait(refused.value) is waits
+
+
+def make_link(tmp_path, urls, clock, **more):
+    return Link(
+        clock,
+        BrokerSettings(urls=urls),
+        "box-1",
+        greeter=Box(tmp_path, BrokerSettings(urls=urls)).presence,
+        subscriptions=(),
+        received=None,
+        **more,
+    )
+
+
+async def told_to_wait(reader, writer):
+    await reader.read(100)
+    writer.write(bytes([0x20, 2, 0, 3]))
+    await writer.drain()
+    writer.close()
+
+
+async def test_one_broker_that_is_not_ready_sends_the_box_to_the_others_first(tmp_path):
+    server = await asyncio.start_server(told_to_wait, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = f"mqtt://127.0.0.1:{port}"
+    backoff = Backoff(first_s=1.0, cap_s=60.0)
+    link = make_link(tmp_path, (url,), SystemClock(), backoff=backoff)
+    async with server:
+        with pytest.raises(LinkError) as refused:
+            await link._enter(Endpoint("127.0.0.1", port, tls=False))
+    link._urls = ["mqtt://other"]
+    assert link._wait_s(refused.value, 5) <= 1.0
+    link._urls = []
+    assert link._wait_s(LinkError("link.unreachable", "Gone.", retryable=True), 1) >= 30.0
+
+
+async def test_a_change_of_line_keeps_the_centers_word_for_later(tmp_path):
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    box = Box(tmp_path, broker.settings("box-1"))
+    try:
+        async with running(box):
+            first = await box.link.connected()
+            box.link.come_back_after(600.0)
+            box.link.connect_anew()
+
+            async def is_anew():
+                return box.link.status.connected and box.link.status.connects_total > first
+
+            await eventually(is_anew)
+            assert box.link._hint.wait_s() >= 600.0
+    finally:
+        await broker.stop()
+
+
+@pytest.mark.parametrize("has_alarm", [True, False])
+async def test_an_alarm_does_not_wait_for_the_centers_word(has_alarm, tmp_path):
+    clock, asked = FakeClock(), []
+
+    async def has_alarms():
+        asked.append(clock.monotonic_s())
+        return has_alarm
+
+    link = make_link(
+        tmp_path, ("mqtt://x",), clock, backoff=Backoff(cap_s=60.0), has_alarms=has_alarms
+    )
+    async with asyncio.TaskGroup() as tasks:
+        resting = tasks.create_task(link._rest(200.0))
+        await clock.rests()
+        for _ in range(4):
+            await clock.advance(50.0)
+        await eventually(lambda: is_done(resting))
+    assert len(asked) == (1 if has_alarm else 3)
+
+
+async def is_done(task):
+    return task.done()
