@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.cameras.camera_states import CameraHit, CameraStates, Turn, rule_of
 from agent.cameras.event_feed import EventFeed, FeedStatus
 from agent.cameras.line import OnvifLine
-from agent.cameras.notifications import Notification, Operation
+from agent.cameras.notifications import Notification
 from agent.cameras.port import DeviceFacts
 from agent.cameras.pull_point import Reference
 from agent.cameras.quirks import quirks_of
@@ -81,14 +81,15 @@ class CameraEars:
         self._bells.expect(self._camera.camera_id, bells, any_other=any_other)
         try:
             while True:
-                for message in await self._some():
+                messages = await self._some()
+                for message in messages:
                     hit = self.states.take(message, self._clock.monotonic_s())
                     self._hear_bell(message)
                     await self._tell(hit)
                 now_s = self._clock.monotonic_s()
                 for hit in self.states.tick(now_s):
                     await self._tell(hit)
-                if self._feed.status.is_live:
+                if messages or self._feed.status.is_live:
                     away_since_s = None
                     continue
                 away_since_s = now_s if away_since_s is None else away_since_s
@@ -130,8 +131,7 @@ class CameraEars:
         if token in self._own_of:
             self._bells.heard_closed(camera_id, _bell(self._own_of[token]), is_active=is_on)
         elif {token, "*"} & set(self._camera.bell_inputs):
-            is_news = message.operation is not Operation.INITIALIZED
-            self._bells.heard(camera_id, _bell(token), is_active=is_on, is_news=is_news)
+            self._bells.heard(camera_id, _bell(token), is_active=is_on)
 
     async def _tell(self, hit: CameraHit | None) -> None:
         if hit is None or not hit.kind:
@@ -139,7 +139,7 @@ class CameraEars:
         if hit.kind == EventKind.EMERGENCY_BELL:
             if hit.turn is Turn.ENDED and hit.reason == "over":  # an instant's, by time
                 camera_id = self._camera.camera_id
-                self._bells.heard(camera_id, hit.rule, is_active=False, is_news=True)
+                self._bells.heard(camera_id, hit.rule, is_active=False)
             return
         try:
             await self._take(self._rule_hit(hit))

@@ -226,7 +226,6 @@ class EventFeed:
         if messages:
             self._is_deaf = False
             self._hearing.heard(self._clock.monotonic_s())
-            self._deliver(messages)
         if not self._is_deaf:
             self._backoff.reset()
         now, is_live = self.status, not self._is_deaf
@@ -238,6 +237,8 @@ class EventFeed:
             pulls_total=now.pulls_total + 1,
             messages_total=now.messages_total + len(messages),
         )
+        if messages:  # after the status: who hears them must not find the camera away
+            self._deliver(messages)
         self._keep(point)
         took_s = self._clock.monotonic_s() - asked_mono_s
         self._busy = self._busy + 1 if took_s < _BUSY_PAUSE_S else 0

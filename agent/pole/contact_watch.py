@@ -57,12 +57,12 @@ class ContactWatch:
         """Tell what becomes of `contact`. Raises `LineError` once it is lost."""
         while True:
             self._news.clear()
-            if self._lost:
-                raise LineError(self._lost)
             change = contact.judge(self._clock.monotonic_s())
-            if change is not None:
+            if change is not None:  # before the loss: a press that was heard is a press
                 await self._tell(change)
                 continue
+            if self._lost:
+                raise LineError(self._lost)
             await self._news_until(contact.due_s())
 
     async def tell_lost(self, reason: str) -> None:

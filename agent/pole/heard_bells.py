@@ -3,8 +3,8 @@
 camera's events -> `heard` -> `agent.pole.contact` -> signal, as of a bell on a GPIO line.
 
 A press is told at its first word and ends once the input has rested, so that neither a bounce nor a
-press that comes and goes in one message is lost. One that was held before anybody listened is no
-news: it is told as stuck when it stays so.
+press that comes and goes in one message is lost. One that was held before anybody listened is a
+call, too: whoever holds it may have pressed while the box started.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from agent.core.clock import Clock
 from agent.core.component import Service
-from agent.messages.pole import ContactState, PoleSignal
+from agent.messages.pole import PoleSignal
 from agent.pole.contact import Contact
 from agent.pole.contact_watch import ContactWatch, OnSignal
 from agent.settings.pole import InputSettings, Meaning
@@ -37,9 +37,9 @@ class HeardBells(Service):
         """The last word of each bell that has spoken."""
         return tuple(w.signal for w in self._watches.values() if w.signal is not None)
 
-    def heard(self, camera_id: str, bell: str, *, is_active: bool, is_news: bool) -> None:
-        """A camera says how its input is; not `is_news`: it was so before anybody listened."""
-        self._watch(camera_id, bell).heard(is_active=is_active, is_news=is_news)
+    def heard(self, camera_id: str, bell: str, *, is_active: bool) -> None:
+        """A camera says how its input is."""
+        self._watch(camera_id, bell).heard(is_active=is_active)
 
     def heard_closed(self, camera_id: str, bell: str, *, is_active: bool) -> None:
         """A camera says how the second input of a changeover button is."""
@@ -95,21 +95,20 @@ class HeardBell(ContactWatch):
     _is_closed: bool | None = None
     is_over = False  # nobody will hear of it again
 
-    def heard(self, *, is_active: bool, is_news: bool) -> None:
+    def heard(self, *, is_active: bool) -> None:
         """Take how it is now."""
         now_s = self._clock.monotonic_s()
+        if not self.is_over:
+            self.found()  # a loss that was not told yet is none
         if self.contact is None:
-            self.found()
-            was_held = is_active and not is_news
             self.contact = Contact(
                 0.0,
                 self.settings.stuck_s(),
-                is_active=was_held,
+                is_active=False,
                 is_closed=self._is_closed,
                 mono_s=now_s,
                 release_s=RELEASE_S,
                 wire_s=WIRE_S,
-                state=ContactState.ACTIVE if was_held else ContactState.UNKNOWN,
             )
             self._news.set()
         if is_active is not self.contact.is_active:

@@ -126,6 +126,15 @@ async def test_events_become_hits_and_bell_calls(tmp_path, told, unused_tcp_port
         assert all(h.rule_id == "line-crossing-kerb" for h in told.hits)  # motion is no alarm
 
 
+async def test_a_bell_that_is_held_when_the_box_starts_is_a_call(tmp_path, told, unused_tcp_port):
+    async with running_camera() as device:
+        device.fire(DIGITAL_INPUT, {"InputToken": "1"}, {"LogicalState": "true"})
+        settings = _settings(device, bell_inputs=("1",))
+        async with _desk(settings, tmp_path, told, unused_tcp_port):
+            await eventually(lambda: told.bells)
+            assert told.bells[0].state is ContactState.ACTIVE
+
+
 async def test_a_camera_that_moves_is_found_again_and_heard(tmp_path, told, unused_tcp_port):
     async with (
         running_camera(discovery_port=unused_tcp_port) as device,

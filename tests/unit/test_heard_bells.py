@@ -22,9 +22,9 @@ class Camera:
     async def _signal(self, signal):
         self.told.append(signal)
 
-    async def says(self, *levels, is_news=True):
+    async def says(self, *levels):
         for level in levels:
-            self.bells.heard("gate", "bell-1", is_active=level, is_news=is_news)
+            self.bells.heard("gate", "bell-1", is_active=level)
         await self.rests()
 
     async def passes(self, seconds):
@@ -66,22 +66,23 @@ async def test_the_first_word_of_a_press_is_the_press_and_bounces_are_one(camera
 
 
 async def test_a_press_that_came_and_went_in_one_message_is_told(camera):
-    await camera.says(False, is_news=False)
+    await camera.says(False)
     await camera.passes(RELEASE_S * 1.1)
     await camera.says(True, False)
     await camera.passes(RELEASE_S * 1.1)
     assert camera.states == [IDLE, ACTIVE, IDLE]
 
 
-async def test_one_held_before_anybody_listened_is_no_news_but_stuck_in_the_end(camera):
-    await camera.says(True, is_news=False)
-    await camera.passes(59.0)
-    assert camera.states == []
-    await camera.passes(2.0)
-    assert camera.states == [ContactState.STUCK]
+async def test_a_press_in_the_same_breath_as_a_loss_is_a_call_whichever_comes_first(camera):
+    camera.bells.heard("gate", "bell-1", is_active=True)
+    camera.bells.lost("gate")
+    await camera.rests()
+    assert camera.states == [ACTIVE, UNKNOWN]
     await camera.says(False)
     await camera.passes(RELEASE_S * 1.1)
-    assert camera.states[1:] == [IDLE]
+    camera.bells.lost("gate")
+    await camera.says(True)
+    assert camera.states == [ACTIVE, UNKNOWN, IDLE, ACTIVE]
 
 
 async def test_one_that_is_pressed_without_end_is_stuck_and_a_storm_is_told_as_such(camera):
@@ -93,7 +94,7 @@ async def test_one_that_is_pressed_without_end_is_stuck_and_a_storm_is_told_as_s
 
 
 async def test_two_inputs_of_one_button_that_agree_are_a_cut_wire_and_no_press(camera):
-    await camera.says(False, is_news=False)
+    await camera.says(False)
     camera.bells.heard_closed("gate", "bell-1", is_active=True)
     await camera.passes(RELEASE_S * 1.1)
     camera.bells.heard_closed("gate", "bell-1", is_active=False)
@@ -115,7 +116,7 @@ async def test_a_camera_that_is_not_heard_leaves_its_bell_unknown_until_it_is(ca
     camera.bells.lost("gate")
     await camera.rests()
     assert camera.states == [UNKNOWN]
-    await camera.says(False, is_news=False)
+    await camera.says(False)
     await camera.passes(RELEASE_S * 1.1)
     await camera.says(True)
     assert camera.states == [UNKNOWN, IDLE, ACTIVE]
