@@ -38,11 +38,15 @@ class BoardIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """One sensor by its name (numbers move between boots). `critical_c`: the board stops itself."""
+    """One sensor by its name (numbers move between boots).
+
+    `critical_c`: the board stops itself. `slows_c`: it slows itself, where its maker says so.
+    """
 
     name: str
     celsius: float | None
     critical_c: float | None = None
+    slows_c: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

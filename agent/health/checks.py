@@ -12,6 +12,7 @@ from agent.contract.events import TimeQuality
 from agent.contract.telemetry import DataSample
 from agent.health.catalogue import CATALOGUE, fault_of
 from agent.health.fault import Fault
+from agent.health.heat import limit_c
 from agent.messages.capacity import DetectorCapacity
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import CameraState, CameraStatus, StreamStatus
@@ -243,12 +244,12 @@ def temperature_faults(readings: Sequence[Temperature], *, was_hot: bool) -> Ite
     for reading in readings:
         if reading.celsius is None:
             continue
-        critical_c = reading.critical_c if reading.critical_c is not None else HOT_C + HOT_MARGIN_C
-        hot_c = min(HOT_C, critical_c - HOT_MARGIN_C) - (COOL_AGAIN_C if was_hot else 0.0)
+        most_c = limit_c(reading)
+        hot_c = min(HOT_C, most_c - HOT_MARGIN_C) - (COOL_AGAIN_C if was_hot else 0.0)
         excess_c = reading.celsius - hot_c
         if excess_c < 0 or (worst is not None and excess_c <= worst[0]):
             continue
-        too_hot = reading.celsius >= critical_c - TOO_HOT_MARGIN_C
+        too_hot = reading.celsius >= most_c - TOO_HOT_MARGIN_C
         code = "board.too_hot" if too_hot else "board.hot"
         celsius = round(reading.celsius)
         worst = (excess_c, fault_of(code, "board", sensor=reading.name, celsius=celsius))

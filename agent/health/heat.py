@@ -1,7 +1,7 @@
 """How much looking the box can afford at its temperature: bands with hysteresis, as data.
 
 Detection gives way before anything else; recording never does. Degrees are counted down from the
-sensor's own critical point, where the board would stop itself.
+sensor's limit, where the board slows or stops itself.
 """
 
 from collections.abc import Sequence
@@ -9,20 +9,23 @@ from dataclasses import dataclass
 
 from hardware.interface import Temperature
 
-ASSUMED_CRITICAL_C = 90.0
+# Processors slow themselves from 80 to 90 °C on, and tell a critical point far above: a Raspberry
+# Pi's firmware slows it at 80 and 85, its kernel's critical point is 110.
+ASSUMED_LIMIT_C = 90.0
+CRITICAL_C = (60.0, 150.0)  # what a sensor tells outside of this is no critical point
 COOLER_BY_C = 5.0  # a band is left only when it is this much cooler than where it began
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """From `below_critical_c` under the critical point on: what is left of detection.
+    """From `below_limit_c` under the limit on: what is left of detection.
 
     `rate` multiplies every camera's questions a second; `cameras` is the share that still asks, by
     their priority.
     """
 
     name: str
-    below_critical_c: float
+    below_limit_c: float
     rate: float
     cameras: float
 
@@ -34,6 +37,15 @@ BANDS = (
     Band("very-hot", 7.0, 0.25, 0.5),
     Band("critical", 4.0, 0.0, 0.0),
 )
+
+
+def limit_c(reading: Temperature) -> float:
+    """Return what a sensor is to be kept below, in degrees Celsius."""
+    limit = ASSUMED_LIMIT_C if reading.slows_c is None else reading.slows_c
+    critical = reading.critical_c
+    if critical is None or not CRITICAL_C[0] <= critical <= CRITICAL_C[1]:
+        return limit
+    return min(limit, critical)
 
 
 class HeatJudge:
@@ -52,16 +64,15 @@ class HeatJudge:
     def judge(self, readings: Sequence[Temperature]) -> Band:
         """Take the latest readings; return the band, by the sensor nearest to its limit."""
         margins = [
-            (ASSUMED_CRITICAL_C if reading.critical_c is None else reading.critical_c)
-            - reading.celsius
+            limit_c(reading) - reading.celsius
             for reading in readings
             if reading.celsius is not None
         ]
         if not margins:
             return self.band
         margin_c = min(margins)
-        hotter = max(i for i, band in enumerate(self._bands) if margin_c <= band.below_critical_c)
-        while self._at > hotter and margin_c > self.band.below_critical_c + COOLER_BY_C:
+        hotter = max(i for i, band in enumerate(self._bands) if margin_c <= band.below_limit_c)
+        while self._at > hotter and margin_c > self.band.below_limit_c + COOLER_BY_C:
             self._at -= 1
         self._at = max(self._at, hotter)
         return self.band

@@ -11,13 +11,18 @@ from hardware.boards import generic_linux
 from hardware.interface import Board, BoardKind, PowerState
 from hardware.linux import hwmon, throttling
 from hardware.linux.files import read_int, read_text
+from hardware.linux.thermal import ThermalZones
+
+# The lowest of the modules' software throttling points (NVIDIA, thermal design guides: 97 to 99).
+SLOWS_C = 97.0
 
 
 def build(root: Path) -> Board:
     """Return the Jetson under `root`."""
     board = generic_linux.build(root)
     identity = replace(board.identity, kind=BoardKind.JETSON)
-    return replace(board, identity=identity, power=JetsonPower(root))
+    heat = ThermalZones(root, SLOWS_C)
+    return replace(board, identity=identity, power=JetsonPower(root), thermometers=heat)
 
 
 class JetsonPower:

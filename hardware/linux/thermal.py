@@ -18,13 +18,16 @@ _BELIEVABLE_C = (-60.0, 150.0)
 
 
 class ThermalZones:
-    """Every thermal zone of the kernel, and a PC's processors."""
+    """Every thermal zone of the kernel, and a PC's processors.
 
-    def __init__(self, root: Path) -> None:
-        self._root, self._folder = root, root / "sys/class/thermal"
+    `slows_c`: where the maker says that the board slows itself.
+    """
+
+    def __init__(self, root: Path, slows_c: float | None = None) -> None:
+        self._root, self._folder, self._slows_c = root, root / "sys/class/thermal", slows_c
 
     def read(self) -> tuple[Temperature, ...]:
-        found = [_temperature(zone) for zone in self._folder.glob("thermal_zone*")]
+        found = [_temperature(zone, self._slows_c) for zone in self._folder.glob("thermal_zone*")]
         found += _processors(self._root)
         return tuple(sorted(found, key=lambda reading: reading.name))
 
@@ -36,9 +39,9 @@ def believable(celsius: float | None) -> float | None:
     return celsius
 
 
-def _temperature(zone: Path) -> Temperature:
+def _temperature(zone: Path, slows_c: float | None) -> Temperature:
     celsius = believable(read_scaled(zone / "temp", _MILLI))
-    return Temperature(read_text(zone / "type") or zone.name, celsius, _critical_c(zone))
+    return Temperature(read_text(zone / "type") or zone.name, celsius, _critical_c(zone), slows_c)
 
 
 def _processors(root: Path) -> Iterator[Temperature]:

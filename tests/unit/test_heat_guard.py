@@ -66,7 +66,9 @@ class Box:
         return list(self.workers.told.values())
 
     def _temperatures(self):
-        return () if self.celsius is None else (Temperature("cpu", self.celsius, 100.0),)
+        if self.celsius is None:
+            return ()
+        return (Temperature("cpu", self.celsius, 100.0, slows_c=100.0),)
 
 
 @pytest.fixture
