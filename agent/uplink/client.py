@@ -11,6 +11,7 @@ import struct
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import aiomqtt
@@ -86,6 +87,26 @@ def expiry(seconds: float) -> Properties:
 def code_of(reason: Any) -> int:
     """Return a reason or return code as its number, whatever class it has."""
     return int(getattr(reason, "value", reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Between what a connection stands: the box's address, and the broker's socket address."""
+
+    family: int
+    address: str
+    peer: Any
+
+
+def ends_of(client: aiomqtt.Client | None) -> Ends | None:
+    """Return the ends of a connection; None when it stands no more."""
+    sock = None if client is None else _socket(client)
+    if sock is None:
+        return None
+    try:
+        return Ends(sock.family, str(sock.getsockname()[0]), sock.getpeername())
+    except OSError:
+        return None
 
 
 def wire_bytes(client: aiomqtt.Client) -> int:

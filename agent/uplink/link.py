@@ -31,6 +31,7 @@ from agent.uplink.client import (
     acknowledge,
     close_what_failed,
     code_of,
+    ends_of,
     expiry,
     make_client,
     shut,
@@ -164,9 +165,9 @@ class Link(Service):
             return self._broker.link
         return "lte" if self._carrier.way is None else self._carrier.way.kind
 
-    async def has_another_way(self) -> bool:
+    def has_another_way(self) -> bool:
         """Say whether a connection made now would take another line."""
-        return self._up.is_set() and await self._carrier.is_another(self._endpoint, self._broker)
+        return self._carrier.is_another(self._endpoint, ends_of(self._client), self._broker)
 
     def connect_anew(self) -> None:
         """End this connection; the next one comes soon."""
