@@ -8,7 +8,6 @@ this.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 
 from agent.app.worker_hub import WorkerHub
@@ -18,11 +17,12 @@ from agent.contract.commands import Actor
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
-from agent.core.errors import PolesideError
+from agent.core.errors import PolesideError, StorageError
 from agent.messages.locking import LockSpan
 from agent.messages.pole import PoleSignal
 
 LOOKS_FOR_S = 60.0
+KEEP_AGAIN_S, KEEP_FOR_S = 5.0, 300.0  # a worker that died runs again within that
 BEFORE, AFTER, KEPT = timedelta(minutes=1), timedelta(minutes=2), timedelta(days=30)
 BELL = Actor(user="box", role="bell")
 
@@ -71,9 +71,28 @@ class BellCall(Service):
             approver="bell",
             expires_at=signal.at + KEPT,
             kind="event",
+            since_mono_s=signal.mono_s - BEFORE.total_seconds(),
         )
-        with suppress(PolesideError):  # a camera that is away has nothing to keep
-            await self._hub.order_lock(signal.camera_id, order)
+        until_s, why = self._clock.monotonic_s() + KEEP_FOR_S, ""
+        while True:
+            was, why = why, await self._refusal(signal.camera_id, order)
+            if not why:
+                return
+            if why != was:
+                self._log.warning("call not kept yet", camera=signal.camera_id, code=why)
+            if self._clock.monotonic_s() >= until_s:
+                break
+            await self._clock.sleep_s(KEEP_AGAIN_S)
+        self._log.error("call not kept", camera=signal.camera_id, code=why)
+        detail = f"{signal.camera_id}: the minute of the bell {signal.input_id}: {why}"
+        await self._audit("lock", "failed", detail)
+
+    async def _refusal(self, camera_id: str, order: LockSpan) -> str:
+        """Have the camera's worker lock; return the code of why it did not, "" when it did."""
+        try:
+            return (await self._hub.order_lock(camera_id, order)).code
+        except PolesideError as error:  # the worker is away: what it recorded waits on the disk
+            return error.code
 
     async def _turn(self, signal: PoleSignal) -> None:
         camera_id, preset = signal.camera_id, self._preset_of(signal.camera_id)
@@ -82,8 +101,14 @@ class BellCall(Service):
         try:
             async with self._leases.held(lease):
                 await self._gate_of(camera_id).go(lambda head: head.goto_preset(preset))
-                await self._note("ptz.goto", "done", detail)
+                await self._audit("ptz.goto", "done", detail)
                 await self._leases.until_ended(lease, needs_link=False)
         except PolesideError as error:  # the call itself is told and recorded all the same
             self._log.warning("camera not turned", camera=camera_id, code=error.code)
-            await self._note("ptz.goto", "failed", f"{detail}: {error.code}")
+            await self._audit("ptz.goto", "failed", f"{detail}: {error.code}")
+
+    async def _audit(self, operation: str, outcome: str, detail: str) -> None:
+        try:
+            await self._note(operation, outcome, detail)
+        except StorageError as error:  # the other calls go on
+            self._log.error("not audited", operation=operation, detail=detail, code=error.code)

@@ -192,7 +192,7 @@ class Keeping:
             return LockReply(
                 request_id=order.request_id, code=error.code, message=error.message, hint=error.hint
             )
-        return orders.carry_out(self._locks, order, self._clock)
+        return orders.carry_out(self._locks, order, self._clock, self._recorder.time)
 
 
 def _signer(data_dir: Path) -> Signer | None:

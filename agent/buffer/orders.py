@@ -7,13 +7,15 @@ else it leaves the order as a file in `orders/`, which the worker answers within
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from agent.buffer.index import Index
+from agent.buffer.index import Index, Moment, from_micros
 from agent.buffer.locks import Lock, LockKind, Locks, capacity_of
+from agent.buffer.recording_clock import RecordingClock
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import StorageError
 from agent.core.lock import FileLock
@@ -26,22 +28,28 @@ ANSWER_WITHIN_S = 15.0
 _POLL_S = 0.1
 
 
-def carry_out(locks: Locks, order: LockOrder, clock: Clock) -> LockReply:
-    """Do what is ordered; a refusal is an answer, too."""
+def carry_out(
+    locks: Locks, order: LockOrder, clock: Clock, time: RecordingClock | None = None
+) -> LockReply:
+    """Do what is ordered; a refusal is an answer, too. `time`: the recorder's, if it runs."""
     try:
         if isinstance(order, LockSpan):
-            locks.add(
-                Lock(
-                    lock_id=order.lock_id,
-                    kind=LockKind(order.kind),
-                    since=order.since,
-                    until=order.until,
-                    incident_id=order.incident_id,
-                    approver=order.approver,
-                    made_at=clock.utc_now(),
-                    expires_at=order.expires_at,
+            with time.steady if time else nullcontext():
+                moment = _moment(order, time)
+                shift = from_micros(moment.utc_us) - order.since if moment else timedelta()
+                locks.add(
+                    Lock(
+                        lock_id=order.lock_id,
+                        kind=LockKind(order.kind),
+                        since=order.since + shift,
+                        until=order.until + shift,
+                        incident_id=order.incident_id,
+                        approver=order.approver,
+                        made_at=clock.utc_now(),
+                        expires_at=order.expires_at + shift,
+                    ),
+                    moment,
                 )
-            )
         else:
             locks.remove(order.lock_id, order.by)
     except StorageError as error:
@@ -49,6 +57,12 @@ def carry_out(locks: Locks, order: LockOrder, clock: Clock) -> LockReply:
             request_id=order.request_id, code=error.code, message=error.message, hint=error.hint
         )
     return LockReply(request_id=order.request_id)
+
+
+def _moment(order: LockSpan, time: RecordingClock | None) -> Moment | None:
+    if time is None or order.since_mono_s is None:
+        return None
+    return time.moment(order.since_mono_s)
 
 
 def carry_out_files(folder: Path, locks: Locks, clock: Clock) -> int:

@@ -9,7 +9,11 @@ from msgspec import Struct
 
 
 class LockSpan(Struct, frozen=True, kw_only=True, tag="lock"):
-    """Keep what was or will be recorded in [since, until) until `expires_at`."""
+    """Keep what was or will be recorded in [since, until) until `expires_at`.
+
+    `since_mono_s`: `since` on this boot's monotonic clock, where it is known. The recording's own
+    time of it then wins, and the lock is re-dated with the recording.
+    """
 
     request_id: str
     lock_id: str
@@ -19,6 +23,7 @@ class LockSpan(Struct, frozen=True, kw_only=True, tag="lock"):
     approver: str
     expires_at: datetime
     kind: str = "evidence"
+    since_mono_s: float | None = None
 
 
 class Unlock(Struct, frozen=True, kw_only=True, tag="unlock"):

@@ -185,6 +185,32 @@ def test_a_lock_of_a_time_not_proven_moves_with_its_video(tape):
         assert after[end] - before[end] == 86_400_000_000
 
 
+def test_an_order_with_the_monotonic_time_finds_the_video_before_and_after_a_correction(tape):
+    mono_s, day_s = tape.clock.mono_s - 5.0, 86_400.0
+    wrong = tape.clock.utc_now() - timedelta(days=400)  # as a clock without a battery tells it
+    for number in (1, 2):
+        order = span(
+            tape,
+            lock_id=f"bell-{number}",
+            since=wrong - timedelta(seconds=5),
+            until=wrong,
+            expires_at=wrong + timedelta(days=30),
+            since_mono_s=mono_s,
+        )
+        reply = orders.carry_out(tape.locks, order, tape.clock, tape.recorder.time)
+        assert reply.code == ""
+        if number == 1:
+            correction = Correction(tape.clock.mono_s + 1, day_s)
+            tape.recorder.time._keeper._offset_s += day_s
+            tape.index.correct(BOOT, correction, tape.clock.utc_now())
+    one, two = tape.rows("locks")
+    assert one["from_utc_us"] == two["from_utc_us"]
+    assert one["expires_utc_us"] == two["expires_utc_us"]
+    begin = tape.segments()[0]
+    asked_us = round((mono_s * 1e6) - begin["start_mono_us"])
+    assert one["from_utc_us"] - begin["start_utc_us"] == pytest.approx(asked_us, abs=1000)
+
+
 def test_event_only_mode_keeps_what_lies_around_hits_and_drops_the_rest(tmp_path, clip):
     tape = Locked(
         tmp_path / "camera",
