@@ -11,7 +11,7 @@ from agent.contract.events import MAX_THUMBNAIL_BYTES, Picture
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Component
-from agent.core.errors import PolesideError
+from agent.core.errors import PolesideError, StorageError
 from agent.events.pole_signals import BELL
 from agent.health import pole
 from agent.health.fault import Fault
@@ -25,6 +25,7 @@ from agent.settings.pole import InputSettings, Meaning, PoleSettings
 from hardware.interface import Board
 
 PICTURE_WIDTH_PX, WITHIN_S = 480, 0.15
+AGAIN_S = 2.0  # a disk that refuses is asked again so often
 
 TakeSignal = Callable[[PoleSignal, Picture | None], Awaitable[None]]
 
@@ -74,10 +75,25 @@ class PoleDesk:
             self.on_claim()
         is_press = signal.meaning == BELL and signal.state is ContactState.ACTIVE
         if not is_press or not signal.camera_id:
-            await self._take(signal, None)
+            await self._taken(signal, None)
             return
-        await self._take(signal, await self._picture(signal))
-        self.on_press(signal)
+        picture = await self._picture(signal)
+        self.on_press(signal)  # first: whoever presses is seen and kept, whatever the disk says
+        await self._taken(signal, picture)
+
+    async def _taken(self, signal: PoleSignal, picture: Picture | None) -> None:
+        """Have it committed. While the disk refuses, what the contact does next waits behind it."""
+        is_told = False
+        while True:
+            try:
+                await self._take(signal, picture)
+            except StorageError as error:
+                if not is_told:
+                    self._log.error("contact not taken yet", input=signal.input_id, code=error.code)
+                is_told = True
+                await self._clock.sleep_s(AGAIN_S)
+            else:
+                return
 
     async def _picture(self, signal: PoleSignal) -> Picture | None:
         """Return the camera's newest picture; the worker has it at hand, so this takes no time."""
