@@ -97,6 +97,8 @@ class CoverageReporter(Service):
                 time=now,
                 seq=seq,
                 epoch=self._outbox.epoch,
+                boot=self._outbox.boot,
+                tq=self._clock.quality(),
                 data=data,
                 key=key.public.fingerprint,
                 signature=signature,

@@ -128,6 +128,8 @@ class EvidenceReporter(Service):
                 time=now,
                 seq=seq,
                 epoch=self._outbox.epoch,
+                boot=self._outbox.boot,
+                tq=self._clock.quality(),
                 data=data,
                 key=key.public.fingerprint,
                 signature=signature,

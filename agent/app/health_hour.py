@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from agent.contract.events import StreamName
 from agent.contract.rollup import CameraHour, HealthHour, HealthRecord, Spread
 from agent.contract.telemetry import BoardSample, CameraState
+from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import StorageError
@@ -44,6 +45,7 @@ class Look:
 
 @dataclass(slots=True)
 class _CameraSum:
+    looks: int = 0  # those with this camera; it may have come in the middle of the hour
     online: int = 0
     recording: int = 0
     frames: int = 0
@@ -70,8 +72,8 @@ class _CameraSum:
 class HourSum:
     """One hour in the making. Counters go on from where `before` left them."""
 
-    def __init__(self, since: datetime, since_mono_s: float, before: "HourSum | None") -> None:
-        self.since, self.since_mono_s, self.looks = since, since_mono_s, 0
+    def __init__(self, since_mono_s: float, before: "HourSum | None") -> None:
+        self.since_mono_s, self.looks = since_mono_s, 0
         self.connects: int | None = before.connects if before else None
         known: dict[str, _CameraSum] = before.cameras if before else {}
         self.cameras: dict[str, _CameraSum] = {
@@ -95,28 +97,31 @@ class HourSum:
             self._saw("ack_ms", look.ack_ms)
         statuses = {status.camera_id: status for status in look.statuses}
         self.cameras = {one: self.cameras.get(one, _CameraSum()) for one in look.cameras}
-        for camera_id in self.cameras.keys() & statuses.keys():
-            self.cameras[camera_id].take(statuses[camera_id])
+        for camera_id, camera in self.cameras.items():
+            camera.looks += 1
+            if camera_id in statuses:
+                camera.take(statuses[camera_id])
 
     def _saw(self, name: str, value: float | None, unit: float = 1.0) -> None:
         if value is not None:
             self._seen.setdefault(name, []).append(value / unit)
 
-    def data(self, now_mono_s: float) -> HealthHour:
-        """Return what it came to; at least one look was taken."""
+    def data(self, now: datetime, now_mono_s: float) -> HealthHour:
+        """Return what it came to; at least one look was taken. The clock of now says since when."""
+        lasted_s = round(now_mono_s - self.since_mono_s)
         return HealthHour(
-            since=self.since,
-            lasted_s=round(now_mono_s - self.since_mono_s),
+            since=now - timedelta(seconds=lasted_s),
+            lasted_s=lasted_s,
             looks=self.looks,
-            connected_share=self._share(self._connected),
+            connected_share=_share(self._connected, self.looks),
             connects=(self.connects or 0) - (self._connects_before or 0),
             **{name: spread_of(values) for name, values in self._seen.items()},
             cameras=tuple(
                 CameraHour(
                     camera_id=camera_id,
                     frames=one.frames,
-                    online_share=self._share(one.online),
-                    recording_share=self._share(one.recording),
+                    online_share=_share(one.online, one.looks),
+                    recording_share=_share(one.recording, one.looks),
                     main_fps=spread_of(one.main_fps),
                     sub_fps=spread_of(one.sub_fps),
                     gaps=one.gaps,
@@ -125,8 +130,9 @@ class HourSum:
             ),
         )
 
-    def _share(self, count: int) -> float:
-        return round(count / self.looks, 3)
+
+def _share(count: int, looks: int) -> float:
+    return round(count / looks, 3)
 
 
 def spread_of(values: Iterable[float]) -> Spread | None:
@@ -145,14 +151,18 @@ class HealthReporter(Service):
     def __init__(self, clock: Clock, outbox: Outbox, source: str, look: Callable[[], Look]) -> None:
         super().__init__(clock)
         self._outbox, self._source, self._look = outbox, source, look
-        self._hour = self._new_hour(None)
+        self._hour = HourSum(clock.monotonic_s(), None)
+        self._log = log.get(self.name)
 
     async def run(self) -> None:
         while True:
             await self._clock.sleep_s(LOOK_EVERY_S)
             self._hour.take(self._look())
             if self._lasted_s() >= TELL_EVERY_S:
-                await self._tell()
+                try:
+                    await self._tell()
+                except StorageError as error:  # the hour goes on, and is told a minute later
+                    self._log.error("hour not told", code=error.code, detail=error.message)
             self.progressed()
 
     async def stop(self) -> None:
@@ -164,12 +174,9 @@ class HealthReporter(Service):
     def _lasted_s(self) -> float:
         return self._clock.monotonic_s() - self._hour.since_mono_s
 
-    def _new_hour(self, before: HourSum | None) -> HourSum:
-        return HourSum(self._clock.utc_now(), self._clock.monotonic_s(), before)
-
     async def _tell(self) -> None:
-        now, data = self._clock.utc_now(), self._hour.data(self._clock.monotonic_s())
-        self._hour = self._new_hour(self._hour)
+        now, now_mono_s = self._clock.utc_now(), self._clock.monotonic_s()
+        data = self._hour.data(now, now_mono_s)
         record_id = new_ulid(now)
 
         def build(seq: int) -> bytes:
@@ -179,8 +186,11 @@ class HealthReporter(Service):
                 time=now,
                 seq=seq,
                 epoch=self._outbox.epoch,
+                boot=self._outbox.boot,
+                tq=self._clock.quality(),
                 data=data,
             )
             return msgspec.json.encode(record)
 
         await self._outbox.append(StreamName.TELEMETRY, build, event_id=record_id)
+        self._hour = HourSum(now_mono_s, self._hour)

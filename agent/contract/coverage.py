@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from agent.contract.events import StreamName, UtcTime
+from agent.contract.events import StreamName, TimeQuality, UtcTime
 
 COVERAGE_TYPE = "edge.rollup.coverage.v1"
 
@@ -44,6 +44,8 @@ class CoverageRecord(Struct, frozen=True, kw_only=True):
     seq: int
     stream: StreamName = StreamName.TELEMETRY
     epoch: str
+    boot: int | None = None  # not told, nor `tq`, by boxes of before
+    tq: TimeQuality | None = None
     data: Coverage
     key: str
     signature: str

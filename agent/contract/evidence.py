@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from agent.contract.events import StreamName, UtcTime
+from agent.contract.events import StreamName, TimeQuality, UtcTime
 
 HOUR_TYPE = "edge.evidence.hour.v1"
 HEADS_TYPE = "edge.evidence.heads.v1"
@@ -159,6 +159,8 @@ class _Envelope(Struct, frozen=True, kw_only=True):
     seq: int
     stream: StreamName = StreamName.AUDIT
     epoch: str
+    boot: int | None = None  # not told, nor `tq`, by boxes of before
+    tq: TimeQuality | None = None
     key: str
     signature: str
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from agent.contract.events import StreamName, UtcTime
+from agent.contract.events import StreamName, TimeQuality, UtcTime
 
 HEALTH_TYPE = "edge.rollup.health.v1"
 
@@ -64,4 +64,6 @@ class HealthRecord(Struct, frozen=True, kw_only=True):
     seq: int
     stream: StreamName = StreamName.TELEMETRY
     epoch: str
+    boot: int | None = None  # not told, nor `tq`, by boxes of before
+    tq: TimeQuality | None = None
     data: HealthHour

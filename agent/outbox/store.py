@@ -101,7 +101,7 @@ class Store:
         keep_acked_days: float = 7.0,
         max_age: MaxAge = MaxAge(),  # noqa: B008 - frozen
     ) -> None:
-        self._clock, self._boot = clock, boot
+        self._clock, self.boot = clock, boot
         self._ages = Ages(clock, max_age)
         self._max_bytes, self._keep = max_bytes, timedelta(days=keep_acked_days)
         self.epoch = ""
@@ -137,7 +137,7 @@ class Store:
         eviction.make_room(connection, size, self._max_bytes)
         connection.execute(
             f"INSERT INTO outbox_{stream.value} VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (seq, event_id, phase, self._boot, true_mono_s, self._clock.monotonic_s(), body),
+            (seq, event_id, phase, self.boot, true_mono_s, self._clock.monotonic_s(), body),
         )
         connection.execute(
             "UPDATE outbox_heads SET next_seq = next_seq + 1, rows = rows + 1, bytes = bytes + ?"
@@ -196,7 +196,7 @@ class Store:
             )
             connection.execute(
                 "INSERT INTO outbox_acks VALUES (?, ?, ?, ?, ?)",
-                (stream.value, ack.upto, self._boot, *self._now()),
+                (stream.value, ack.upto, self.boot, *self._now()),
             )
             replay.requeue(connection, self, stream, used_twice)
             moved = True
@@ -236,7 +236,7 @@ class Store:
         if ack.upto < head["next_seq"] and not is_other:
             return []
         heard_boot: int = connection.execute(
-            "SELECT coalesce(max(boot), 0) FROM outbox_acks WHERE boot < ?", (self._boot,)
+            "SELECT coalesce(max(boot), 0) FROM outbox_acks WHERE boot < ?", (self.boot,)
         ).fetchone()[0]
         rows = connection.execute(
             f"SELECT seq FROM outbox_{stream.value} WHERE seq > ? AND seq <= ? AND boot > ?",
@@ -299,7 +299,7 @@ class Store:
             " ORDER BY seq LIMIT 1",
             (head["acked"],),
         ).fetchone()
-        oldest_mono_s = oldest["queued_mono_s"] if oldest and oldest["boot"] == self._boot else None
+        oldest_mono_s = oldest["queued_mono_s"] if oldest and oldest["boot"] == self.boot else None
         return StreamCounts(
             head["next_seq"],
             head["acked"],

@@ -32,6 +32,11 @@ class Outbox:
         """The random name of this outbox's numbering; it changes only when the outbox is lost."""
         return self._store.epoch
 
+    @property
+    def boot(self) -> int:
+        """The number of the boot in which records are queued now."""
+        return self._store.boot
+
     async def start(self) -> None:
         await self._db.run(self._store.open)
 
@@ -108,7 +113,7 @@ class Outbox:
         return OutboxSample(
             waiting=sum(c.waiting for c in counts),
             waiting_bytes=sum(c.waiting_bytes for c in counts),
-            oldest_s=None if oldest is None else self._clock.monotonic_s() - oldest,
+            oldest_s=None if oldest is None else round(self._clock.monotonic_s() - oldest, 1),
             queued_total=sum(c.next_seq - 1 for c in counts),
             acked_total=sum(c.acked for c in counts),
             evicted_total=sum(c.evicted_total for c in counts),

@@ -1,16 +1,17 @@
 """The box's hour in one small record: what the telemetry of a lost hour would have told."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from agent.app.health_hour import HealthReporter, Look
-from agent.contract.events import StreamName
+from agent.contract.events import StreamName, TimeQuality
 from agent.contract.rollup import HealthRecord
 from agent.contract.telemetry import BoardSample
 from agent.core.db import Database
+from agent.core.errors import StorageError
 from agent.messages.worker import (
     CameraState,
     CameraStatus,
@@ -58,12 +59,23 @@ class Box:
         )
 
 
+class Filling(Outbox):
+    """An outbox on a disk that is full now and then."""
+
+    is_full = False
+
+    async def append(self, *args, **more):
+        if self.is_full:
+            raise StorageError("storage.full", "No room.")
+        return await super().append(*args, **more)
+
+
 @pytest.fixture
 async def hour(tmp_path):
     clock = FakeClock()
     db = Database(tmp_path / "box.db", [store.PART])
     await db.start()
-    outbox = Outbox(db, Store(clock, 1, max_bytes=1_000_000), clock)
+    outbox = Filling(db, Store(clock, 1, max_bytes=1_000_000), clock)
     await outbox.start()
     box = Box(clock)
     reporter = HealthReporter(clock, outbox, "edge/site/box", box.look)
@@ -76,12 +88,16 @@ async def hour(tmp_path):
 
 
 async def told(outbox, count):
+    return [record.data for record in await records(outbox, count)]
+
+
+async def records(outbox, count):
     for _ in range(1000):
         found = await outbox.read(StreamName.TELEMETRY, 0, 50, 100_000)
         if len(found) >= count:
             break
         await asyncio.sleep(0.01)
-    return [msgspec.json.decode(record.body, type=HealthRecord).data for record in found]
+    return [msgspec.json.decode(record.body, type=HealthRecord) for record in found]
 
 
 async def minutes(clock, count):
@@ -138,3 +154,35 @@ async def test_what_there_is_is_told_at_a_planned_stop(hour):
     await reporter.stop()
     (data,) = await told(outbox, 1)
     assert data.looks == 20
+
+
+async def test_a_camera_that_came_in_the_middle_was_there_all_its_time(hour):
+    clock, box, _, outbox = hour
+    await minutes(clock, 30)
+    box.cameras = ["gate", "late"]
+    await minutes(clock, 30)
+    (data,) = await told(outbox, 1)
+    assert [camera.camera_id for camera in data.cameras] == ["gate", "late"]
+    assert [camera.online_share for camera in data.cameras] == [1.0, 1.0]
+
+
+async def test_the_hour_began_where_the_clock_of_its_end_says(hour):
+    clock, _, _, outbox = hour
+    clock._at -= timedelta(days=400)  # not set yet
+    await minutes(clock, 30)
+    clock._at += timedelta(days=400)
+    await minutes(clock, 30)
+    (record,) = await records(outbox, 1)
+    assert (record.boot, record.tq) == (1, TimeQuality.NTP)
+    assert record.data.since == record.time - timedelta(hours=1)
+
+
+async def test_an_hour_that_found_no_room_is_told_when_there_is_some(hour):
+    clock, _, _, outbox = hour
+    outbox.is_full = True
+    await minutes(clock, 65)
+    assert await outbox.read(StreamName.TELEMETRY, 0, 50, 100_000) == []
+    outbox.is_full = False
+    await minutes(clock, 1)
+    (data,) = await told(outbox, 1)
+    assert (data.looks, data.lasted_s) == (66, 66 * 60)
