@@ -54,8 +54,8 @@ def register_orders(
     register = voice.commands.register
     register("ping", ping(clock), idempotent=True)
     register("snapshot", SnapshotHandler(hub, clock, files), idempotent=True)
-    clip = ClipHandler(data_dir, files)
-    register("clip", clip, idempotent=True, deadline_s=CLIP_DEADLINE_S)
+    clip = ClipHandler(data_dir, files, voice.commands.resting)
+    register("clip", clip, idempotent=True, deadline_s=CLIP_DEADLINE_S, lasts=True, rests=False)
     register("upload.urls", UploadUrlsHandler(files), idempotent=True)
     lock = LockHandler(hub)
     register("lock", lock, idempotent=True, deadline_s=20.0)

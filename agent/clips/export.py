@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -87,14 +88,14 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         finally:
             writer.close()
     except (FFmpegError, OSError) as error:
-        out.unlink(missing_ok=True)
+        _discard(out)
         raise StorageError(
             "clip.not_written",
             f"The clip {out.name} can't be written: {error}.",
             hint="Look whether the folder is there and has room.",
         ) from error
     except StorageError:
-        out.unlink(missing_ok=True)
+        _discard(out)
         raise
     if writer.first_at is None or writer.last_at is None:
         raise _nothing_recorded(since, until)
@@ -108,6 +109,11 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         sha256=sha256_of(out),
         gops=tuple(writer.gops),
     )
+
+
+def _discard(out: Path) -> None:
+    with suppress(OSError):  # an open file without a name (/proc/self/fd) goes by itself
+        out.unlink(missing_ok=True)
 
 
 def stream_clip(

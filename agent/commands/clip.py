@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ EXPORT_TIMEOUT_S = 120.0
 PATIENCE_S = 120.0  # then the order is answered, and the file's end is told later
 MAX_MASKED = timedelta(minutes=5)
 MASK_TIMEOUT_S = 1800.0  # it takes only the processor time that is left
-DEADLINE_S = MASK_TIMEOUT_S + PATIENCE_S + 30.0
+MOST_MASKED = 4  # in line, each with MASK_TIMEOUT_S of its own once it is its turn
+_MOST_EXPORTED, _EXPORTED_AT_ONCE = 32, 4
+DEADLINE_S = MOST_MASKED * MASK_TIMEOUT_S + PATIENCE_S + 30.0
 
 
 class ClipFacts(Struct, frozen=True, kw_only=True):
@@ -51,12 +53,40 @@ class ExportFailure(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
+class _Line:
+    """So many at once, so many with those that wait; more are refused."""
+
+    def __init__(self, at_once: int, most: int) -> None:
+        self._turn, self._left = asyncio.Semaphore(at_once), most
+
+    async def __aenter__(self) -> None:
+        if not self._left:
+            raise CommandError("clip.busy", "Too many clips wait already.", retryable=True)
+        self._left -= 1
+        try:
+            await self._turn.acquire()
+        except BaseException:
+            self._left += 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._left += 1
+        self._turn.release()
+
+
 class ClipHandler:
     """libav never enters the core: see `export_clip`."""
 
-    def __init__(self, data_dir: Path, uploads: Uploads) -> None:
-        self._data_dir, self._uploads = data_dir, uploads
-        self._masking = asyncio.Lock()
+    def __init__(
+        self,
+        data_dir: Path,
+        uploads: Uploads,
+        resting: Callable[[Command], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
+    ) -> None:
+        """Making a clip ends with its grant (`resting`); one that was made may still be sent."""
+        self._data_dir, self._uploads, self._resting = data_dir, uploads, resting
+        self._exporting = _Line(_EXPORTED_AT_ONCE, _MOST_EXPORTED)
+        self._masking = _Line(1, MOST_MASKED)
 
     async def __call__(
         self, command: Command, progress: Callable[[str], Awaitable[object]]
@@ -72,7 +102,8 @@ class ClipHandler:
                 hint="Ask for several shorter ones.",
             )
         if await self._uploads.find(command.id) is None:  # else a restart came between
-            await self._make(args, command, progress)
+            async with self._resting(command):
+                await self._make(args, command, progress)
         job = await self._uploads.follow(command.id, progress, PATIENCE_S)
         return self._uploads.result_of(job)
 
@@ -82,7 +113,7 @@ class ClipHandler:
         out = self._uploads.folder / f"{command.id}.mp4"
         try:
             by = ", ".join(part for part in (command.by.user, command.by.agency) if part)
-            async with self._masking if args.mask else nullcontext():  # one at a time
+            async with self._masking if args.mask else self._exporting:
                 facts = await export_clip(
                     self._data_dir,
                     args,

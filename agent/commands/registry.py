@@ -12,6 +12,7 @@ from agent.commands.ptz_key import is_step
 from agent.commands.signature import Signatures, claimed_id
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
+from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
@@ -49,14 +50,15 @@ Answer = Callable[[Reply], Awaitable[None]]
 class Operation:
     """How one operation is executed. `idempotent`: after a restart it may simply be done again.
 
-    `lasts`: it mostly waits, so it takes none of the places of those that work; and it ends with
-    the grant it rests on.
+    `lasts`: it mostly waits, so it takes none of the places of those that work. `rests`: such a
+    one ends with the grant it rests on.
     """
 
     handler: Handler
     idempotent: bool
     deadline_s: float
     lasts: bool
+    rests: bool
 
 
 class Commands(Service):
@@ -102,9 +104,10 @@ class Commands(Service):
         idempotent: bool,
         deadline_s: float = 30.0,
         lasts: bool = False,
+        rests: bool = True,
     ) -> None:
         """Let `handler` do `op`. It returns the reply's result or raises `CommandError`."""
-        self._operations[op] = Operation(handler, idempotent, deadline_s, lasts)
+        self._operations[op] = Operation(handler, idempotent, deadline_s, lasts, lasts and rests)
 
     async def handle(self, token: bytes) -> None:
         """Take a signed order; returns when it is on the disk or answered. Never raises for it."""
@@ -123,6 +126,12 @@ class Commands(Service):
         async with self._taking:
             reply = await self._take(command)
         await self._say(reply)
+
+    def resting(self, command: Command) -> AbstractAsyncContextManager[None]:
+        """What is done inside ends with the grant of an order, if it has one."""
+        if self.permits is None or command.grant is None:
+            return nullcontext()
+        return self.permits.resting(command.grant.id)
 
     async def order(self, args: Args, by: Actor, box: str) -> Reply:
         """Do what someone at the box orders, journalled and audited alike; return the end of it."""
@@ -216,7 +225,8 @@ class Commands(Service):
             return await self._say(reply)
 
         try:
-            async with asyncio.timeout(operation.deadline_s), self._resting(command, operation):
+            rests = self.resting(command) if operation.rests else nullcontext()
+            async with asyncio.timeout(operation.deadline_s), rests:
                 result = await operation.handler(command, progress)
         except PolesideError as error:
             reply = _reply(command.id, ReplyState.FAILED, error)
@@ -258,11 +268,6 @@ class Commands(Service):
             or await self.permits.holds(command.grant.id)
         )
 
-    def _resting(self, command: Command, operation: Operation) -> AbstractAsyncContextManager[None]:
-        if self.permits is None or command.grant is None or not operation.lasts:
-            return nullcontext()
-        return self.permits.resting(command.grant.id)
-
     async def _turn_down(self, token: bytes, error: CommandError) -> None:
         """Answer what can't be trusted; it is audited, but has no place in the journal."""
         command_id = claimed_id(token)
@@ -274,8 +279,14 @@ class Commands(Service):
         if command_id:
             await self._say(_reply(command_id, ReplyState.REFUSED, error))
 
+    def _surely_s(self, command: Command) -> int:
+        """Return a time (Unix) that has come: an order's own, unless a set clock knows better."""
+        if self._clock.quality() is TimeQuality.NTP:
+            return min(command.iat, int(self._clock.utc_now().timestamp()))
+        return 0 if command.iss == _LOCAL else command.iat
+
     def _begin(self, connection: sqlite3.Connection, command: Command) -> None:
-        journal.begin(connection, command)
+        journal.begin(connection, command, self._surely_s(command))
         self._audit.append_in(connection, _entry(command, "accepted", ""))
 
     def _refuse(
@@ -284,7 +295,7 @@ class Commands(Service):
         """A refusal is final, unless it may go away: then the same id may be tried again."""
         state = _state_of(error)
         if not error.retryable:
-            journal.begin(connection, command)
+            journal.begin(connection, command, self._surely_s(command))
             journal.finish(connection, _reply(command.id, state, error))
         self._audit.append_in(connection, _entry(command, state.value, error.code))
 

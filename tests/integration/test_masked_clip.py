@@ -4,7 +4,10 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import av
 import numpy as np
@@ -175,3 +178,27 @@ async def test_the_centers_order_queues_the_masked_clip_with_its_ledger(street, 
         assert result["sha256"] == sha256_of(box.uploads.folder / f"{ULID}.mp4")
     entries = (street[0] / "audit" / "spool.jsonl").read_text()
     assert '"clip.masked"' in entries
+
+
+def test_a_kill_leaves_no_clear_clip_behind(street, tmp_path):
+    begin, end = (street[1] + timedelta(seconds=one) for one in (1.0, 20.0))
+    command = [sys.executable, "-m", "agent.local.cli.main", "clip", "masked", "--camera", "gate"]
+    command += ["--from", begin.isoformat(), "--to", end.isoformat(), "--data-dir", str(street[0])]
+    with subprocess.Popen([*command, "--out", str(tmp_path / "masked.mp4")]) as making:
+        try:
+            while making.poll() is None and not _open_clips(making.pid, tmp_path):
+                time.sleep(0.01)
+            assert making.poll() is None
+        finally:
+            making.kill()
+    assert {one.name for one in tmp_path.iterdir()} <= {"masked.mp4"}  # never the clear one
+
+
+def _open_clips(pid, folder):
+    """The files with something in them that a process has open in a folder."""
+    files = []
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if str(handle.readlink()).startswith(str(folder)) and handle.stat().st_size:
+                files.append(handle)
+    return files

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from agent.core.errors import PolesideError, SettingsError
+from agent.core.errors import PolesideError, SettingsError, StorageError
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.clip_views import sources_of, stream_option
 from agent.local.cli.time_range import time_range
@@ -92,7 +93,7 @@ def masked(
 
 
 class _Asked:
-    """One masked clip: exported, looked through, made anew; the clear one is gone at the end."""
+    """One masked clip: exported, looked through, made anew; the clear one never has a name."""
 
     def __init__(
         self,
@@ -116,8 +117,8 @@ class _Asked:
         stream, sources = sources_of(
             self._data_dir, self._camera, self._begin, self._end, self._stream
         )
-        clear = out.with_name(f".{out.name}.clear.mp4")
-        try:
+        with _nameless(out.parent) as file:  # however this process ends, the clear one goes with it
+            clear = Path(f"/proc/self/fd/{file.fileno()}")
             clip = export_clip(sources, self._begin, self._end, clear)
             find, model = finder()
             wanted = _wanted(keep, target, at, outside, clip.start_at)
@@ -127,8 +128,6 @@ class _Asked:
                 return json.dumps(told | {"purpose": self._purpose})
 
             ledger = mask_clip(clear, out, wanted, find, comment)
-        finally:
-            clear.unlink(missing_ok=True)
         return {
             "path": str(out),
             "start_at": clip.start_at.isoformat(),
@@ -140,6 +139,17 @@ class _Asked:
             "sha256": sha256_of(out),
             "masked": msgspec.to_builtins(ledger) | {"model": model, "clear_sha256": clip.sha256},
         }
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise StorageError(
+            "clip.not_written",
+            f"The folder {folder} can't be written: {error}.",
+            hint="Look whether the folder is there and has room.",
+        ) from error
 
 
 def finder() -> tuple[Find, str]:
