@@ -15,7 +15,8 @@ from agent.uplink.coarse import coarse
 from agent.uplink.link import Link, Outgoing
 
 _LOOK_S = 5.0
-_AT_ONCE_S = 15.0  # a camera that comes and goes is not told each time
+_AT_ONCE_S = 15.0  # a camera that comes and goes is not told each time …
+_EARLY, _EARLY_EVERY_S = 6.0, 300.0  # … and only so often in a row; then one in so many seconds
 
 
 class TelemetrySender(Service):
@@ -23,6 +24,7 @@ class TelemetrySender(Service):
 
     `stretch` says how many times longer the period is just now; `held` is told what is left out.
     When `facts` change, the next sample comes soon: nothing wrong is left standing at the center.
+    What changes all the time has a bound: 12 an hour beyond the period, after a first few.
     """
 
     name = "uplink.telemetry"
@@ -43,6 +45,7 @@ class TelemetrySender(Service):
         self._link, self._address = link, address
         self._period_s, self._sample, self._pack = period_s, sample, pack
         self._stretch, self._held, self._facts = stretch, held, facts
+        self._early = _EARLY  # samples that may come before their time
         self._log = log.get(self.name)
 
     async def run(self) -> None:
@@ -75,8 +78,11 @@ class TelemetrySender(Service):
         while slept_s < self._period_s * self._stretch():
             await self._clock.sleep_s(step_s)
             slept_s += step_s
+            self._early = min(_EARLY, self._early + step_s / (_EARLY_EVERY_S * self._stretch()))
             self.progressed()
-            if slept_s >= _AT_ONCE_S * self._stretch() and self._facts() != told:
+            is_time = self._early >= 1 and slept_s >= _AT_ONCE_S * self._stretch()
+            if is_time and self._facts() != told:
+                self._early -= 1
                 break
         self._held(max(0, int(slept_s / self._period_s) - 1))
 

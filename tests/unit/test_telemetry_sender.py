@@ -97,3 +97,18 @@ async def test_what_changes_is_told_soon_but_not_each_time():
     assert at[:3] == [0.0, 300.0, 315.0]
     at, _ = await sent(facts=lambda now_s: now_s)  # it flaps all the time
     assert at[:3] == [0.0, 15.0, 30.0]
+
+
+@pytest.mark.parametrize("stretch", [1, 4])
+async def test_what_flaps_for_ever_has_a_bound(stretch):
+    at, _ = await sent(stretch, facts=lambda now_s: now_s)
+    assert len(at) <= 1 + 6 + 3000 / (300 * stretch)
+
+
+async def test_after_a_flapping_the_next_first_change_is_told_within_a_minute():
+    def facts(now_s):
+        return now_s if now_s < 600 else now_s >= 2410  # it flaps, rests, and changes once
+
+    at, _ = await sent(facts=facts)
+    assert [each for each in at if 2410 <= each <= 2470]
+    assert not [each for each in at if 2470 < each < 2700]
