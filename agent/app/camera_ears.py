@@ -62,8 +62,15 @@ class CameraEars:
         self._own_of = {closed: own for own, closed in camera.bell_closed_inputs.items()}
         self.states = CameraStates(frozenset(camera.bell_inputs) | self._own_of.keys())
         self.dropped_total = 0
+        has_bells = bool(camera.bell_inputs or camera.bell_closed_inputs)
         self._feed = EventFeed(
-            line, clock, self._heard, remember=remember, left=left, quirks=quirks, topics=None
+            line,
+            clock,
+            self._heard,
+            remember=remember,
+            left=left,
+            quirks=quirks,
+            topics=() if has_bells else None,  # no bell hangs on how a camera reads a filter
         )
 
     @property

@@ -203,7 +203,7 @@ class EventFeed:
             return self._open_way(ways[1])
 
     def _open_way(self, way: type[PullPoint]) -> Point:
-        """Open with the filter; one of our own making is given up where it is refused."""
+        """Open with the filter; one of our own making is given up where it is refused or cut."""
         if self._topics is None:
             self._topics = ()
             with contextlib.suppress(CameraNotSupported, CameraBadResponse):
@@ -213,6 +213,10 @@ class EventFeed:
         except (CameraNotSupported, CameraBadResponse):
             if not self._picks or not self._topics:
                 raise
+        except CameraUnreachable:
+            if self._picks:
+                self._topics = ()  # it may be the filter that it cuts the connection on
+            raise
         self._topics = ()
         return way.open(self._line, self._clock, topics=())
 

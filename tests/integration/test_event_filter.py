@@ -8,7 +8,9 @@ import pytest
 from agent.cameras.event_feed import EventFeed
 from agent.cameras.line import OnvifLine
 from agent.core.clock import SystemClock
+from agent.simulators.camera.onvif_answers import EVENTS
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT, MOTION
+from tests.hostile_answers import NO_ANSWER
 from tests.simulated_onvif import LOGIN, eventually, running_camera
 
 CLOCK = SystemClock()
@@ -49,3 +51,19 @@ async def test_where_that_is_not_possible_everything_is_heard(refuses):
             tell(device)
             await eventually(lambda: roots() == {"Media", "RuleEngine", "Device"})
             assert len(device.events.points) == 1
+
+
+async def test_a_camera_that_cuts_the_connection_on_a_filter_is_asked_for_everything():
+    async with running_camera(tells_echoes=True) as device:
+        key = EVENTS, "CreatePullPointSubscription"
+        create = device._operations[key]
+
+        async def cutting(operation, request):
+            has_filter = b"TopicExpression" in request.body
+            device.faults.spoils = {key[1]: NO_ANSWER["cut short"]} if has_filter else {}
+            return "" if has_filter else await create(operation, request)
+
+        device._operations[key] = cutting
+        async with heard_of(device) as roots:
+            tell(device)
+            await eventually(lambda: roots() == {"Media", "RuleEngine", "Device"})
