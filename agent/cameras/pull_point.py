@@ -5,6 +5,7 @@ or closed, also by the next process after a crash, for whom the reference is kep
 """
 
 import re
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,9 +15,15 @@ from msgspec import Struct
 from agent.cameras.address import repair_service_url
 from agent.cameras.line import Addressing, OnvifLine, Service
 from agent.cameras.notifications import Notification, read_notifications
-from agent.cameras.port import CameraBadResponse, CameraFailure, CameraUnreachable
+from agent.cameras.port import (
+    CameraBadResponse,
+    CameraFailure,
+    CameraNotSupported,
+    CameraUnreachable,
+)
 from agent.cameras.xml_text import child, filled, text
 from agent.core.clock import Clock
+from agent.core.errors import CameraError
 
 LIFETIME_S = 60.0  # the least a camera must allow; a forgotten one is gone soon
 _ANSWER_S = 10.0  # beyond the time the camera may wait for news
@@ -75,10 +82,20 @@ class PullPoint:
             point.synchronise()
         except CameraUnreachable:  # a port that is not let through to us: the device's own then
             point.reference = _at(reference, repair_service_url(url, device_url))
-            point.synchronise()
+            point._synchronise_or_close()
         except CameraFailure:
             pass  # many know no synchronisation point; states come as they change
         return point
+
+    def _synchronise_or_close(self) -> None:
+        """Ask for all states where that is known; what can't be used is given back."""
+        try:
+            with suppress(CameraNotSupported, CameraBadResponse):
+                self.synchronise()
+        except CameraFailure:
+            with suppress(CameraError):
+                self.close()
+            raise
 
     def pull(self, wait_s: float) -> tuple[Notification, ...]:
         """Wait up to `wait_s` for news; nothing is a normal answer."""
