@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.cameras.port import CameraUnreachable
+from agent.cameras.surprises import typed
 from agent.core.clock import Clock, wait_s
-from agent.core.errors import CameraError, CommandError
+from agent.core.errors import CommandError, PolesideError
 from agent.core.log import get
 
 _AGAIN_S = 2.0
@@ -47,7 +48,7 @@ class RelayGuard:
     def on_for_s(self) -> dict[str, float]:
         """Return the relays we hold away from their safe state, and for how much longer."""
         now_s = self._clock.monotonic_s()
-        return {token: max(0.0, due - now_s) for token, due in self._due.items()}
+        return {token: max(0.0, due - now_s) for token, due in self._due.copy().items()}
 
     def pulse(self, token: str, seconds: float) -> float:
         """Switch a relay out of its safe state for `seconds`, cut to what is allowed; return it."""
@@ -69,8 +70,13 @@ class RelayGuard:
         """Put a relay back into its safe state now."""
         rule = self._rule(token)
         with self._changed:
-            began = self._due[token] = self._clock.monotonic_s()  # tried again should this fail
-        self._switch(token, rule.safe_active)
+            began = self._due[token] = self._clock.monotonic_s()
+        try:
+            self._switch(token, rule.safe_active)
+        except Exception:
+            with self._changed:
+                self._wake()  # tried again at once, not at the old end
+            raise
         self._settled(token, began)
 
     def use(self, rules: tuple[RelayRule, ...]) -> None:
@@ -87,8 +93,8 @@ class RelayGuard:
         for rule in self._rules.values():
             began = self._due.get(rule.token)
             try:
-                self._switch(rule.token, rule.safe_active)
-            except CameraError as error:
+                self._make_safe(rule)
+            except PolesideError as error:
                 self._log.warning("relay not made safe", token=rule.token, code=error.code)
             else:
                 self._settled(rule.token, began)
@@ -109,6 +115,10 @@ class RelayGuard:
                 hint="List it under `relays` of the camera in the settings file at the box.",
             )
         return self._rules[token]
+
+    def _make_safe(self, rule: RelayRule) -> None:
+        """Switch; raises `PolesideError` and nothing else: no odd answer may end the timer."""
+        typed(lambda: self._switch(rule.token, rule.safe_active))
 
     def _settled(self, token: str, began: float | None) -> None:
         """Forget when it was to end, unless it was wanted again, or longer, meanwhile."""
@@ -137,8 +147,9 @@ class RelayGuard:
     def _end(self, token: str) -> None:
         began = self._due.get(token)
         try:
-            self._switch(token, self._rules[token].safe_active)
-        except CameraError as error:
+            if (rule := self._rules.get(token)) is not None:  # else just taken off the list: safe
+                self._make_safe(rule)
+        except PolesideError as error:
             level = self._log.info if isinstance(error, CameraUnreachable) else self._log.warning
             level("relay not switched back", token=token, code=error.code)
             wait_s(self._is_closing, _AGAIN_S)

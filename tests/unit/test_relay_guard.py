@@ -1,0 +1,57 @@
+"""A relay is put back into its safe state, whatever the camera answers when it is asked to."""
+
+import threading
+
+import pytest
+
+from agent.cameras.port import CameraUnreachable
+from agent.cameras.relay_guard import RelayGuard, RelayRule
+from agent.core.clock import SystemClock
+
+PATIENCE_S = 30.0
+
+
+class _Relay:
+    """Fails as told, each time it is to be made safe, then obeys."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures, self.is_on = list(failures), False
+        self.is_safe_again = threading.Event()
+
+    def switch(self, token, is_on):
+        if not is_on and self.failures:
+            raise self.failures.pop(0)
+        self.is_on = is_on
+        if not is_on:
+            self.is_safe_again.set()
+
+
+def _guard(relay):
+    return RelayGuard((RelayRule("siren", 600.0),), relay.switch, SystemClock())
+
+
+def test_a_failed_release_is_tried_again_at_once_and_not_at_the_old_end():
+    relay = _Relay(CameraUnreachable("cut"))
+    guard = _guard(relay)
+    guard.pulse("siren", 600.0)
+    with pytest.raises(CameraUnreachable):
+        guard.release("siren")
+    assert relay.is_safe_again.wait(PATIENCE_S)
+    assert not relay.is_on
+    guard.close()
+
+
+def test_an_answer_that_nobody_thought_of_does_not_leave_it_on_for_ever():
+    relay = _Relay(IndexError("an odd answer"))
+    guard = _guard(relay)
+    guard.pulse("siren", 0.01)
+    assert relay.is_safe_again.wait(PATIENCE_S)
+    assert not relay.is_on
+    guard.close()
+
+
+def test_all_are_made_safe_though_one_answers_oddly():
+    relay = _Relay(IndexError("an odd answer"))
+    rules = RelayRule("siren", 600.0), RelayRule("lamp", 600.0)
+    RelayGuard(rules, relay.switch, SystemClock()).make_safe()
+    assert relay.is_safe_again.is_set()
