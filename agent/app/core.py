@@ -14,6 +14,7 @@ from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_watchdog import CameraWatchdog
 from agent.app.child import SupervisorLink
+from agent.app.core_disk import disk_to_tell_of
 from agent.app.coverage import CoverageReporter
 from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
@@ -104,7 +105,7 @@ class Core:
         )
         self._watch = Watch(
             settings,
-            VitalsReader(board, data_dir, clock),
+            VitalsReader(board, disk_to_tell_of(settings, table), clock),
             self._line,
             sight.hub,
             sight.desk,

@@ -5,11 +5,13 @@ What the core raises meanwhile goes out as long as it runs; the workers tell of 
 """
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
 from agent.app.run_dir import WITHOUT_DISK, run_dir
-from agent.buffer.medium import WRONG, require_medium
+from agent.buffer.medium import WRONG, is_read_only, require_medium, require_writable
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.errors import StorageError
@@ -44,12 +46,23 @@ async def watch_disk(told: Settings, stop: asyncio.Event, clock: Clock) -> None:
             stop.set()
 
 
+def disk_to_tell_of(settings: Settings, table: dict[str, Any]) -> Path:
+    """Return the folder whose disk is judged: the read-only one, not the memory in its place.
+
+    `settings` as they are worked with, `table` as they came.
+    """
+    data_dir, meant = data_dir_of(settings), Path(table.get("data_dir") or settings.data_dir)
+    is_away = data_dir.name == WITHOUT_DISK and is_read_only(meant)
+    return meant if is_away else data_dir
+
+
 def _trouble(settings: Settings) -> StorageError | None:
     data_dir, mount = data_dir_of(settings), settings.buffer.require_mount
-    if mount and not data_dir.is_relative_to(mount):
-        return None  # only the recordings lie on that disk
     try:
-        require_medium(data_dir, settings.buffer)
+        if mount and not data_dir.is_relative_to(mount):
+            require_writable(data_dir)  # only the recordings lie on that disk
+        else:
+            require_medium(data_dir, settings.buffer)
     except StorageError as error:
         if error.code != WRONG:
             raise

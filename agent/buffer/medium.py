@@ -3,8 +3,8 @@
 With `buffer.require_mount` the recordings must lie on a mount point of that path, which carries a
 file `.poleside-medium` with an id made at its first use. The box remembers that id by itself
 (`agent.buffer.claim`); `buffer.medium_id` pins another. A service whose data lies on a disk of its
-own does so without the setting; else any folder will do. Either way a worker notices when another
-file system takes the place of the one it started on.
+own does so without the setting; else any folder will do. Either way a read-only disk is none, and a
+worker notices when another file system takes the place of the one it started on.
 """
 
 import os
@@ -30,12 +30,14 @@ def require_medium(folder: Path, settings: BufferSettings) -> str | None:
     known = claim.find(book, folder) if book else None
     told = settings.require_mount or (known.mount if known else _disk_of_its_own(folder))
     if not told:
+        require_writable(folder)
         return None
     mount = Path(told)
     if not mount.is_mount():
         raise _wrong(f"no disk is mounted at {mount}")
     if _device_of(folder) != mount.stat().st_dev:
         raise _wrong(f"{folder} does not lie on the disk at {mount}")
+    require_writable(mount)
     claimed = known.medium_id if known and known.mount == told else ""
     medium_id, wanted = read_id(mount), settings.medium_id or claimed
     if medium_id is None:
@@ -48,6 +50,27 @@ def require_medium(folder: Path, settings: BufferSettings) -> str | None:
     if book and claimed != medium_id:
         claim.make(book, claim.Claim(told, medium_id))
     return medium_id
+
+
+def require_writable(folder: Path) -> None:
+    """Raise `StorageError` storage.wrong_medium when the disk under `folder` is read-only."""
+    if is_read_only(folder):
+        raise _wrong(f"the disk under {folder} is mounted read-only")
+
+
+def is_read_only(folder: Path) -> bool:
+    """Return whether the file system of `folder`, or of what exists of its parents, is read-only.
+
+    The kernel makes it so after an error of the disk, and a damaged one is mounted so.
+    """
+    for place in (folder, *folder.parents):
+        try:
+            return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
+        except FileNotFoundError:
+            continue
+        except OSError:  # the disk has gone: others tell
+            return False
+    return False
 
 
 def _disk_of_its_own(folder: Path) -> str:

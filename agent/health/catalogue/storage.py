@@ -63,8 +63,8 @@ STORAGE: dict[str, Words] = {
         RED,
         "The disk refuses to be written.",
         "디스크에 쓸 수 없습니다(읽기 전용).",
-        "It was most likely set read-only after an error: restart once, then replace the disk.",
-        "오류 뒤에 읽기 전용이 되었을 수 있습니다. 한 번 다시 시작하고, 반복되면 교체하세요.",
+        "An error made it read-only; box and bell work on without it. Check or replace the disk.",
+        "오류로 읽기 전용이 되었습니다. 장치와 비상벨은 계속 동작합니다. 디스크를 점검·교체하세요.",
     ),
     "disk.volatile": Words(
         YELLOW,

@@ -1,6 +1,7 @@
 """`poleside run`: the agent itself, in the foreground (systemd or a terminal holds it)."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,9 @@ dwell_s = 2.0
 # line = "GPIO27"
 # max_on_s = 60.0                # then it is off again, whoever switched it
 """
+
+# A box with these starts: its bell and its link need no disk, and what is full is made room on.
+_DISK_TROUBLE = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 @click.command()
@@ -188,6 +192,9 @@ def _check_writable(data_dir: Path) -> None:
         with contextlib.suppress(OSError):
             probe.unlink()
     except OSError as error:
+        if data_dir.is_dir() and error.errno in _DISK_TROUBLE:  # told of, and lived without
+            click.echo(f"The data folder {data_dir} can't be written: {error.strerror}.", err=True)
+            return
         raise StorageError(
             "storage.not_writable",
             f"The data folder {data_dir} can't be written: {error.strerror}.",
