@@ -1,8 +1,9 @@
-"""A clip made over so that nobody can be known in it but who is meant: people blurred for good.
+"""A clip made over so that people who are found in it are blurred for good, but who is meant.
 
 Every picture is looked at. Whoever is found is covered from a little before he was seen to a
-little after, and while he is lost between two looks. Runs in a process of its own (`poleside clip
-masked`) that takes only the time that nobody else wants.
+little after, and while he is lost between two looks. Who is meant is a track: where two people
+cross so closely that the tracker takes one for the other, the wrong one may stay clear. Runs in
+a process of its own (`poleside clip masked`) that takes only the time that nobody else wants.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def mask_clip(
         target = _target(looks, wanted)
         covers, ledger = _covers(looks, wanted, target)
         _write(clip, out, wanted, covers, note(ledger))
-    except (FFmpegError, OSError) as error:
+    except (FFmpegError, OSError, ValueError) as error:  # ValueError: a picture of another size
         out.unlink(missing_ok=True)
         raise StorageError(
             "clip.not_masked",
@@ -150,10 +151,10 @@ def _covers(looks: _Looks, wanted: Wanted, target: int | None) -> tuple[list[lis
     last: dict[int, tuple[int, Region]] = {}
     regions = target_frames = 0
     for number, found in enumerate(looks.found):
-        kept = [one.region for one in found if one.track_id == target and target is not None]
+        kept = [] if target is None else _of_target(found, target)
         target_frames += bool(kept)
         for one in found:
-            if kept and (one.region in kept or _overlap(one.region, kept[0]) > _SAME):
+            if one in kept:
                 continue
             regions += 1
             others[number].append(one.region)
@@ -181,6 +182,17 @@ def _covers(looks: _Looks, wanted: Wanted, target: int | None) -> tuple[list[lis
         keep=wanted.keep,
         outside=wanted.outside,
     )
+
+
+def _of_target(found: Sequence[Found], target: int) -> list[Found]:
+    """Return the target's track and the one sight it was made of; all others have their own."""
+    kept = [one for one in found if one.track_id == target]
+    if kept:
+        fresh = [one for one in found if one.track_id is None]
+        same = max(fresh, key=lambda one: _overlap(one.region, kept[0].region), default=None)
+        if same is not None and _overlap(same.region, kept[0].region) > _SAME:
+            kept.append(same)
+    return kept
 
 
 def _bridge(

@@ -1,4 +1,4 @@
-"""In a masked clip nobody can be known but who is meant, and the ledger tells what was covered."""
+"""Who is found in a masked clip is covered, but who is meant; the ledger tells what was."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`poleside clip masked`: a clip in which nobody can be known but who is meant."""
+"""`poleside clip masked`: a clip in which people who are found are blurred, but who is meant."""
 
 from __future__ import annotations
 
