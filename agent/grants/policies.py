@@ -57,11 +57,14 @@ class Policies:
         self._kept = None
 
     async def end(self, policy_id: str) -> None:
-        """Forget a policy; one that is not there is no error."""
+        """Forget a policy and end what it allowed; one that is not there is no error."""
         await self._db.run(
             lambda c: c.execute("DELETE FROM policies WHERE id = ?", (policy_id,)).rowcount
         )
         self._kept = None
+        for given, _ in await self._grants.holding():
+            if given.by == _by(policy_id):
+                await self._grants.end(given.grant.id)
 
     async def holding(self) -> list[StandingPolicy]:
         """Return the policies that hold now, by this box's clock."""
@@ -97,6 +100,7 @@ class Policies:
         self, policy: StandingPolicy, incident: str, cameras: tuple[str, ...], on_call: bool
     ) -> int:
         at = int(self._clock.utc_now().timestamp())
+        exp = min(at + policy.lasts_s, policy.exp)
         grant = MediaGrant(
             id=_id_of(policy.id, incident),
             box=self._box,
@@ -107,7 +111,7 @@ class Policies:
             what=policy.what,
             cameras=cameras,
             nbf=at,
-            exp=at + policy.lasts_s,
+            exp=exp,
             limits=policy.limits,
             sink=policy.sink,
             on_call=on_call,
@@ -116,10 +120,10 @@ class Policies:
             id=grant.id,
             args=Ping(),
             box=self._box,
-            by=Actor(user="box", role="standing policy", case=policy.id),
+            by=_by(policy.id),
             iat=at,
             nbf=at,
-            exp=at + policy.lasts_s,
+            exp=exp,
             iss="policy",
         )
         try:
@@ -152,6 +156,10 @@ def kept(connection: sqlite3.Connection) -> list[StandingPolicy]:
     """Return all policies the box was given, also those that are over."""
     rows = connection.execute("SELECT body FROM policies ORDER BY id").fetchall()
     return [msgspec.json.decode(row["body"], type=StandingPolicy) for row in rows]
+
+
+def _by(policy_id: str) -> Actor:
+    return Actor(user="box", role="standing policy", case=policy_id)
 
 
 def _id_of(policy_id: str, incident: str) -> str:

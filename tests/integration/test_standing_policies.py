@@ -112,6 +112,26 @@ async def test_over_ended_or_with_an_unsure_clock_it_allows_nothing(tmp_path):
         assert (await box.order(ListPolicies())).result["policies"] == []
 
 
+async def test_with_a_policy_ends_what_it_allowed(tmp_path):
+    async with desk(tmp_path) as box:
+        exp = int(box.clock.utc_now().timestamp()) + 60
+        short, other = policy(box, exp=exp, lasts_s=600), policy(box)
+        for one in (short, other):
+            await box.order(GivePolicy(policy=one))
+        await alarm(box)
+
+        async def both():
+            return len(await box.grants.holding()) == 2
+
+        await eventually(both)
+        ends = {given.by.case: given.grant.exp for given, _ in await box.grants.holding()}
+        assert ends[short.id] == exp
+        assert ends[other.id] > exp
+        await box.order(EndPolicy(policy_id=other.id))
+        assert [given.by.case for given, _ in await box.grants.holding()] == [short.id]
+        assert (await box.reports())[-1].ended == "ended"
+
+
 async def test_a_restart_keeps_it_and_starts_nothing_twice(tmp_path):
     async with desk(tmp_path) as box:
         await box.order(GivePolicy(policy=policy(box)))
