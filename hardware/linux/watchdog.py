@@ -20,11 +20,21 @@ class SysfsWatchdogs:
 
 def _state(chip: Path) -> WatchdogState:
     state = read_text(chip / "state")
-    boot = read_int(chip / "bootstatus")
     return WatchdogState(
         name=read_text(chip / "identity") or chip.name,
         is_armed=None if state is None else state == "active",
         timeout_s=read_int(chip / "timeout"),
         time_left_s=read_int(chip / "timeleft"),
-        caused_last_reset=None if boot is None else bool(boot & _CARD_RESET),
+        caused_last_reset=_caused_last_reset(chip),
     )
+
+
+def _caused_last_reset(chip: Path) -> bool | None:
+    """Return what the driver knows: one that can't tell leaves `bootstatus` at 0, as a Pi's does.
+
+    What it can tell is in `options` (since Linux 6.4).
+    """
+    status, options = read_int(chip / "bootstatus"), read_int(chip / "options", base=16)
+    if status is not None and status & _CARD_RESET:
+        return True
+    return False if status is not None and (options or 0) & _CARD_RESET else None

@@ -106,7 +106,7 @@ def test_a_compute_module_tells_its_emmc_its_clock_and_its_fan(tmp_path):
     assert board.clock_chip.read().name == "rtc-pcf85063 10-0051"
     assert board.fans.read() == (FanState("emc2301/1", 3270, 40),)
     (watchdog,) = board.watchdogs.read()
-    assert (watchdog.is_armed, watchdog.caused_last_reset) == (True, False)
+    assert (watchdog.is_armed, watchdog.caused_last_reset) == (True, None)
 
 
 def test_a_ribbon_camera_is_found_and_its_lens_is_none(tmp_path):
@@ -219,6 +219,30 @@ def test_the_pi_tells_its_fan_and_the_seconds_its_watchdog_has_left(tmp_path):
     (watchdog,) = board.watchdogs.read()
     assert (watchdog.is_armed, watchdog.timeout_s, watchdog.time_left_s) == (True, 15, 11)
     assert watchdog.caused_last_reset is None
+
+
+@pytest.mark.parametrize(
+    ("status", "options", "told"),
+    [
+        ("0", "0x81a0", False),
+        ("32", "0x81a0", True),
+        ("32", None, True),
+        ("0", "0x8180", None),
+        ("0", None, None),
+        (None, "0x81a0", None),
+    ],
+)
+def test_a_watchdog_that_cannot_tell_who_reset_the_board_says_neither(
+    status, options, told, tmp_path
+):
+    root = plant("raspberry_pi_cm4", tmp_path)
+    for name, text in (("bootstatus", status), ("options", options)):
+        file = root / "sys/class/watchdog/watchdog0" / name
+        file.unlink()
+        if text is not None:
+            file.write_text(f"{text}\n")
+    (watchdog,) = pick_board(root).watchdogs.read()
+    assert watchdog.caused_last_reset is told
 
 
 @pytest.mark.parametrize("noise", ["", "zz\n", "\x00\x00", "999999999999999999\n"])

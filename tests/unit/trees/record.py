@@ -39,6 +39,7 @@ PATTERNS = (
     "sys/class/watchdog/watchdog*/state",
     "sys/class/watchdog/watchdog*/time*",
     "sys/class/watchdog/watchdog*/bootstatus",
+    "sys/class/watchdog/watchdog*/options",
     "sys/class/power_supply/*/type",
     "sys/class/power_supply/*/online",
     "sys/class/power_supply/*/status",
