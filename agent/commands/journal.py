@@ -44,9 +44,15 @@ def find(connection: sqlite3.Connection, command_id: str) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def begin(connection: sqlite3.Connection, command: Command) -> None:
-    """Write down that `command` is about to be executed; forget what no center asks for again."""
-    connection.execute("DELETE FROM commands WHERE exp < ?", (command.iat - _KEEP_AFTER_EXP_S,))
+def begin(connection: sqlite3.Connection, command: Command, now_s: int) -> None:
+    """Write down that `command` is about to be executed; forget what no center asks for again.
+
+    `now_s` (Unix) must surely have come. What is being executed is never forgotten.
+    """
+    connection.execute(
+        "DELETE FROM commands WHERE exp < ? AND state <> ?",
+        (now_s - _KEEP_AFTER_EXP_S, EXECUTING),
+    )
     connection.execute(
         "INSERT INTO commands VALUES (?, ?, ?, ?, ?, NULL)",
         (command.id, command.op, EXECUTING, command.exp, msgspec.json.encode(command)),

@@ -8,6 +8,7 @@ import pytest
 from agent.commands import journal
 from agent.contract.audit import CHAIN_START, AuditRecord
 from agent.contract.commands import Actor, Ping, ReplyState
+from agent.contract.events import TimeQuality
 from agent.contract.ptz_args import PtzMove
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
@@ -104,6 +105,26 @@ async def test_failures_and_refusals_are_answered_with_a_code(mosquitto, tmp_pat
         public_keys_file(tmp_path).unlink()
         keyless = (await replies_to(center, order(center)))[-1]
         assert (keyless.state, keyless.code) == (ReplyState.REFUSED, "command.no_keys")
+
+
+class Synchronised(SystemClock):
+    def quality(self):
+        return TimeQuality.NTP
+
+
+async def test_an_order_of_a_year_to_come_makes_the_box_forget_nothing(mosquitto, tmp_path):
+    keys_file = public_keys_file(tmp_path)
+    box = Box(tmp_path, mosquitto.settings("box-1"), keys_file=keys_file, clock=Synchronised())
+    async with running(make_center(tmp_path, mosquitto.settings(CENTER))) as center, running(box):
+        done = order(center, Ping())
+        assert (await replies_to(center, done))[-1].state is ReplyState.DONE
+        year_s = 365 * 86_400
+        early = order(center, Ping())
+        early = msgspec.structs.replace(early, iat=early.iat + year_s, exp=early.exp + year_s)
+        assert (await replies_to(center, early))[-1].state is ReplyState.DONE
+        assert [reply.state.value for reply in await replies_to(center, done)] == ["done"]
+        kept = await box.db.run(lambda connection: journal.find(connection, done.id))
+        assert kept.reply.state is ReplyState.DONE
 
 
 async def test_a_box_that_is_away_is_said_to_be(mosquitto, tmp_path):
