@@ -6,6 +6,7 @@ one is forgotten. Blocking; called in threads of the core or by the command line
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,8 +16,10 @@ from agent.cameras.identity import Identity, epr_of, plain_mac
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import (
     CameraBadResponse,
+    CameraClockSkew,
     CameraFailure,
     CameraNotSupported,
+    CameraUnreachable,
     CameraWrongPassword,
     Login,
 )
@@ -120,7 +123,8 @@ def change_password(line: OnvifLine, login: Login, password: str, clock: Clock) 
     level = _level_of(line, login.username)
     trial = OnvifLine(line.link.device_url, new, clock, tls=line.tls)
     try:
-        _set_user(line, new, level)
+        with suppress(CameraUnreachable, CameraWrongPassword, CameraClockSkew):
+            _set_user(line, new, level)  # a lost answer is no refusal: the proof decides
         try:
             prove(trial)
         except CameraWrongPassword as error:
@@ -195,6 +199,7 @@ def _set_user(line: OnvifLine, login: Login, level: str) -> None:
 
 
 def _prove_old_or_set_back(line: OnvifLine, trial: OnvifLine, login: Login, level: str) -> None:
+    line.link.change_login(login)  # a refused change shut the door: it is the camera that is asked
     try:
         prove(line)
     except CameraFailure:

@@ -9,13 +9,14 @@ from msgspec import structs
 
 from agent.app.streams import Streams
 from agent.cameras import care
-from agent.cameras.line import OnvifLine
+from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
 from agent.cameras.rotation import rotate, settle
 from agent.core.clock import SystemClock
 from agent.settings.camera_secret import PasswordFile
 from agent.settings.model import CameraSettings
-from tests.simulated_onvif import PASSWORD, USERNAME, eventually, running_camera
+from agent.simulators.camera.onvif_service import SoapRefusal
+from tests.simulated_onvif import PASSWORD, USERNAME, control_of, eventually, running_camera
 
 _CLOCK = SystemClock()
 
@@ -96,6 +97,42 @@ async def test_while_the_camera_is_away_both_are_kept_and_then_settled(tmp_path)
         device.faults.silent, device.faults.slow_s = False, {}
         line.close()
         await _works_again(device, tmp_path)
+
+
+@pytest.mark.parametrize("takes", [("digest", "token"), ("token",)], ids=["digest", "token"])
+async def test_with_the_answer_lost_the_proof_decides_and_stop_goes_out(tmp_path, takes):
+    def lost(_):
+        raise ConnectionResetError
+
+    async with running_camera() as device:
+        device.login.takes = takes
+        kept = PasswordFile(tmp_path, _settings(device))
+        control = control_of(device)
+        await asyncio.to_thread(control.facts)
+        device.faults.spoils = {"SetUser": lost}
+        new = await asyncio.to_thread(rotate, control.line, kept, _CLOCK)
+        assert (kept.password, kept.pending, device.login.password) == (new, "", new)
+        await asyncio.to_thread(control.stop)
+        assert device.calls[-1] == "Stop"
+        control.close()
+
+
+async def test_a_user_who_may_not_change_it_keeps_the_old_one_and_stop_goes_out(tmp_path):
+    async with running_camera() as device:
+        kept = PasswordFile(tmp_path, _settings(device))
+        control = control_of(device)
+        await asyncio.to_thread(control.facts)
+        device._operations[(Service.DEVICE, "SetUser")] = _forbidden
+        with pytest.raises(CameraFailure):
+            await asyncio.to_thread(rotate, control.line, kept, _CLOCK)
+        assert (kept.password, kept.pending, device.login.password) == (PASSWORD, "", PASSWORD)
+        await asyncio.to_thread(control.stop)
+        assert device.calls[-1] == "Stop"
+        control.close()
+
+
+async def _forbidden(*_):
+    raise SoapRefusal("NotAuthorized", "Sender not authorized")
 
 
 async def test_with_both_refused_nothing_is_forgotten_and_the_door_stays_shut(tmp_path):
