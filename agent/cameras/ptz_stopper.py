@@ -16,7 +16,8 @@ from agent.core.errors import CameraError
 from agent.core.log import get
 
 _RETRY_S = 1.0
-_RETRIES = 5  # then the camera's own timeout must have ended the move
+_RETRIES = 5
+_SLOW_RETRY_S = 10.0  # then, until it is taken: a camera away for a moment may move on for ever
 
 
 class PtzStopper:
@@ -100,12 +101,14 @@ class PtzStopper:
         return None if due_mono_s is None else due_mono_s - self._clock.monotonic_s()
 
     def _failed(self, waiting: list[Future[None]], error: CameraError) -> None:
-        self._log.warning("stop failed", code=error.code, reason=error.message)
+        if self._retries_left:
+            self._log.warning("stop failed", code=error.code, reason=error.message)
         for future in waiting:
             if future.set_running_or_notify_cancel():
                 future.set_exception(error)
         with self._changed:
             may_help = isinstance(error, CameraFailure) and error.retryable
-            if may_help and self._retries_left > 0 and self._due_mono_s is None:
-                self._retries_left -= 1
-                self._due_mono_s = self._clock.monotonic_s() + _RETRY_S
+            if may_help and self._due_mono_s is None:
+                pause_s = _RETRY_S if self._retries_left else _SLOW_RETRY_S
+                self._retries_left = max(0, self._retries_left - 1)
+                self._due_mono_s = self._clock.monotonic_s() + pause_s

@@ -1,0 +1,60 @@
+"""A move that is to end ends, however long the camera was away meanwhile."""
+
+from itertools import count
+
+import pytest
+
+from agent.cameras import ptz_stopper
+from agent.cameras.port import CameraUnreachable, CameraWrongPassword
+from agent.cameras.ptz_stopper import PtzStopper
+from agent.core.clock import SystemClock
+from tests.simulated_onvif import eventually
+
+
+class Head:
+    """Takes the Stop at the `nth` try."""
+
+    def __init__(self, nth, error):
+        self._tries, self._nth, self._error = count(1), nth, error
+        self.tried, self.stands = 0, False
+
+    def stop(self):
+        self.tried = next(self._tries)
+        if self.tried < self._nth:
+            raise self._error("away")
+        self.stands = True
+
+
+@pytest.fixture
+def stopping(monkeypatch):
+    monkeypatch.setattr(ptz_stopper, "_RETRY_S", 0.01)
+    monkeypatch.setattr(ptz_stopper, "_SLOW_RETRY_S", 0.02)
+    made = []
+
+    def make(head):
+        stopper = PtzStopper(lambda: head, SystemClock(), lambda: None)
+        made.append(stopper)
+        return stopper
+
+    yield make
+    for stopper in made:
+        stopper.close()
+        stopper._thread.join()
+
+
+async def test_a_stop_is_tried_until_a_camera_that_was_away_takes_it(stopping):
+    head = Head(12, CameraUnreachable)
+    stopper = stopping(head)
+    stopper.arm(0.0)
+    await eventually(lambda: head.stands)
+    await eventually(lambda: not stopper.is_armed)
+
+
+async def test_what_trying_again_does_not_mend_is_tried_once(stopping):
+    head = Head(2, CameraWrongPassword)
+    stopper = stopping(head)
+    stopped = stopper.request()
+    await eventually(stopped.done)
+    assert isinstance(stopped.exception(), CameraWrongPassword)
+    assert not stopper.is_armed
+    assert head.tried == 1
