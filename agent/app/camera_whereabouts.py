@@ -109,11 +109,11 @@ class Whereabouts:
         seen = open_identity(link)
         self._is_recognised = shares_key(known, seen)
         self._is_contradicted = contradicts(known, seen)
-        if not is_strange(known, seen) or address == self._vouched_for:
+        if not is_strange(known, seen):
             return True
         successor = memory.successor
         is_successor = successor is not None and not is_strange(successor, seen)
-        if is_successor or address == self._searched_for:
+        if is_successor or address in (self._searched_for, self._vouched_for):
             return not self._is_contradicted
         raise CameraStranger(_STRANGE)
 

@@ -101,12 +101,15 @@ def merged(known: Identity, seen: Identity) -> Identity:
 
 
 def identity_of(found: FoundCamera, *, arp: Path = _ARP) -> Identity:
-    """Return what a camera shows without a login: its announcement and its MAC on our own LAN."""
+    """Return what a camera shows without a login: its announcement and its MAC on our own LAN.
+
+    The MAC that the kernel knows counts: what a camera announces may be copied from another.
+    """
     host = urlsplit(found.url).hostname or found.address
-    macs = {plain_mac(mac) for mac in (found.scope("MAC"), mac_of(host, arp=arp)) if mac}
+    mac = mac_of(host, arp=arp) or plain_mac(found.scope("MAC"))
     return Identity(
         epr=found.epr,
-        macs=tuple(sorted(macs)),
+        macs=(mac,) if mac else (),
         model=found.scope("hardware"),
     )
 
@@ -119,7 +122,8 @@ def mac_of(host: str, *, arp: Path = _ARP) -> str:
     except (ValueError, OSError):
         return ""
     fields = (row.split() for row in rows)
-    return next((plain_mac(f[3]) for f in fields if len(f) > 3 and f[0] == wanted), "")
+    whole = (f for f in fields if len(f) > 3 and f[2] != "0x0")  # 0x0: asked, not answered
+    return next((plain_mac(f[3]) for f in whole if f[0] == wanted), "")
 
 
 def epr_of(guid: str) -> str:
