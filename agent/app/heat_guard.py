@@ -65,7 +65,8 @@ class HeatGuard(Service):
     def tuned(self, camera: CameraSettings) -> CameraSettings:
         """Return a camera's settings as the present band allows them."""
         # Of equal priority, the first of the settings; sorting is stable.
-        ranked = sorted(self._cameras(), key=lambda known: -known.priority)
+        asking = (known for known in self._cameras() if known.detect and known.look)
+        ranked = sorted(asking, key=lambda known: -known.priority)
         ids, band = [known.camera_id for known in ranked], self.band
         rank = ids.index(camera.camera_id) if camera.camera_id in ids else len(ids)
         may_ask = band.rate > 0 and rank < max(1.0, band.cameras * len(ids))

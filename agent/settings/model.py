@@ -382,6 +382,9 @@ def _check_feeds(cameras: tuple[CameraSettings, ...], pole: PoleSettings) -> Non
                 f"camera `{camera.camera_id}`: `power_output` must name an output"
                 f" with the purpose `camera-power`"
             )
+    fed = [camera.power_output for camera in cameras if camera.power_output]
+    if twice := next((output for output in fed if fed.count(output) > 1), None):
+        raise ValueError(f"two cameras have one `power_output`, `{twice}`: one would cut the other")
 
 
 def _check_labels(camera: CameraSettings) -> None:

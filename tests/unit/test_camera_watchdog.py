@@ -156,6 +156,16 @@ async def test_a_camera_that_sends_keeps_its_power_whatever_hinders_the_disk(pol
     assert (pole.hub.restarts, pole.power_cuts) == (2, 0)
 
 
+def test_two_cameras_that_hang_on_one_output_are_refused():
+    power = {"output_id": "power-1", "purpose": "camera-power", "line": "x"}
+    cameras = [
+        {"camera_id": name, "main_url": f"rtsp://{name}/", "power_output": "power-1"}
+        for name in ("gate", "yard")
+    ]
+    with pytest.raises(ValidationError, match="two cameras have one `power_output`, `power-1`"):
+        convert({"cameras": cameras, "pole": {"outputs": [power]}}, Settings)
+
+
 def test_only_an_output_for_camera_power_can_feed_a_camera():
     camera = {"camera_id": "gate", "main_url": "rtsp://c/", "power_output": "siren"}
     siren = {"output_id": "siren", "purpose": "siren", "line": "x"}

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from agent.app.heat_guard import HeatGuard
 from agent.core.errors import CameraError
@@ -93,6 +94,14 @@ async def test_the_cameras_of_the_highest_priority_keep_their_detection_longest(
     box = Box(tmp_path, 5, 9, 1, 7)
     async with box.core():
         assert await box.at(94.0) == [HELD, (True, 1.0), HELD, (True, 1.0)]
+
+
+async def test_a_camera_that_asks_nothing_takes_no_other_ones_place(tmp_path):
+    box = Box(tmp_path, 9, 8, 5, 4)
+    first, second, *others = box.cameras
+    box.cameras = (replace(first, detect=False), replace(second, look=False), *others)
+    async with box.core():
+        assert (await box.at(94.0))[2:] == [(True, 1.0), HELD]
 
 
 async def test_a_worker_is_told_once_and_one_that_started_anew_is_told_again(box):
