@@ -64,7 +64,7 @@ class CameraStates:
         """`bells`: tokens of digital inputs that are emergency bells; "*" for all of them."""
         self._bells = bells
         self._states: OrderedDict[tuple[str, Items], _State] = OrderedDict()
-        self._seen: OrderedDict[Notification, None] = OrderedDict()
+        self._last: OrderedDict[tuple[str, Items], Notification] = OrderedDict()
         self.unknown: Counter[str] = Counter()
         self.messages_total = self.doubled_total = 0
 
@@ -81,7 +81,9 @@ class CameraStates:
         key = (message.topic, message.source)
         state = self._states.get(key)
         if state is None:
-            if not holds and message.operation is not Operation.INITIALIZED:
+            # Of an input a first "false" is kept, too: the wire of a normally-closed bell is cut.
+            is_input = topic.meaning == "input" and message.operation is not Operation.DELETED
+            if not (holds or is_input or message.operation is Operation.INITIALIZED):
                 return None
             state = self._new_state(topic, message, now_mono_s)
             state.is_on = holds and message.operation is Operation.INITIALIZED
@@ -187,15 +189,18 @@ class CameraStates:
         )
 
     def _is_doubled(self, message: Notification) -> bool:
-        """Say whether just this was told before; without a time of its own nothing is the same."""
-        if message.camera_at is None or message.operation is Operation.INITIALIZED:
-            return False
-        if message in self._seen:
-            return True
-        self._seen[message] = None
-        if len(self._seen) > _MOST_SEEN:
-            self._seen.popitem(last=False)
-        return False
+        """Say whether just this was its last word; without a time of its own nothing is the same.
+
+        Only the last one counts: a press, its end and the next press may share a camera's second,
+        and a camera's clock may stand still.
+        """
+        key = (message.topic, message.source)
+        last = self._last.pop(key, None)
+        self._last[key] = message
+        if len(self._last) > _MOST_SEEN:
+            self._last.popitem(last=False)
+        has_time = message.camera_at is not None and message.operation is not Operation.INITIALIZED
+        return has_time and message == last
 
 
 def _holds(topic: Topic, message: Notification) -> bool:

@@ -120,3 +120,36 @@ def test_quirks_go_by_maker_model_and_firmware():
     assert quirks_of("TP-Link", "C320", "1.0").pull_s == 5.0
     assert quirks_of("Reolink", "x", "").no_renew
     assert quirks_of("Somebody", "", "") == quirks_of("", "", "")
+
+
+def _input(holds, operation=Operation.CHANGED, after_s=0.0):
+    level = str(holds).lower()
+    topic = "Device/Trigger/DigitalInput"
+    return _told(topic, operation, after_s, LogicalState=level)
+
+
+def test_presses_within_one_second_of_the_camera_or_of_a_clock_that_stands_still_all_count():
+    states = CameraStates(frozenset({"1"}))
+    hits = [states.take(_input(holds), now) for now, holds in enumerate([True, False] * 3)]
+    assert [hit and hit.turn for hit in hits] == [Turn.BEGAN, Turn.ENDED] * 3
+    assert states.take(_input(False), 7.0) is None
+    assert states.doubled_total == 1
+
+
+def test_after_it_was_told_as_state_a_press_of_a_clock_that_stands_still_is_one():
+    states = CameraStates(frozenset({"1"}))
+    assert states.take(_input(True), 0.0) is not None
+    states.take(_input(False, Operation.INITIALIZED), 1.0)
+    hit = states.take(_input(True), 2.0)
+    assert hit is not None
+    assert hit.turn is Turn.BEGAN
+
+
+def test_the_first_word_of_an_input_may_be_that_it_is_off():
+    states = CameraStates(frozenset({"1"}))
+    off = _input(False)
+    assert states.take(off, 0.0) is None
+    assert states.input_of(off) == ("1", False)
+    gone = _told("Device/Trigger/DigitalInput", Operation.DELETED, source="2", LogicalState="false")
+    assert states.take(gone, 0.0) is None
+    assert states.input_of(gone) is None  # nobody said how it is
