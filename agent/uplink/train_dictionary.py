@@ -2,9 +2,9 @@
 
     python -m agent.uplink.train_dictionary
 
-writes the file of the number in `coding.TELEMETRY_DICTIONARY`; the seed is fixed, so it can be made
-again. Raise the number first, once boxes with the present file are in the field. A field that
-`sample` never sets fails a test. Never on the box.
+writes the file of the number in `coding.TELEMETRY_DICTIONARY`. Raise the number first: a test holds
+every dictionary's bytes, for boxes and centers that have it. A field that `sample` never sets fails
+a test. Never on the box.
 """
 
 import random

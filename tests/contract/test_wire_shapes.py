@@ -1,5 +1,7 @@
 """What an old box or center once sent must be understood for ever: the bytes here never change."""
 
+import hashlib
+
 import msgspec
 import pytest
 
@@ -7,10 +9,13 @@ from agent.contract import records
 from agent.contract.acks import Ack, Acks
 from agent.contract.audit import CHAIN_START, AuditEntry
 from agent.contract.commands import OPERATIONS, Args, Command, Reply, ReplyState, op_of
-from agent.contract.events import Event, Gap, Phase, StreamName
+from agent.contract.config import Desired, settings_hash
+from agent.contract.events import Event, Gap, Phase, StreamName, TimeQuality
+from agent.contract.evidence import BoxHourRecord, HeadPlace
 from agent.contract.info import Info
 from agent.contract.presence import CenterState, State
 from agent.contract.ptz_args import PtzMove
+from agent.contract.rollup import CameraHour, HealthRecord, Spread
 from agent.contract.telemetry import CameraState, Telemetry
 from agent.contract.topics import (
     CHANNEL_OF,
@@ -21,6 +26,7 @@ from agent.contract.topics import (
     parse,
     up_filter,
 )
+from agent.uplink import coding
 
 EVENT = (
     b'{"specversion":"1.0","id":"01JD8Z3V7K5M2Q9W4R6T8Y0B1C","source":"edge/tb-001/bx-0417",'
@@ -40,6 +46,45 @@ TELEMETRY = (
     b'"outbox":{"waiting":3,"waiting_bytes":900,"queued_total":10,"acked_total":7,'
     b'"evicted_total":0}}'
 )
+
+HEALTH_HOUR = (
+    b'{"specversion":"1.0","id":"01JD8Z3V7K5M2Q9W4R6T8Y0B1G","source":"edge/tb-001/bx-0417","type"'
+    b':"edge.rollup.health.v1","time":"2026-11-22T15:00:00Z","seq":48,"stream":"t","epoch":"7c1e",'
+    b'"boot":42,"tq":"ntp","data":{"since":"2026-11-22T14:00:00Z","lasted_s":3600,"looks":60,"conn'
+    b'ected_share":0.95,"connects":1,"temperature_c":[51.0,54.2,58.9],"cpu_pct":[12.1,23.4,61.0],"'
+    b'disk_free_mb":[120000.0,120000.0,120000.0],"ack_ms":[31.0,40.5,220.0],"cameras":[["gate",539'
+    b"80,0,1.0,1.0,[14.6,15.0,15.2],[4.9,5.0,5.1]]]}}"
+)
+EVIDENCE_HOUR = (
+    b'{"specversion":"1.0","source":"edge/tb-001/bx-0417","time":"2026-11-22T15:00:00Z","stream":"'
+    b'u","epoch":"7c1e","id":"01JD8Z3V7K5M2Q9W4R6T8Y0042","type":"edge.evidence.hour.v1","seq":42,'
+    b'"data":{"audit":"5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8","heads":['
+    b'["gate",[12,59,1795356059000000],[12,3599,1795359599000000],"Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3J'
+    b'hdWx0Z2FycGx5d2E","main"],["gate",[13,59,1795356059000000],[13,3599,1795359599000000],"Zm9vY'
+    b'mFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2E","sub"]],"purges":{"heads":[["gate",4316,"Zm9vYmF'
+    b'yYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2E"]],"rules":{"age":360},"bytes":720000000,"from_s":1'
+    b'792764000,"until_s":1792767600}},"key":"kq3vX0b1dPz4Wn7y","signature":"3o1a4Yc0pWw5N6mVbq1m0'
+    b'E2rT9uJ8sXk7LhPzGfDdCeBaQyRtUiOpAsDfGhJkLzXcVbNmQwErTyUiOpAsDfGhJ"}'
+)
+INFO = (
+    b'{"box":"bx-0417","site":"tb-001","model":"Raspberry Pi 5 Model B Rev 1.0","version":"0.1.0",'
+    b'"os":"Debian GNU/Linux 12","boot":42,"epoch":"7c1e","cameras":[{"camera_id":"gate","name":"M'
+    b'ain gate","can":["ptz","events"],"maker":"Hanwha","model":"XNP-6400","firmware":"1.41","cali'
+    b'bration":"check"}],"detector":{"name":"nanodet-plus-m","version":"1","sha256":"9f86d081884c7'
+    b'd659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","labels":["person"]},"commands":["snaps'
+    b'hot","clip"],"schemas":["event.v1","telemetry.v1","command.v1"],"key_id":"kq3vX0b1dPz4Wn7y",'
+    b'"key_kind":"file","simulated":true,"settings_hash":"5e884898da28047151d0e56f8dc6292773603d0d'
+    b'6aabbdd62a11ef721d1542d8"}'
+)
+DESIRED = (
+    b'{"box":"bx-0417","version":7,"base":6,"hash":"f5cab4ebed9a8b6d09270508460793ddc4c5b42aaa6be1'
+    b'd30a2e18086e9af84e","settings":{"cameras":[{"camera_id":"gate","detect_fps":3.0}],"buffer":{'
+    b'"retention_days":14.0}},"by":{"user":"kim"},"iat":1795269600,"iss":"tb-001"}'
+)
+DICTIONARIES = {
+    "telemetry-1.zstd": "4f33d7bc07cc2640a12e9f1b33ccb984a74c7921b6c9dbb12f35df5e2f25b70d",
+    "telemetry-2.zstd": "7337953c3782af9eabb934fbd5d86dd4c4d2adcb358b1a43acf2deb4b9045f09",
+}
 
 
 def test_an_event_of_today_and_its_head():
@@ -156,3 +201,68 @@ def test_topics_are_built_and_read_back():
 )
 def test_foreign_topics_are_not_taken_for_ours(topic):
     assert parse(topic) is None
+
+
+def test_an_hour_of_health_of_today_and_of_before_boot_was_told():
+    record = msgspec.json.decode(HEALTH_HOUR, type=HealthRecord)
+    assert (record.boot, record.tq, record.stream) == (42, TimeQuality.NTP, StreamName.TELEMETRY)
+    assert (record.data.lasted_s, record.data.looks, record.data.connects) == (3600, 60, 1)
+    assert record.data.temperature_c == Spread(51.0, 54.2, 58.9)
+    assert record.data.cameras == (
+        CameraHour("gate", 53980, 0, 1.0, 1.0, Spread(14.6, 15.0, 15.2), Spread(4.9, 5.0, 5.1)),
+    )
+    before = HEALTH_HOUR.replace(b'"boot":42,"tq":"ntp",', b"")
+    assert msgspec.json.decode(before, type=HealthRecord).boot is None
+
+
+def test_an_hour_of_evidence_of_today_and_what_its_signature_covers():
+    record = msgspec.json.decode(EVIDENCE_HOUR, type=BoxHourRecord)
+    assert [(each.camera_id, each.stream) for each in record.data.heads] == [
+        ("gate", "main"),
+        ("gate", "sub"),
+    ]
+    assert record.data.heads[0].last == HeadPlace(12, 3599, 1795359599000000)
+    assert record.data.purges.rules == {"age": 360}
+    assert hashlib.sha256(record.data.to_sign()).hexdigest() == (
+        "e2800b1188e0bd15524861c5d9121c59fe0297c64373752e6e6197ae5f694f03"
+    )
+
+
+def test_a_birth_document_with_all_it_may_tell():
+    info = msgspec.json.decode(INFO, type=Info)
+    assert (info.cameras[0].can, info.cameras[0].calibration) == (("ptz", "events"), "check")
+    assert (info.detector.labels, info.key_kind, info.simulated) == (("person",), "file", True)
+    told = msgspec.json.decode(INFO)
+    assert told | msgspec.json.decode(msgspec.json.encode(info)) == told
+
+
+def test_a_wanted_configuration_of_today_and_its_hash():
+    desired = msgspec.json.decode(DESIRED, type=Desired)
+    assert (desired.version, desired.base, desired.by.user) == (7, 6, "kim")
+    assert settings_hash(desired.settings) == desired.hash
+
+
+def test_a_dictionary_that_boxes_use_is_never_made_again():
+    found = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in coding.DICTIONARIES.iterdir()
+    }
+    assert DICTIONARIES.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        bytes.fromhex(
+            "28b52ffd0100011d0200b87b312d3230333a322e3534323137673230333930307d7d0ffc39d7e285"
+            "e849462b597d0e1b84c37d9273c3e261c68cd2582016d5c4433b61b40f1b58b6e3319f6b16"
+        ),
+        bytes.fromhex(
+            "28b52ffd010002d5010073410323495bf4f4edcc7fca97d822010ffca61c1493d467678bf31f9d8c"
+            "88ff9d5460d241a0c539260d9eca8c05216f999a9005ccade1e1521f"
+        ),
+    ],
+    ids=["dictionary-1", "dictionary-2"],
+)
+def test_packed_telemetry_of_every_age_is_read(frame):
+    assert coding.unpack(frame, 100_000) == TELEMETRY
