@@ -1,7 +1,8 @@
 """Events pushed by a camera (WS-BaseNotification): the second way, where PullPoint is missing.
 
-The camera calls us: a tiny HTTP listener on the address that faces it, one secret path, a size cap,
-only from the camera's own address, on one of a few ports. Threads of the core process.
+The camera calls us: a tiny HTTP listener on the address that faces it, one secret path, only from
+the camera's own address, on one of a few ports; size, calls at once and their time are capped.
+Threads of the core process.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import queue
 import secrets
 import socket
 import threading
+from typing import Any
 from urllib.parse import urlsplit
 
 from agent.cameras.line import Addressing, OnvifLine, Service
@@ -26,6 +28,8 @@ PORTS = range(8500, 8516)  # those that the image's firewall lets cameras call
 _MAX_BYTES = 256 * 1024
 _MOST_WAITING = 200
 _READ_S = 5.0
+_CALL_S = 10.0  # a whole call, however slowly it drips
+_MOST_AT_ONCE = 8
 
 
 class _Consumer(http.server.ThreadingHTTPServer):
@@ -33,9 +37,10 @@ class _Consumer(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, own: str, port: int, camera: str) -> None:
+    def __init__(self, own: str, port: int, camera: str, clock: Clock) -> None:
         super().__init__((own, port), _Handler)
-        self.camera = camera
+        self.camera, self._clock = camera, clock
+        self._ends_mono_s: dict[Any, float] = {}  # of the calls under way
         self.path = f"/{secrets.token_urlsafe(18)}"
         self.waiting: queue.Queue[tuple[Notification, ...]] = queue.Queue(_MOST_WAITING)
         threading.Thread(target=self.serve_forever, name="camera-push", daemon=True).start()
@@ -48,6 +53,31 @@ class _Consumer(http.server.ThreadingHTTPServer):
     def verify_request(self, _: object, client: tuple[str, int]) -> bool:
         """Take connections from the camera only."""
         return client[0] == self.camera
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Hear a call in a thread of its own, unless there are many."""
+        if len(self._ends_mono_s) >= _MOST_AT_ONCE:
+            self.shutdown_request(request)
+            return
+        self._ends_mono_s[request] = self._clock.monotonic_s() + _CALL_S
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a call that is over."""
+        self._ends_mono_s.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Cut calls that take too long; looked at twice a second."""
+        for request, end_mono_s in list(self._ends_mono_s.items()):
+            if self._clock.monotonic_s() >= end_mono_s:
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Listen no more; the port is free."""
+        self.shutdown()
+        self.server_close()
 
     def handle_error(self, *_: object) -> None:
         """A camera that hangs up, or speaks no HTTP: nothing was told."""
@@ -86,24 +116,13 @@ class PushPoint(PullPoint):
         del topics
         there = urlsplit(line.link.device_url)
         own = _own_address(there.hostname or "", there.port or 80)
-        consumer = _consumer(own, _ip(there.hostname))
-        body = filled(
-            "<wsnt:Subscribe><wsnt:ConsumerReference><wsa:Address>{url}</wsa:Address>"
-            "</wsnt:ConsumerReference><wsnt:InitialTerminationTime>PT{life}S"
-            "</wsnt:InitialTerminationTime></wsnt:Subscribe>",
-            url=consumer.url,
-            life=f"{LIFETIME_S:.0f}",
-        )
+        consumer = _consumer(own, _ip(there.hostname), clock)
         try:
-            answer = line.ask(Service.EVENTS, body, addressing=Addressing(_SUBSCRIBE))
-            url = text(answer, "SubscriptionReference/Address")
-            if not url:
-                raise CameraBadResponse("the camera gives no address for the subscription")
-        except CameraError:
-            consumer.shutdown()
-            consumer.server_close()
+            reference = _subscribed(line, consumer.url)
+        except BaseException:
+            consumer.end()
             raise
-        point = cls(line, Reference(url=mended(url, line.link.device_url)), clock)
+        point = cls(line, reference, clock)
         point._consumer = consumer
         return point
 
@@ -122,15 +141,29 @@ class PushPoint(PullPoint):
         try:
             super().close()
         finally:
-            self._consumer.shutdown()
-            self._consumer.server_close()
+            self._consumer.end()
 
 
-def _consumer(own: str, camera: str) -> _Consumer:
+def _subscribed(line: OnvifLine, own_url: str) -> Reference:
+    body = filled(
+        "<wsnt:Subscribe><wsnt:ConsumerReference><wsa:Address>{url}</wsa:Address>"
+        "</wsnt:ConsumerReference><wsnt:InitialTerminationTime>PT{life}S"
+        "</wsnt:InitialTerminationTime></wsnt:Subscribe>",
+        url=own_url,
+        life=f"{LIFETIME_S:.0f}",
+    )
+    answer = line.ask(Service.EVENTS, body, addressing=Addressing(_SUBSCRIBE))
+    url = text(answer, "SubscriptionReference/Address")
+    if not url:
+        raise CameraBadResponse("the camera gives no address for the subscription")
+    return Reference(url=mended(url, line.link.device_url))
+
+
+def _consumer(own: str, camera: str, clock: Clock) -> _Consumer:
     """Listen at the first port that is free. Raises `CameraNotSupported` when none is."""
     for port in PORTS:
         with contextlib.suppress(OSError):
-            return _Consumer(own, port, camera)
+            return _Consumer(own, port, camera, clock)
     raise CameraNotSupported(
         f"no port from {PORTS[0]} to {PORTS[-1]} is free for events",
         hint="End what else listens there on this machine.",
