@@ -23,6 +23,7 @@ _STEP: Final = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
 _PATH: Final = re.compile(r"`\$[^`]*`")
 _NAMED: Final = re.compile(r"(?P<what>unknown|required) field `(?P<name>[^`]+)`")
 _MOST: Final = 200
+_LONGEST_PING_S: Final = 32  # so that a silent box is missed within a minute
 
 Step = str | int
 
@@ -103,6 +104,15 @@ def problems(table: dict[str, Any], examples: dict[str, Any] | None = None) -> l
         else:
             break
     return found
+
+
+def warnings(table: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is allowed in a raw table but costs a promise: the path, and which one."""
+    keepalive_s = shape.inside(shape.inside(table, "broker"), "keepalive_s")
+    if isinstance(keepalive_s, int) and keepalive_s > _LONGEST_PING_S:
+        text = f"over {_LONGEST_PING_S}, a box that fell silent is not missed within a minute"
+        return [("broker.keepalive_s", text)]
+    return []
 
 
 def _problem(

@@ -66,7 +66,8 @@ async def idle(folder: Path, seconds: float, hours: int = 24) -> None:
             for p, t, k in zip(ping, told, kept, strict=True)
         )
         name = f"a day on {kind}, keepalive {keepalive_s} s, telemetry {period_s:.0f} s"
-        say(f"{name}, TCP payload", f"{payload:.3f} MB", "<= 0.3 MB")
+        verdict = "<= 0.3 MB" if payload <= 0.3 else "<= 0.3 MB: missed"
+        say(f"{name}, TCP payload", f"{payload:.3f} MB", verdict)
         say(f"{name}, with headers", f"{wire:.2f} MB")
 
 

@@ -11,7 +11,7 @@ from agent.local.cli.config_reference import reload_class
 from agent.local.cli.main import cli
 from agent.local.cli.run import EXAMPLE
 from agent.settings import shape
-from agent.settings.check import problems
+from agent.settings.check import problems, warnings
 from agent.settings.diff import LIVE_CAMERA_FIELDS
 
 EXAMPLES = tomllib.loads(EXAMPLE)
@@ -104,6 +104,19 @@ def test_the_command_says_it_in_words_or_json_and_by_its_exit_code(tmp_path):
     assert poleside("check", str(file)).exit_code == 0
 
 
+def test_a_keepalive_that_costs_the_minute_is_allowed_and_told(tmp_path):
+    file = tmp_path / "box.toml"
+    slow = tomllib.loads(EXAMPLE)["broker"] | {"keepalive_s": 600}
+    assert warnings({"broker": slow})[0][0] == "broker.keepalive_s"
+    file.write_text(EXAMPLE.replace("[broker]", "[broker]\nkeepalive_s = 600"))
+    told = poleside("check", str(file))
+    assert told.exit_code == 0
+    assert "broker.keepalive_s: over 32" in told.output
+    file.write_text(EXAMPLE.replace("[broker]", "[broker]\nkeepalive_s = 32"))
+    assert "keepalive_s" not in poleside("check", str(file)).output
+    assert warnings({"broker": {"keepalive_s": "long"}}) == warnings({"broker": 5}) == []
+
+
 def test_the_schema_takes_the_example_and_refuses_what_is_wrong():
     validator = jsonschema.Draft202012Validator(json.loads(poleside("schema").output))
     assert list(validator.iter_errors(EXAMPLES)) == []
@@ -116,6 +129,7 @@ def test_the_reference_tells_every_key_and_what_its_change_restarts():
         for key in node.get("properties", ()):
             assert f"| `{key}` |" in text, f"{name}.{key}"
     assert reload_class("page") == "file only"
+    assert reload_class("broker") == "file, page"
     assert reload_class("uploads") == "live"
     assert reload_class("buffer") == "camera"
     assert reload_class("sightings") == "camera"  # its worker keeps and prunes them

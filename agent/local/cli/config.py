@@ -22,14 +22,18 @@ def config() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON list.")
 def check(file: Path, *, as_json: bool) -> None:
-    """Tell everything wrong with FILE: each with its path, what is allowed, and an example."""
+    """Tell everything wrong with FILE: each with its path, what is allowed, and an example.
+
+    What is allowed but costs a promise is told as well.
+    """
     import msgspec
 
     from agent.local.cli.run import EXAMPLE
-    from agent.settings.check import problems
+    from agent.settings.check import problems, warnings
     from agent.settings.load import read_file
 
-    found = problems(read_file(file), tomllib.loads(EXAMPLE))
+    table = read_file(file)
+    found = problems(table, tomllib.loads(EXAMPLE))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
@@ -40,6 +44,9 @@ def check(file: Path, *, as_json: bool) -> None:
                 click.echo(f"    allowed: {problem.allowed}")
             if problem.example:
                 click.echo(f"    example: {problem.example}")
+        for path, warning in warnings(table):
+            click.secho(path, fg="yellow", bold=True, nl=False)
+            click.echo(f": {warning}")
         count = len(found)
         click.echo(f"{file}: {f'{count} to correct' if count else 'all is right'}.")
     sys.exit(1 if found else 0)

@@ -15,6 +15,8 @@ One TOML file, read at the start. The center's signed changes lie over it and ta
 box runs; the last column says what such a change restarts:
 
 - **file only**: only in the file, never by the center; restart the agent after a change.
+- **file, page**: never by the center; what the setup page changes there is taken up at once, for a
+  change in the file restart the agent.
 - **live**: nothing restarts, recording goes on.
 - a name: that process alone starts anew (`camera`: this camera's or each camera's worker).
 """
@@ -32,6 +34,8 @@ def reference_lines() -> Iterator[str]:
 def reload_class(path: str) -> str:
     """Say what a change of the key at `section` or `cameras.key` restarts."""
     section, _, key = path.partition(".")
+    if section == "broker":  # see agent.local.setup.changes
+        return "file, page"
     if section in NOT_DESIRABLE:
         return "file only"
     if section == "cameras":
