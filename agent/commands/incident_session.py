@@ -120,9 +120,9 @@ class Session:
     def is_over(self) -> bool:
         """Whether it was ended, or nobody prolonged it."""
         clock = self._world.clock
-        if self._is_unsure and clock.quality() is TimeQuality.NTP:  # the boot's clock knows by now
-            return self.call.ended or clock.utc_now().timestamp() >= self.call.exp
-        return self.call.ended or clock.monotonic_s() >= self._until_s
+        knows = self._is_unsure and clock.quality() is not TimeQuality.UNSYNCED  # by now
+        is_past = knows and clock.utc_now().timestamp() >= self.call.exp
+        return self.call.ended or is_past or clock.monotonic_s() >= self._until_s
 
     async def step(self, tasks: asyncio.TaskGroup) -> None:
         """Call up who is needed now, let go who is not."""

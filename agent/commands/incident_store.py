@@ -1,7 +1,7 @@
 """Incident sessions in `box.db`: a kill or a reboot ends none, and none comes back once over.
 
 A monotonic time means nothing after a reboot: then what was left when it was last written is the
-most there can be, and with a proven clock the session's own end counts.
+most there can be, and with a clock that something vouches for the session's own end counts.
 """
 
 import sqlite3
@@ -46,7 +46,7 @@ class Kept(Struct, kw_only=True):
         if boot == self.boot:
             return self.until_mono_s
         left_s = self.left_s
-        if clock.quality() is TimeQuality.NTP:
+        if clock.quality() is not TimeQuality.UNSYNCED:
             left_s = min(left_s, self.call.exp - clock.utc_now().timestamp())
         return clock.monotonic_s() + left_s
 

@@ -38,7 +38,7 @@ from agent.pointing.footprint import View, candidates
 from agent.pointing.stand import view_of
 
 STATE_FILE = "incident-sessions.json"
-_STEP_S = 0.5
+_STEP_S, _TALLY_S = 0.5, 10.0
 _MOST, _MOST_REMEMBERED = 16, 256
 _MOST_PICTURES, _PICTURE_WIDTH_PX, _PICTURE_BYTES = 3, 320, 6_000
 
@@ -121,6 +121,7 @@ class IncidentSessions(Service):
 
     async def run(self) -> None:
         await self._load()
+        tally_s = self.clock.monotonic_s() + _TALLY_S
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.progressed()
@@ -130,6 +131,10 @@ class IncidentSessions(Service):
                         await self._end(session)
                     else:
                         await session.step(tasks)
+                if self.clock.monotonic_s() >= tally_s:
+                    tally_s = self.clock.monotonic_s() + _TALLY_S
+                    for session in tuple(self._sessions.values()):
+                        await self._keep(session)
                 try:
                     async with asyncio.timeout(_STEP_S if self._sessions else None):
                         await self._news.wait()
@@ -183,7 +188,7 @@ class IncidentSessions(Service):
     async def changed(self, session: Session) -> None:
         """Say what the session sees and does now; start and end its pushes."""
         await self._keep(session)
-        await self._grants.call(session.call.incident, session.cameras)
+        await self._call(session.call.incident)
         await self._say(session, ReplyState.PROGRESS)
         await self._show()
 
@@ -201,6 +206,11 @@ class IncidentSessions(Service):
     async def _keep(self, session: Session) -> None:
         kept = session.kept()
         await self._db.run(lambda connection: incident_store.keep(connection, kept))
+
+    async def _call(self, incident: str) -> None:
+        """Push from every camera that a session of this incident has called up."""
+        ours = [one.cameras for one in self._sessions.values() if one.call.incident == incident]
+        await self._grants.call(incident, set().union(*ours))
 
     async def _find_looks(self) -> None:
         for camera_id in self.aimer.movable():
@@ -229,7 +239,7 @@ class IncidentSessions(Service):
             del self._over[next(iter(self._over))]
         await session.end()
         await self._db.run(lambda c: incident_store.end(c, call.id, call.seq))
-        await self._grants.call(call.incident, ())
+        await self._call(call.incident)
         await self._audit("incident.end", session, "ended" if call.ended else "expired")
         await self._say(session, ReplyState.DONE)
         await self._show()

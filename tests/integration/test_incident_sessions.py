@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from agent.cameras.gate import CameraGate
 from agent.cameras.zeep_backend import ZeepCamera
+from agent.commands import incident_store, incidents
 from agent.commands.aim import Aimer
 from agent.commands.incidents import Hands, IncidentSessions, read_sessions
 from agent.contract.audit import AuditEntry
@@ -462,3 +463,47 @@ async def test_an_older_word_is_not_taken_nor_one_about_what_is_over(tmp_path):
         await pole.sessions.take(sign(call, district.key))
         assert pole.audited[-1].code == "incident.replayed"
         assert not pole.sessions._sessions
+
+
+async def test_the_end_of_one_session_of_an_incident_leaves_the_others_their_pictures(tmp_path):
+    async with town(tmp_path) as here:
+        west = here.poles[0]
+        incident = here.grants("2026-7")
+        calls = [here.call(at(0.0), incident="2026-7", grants=incident) for _ in range(2)]
+        for call in calls:
+            await here.center.district.open(call)
+
+        async def both_know():
+            return len(west.sessions._sessions) == 2 and "west" in west.workers.pushes
+
+        await eventually(both_know)
+        await here.center.district.end(calls[1].id)
+
+        async def one_is_over():
+            return len(west.sessions._sessions) == 1
+
+        await eventually(one_is_over)
+        await here.answered(calls[1].id, lambda reply: reply.state is ReplyState.DONE)
+        assert "west" in west.workers.pushes
+        await here.center.district.end(calls[0].id)
+        await eventually(here.all_free)
+
+
+async def test_how_long_a_session_lasts_is_kept_though_nothing_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(incidents, "_TALLY_S", 0.1)
+    async with town(tmp_path) as here:
+        west = here.poles[0]
+        call = here.call(at(500.0), granted=False)  # nobody is called up there
+        await here.center.district.open(call)
+
+        async def left():
+            kept = await west.box.db.run(incident_store.holding)
+            return kept[0].left_s if kept else None
+
+        await eventually(left)
+        first_s = await left()
+
+        async def is_less():
+            return await left() < first_s
+
+        await eventually(is_less)

@@ -38,8 +38,10 @@ def test_in_the_same_boot_the_monotonic_clock_counts_whatever_the_wall_clock_say
     assert one.until_s("one", clock) == one.until_mono_s
 
 
-def test_after_a_reboot_a_proven_clock_says_how_much_is_left(clock):
+@pytest.mark.parametrize("quality", [TimeQuality.NTP, TimeQuality.RTC])
+def test_after_a_reboot_a_clock_that_was_kept_says_how_much_is_left(clock, quality):
     one = kept(clock)
+    clock.trusted = quality
     clock.wall_jump_s, clock.mono_jump_s = 70.0, -5000.0
     left_s = one.until_s("two", clock) - clock.monotonic_s()
     assert left_s == pytest.approx(30.0, abs=2.0)
