@@ -1,10 +1,10 @@
 """`ptz.lease` and `ptz.release`: who holds a camera, and the steps that move it meanwhile.
 
-One lease a camera. A higher purpose, then a higher priority, takes it over; everybody else is
-refused until it ends. The order lasts as long as the lease: its `progress` grants, and tells of a
-forbidden sector; its final reply says how it ended. Steps are neither journalled nor answered.
-However a lease ends, the camera is told to stop; and without the next step the camera's gate stops
-it after a second.
+One lease a camera. A higher purpose, then a higher priority, takes it over, for its holder the same
+is enough; everybody else is refused until it ends. The order lasts as long as the lease: its
+`progress` grants, and tells of a forbidden sector; its final reply says how it ended. Steps are
+neither journalled nor answered. However a lease ends, the camera is told to stop; and without the
+next step the camera's gate stops it after a second.
 """
 
 import asyncio
@@ -209,7 +209,7 @@ class Leases:
     def _take(self, lease: Lease) -> str | None:
         """Make a lease the camera's; return the one it takes it from."""
         camera_id, held = lease.camera_id, self._by_camera.get(lease.camera_id)
-        if held is not None and held.holder != lease.holder and lease.rank <= held.rank:
+        if held is not None and not _may_follow(lease, held):
             raise _taken(held, self._clock.monotonic_s())
         preempted = None if held is None else held.lease_id
         if held is None and camera_id in self._touring:
@@ -243,6 +243,13 @@ class Leases:
             self._log.warning("step not done", camera=lease.camera_id, code=error.code)
         else:
             lease.problem = ""
+
+
+def _may_follow(lease: Lease, held: Lease) -> bool:
+    """Say whether a lease may take a held camera; nobody's exercise stops his own true call."""
+    if held.holder != lease.holder:
+        return lease.rank > held.rank
+    return lease.lease_id == held.lease_id or lease.rank >= held.rank
 
 
 def _who(actor: Actor) -> str:

@@ -74,7 +74,7 @@ async def play(actions):
         if action[0] == "ask":
             _, user, purpose, priority = action
             rank = (LADDER.index(purpose), priority)
-            is_free = held is None or held[0] == user or rank > held[1]
+            is_free = held is None or rank > held[1] or (held[0] == user and rank == held[1])
             lease_id = await world.ask(user, purpose, priority)
             assert (lease_id is not None) == is_free
             if lease_id is not None:
@@ -105,6 +105,16 @@ async def play(actions):
 @given(ACTIONS)
 def test_the_highest_purpose_holds_the_camera_and_every_end_is_told_and_stops_it(actions):
     asyncio.run(play(actions))
+
+
+async def test_an_exercise_does_not_stop_the_true_call_of_the_same_holder():
+    world = World()
+    call = await world.ask("a", "119", 5)
+    assert await world.ask("a", "exercise", 5) is None
+    again = await world.ask("a", "119", 5)
+    assert await world.ended(call) == "renewed"
+    await world.leases.release(world.command("a", PtzRelease(lease=again)), None)
+    assert await world.ended(again) == "released"
 
 
 number = st.floats(-1, 1, allow_nan=False)
