@@ -135,7 +135,10 @@ class Core:
             sight.hub, voice.leases, voice.gates, self._bell_preset_of, self._note, clock
         )
         sight.pole.on_press = bell_call.pressed
-        self._reboot_note = RebootNote(data_dir, boot_id(), clock)
+        faults = BoxFaults(
+            db, sight.assembler.incidents, lambda: troubles(self._watch, sight.hub), clock
+        )
+        self._reboot_note = RebootNote(data_dir, boot_id(), faults.is_told, clock)
         self._alarm_watch = AlarmWatch(db, sight.assembler, settings, clock)
         grants = make_grants(
             sight.hub,
@@ -165,9 +168,8 @@ class Core:
             self._camera_watchdog,
             bell_call,
             self._alarm_watch,
-            BoxFaults(
-                db, sight.assembler.incidents, lambda: troubles(self._watch, sight.hub), clock
-            ),
+            faults,
+            self._reboot_note,
             self._telemetry(),
             *self._reporters(db),
             HealthReporter(clock, self.outbox, voice.address.source, self._look),

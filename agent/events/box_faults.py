@@ -73,6 +73,11 @@ class BoxFaults(Service):
         self._lives: dict[str, _Life] = {}
         self._log = log.get(self.name)
 
+    def is_told(self, code: str, subject: str) -> bool:
+        """Return whether the event of this fault is in the outbox, and not ended yet."""
+        life = self._lives.get(Trouble(code, subject, "").key)
+        return life is not None and life.told is not None
+
     async def run(self) -> None:
         await self._take_up()
         while True:
