@@ -354,7 +354,7 @@ class CameraWorker:
                 camera = msgspec.json.decode(message.camera_json, type=CameraSettings)
                 self._camera = camera
                 self._eyes.retune(camera)
-                self._keeping.events.use(camera)
+                self._keeping.events.use(camera, is_shed=message.is_shed)
             case StartPush():
                 self._pushes.start(message)
             case StopPush():

@@ -1,6 +1,7 @@
 """What lies around a rule's hit is kept, under the incident it became; in the worker.
 
 A rule that may be in its shadow time keeps nothing before the core has said that it was raised.
+While heat keeps the camera from detecting, all of its time is kept as an event's is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from agent.core.errors import StorageError
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import HitAck
 from agent.settings.model import CameraSettings
+
+HEAT = "_heat"  # no rule's id begins so
 
 
 @dataclass(slots=True)
@@ -36,12 +39,23 @@ class EventLocks:
         self._waiting: dict[str, _Doubtful] = {}
         self._raised: set[str] = set()
         self._lock = threading.Lock()
+        self._is_shed = self._keeps_all = False
         self.use(camera)
 
-    def use(self, camera: CameraSettings | None) -> None:
-        """Take over which rules may be in their shadow time."""
+    def use(self, camera: CameraSettings | None, *, is_shed: bool = False) -> None:
+        """Take over which rules may be in their shadow time, and whether nobody looks for heat."""
+        self._is_shed = is_shed
         rules = camera.rules if camera else ()
         self._shadowed = frozenset(rule.rule_id for rule in rules if rule.shadow_days)
+
+    def turn(self, now: Moment) -> None:
+        """Begin, go on with or end what is kept for heat; every second."""
+        with self._lock, suppress(StorageError):  # tried again at the next turn
+            if self._is_shed and not self._keeps_all:
+                self._keep(f"heat-{now.utc_us}", HEAT, now, is_held=False)
+            elif self._keeps_all:
+                self._locks.hit_goes_on(HEAT, now.utc_us, ended=not self._is_shed)
+            self._keeps_all = self._is_shed
 
     def hit(self, hit: RuleHit, moment: Moment) -> None:
         """Keep what lies around a hit; of a doubtful one only note what would be kept."""
@@ -71,7 +85,7 @@ class EventLocks:
                 self._locks.hit_goes_on(rule_id, doubtful.last_us, ended=doubtful.has_ended)
             self._locks.name_incident(ack.hit_id, ack.incident_id)
 
-    def _keep(self, hit_id: str, rule_id: str, moment: Moment) -> None:
+    def _keep(self, hit_id: str, rule_id: str, moment: Moment, *, is_held: bool = True) -> None:
         if self._stage is not None:
             self._stage.event_began()
-        self._locks.hit_began(hit_id, rule_id, moment)
+        self._locks.hit_began(hit_id, rule_id, moment, is_held=is_held)

@@ -1,6 +1,7 @@
 """When the box is hot, cameras ask the detector less, those of the lowest priority first.
 
-Recording is never touched. What each worker is to do is compared with what it was told last, so a
+Recording is never touched: where only events are recorded, a camera that may not look is recorded
+all the while. What each worker is to do is compared with what it was told last, so a
 worker that starts anew, one that could not be told, and a core that starts anew while the box is
 hot all end up right: nobody stays blind once it is cool. The band is kept in the run folder.
 """
@@ -43,7 +44,7 @@ class HeatGuard(Service):
         self._hub, self._temperatures, self._cameras = hub, temperatures, cameras
         self._file = run_folder / BAND_FILE
         self._judge = HeatJudge(begin=self._kept())
-        self._told: dict[str, tuple[object, CameraSettings]] = {}  # by camera: to whom, and what
+        self._told: dict[str, tuple[object, CameraSettings, bool]] = {}  # by camera: to whom, what
         self._log = log.get(self.name)
 
     @property
@@ -86,11 +87,13 @@ class HeatGuard(Service):
 
     async def _tell(self, camera: CameraSettings) -> None:
         worker, wanted = self._hub.line_of(camera.camera_id), self.tuned(camera)
-        if worker is None or self._told.get(camera.camera_id) == (worker, wanted):
+        is_shed = camera.detect and camera.look and not wanted.detect
+        told = (worker, wanted, is_shed)
+        if worker is None or self._told.get(camera.camera_id) == told:
             return
         with suppress(CameraError):  # tried again at the next look
-            await self._hub.retune(wanted)
-            self._told[camera.camera_id] = worker, wanted
+            await self._hub.retune(wanted, is_shed=is_shed)
+            self._told[camera.camera_id] = told
 
     def _kept(self) -> str:
         with suppress(OSError, UnicodeError):

@@ -113,6 +113,7 @@ class Keeping:
         self._late_hits: deque[tuple[RuleHit, Moment]] = deque(maxlen=1000)
         self._catching_up = threading.Lock()
         self._upkeep.add("late hits", 1.0, self._catch_up)
+        self._upkeep.add("heat", 1.0, self._look_at_heat)
         self.disk = DiskWait((index.calls, *recorders.calls), clock)
         self._look_due_mono_s = 0.0
 
@@ -184,6 +185,9 @@ class Keeping:
                 self.events.hit(*self._late_hits.popleft())
         finally:
             self._catching_up.release()
+
+    def _look_at_heat(self) -> None:
+        self.events.turn(self._recorder.moment(self._clock.monotonic_s()))
 
     def order(self, order: LockOrder) -> LockReply:
         """Carry out what the center ordered."""

@@ -115,9 +115,10 @@ class WorkerHub(Service):
             raise _no_picture(camera_id)
         return reply
 
-    async def retune(self, camera: CameraSettings) -> None:
-        """Hand a camera's worker its new settings."""
-        await self._send(camera.camera_id, Retune(camera_json=msgspec.json.encode(camera)))
+    async def retune(self, camera: CameraSettings, *, is_shed: bool = False) -> None:
+        """Hand a camera's worker its new settings; `is_shed`: its detection is off for heat."""
+        told = Retune(camera_json=msgspec.json.encode(camera), is_shed=is_shed)
+        await self._send(camera.camera_id, told)
 
     async def use_streams(
         self, camera_id: str, main_url: str, sub_url: str, *, has_ptz: bool = False

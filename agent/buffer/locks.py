@@ -109,9 +109,10 @@ class Locks:
                 _release(db, lock_id, now, "removed", by)
         self._save_evidence(known.kind)
 
-    def hit_began(self, hit_id: str, rule_id: str, at: Moment) -> None:
-        """Keep what lies around a hit; as a lock where events are locked."""
-        days, is_events = self._settings.event_lock_days, self._settings.mode == "events"
+    def hit_began(self, hit_id: str, rule_id: str, at: Moment, *, is_held: bool = True) -> None:
+        """Keep what lies around a hit; as a lock where events are locked and `is_held`."""
+        days = self._settings.event_lock_days if is_held else 0.0
+        is_events = self._settings.mode == "events"
         if not days and not is_events:
             return
         seen, now = from_micros(at.utc_us), self._clock.utc_now()

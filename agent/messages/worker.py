@@ -139,9 +139,13 @@ class TakePicture(Struct, frozen=True, kw_only=True, tag="take-picture"):
 
 
 class Retune(Struct, frozen=True, kw_only=True, tag="retune"):
-    """New settings of this camera (msgspec-encoded `CameraSettings`); streams go on."""
+    """New settings of this camera (msgspec-encoded `CameraSettings`); streams go on.
+
+    `is_shed`: heat alone keeps it from detecting.
+    """
 
     camera_json: bytes
+    is_shed: bool = False
 
 
 class UseStreams(Struct, frozen=True, kw_only=True, tag="use-streams"):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.app.event_locks import EventLocks
-from agent.buffer.locks import Locks
+from agent.buffer.locks import Locks, all_locks
 from agent.contract.events import TimeQuality
 from agent.messages.vision import HitState, RuleHit
 from agent.messages.worker import HitAck
@@ -14,6 +14,7 @@ from agent.settings.rules import IntrusionRule
 from tests.footage_maker import make_clip
 from tests.moving_things import WHOLE
 from tests.recording import Tape
+from tests.staged_tape import StagedTape
 
 BEGAN, CONTINUES, ENDED = HitState
 
@@ -103,3 +104,32 @@ def test_new_settings_end_the_doubt(kept):
     tape.events.use(camera())
     tape.hit()
     assert tape.locks() == [("hit-1", "hit-1")]
+
+
+def test_while_heat_keeps_a_camera_from_looking_event_only_mode_records_all_of_it(tmp_path, clip):
+    tape = StagedTape(tmp_path / "camera", tmp_path / "memory")
+    events = EventLocks(tape.locks, tape.stage, camera())
+
+    def record():
+        events.turn(tape.recorder.moment(tape.clock.mono_s))
+        tape.stage.turn()
+        tape.record(clip, frames=30)
+        events.turn(tape.recorder.moment(tape.clock.mono_s))
+        tape.stage.turn()
+
+    tape.clock.pass_s(400.0)
+    events.use(camera(), is_shed=True)
+    for _ in range(4):
+        record()
+    hot = [row["path"] for row in tape.segments()]
+    assert {path.split("/")[0] for path in hot} == {"video"}
+    events.use(camera())
+    events.turn(tape.recorder.moment(tape.clock.mono_s))
+    tape.clock.pass_s(60.0)
+    record()
+    assert len(tape.staged()) > 0
+    tape.clock.pass_s(400.0)
+    tape.retention.prune()
+    assert [row["path"] for row in tape.segments()] == hot
+    assert all_locks(tape.index._db) == []  # kept, and no room for events' locks taken
+    tape.index.close()

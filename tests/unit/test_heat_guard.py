@@ -29,15 +29,16 @@ class Workers:
 
     def __init__(self):
         self.told, self.times, self.away = {}, 0, False
-        self.line = object()
+        self.line, self.shed = object(), set()
 
     def line_of(self, _camera_id):
         return self.line
 
-    async def retune(self, camera):
+    async def retune(self, camera, *, is_shed):
         if self.away:
             raise CameraError("camera.worker_silent", "The worker does not answer.")
         assert camera.record
+        self.shed = {*self.shed, camera.camera_id} if is_shed else self.shed - {camera.camera_id}
         self.told[camera.camera_id] = (camera.detect, camera.detect_fps)
         self.times += 1
 
@@ -97,11 +98,14 @@ async def test_the_cameras_of_the_highest_priority_keep_their_detection_longest(
 
 
 async def test_a_camera_that_asks_nothing_takes_no_other_ones_place(tmp_path):
-    box = Box(tmp_path, 9, 8, 5, 4)
+    box = Box(tmp_path, 9, 8, 5, 4)  # the last is the one that is shed
     first, second, *others = box.cameras
     box.cameras = (replace(first, detect=False), replace(second, look=False), *others)
     async with box.core():
         assert (await box.at(94.0))[2:] == [(True, 1.0), HELD]
+        assert box.workers.shed == {"cam-3"}  # what detects nothing anyway is recorded as before
+        await box.at(40.0)
+        assert box.workers.shed == set()
 
 
 async def test_a_worker_is_told_once_and_one_that_started_anew_is_told_again(box):
