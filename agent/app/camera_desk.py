@@ -199,7 +199,7 @@ class CameraDesk(Service):
                 await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
             if hearing is not None:
                 hearing.cancel()
-        del self._places[camera_id]
+        self._places.pop(camera_id, None)
         if self._bells is not None:
             self._bells.forget(camera_id)
         await place.close()

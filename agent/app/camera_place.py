@@ -36,7 +36,7 @@ from agent.cameras.rotation import rotate, settle
 from agent.cameras.tls import CameraTls
 from agent.core import log
 from agent.core.clock import Clock
-from agent.core.errors import CameraError
+from agent.core.errors import CameraError, SettingsError
 from agent.core.retry import Backoff
 from agent.pole.heard_bells import HeardBells
 from agent.settings.camera_secret import PasswordFile
@@ -152,7 +152,8 @@ class CameraPlace:
     def to_hear(self) -> object:
         """What its ears were made for: when it changes, new ones are needed."""
         camera = self._camera
-        return self.address, camera.bell_inputs, camera.bell_closed_inputs, _tls(camera)
+        device = self.facts.device  # another one has other events, and other quirks
+        return self.address, device, camera.bell_inputs, camera.bell_closed_inputs, _tls(camera)
 
     @property
     def ears(self) -> CameraEars | None:
@@ -212,9 +213,7 @@ class CameraPlace:
     async def _ask(self) -> None:
         try:
             if self._passwords.pending:
-                await self.gate.over(lambda line: settle(line, self._passwords))
-                self._log.warning("a change of password was cut short and is settled now")
-                self.has_new_login = True
+                await self._settle_password()
             device = await self.gate.facts()
             await self._note_head(device)
             streams = await self.gate.streams()
@@ -253,6 +252,15 @@ class CameraPlace:
         if is_new:
             self._log.info("camera known", maker=device.manufacturer, at=self.address)
             await asyncio.to_thread(self.relays.make_safe)
+
+    async def _settle_password(self) -> None:
+        try:
+            await self.gate.over(lambda line: settle(line, self._passwords))
+        except SettingsError as error:  # the one that works is in use: kept when the disk takes it
+            self._log.warning("password not kept", code=error.code, reason=error.message)
+            return
+        self._log.warning("a change of password was cut short and is settled now")
+        self.has_new_login = True
 
     async def _note_head(self, device: DeviceFacts) -> None:
         """A head that may still move is stopped before anything else is asked."""
@@ -294,7 +302,9 @@ class CameraPlace:
             self._door.change(self._login)
         self._door.doubt()
         old, self.gate = self.gate, self._new_gate()
-        self._relay_line = None
+        if self._relay_line is not None:
+            self._relay_line.close()
+            self._relay_line = None
         await old.close()
 
     def _switch(self, token: str, active: bool) -> None:

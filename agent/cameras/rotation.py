@@ -1,7 +1,8 @@
 """Giving a camera another password so that, whatever dies meanwhile, one known to the box works.
 
 The new one is on the disk before the camera hears of it, and the old one leaves the disk only when
-the new one has worked. Whoever finds both there tries them: the old one, then the new one.
+the new one has worked. Whoever finds both there tries them: first the one in use, the old one after
+a restart, then the other.
 Blocking; in threads of the core process.
 """
 
@@ -54,7 +55,9 @@ def settle(line: OnvifLine, kept: Passwords) -> None:
     door.check()
     with door.changing():
         refusal: CameraFailure | None = None
-        for password in (kept.password, kept.pending):
+        both = (kept.password, kept.pending)
+        in_use = door.key.login.password  # proven, where only the disk would not take it
+        for password in sorted(both, key=lambda one: one != in_use):
             if door.key.login.password != password:
                 door.change(Login(door.key.login.username, password))
             try:

@@ -13,9 +13,11 @@ from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
 from agent.cameras.rotation import rotate, settle
 from agent.core.clock import SystemClock
+from agent.core.errors import SettingsError
 from agent.settings.camera_secret import PasswordFile
 from agent.settings.model import CameraSettings
 from agent.simulators.camera.onvif_service import SoapRefusal
+from tests.onvif_box import Deskwork, make_desk
 from tests.simulated_onvif import PASSWORD, USERNAME, control_of, eventually, running_camera
 
 _CLOCK = SystemClock()
@@ -129,6 +131,47 @@ async def test_a_user_who_may_not_change_it_keeps_the_old_one_and_stop_goes_out(
         await asyncio.to_thread(control.stop)
         assert device.calls[-1] == "Stop"
         control.close()
+
+
+async def test_on_a_disk_that_fails_meanwhile_the_one_in_use_is_never_doubted(tmp_path):
+    secrets, away = tmp_path / "secrets", tmp_path / "away"
+
+    def disk_fails(good):
+        secrets.rename(away)
+        secrets.touch()
+        return good
+
+    async with running_camera() as device:
+        kept = PasswordFile(tmp_path, _settings(device))
+        control = control_of(device)
+        device.faults.spoils = {"SetUser": disk_fails}
+        with pytest.raises(SettingsError):
+            await asyncio.to_thread(rotate, control.line, kept, _CLOCK)
+        refused = device.login.refused_total
+        for _ in range(3):
+            with pytest.raises(SettingsError):
+                await asyncio.to_thread(settle, control.line, kept)
+        await asyncio.to_thread(control.facts)
+        secrets.unlink()
+        away.rename(secrets)
+        await asyncio.to_thread(settle, control.line, kept)
+        assert (kept.password, kept.pending) == (device.login.password, "")
+        assert device.login.refused_total == refused
+        control.close()
+
+
+async def test_a_disk_that_takes_nothing_keeps_no_camera_away(tmp_path, unused_tcp_port):
+    async with running_camera() as device:
+        settings = _settings(device)
+        PasswordFile(tmp_path, settings).begin("never told")
+        desk = make_desk(tmp_path, _CLOCK, unused_tcp_port, settings)
+        (tmp_path / "secrets").rename(tmp_path / "away")
+        (tmp_path / "secrets").touch()
+        running = asyncio.create_task(Deskwork(desk, _CLOCK).run())
+        await eventually(lambda: desk.facts("gate").device is not None)
+        assert device.login.refused_total == 0
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def _forbidden(*_):
