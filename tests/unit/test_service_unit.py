@@ -54,6 +54,11 @@ def test_the_sandbox_is_tight(unit):
     assert float(found[1]) <= MOST_EXPOSURE
 
 
+@pytest.mark.parametrize("device", ["video4linux", "media", "dma_heap"])
+def test_a_ribbon_camera_can_be_opened(device):
+    assert f"\nDeviceAllow=char-{device} rw\n" in UNIT.read_text()
+
+
 def test_the_unit_keeps_what_the_box_relies_on():
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
