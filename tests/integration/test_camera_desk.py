@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,18 @@ async def test_a_bell_that_is_held_when_the_box_starts_is_a_call(tmp_path, told,
         async with _desk(settings, tmp_path, told, unused_tcp_port):
             await eventually(lambda: told.bells)
             assert told.bells[0].state is ContactState.ACTIVE
+
+
+async def test_another_camera_at_the_same_address_is_heard_anew(tmp_path, told, unused_tcp_port):
+    async with (
+        running_camera() as device,
+        _desk(_settings(device), tmp_path, told, unused_tcp_port) as desk,
+    ):
+        await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
+        ears, place = desk.ears("gate"), desk._places["gate"]
+        place.facts = replace(place.facts, device=replace(place.facts.device, serial="other"))
+        await eventually(lambda: desk.ears("gate") is not ears)
+        await eventually(lambda: desk.ears("gate").status.is_live)
 
 
 async def test_a_camera_that_moves_is_found_again_and_heard(tmp_path, told, unused_tcp_port):
