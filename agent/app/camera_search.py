@@ -12,6 +12,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from agent.cameras import discovery
@@ -24,6 +25,7 @@ EVERY_S = 30.0
 PATIENCE_S = 90.0  # a camera that starts anew elsewhere is there by then
 _WAIT_S = 2.0
 _MOST_HEARD = 256
+_HELLO_S = 60.0  # so long a Hello counts: each camera that is lost looks at it
 
 
 class CameraSearch(asyncio.DatagramProtocol):
@@ -46,18 +48,26 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._asking = asyncio.Lock()
         self._transport: asyncio.DatagramTransport | None = None
         self._is_open = False
-        self._heard: dict[str, FoundCamera] = {}
-        self._left: set[str] = set()
+        self._joined_mono_s = 0.0
+        self._heard: dict[str, tuple[float, FoundCamera]] = {}
+        self._left: dict[str, None] = {}
         self._probed: tuple[FoundCamera, ...] = ()
         self._probed_mono_s: float | None = None
         self._beside_of: dict[str, tuple[float, tuple[FoundCamera, ...]]] = {}
         self.news = asyncio.Event()
 
     async def open(self) -> None:
-        """Begin to listen, once; where the port can't be had, probing alone must do."""
+        """Begin to listen, once, and on interfaces that came since when called again.
+
+        Where the port can't be had, probing alone must do.
+        """
+        now_s = self._clock.monotonic_s()
         if self._is_open:
+            if self._transport is not None and now_s - self._joined_mono_s >= EVERY_S:
+                self._joined_mono_s = now_s
+                discovery.join(self._transport.get_extra_info("socket"), self._interfaces())
             return
-        self._is_open = True
+        self._is_open, self._joined_mono_s = True, now_s
         try:
             heard = discovery.listening_socket(self._interfaces(), port=self._port)
         except OSError as error:
@@ -79,16 +89,19 @@ class CameraSearch(asyncio.DatagramProtocol):
             return
         for camera in discovery.read_announcement(data, addr[0]):
             self._heard.pop(camera.epr, None)
-            if camera.is_bye and len(self._left) < _MOST_HEARD:
-                self._left.add(camera.epr)
-            elif camera.url and len(self._heard) < _MOST_HEARD:
-                self._heard[camera.epr] = camera
+            if camera.is_bye:
+                self._left.pop(camera.epr, None)
+                self._left[camera.epr] = None
+                _drop_oldest(self._left)
+            elif camera.url:
+                self._heard[camera.epr] = self._clock.monotonic_s(), camera
+                _drop_oldest(self._heard)
                 self.news.set()
 
     def has_left(self, epr: str) -> bool:
         """Say, once, whether a camera said goodbye."""
         has_left = epr in self._left
-        self._left.discard(epr)
+        self._left.pop(epr, None)
         return has_left
 
     async def find(
@@ -99,8 +112,9 @@ class CameraSearch(asyncio.DatagramProtocol):
         Who answers now is believed before who said hello some time ago, and of those the last one.
         """
         around = await self._around()
-        heard = list(self._heard.values())
-        self._heard.clear()
+        since_s = self._clock.monotonic_s() - _HELLO_S
+        self._heard = {epr: told for epr, told in self._heard.items() if told[0] > since_s}
+        heard = [camera for _, camera in self._heard.values()]
         self.news.clear()
         found, candidates = _judge(wanted, heard, around)
         if found is None and (beside := await self._beside(last_url)):
@@ -144,6 +158,12 @@ class CameraSearch(asyncio.DatagramProtocol):
             )
             self._beside_of[network] = self._clock.monotonic_s(), found
             return found
+
+
+def _drop_oldest(told: dict[str, Any]) -> None:
+    """Make room: bogus ones of many names must not keep out those that come."""
+    while len(told) > _MOST_HEARD:
+        del told[next(iter(told))]
 
 
 def _judge(

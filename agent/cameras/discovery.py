@@ -10,6 +10,7 @@ import ipaddress
 import selectors
 import socket
 import uuid
+from asyncio.trsock import TransportSocket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -131,13 +132,18 @@ def listening_socket(interfaces: Iterable[str], *, port: int = PORT) -> socket.s
     heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     heard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     heard.bind((GROUP, port))
+    join(heard, interfaces)
+    return heard
+
+
+def join(heard: socket.socket | TransportSocket, interfaces: Iterable[str]) -> None:
+    """Hear the group on these interfaces too; where it is heard already nothing changes."""
     for address in interfaces:
         joined = socket.inet_aton(GROUP) + socket.inet_aton(address)
         try:
             heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
-        except OSError:  # an interface without multicast, or gone meanwhile
+        except OSError:  # heard already, an interface without multicast, or gone meanwhile
             continue
-    return heard
 
 
 @dataclass(slots=True, eq=False)
