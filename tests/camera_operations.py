@@ -179,10 +179,10 @@ OPERATIONS: tuple[Asked, ...] = (
     ),
     *_on_line("care.prove", care.prove, "GetDeviceInformation"),
     Asked("care.change_password", "GetUsers", _change_password),
-    Asked("care.change_password", "SetUser", _change_password),
+    Asked("care.change_password", "SetUser", _change_password, does_without=True),
     *_on_line("care.reboot", care.reboot, "SystemReboot"),
     Asked("rotation.rotate", "GetUsers", _rotate),
-    Asked("rotation.rotate", "SetUser", _rotate),
+    Asked("rotation.rotate", "SetUser", _rotate, does_without=True),
     *_on_line(
         *("rotation.settle", lambda line: rotation.settle(line, Passwords())),
         "GetDeviceInformation",

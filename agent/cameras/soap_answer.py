@@ -29,6 +29,7 @@ _UNABLE_CODES = {
     "PTZNotSupported",
 }
 _FORBIDDEN_CODES = {"OperationProhibited"}
+_TELLS = {"SetPreset", "SetHostnameFromDHCP"}  # orders whose answer has something to tell
 _LOCK_STATUS = {423, 429}
 _LOCK_WORDS = ("locked", "lockout", "lock out", "too many")
 _USUAL_PREFIXES = {
@@ -74,14 +75,29 @@ def parse(content: bytes) -> etree._Element:
 
 
 def answered(content: bytes, operation: str) -> etree._Element:
-    """Return the one element of an envelope's body; raises unless it answers `operation`."""
+    """Return the one element of an envelope's body; raises unless it answers `operation`.
+
+    Some cameras answer what has nothing to tell with an empty body: it is done all the same.
+    """
     found = child(parse(content), "Body")
     first = None if found is None else next((e for e in found if isinstance(e.tag, str)), None)
     if first is None:
+        if found is not None and _is_whole_and_empty(found, content) and tells_nothing(operation):
+            return etree.Element(f"{operation}Response")
         raise CameraBadResponse("the answer has no body")
     if local(first) != f"{operation}Response":
         raise CameraBadResponse("the answer is not to what was asked")
     return first
+
+
+def tells_nothing(operation: str) -> bool:
+    """Say whether the answer to an operation has no content: it says only that it was done."""
+    is_order = operation.startswith(("Set", "Goto", "Stop")) or operation.endswith("Move")
+    return is_order and operation not in _TELLS
+
+
+def _is_whole_and_empty(body: etree._Element, content: bytes) -> bool:
+    return not (body.text or "").strip() and content.rstrip().endswith(b"Envelope>")
 
 
 def with_declared_prefixes(content: bytes) -> bytes:

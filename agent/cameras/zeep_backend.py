@@ -194,8 +194,12 @@ class _Transport:
         body: bytes = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
         answer = self._link.call(address, body, headers["Content-Type"])
         content = with_declared_prefixes(answer.content)
-        # zeep reads anything at all as an empty answer
-        answered(content, etree.QName(envelope.find("{*}Body")[0]).localname)
+        asked = etree.QName(envelope.find("{*}Body")[0])
+        # zeep reads anything at all as an empty answer, but trips over an empty body
+        if answered(content, asked.localname).getparent() is None:
+            done = etree.fromstring(body)
+            done[-1][:] = [etree.Element(f"{{{asked.namespace}}}{asked.localname}Response")]
+            content = etree.tostring(done)
         return replace(answer, content=content)
 
 

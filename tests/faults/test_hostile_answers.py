@@ -13,6 +13,7 @@ from agent.cameras.bounded_http import MAX_BODY_BYTES, within_s
 from agent.cameras.line import OnvifLine
 from agent.cameras.port import CameraFailure
 from agent.cameras.push_point import PushPoint
+from agent.cameras.soap_answer import tells_nothing
 from agent.core.clock import SystemClock, wait_s
 from agent.core.errors import CommandError
 from agent.simulators.camera import onvif_answers
@@ -94,7 +95,9 @@ def _is_taken(asked, stage, kind, spoil) -> bool:
     calls = stage.device.calls.count(asked.action)
     error = _outcome(asked, stage, spoil)
     assert asked.action == "GET" or stage.device.calls.count(asked.action) > calls, kind
-    return error is None and kind not in PART_OF_AN_ANSWER and not asked.does_without
+    is_done = kind == "no body" and tells_nothing(asked.action)
+    is_right = is_done or kind in PART_OF_AN_ANSWER or asked.does_without
+    return error is None and not is_right
 
 
 def _drive(asked, stage, kinds) -> list[str]:
