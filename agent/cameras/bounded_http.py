@@ -16,7 +16,7 @@ from typing import Any
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from agent.cameras.port import CameraBadResponse, CameraCertificate, CameraUnreachable
@@ -79,8 +79,19 @@ class _DeadlineTlsSocket(ssl.SSLSocket):
         return super().recv_into(*args, **kwargs)
 
 
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        _thread.is_kept = False
+        return super()._new_conn()
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
 class _DeadlineConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
+        _thread.is_kept = False
         plain = super()._new_conn()
         timeout_s = plain.gettimeout()
         watched = _DeadlineSocket(fileno=plain.detach())
@@ -119,6 +130,8 @@ class _TlsAdapter(HTTPAdapter):
         if tls.host:
             kwargs |= {"assert_hostname": tls.host, "server_hostname": tls.host}
         super().init_poolmanager(*args, **kwargs)
+        manager = self.poolmanager
+        manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _TlsPool}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002
         """Leave the context as it is: what `requests` would set here would undo the pinning."""
@@ -138,21 +151,25 @@ class BoundedHttp:
         self._session.mount("http://", _DeadlineAdapter())
         self._tls: CameraTls | None = tls  # until it is needed: reading authorities costs 30 ms
 
-    def request(self, method: str, url: str, make: Making, *, timeout_s: float) -> Answer:
+    def request(
+        self, method: str, url: str, make: Making, *, timeout_s: float, may_repeat: bool = True
+    ) -> Answer:
         """Send once (twice when a kept connection turns out to be dead) and read all.
 
-        `make` is called for each of them: a login serves once only.
+        `make` is called for each of them: a login serves once only. What went out over a new
+        connection was most likely heard, whatever became of the answer: it is not sent again.
         """
         if self._tls is not None and url.startswith("https:"):
             self._session.mount("https://", _TlsAdapter(self._tls))
             self._tls = None
         with within_s(self._clock, timeout_s):
+            _thread.is_kept = True  # until a connection has to be made
             try:
                 return self._exchange(method, url, *make())
             except requests.exceptions.ConnectTimeout as error:
                 raise CameraUnreachable(f"no connection to {url} in time") from error
             except requests.exceptions.ConnectionError as error:
-                if not _was_cut(error):
+                if not (may_repeat and _thread.is_kept and _was_cut(error)):
                     raise _unreachable(url, error) from error
             except _FAILURES as error:
                 raise _unreachable(url, error) from error

@@ -83,7 +83,10 @@ class DigestChallenge:
         if scheme.lower() != "digest":
             return None
         parts = [item for item in parse_http_list(rest) if "=" in item]
-        fields = {key.lower(): value for key, value in parse_keqv_list(parts).items()}
+        try:
+            fields = {key.lower(): value for key, value in parse_keqv_list(parts).items()}
+        except (IndexError, ValueError):  # a value that is missing
+            return None
         algorithm = fields.get("algorithm", "MD5").upper()
         qops = [qop.strip() for qop in fields.get("qop", "").split(",")]
         if (

@@ -6,6 +6,7 @@ by any line to the camera (`agent.cameras.door`). Safe for two threads at once. 
 """
 
 import base64
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -37,6 +38,12 @@ from agent.core.clock import Clock
 CALL_S = 5.0
 _DIGEST_ONLY = "another camera is there, and takes no login that keeps the password to ourselves"
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
+_BODY = rb":Body[^>]*>\s*<(?:\w+:)?"
+# What does harm, or leaves something behind, when a camera is made to do it twice.
+_ONCE_ONLY = re.compile(
+    _BODY + rb"(CreatePullPointSubscription|Subscribe|RelativeMove|SetPreset|CreateOSD|CreateMask"
+    rb"|SystemReboot|SetUser)\b"
+)
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Poleside"}
 
@@ -138,8 +145,8 @@ class SoapLink:
         answer = self._send(request, way)
         if refuses_login(answer):
             answer = self._with_login(request, key, way, answer)
-        if way is not _Way.OPEN or self._way is not _Way.OPEN:
-            self.door.opened(self._present_key())
+        elif way is not _Way.OPEN:
+            self.door.opened(key)
         problem = problem_of(answer, has_spoken_soap=self._has_spoken_soap)
         if problem is not None:
             raise problem
@@ -156,7 +163,9 @@ class SoapLink:
             tried = way if now is key else _Way.OPEN  # changed while we waited
             request = replace(request, login=now.login)
             if self.door.is_proven or request.timeout_s <= self._call_s:
-                return self._log_in(request, now, tried, refused)
+                answer = self._log_in(request, now, tried, refused)
+                self.door.opened(now)
+                return answer
             self._log_in(self._question(_PROOF, now.login), now, tried, refused)
             self.door.opened(now)
         answer = self._send(request, self._way)
@@ -236,7 +245,11 @@ class SoapLink:
             return envelope, headers
 
         try:
-            return self._http.request("POST", url, stamped, timeout_s=request.timeout_s)
+            return self._http.request(
+                *("POST", url, stamped),
+                timeout_s=request.timeout_s,
+                may_repeat=_ONCE_ONLY.search(request.envelope) is None,
+            )
         except CameraUnreachable:
             self.door.doubt()
             raise

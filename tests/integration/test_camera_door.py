@@ -75,6 +75,19 @@ async def test_the_same_wrong_password_is_tried_again_only_after_five_minutes(ca
         line.close()
 
 
+async def test_an_answer_to_the_login_before_proves_nothing_of_the_new_one(camera):
+    door = Door(LOGIN, SystemClock())
+    (line,) = _lines(camera, door, 1)
+    await _ask(line)
+    camera.faults.slow_s = {"GetUsers": 0.5}
+    asking = asyncio.create_task(asyncio.to_thread(line.ask, Service.DEVICE, "<tds:GetUsers/>"))
+    await eventually(lambda: "GetUsers" in camera.calls)
+    door.change(WRONG)
+    await asking
+    assert not door.is_proven
+    line.close()
+
+
 async def test_a_stop_does_not_wait_for_a_login_of_another_line_that_hangs(camera):
     camera.login.nonce_once = camera.faults.nonce_once = True
     slow, quick = _lines(camera, Door(LOGIN, SystemClock()), 2)
