@@ -29,6 +29,7 @@ from agent.app.reboot_note import RebootNote
 from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
+from agent.app.time_floor import FloorKeeper
 from agent.app.voice import Voice
 from agent.app.watch import Watch
 from agent.buffer.journal import Signer
@@ -170,6 +171,7 @@ class Core:
             self._alarm_watch,
             faults,
             self._reboot_note,
+            FloorKeeper(settings, clock),
             self._telemetry(),
             *self._reporters(db),
             HealthReporter(clock, self.outbox, voice.address.source, self._look),

@@ -5,6 +5,7 @@ Read by the supervisor before it forks and by the core; from then on a wall cloc
 a clock chip it is `unsynced` above the floor, too, until it was synchronised once in this boot.
 """
 
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 from agent.app.run_dir import TIME_PROOF, run_dir
 from agent.contract.events import TimeQuality
 from agent.core import log
-from agent.core.clock import RELEASE_FLOOR, SystemClock, boot_id
+from agent.core.clock import RELEASE_FLOOR, Clock, SystemClock, boot_id
+from agent.core.component import Service
 from agent.core.errors import PolesideError
 from agent.core.whole_file import write_whole
 from agent.health.patience import Patience
@@ -22,6 +24,7 @@ from hardware.interface import ClockChipState
 from hardware.pick import pick_board
 
 FLOOR_FILE = "time-floor"
+_LOOK_EVERY_S = 10.0
 CHIP_PATIENCE_S = 3.0  # while a box starts, all is slow
 
 
@@ -52,6 +55,21 @@ def keep_floor(settings: Settings) -> None:
     if floor != _kept(data_dir):
         with suppress(OSError, PolesideError):
             write_whole(data_dir / FLOOR_FILE, floor.isoformat().encode())
+
+
+class FloorKeeper(Service):
+    """Keeps the floor again once the time is synchronised, which may be hours after the start."""
+
+    name = "time-floor"
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(clock)
+        self._settings = settings
+
+    async def run(self) -> None:
+        while self._clock.quality() is not TimeQuality.NTP:
+            await self._clock.sleep_s(_LOOK_EVERY_S)
+        await asyncio.to_thread(keep_floor, self._settings)
 
 
 def last_recorded(data_dir: Path) -> datetime:

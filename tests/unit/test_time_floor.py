@@ -1,5 +1,6 @@
 """No time before the last recording is believed, and no recording begins before it."""
 
+import asyncio
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.app.run_dir import forget_run_dir, run_dir
-from agent.app.time_floor import FLOOR_FILE, keep_floor, last_recorded, stand_on_it
+from agent.app.time_floor import FLOOR_FILE, FloorKeeper, keep_floor, last_recorded, stand_on_it
 from agent.buffer.index import Index
 from agent.buffer.recording_clock import last_end
 from agent.buffer.timekeeper import RecordedTime
@@ -70,6 +71,30 @@ def kernel(monkeypatch):
     kernel = Kernel()
     monkeypatch.setattr(clock, "_kernel_says_synchronised", kernel)
     return kernel
+
+
+class Patient(SystemClock):
+    """Sleeps only until the others had their turn."""
+
+    async def sleep_s(self, seconds):
+        await asyncio.sleep(0)
+
+
+async def test_a_clock_that_ran_ahead_leaves_no_trace_once_the_time_is_known(tmp_path, kernel):
+    settings = Settings(data_dir=str(tmp_path))
+    ahead = SystemClock().utc_now() + timedelta(days=90)
+    (tmp_path / FLOOR_FILE).write_text(ahead.isoformat())
+    stand_on_it(settings)
+    keep_floor(settings)
+    keeper = asyncio.ensure_future(FloorKeeper(settings, Patient()).run())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert datetime.fromisoformat((tmp_path / FLOOR_FILE).read_text()) == ahead
+    kernel.is_synchronised = True
+    await asyncio.wait_for(keeper, 30)
+    kept = datetime.fromisoformat((tmp_path / FLOOR_FILE).read_text())
+    assert abs(kept - SystemClock().utc_now()) < timedelta(hours=1)
+    forget_run_dir(settings)
 
 
 def test_without_a_clock_chip_no_time_is_believed_before_it_was_synchronised(tmp_path, kernel):
