@@ -101,7 +101,7 @@ async def _carried(box: Box, doing, times: int) -> tuple[float, float]:
 async def _tell(box: Box) -> None:
     chance = random.Random(7)
     for _ in range(_SAMPLES):
-        body = coding.pack(msgspec.json.encode(sample(chance)))
+        body = coding.pack(msgspec.json.encode(sample(chance, is_idle=True)))
         await box.link.publish(Outgoing(ADDRESS.topic(Channel.TELEMETRY), body, qos=0))
         await asyncio.sleep(0.3)  # a bare ACK of its own, as in a day
 
