@@ -8,15 +8,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from agent.cameras.port import CameraFailure, CameraUnreachable, Login
+from agent.cameras.port import CameraFailure, CameraStranger, CameraUnreachable, Login
 
 if TYPE_CHECKING:
     from agent.cameras.soap import SoapLink
 from agent.core.clock import Clock
 
 BACK_OFF_S = 300.0
+LATELY_S = 30.0  # in less, hardly anybody puts another camera at the address
 _YIELD_S = 0.1  # to another line's try, once the login is known to be good: a Stop can't wait
 
 
@@ -51,6 +53,7 @@ class Door:
         self._is_proven = False
         self._refusal: CameraFailure | None = None
         self._refused_mono_s = 0.0
+        self._answered_mono_s = -inf
 
     @property
     def key(self) -> Key:
@@ -83,6 +86,15 @@ class Door:
         if self._recognise is not None:
             self._digest_only = None
 
+    def answered(self) -> None:
+        """Our camera answered well, over any of its lines."""
+        self._answered_mono_s = self._clock.monotonic_s()
+
+    @property
+    def answered_lately(self) -> bool:
+        """Whether it is still there as good as surely: a Stop need not wait for a look."""
+        return self._clock.monotonic_s() - self._answered_mono_s < LATELY_S
+
     def look_out(self, link: "SoapLink") -> bool:
         """Return whether to log in by digest only; look who is there if that is in doubt.
 
@@ -90,7 +102,11 @@ class Door:
         """
         digest_only = self._digest_only
         if digest_only is None and self._recognise is not None:
-            self._digest_only = digest_only = not self._recognise(link)
+            try:
+                self._digest_only = digest_only = not self._recognise(link)
+            except CameraStranger:
+                self._answered_mono_s = -inf
+                raise
         return bool(digest_only)
 
     @contextmanager

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from agent.cameras.address import device_service_url
 from agent.cameras.bounded_http import Answer, BoundedHttp
 from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
-from agent.cameras.door import Door, Key
+from agent.cameras.door import BACK_OFF_S, Door, Key
 from agent.cameras.port import (
     CameraClockSkew,
     CameraFailure,
@@ -37,6 +37,7 @@ from agent.core.clock import Clock
 
 CALL_S = 5.0
 _DIGEST_ONLY = "another camera is there, and takes no login that keeps the password to ourselves"
+_NO_FILES = "the camera refuses the login for this file"
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
 _BODY = rb":Body[^>]*>\s*<(?:\w+:)?"
 # What does harm, or leaves something behind, when a camera is made to do it twice.
@@ -44,6 +45,7 @@ _ONCE_ONLY = re.compile(
     _BODY + rb"(CreatePullPointSubscription|Subscribe|RelativeMove|SetPreset|CreateOSD|CreateMask"
     rb"|SystemReboot|SetUser)\b"
 )
+_STOP = re.compile(_BODY + rb"Stop\b")
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Poleside"}
 
@@ -119,6 +121,7 @@ class SoapLink:
         self._has_spoken_soap = False
         self.door = login if isinstance(login, Door) else Door(login, clock)
         self._key: Key | None = None
+        self._files_refused: tuple[Key, float] | None = None  # each try may count for a lock-out
         self._way, self._digest_only = _Way.OPEN, False
         self._challenge: DigestChallenge | None = None
         self._camera_clock: _CameraClock | None = None
@@ -137,13 +140,17 @@ class SoapLink:
     ) -> Answer:
         """Send one envelope and return the camera's good answer; any other is a `CameraFailure`."""
         self.door.check()
-        self._digest_only = self.door.look_out(self)
+        hurries = self._may_hurry(envelope)
+        if not hurries:
+            self._digest_only = self.door.look_out(self)
         key, way = self._present_key(), self._way
         if way is _Way.TOKEN and self._digest_only:
             way = _Way.OPEN
         request = _Request(url, envelope, content_type, timeout_s or self._call_s, key.login)
         answer = self._send(request, way)
         if refuses_login(answer):
+            if hurries:
+                self._digest_only = self.door.look_out(self)
             answer = self._with_login(request, key, way, answer)
         elif way is not _Way.OPEN:
             self.door.opened(key)
@@ -151,7 +158,17 @@ class SoapLink:
         if problem is not None:
             raise problem
         self._has_spoken_soap = True
+        self.door.answered()
         return answer
+
+    def _may_hurry(self, envelope: bytes) -> bool:
+        """Say whether to send it without a look who is there: a Stop, soon after a good answer.
+
+        It carries the login by digest at most; when that is refused the look is made up for.
+        """
+        self._present_key()
+        is_stop = _STOP.search(envelope) is not None
+        return is_stop and self._way is not _Way.TOKEN and self.door.answered_lately
 
     def _with_login(self, request: "_Request", key: Key, way: _Way, refused: Answer) -> Answer:
         """Send it again with a login, one line after the other while the login is not proven.
@@ -176,8 +193,13 @@ class SoapLink:
     def fetch(self, url: str) -> Answer:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
         self.door.check()
+        key = self.door.key
+        login = key.login
+        if self._files_refused is not None and self._files_refused[0] is key:
+            if self._clock.monotonic_s() < self._files_refused[1] + BACK_OFF_S:
+                raise CameraWrongPassword(_NO_FILES)
+            self._files_refused = None
         self._digest_only = self.door.look_out(self)
-        login = self.door.key.login
         answer = self._http.request("GET", url, lambda: (b"", _HEADERS), timeout_s=self._call_s)
         if answer.status_code != 401 or not login.username:
             return answer
@@ -195,7 +217,11 @@ class SoapLink:
 
         answer = self._http.request("GET", url, with_login, timeout_s=self._call_s)
         if answer.status_code == 401:
-            raise CameraWrongPassword("the camera refuses the login for this file")
+            error = CameraWrongPassword(_NO_FILES)
+            self._files_refused = key, self._clock.monotonic_s()
+            if not self.door.is_proven:  # else it is right, and only this is kept from it
+                self.door.shut(key, error)
+            raise error
         return answer
 
     def measure_clock(self) -> ClockReading:

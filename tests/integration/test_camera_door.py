@@ -1,15 +1,26 @@
 """A wrong password is tried once by all lines together, and a changed one at once."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
-from agent.cameras.door import BACK_OFF_S, Door
+from agent.cameras import care
+from agent.cameras.door import BACK_OFF_S, LATELY_S, Door
 from agent.cameras.line import OnvifLine, Service
-from agent.cameras.port import CameraFailure, CameraWrongPassword, Login
+from agent.cameras.port import (
+    CameraFailure,
+    CameraStranger,
+    CameraUnreachable,
+    CameraWrongPassword,
+    Login,
+)
 from agent.cameras.pull_point import PullPoint
+from agent.cameras.recognition import open_identity
+from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
 from agent.settings.camera_io import CameraRelay
+from agent.simulators.camera.onvif_device import SNAPSHOT_PATH
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT
 from tests.onvif_box import Deskwork, make_desk, settings_of
 from tests.simulated_onvif import LOGIN, USERNAME, ShiftedClock, eventually, running_camera
@@ -101,6 +112,97 @@ async def test_a_stop_does_not_wait_for_a_login_of_another_line_that_hangs(camer
     await hanging
     for line in (slow, quick):
         line.close()
+
+
+class Look:
+    """Looks who is there, as a box does, and counts."""
+
+    def __init__(self):
+        self.times, self.is_strange = 0, False
+
+    def __call__(self, link):
+        self.times += 1
+        open_identity(link)
+        if self.is_strange:
+            raise CameraStranger("another camera")
+        return True
+
+
+@asynccontextmanager
+async def in_doubt(takes=("digest", "token")):
+    """Give a camera that hangs on questions, so that who is there is in doubt."""
+    clock, look = ShiftedClock(), Look()
+    async with running_camera() as device:
+        device.login.takes = takes
+        control = ZeepCamera(device.url, Door(LOGIN, clock, look), SystemClock(), call_s=1.0)
+        await asyncio.to_thread(control.facts)
+        await asyncio.to_thread(control.position)
+        hanging = ("GetDeviceInformation", "GetEndpointReference", "GetSystemDateAndTime")
+        device.faults.slow_s = dict.fromkeys(hanging, 60.0)
+        with pytest.raises(CameraUnreachable):
+            await asyncio.to_thread(care.prove, control.line)
+        assert look.times == 1
+        yield device, control, look, clock
+        control.close()
+
+
+async def test_soon_after_a_good_answer_a_stop_does_not_wait_for_a_look():
+    async with in_doubt() as (device, control, look, _):
+        await asyncio.to_thread(control.stop)
+        assert device.calls[-1] == "Stop"
+        assert look.times == 1
+
+
+async def test_a_stop_that_is_refused_looks_before_it_logs_in_anew():
+    async with in_doubt() as (device, control, look, _):
+        device.login._nonces.clear()
+        await asyncio.to_thread(control.stop)
+        assert device.calls[-1] == "Stop"
+        assert look.times == 2
+
+
+async def test_later_or_by_token_a_stop_looks_first():
+    async with in_doubt() as (_, control, look, clock):
+        clock.shift_s = LATELY_S
+        await asyncio.to_thread(control.stop)
+        assert look.times == 2
+    async with in_doubt(("token",)) as (_, control, look, _):
+        await asyncio.to_thread(control.stop)
+        assert look.times == 2
+
+
+async def test_a_stranger_who_was_seen_gets_no_stop():
+    async with in_doubt() as (device, control, look, _):
+        look.is_strange = True
+        for ask in (control.position, control.stop):
+            with pytest.raises(CameraStranger):
+                await asyncio.to_thread(ask)
+        assert "Stop" not in device.calls
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+async def test_a_login_that_is_refused_for_a_file_is_tried_once(camera, is_proven):
+    door = Door(LOGIN, SystemClock())
+    (line,) = _lines(camera, door, 1)
+    if is_proven:
+        await _ask(line)
+    url = camera.url.rpartition("/onvif/")[0] + SNAPSHOT_PATH
+    camera.login.password, tried, answer = "another", [], camera._answer_file
+
+    def answer_file(request):
+        tried.extend(name for name in request.headers if name == "authorization")
+        return answer(request)
+
+    camera._answer_file = answer_file
+    for _ in range(3):
+        with pytest.raises(CameraWrongPassword):
+            await asyncio.to_thread(line.link.fetch, url)
+    assert len(tried) == 1
+    assert door.is_proven == is_proven
+    if not is_proven:
+        assert isinstance(await _ask(line), CameraWrongPassword)
+        assert not camera.login.refused_total
+    line.close()
 
 
 async def test_a_long_pull_for_events_keeps_nobody_waiting_at_the_door(camera):
