@@ -2,7 +2,8 @@
 
 Read by the supervisor before it forks and by the core; from then on a wall clock below it is
 `unsynced`, on every event and in telemetry, unless the kernel says that it is synchronised. Without
-a clock chip it is `unsynced` above the floor, too, until it was synchronised once in this boot.
+a clock chip it is `unsynced` above the floor, too, until it was synchronised once in this boot;
+the proof lies in the run folder, which keeps it as long as the boot.
 """
 
 import asyncio
