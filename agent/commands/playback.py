@@ -40,8 +40,9 @@ class PlaybackHandler:
         )
         await progress("playing")
         state = await self._grants.play(grant.id, args.camera_id, order)
-        if state.code and not state.packets_total:
-            raise CommandError(state.code, "It could not be shown.", hint="Ask for another time.")
+        if not state.packets_total:
+            code = state.code or "playback.nothing_shown"
+            raise CommandError(code, "It could not be shown.", hint="Ask for another time.")
         return {
             "camera_id": args.camera_id,
             "pictures": state.packets_total,

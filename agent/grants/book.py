@@ -200,6 +200,8 @@ class Grants(Service):
                 async with self._changing:
                     over = [one for one in over if one.grant.id in self._holding]
                     await self._end(over, "expired")
+            if self.pushes.lapsed:
+                await self._follow()
             if self._holding and now_s >= tally_s:
                 tally_s = now_s + _TALLY_S
                 await self._tally()

@@ -38,6 +38,7 @@ class Pushes:
         self._ended: dict[str, asyncio.Event] = {}
         self.called: dict[str, frozenset[str]] = {}  # by incident: its cameras just now
         self._played: dict[str, Played] = {}  # by push id
+        self.lapsed: set[str] = set()  # wanted, and said to have ended; `follow` orders them anew
 
     def play(self, played: Played) -> None:
         """Want a push of recorded video, until it is dropped; `follow` comes next."""
@@ -73,6 +74,8 @@ class Pushes:
                     grants[played.order.push_id] = [given]
         gone = self._running.keys() - wanted.keys()
         changed = [key for key, value in wanted.items() if self._running.get(key) != value]
+        changed += [key for key in self.lapsed & wanted.keys() if key not in changed]
+        self.lapsed.clear()
         ended = [(push_id, self._running[push_id][0]) for push_id in gone]
         self._running = wanted
         # Who leaves is counted to the end: the grants of a push change after it has stopped.
@@ -104,6 +107,8 @@ class Pushes:
                 played.ended.set_result(state)
             if state.push_id in self._ended:
                 self._ended[state.push_id].set()
+            elif played is None and state.push_id in self._running:
+                self.lapsed.add(state.push_id)
 
     async def _end(self, push_id: str, camera_id: str) -> None:
         said = self._ended.setdefault(push_id, asyncio.Event())

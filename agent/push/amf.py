@@ -7,6 +7,7 @@ Value = bool | float | str | None | Sequence["Value"] | dict[str, "Value"]
 
 _NUMBER, _BOOLEAN, _STRING, _OBJECT, _NULL, _UNDEFINED = 0, 1, 2, 3, 5, 6
 _MAP, _END, _LIST, _DATE, _LONG = 8, 9, 10, 11, 12
+_DEEPEST = 16
 _DOUBLE = struct.Struct(">d")
 
 
@@ -50,7 +51,9 @@ def _text(text: str) -> bytes:
     return len(body).to_bytes(2) + body
 
 
-def _decoded(data: bytes, at: int) -> tuple[Value, int]:
+def _decoded(data: bytes, at: int, depth: int = 0) -> tuple[Value, int]:
+    if depth > _DEEPEST:
+        raise ValueError("AMF too deep")
     kind, at = data[at], at + 1
     match kind:
         case 0 | 11:
@@ -63,12 +66,12 @@ def _decoded(data: bytes, at: int) -> tuple[Value, int]:
             end = at + width + int.from_bytes(data[at : at + width])
             return data[at + width : end].decode(), end
         case 3 | 8:
-            return _fields(data, at + (4 if kind == _MAP else 0))
+            return _fields(data, at + (4 if kind == _MAP else 0), depth + 1)
         case 10:
             items: list[Value] = []
             count, at = int.from_bytes(data[at : at + 4]), at + 4
             for _ in range(count):
-                item, at = _decoded(data, at)
+                item, at = _decoded(data, at, depth + 1)
                 items.append(item)
             return items, at
         case 5 | 6:
@@ -76,11 +79,11 @@ def _decoded(data: bytes, at: int) -> tuple[Value, int]:
     raise ValueError(f"AMF type {kind}")
 
 
-def _fields(data: bytes, at: int) -> tuple[Value, int]:
+def _fields(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     fields: dict[str, Value] = {}
     while True:
         size = int.from_bytes(data[at : at + 2])
         name, at = data[at + 2 : at + 2 + size].decode(), at + 2 + size
         if data[at] == _END and not name:
             return fields, at + 1
-        fields[name], at = _decoded(data, at)
+        fields[name], at = _decoded(data, at, depth)

@@ -16,11 +16,11 @@ from agent.messages.push import PushState, StartPush
 from agent.push.live_tap import Copied, Follower, LiveTap, Run
 from agent.push.publisher import Following, Publisher, publish
 from agent.push.recorded_tap import Recorded, RecordedTap
-from agent.push.relay_line import PushError
+from agent.push.relay_line import PushError, push_error
 
 LOOK_S = 0.1
 _TELL_EVERY_S = 1.0
-_BURST_S = 1.0  # in any ten seconds that is a tenth above the limit, at most
+_BURST_S = 1.0  # in ten seconds a tenth above the limit; what is larger is paid for afterwards
 _END_WITHIN_S = 2.0
 _PROVEN_S = 2.0  # a connection that held so long was a good one: the next wait is short again
 
@@ -102,7 +102,7 @@ class Push(threading.Thread):
         self._bytes = self._packets = self._stalls = self._connects = 0
         self._code, self._next_tell_s = "", 0.0
         self._level_bytes, self._level_s, self._is_shedding = 0.0, clock.monotonic_s(), False
-        self._burst_s, self._may_overdraw = _BURST_S, False
+        self._burst_s = _BURST_S
         self._log = log.get("push")
 
     def renew(self, order: StartPush) -> bool:
@@ -122,16 +122,20 @@ class Push(threading.Thread):
     def run(self) -> None:
         try:
             while self._is_on():
-                run = self._present()
-                if run is None:  # the camera is away
-                    self._tell_now_and_then()
-                    wait_s(self._stop_ordered, LOOK_S)
-                    continue
                 try:
-                    self._one_connection(run)
+                    run = self._present()
+                    if run is not None:
+                        self._one_connection(run)
+                        continue
                 except PushError as error:
                     if error.code != "push.over":
                         self._failed(error)
+                except Exception as error:  # noqa: BLE001  odd answers or video end no push
+                    self._log.error("push broke", push=self._order.push_id, exc_info=error)
+                    self._failed(push_error("broke", type(error).__name__))
+                else:  # the camera is away
+                    self._tell_now_and_then()
+                    wait_s(self._stop_ordered, LOOK_S)
         finally:
             with self._renewing:
                 self._has_ended = True
@@ -156,7 +160,7 @@ class Push(threading.Thread):
             return
         try:
             self._follow(run, follower, publisher)
-        except PushError:
+        except BaseException:
             publisher.cut()
             raise
         else:
@@ -202,16 +206,18 @@ class Push(threading.Thread):
                 self._backoff.reset()
 
     def _fits(self, packet: Copied) -> bool:
-        """Keep to the limit: what is above it goes, up to a key frame that fits again."""
+        """Keep to the limit: what is above it goes, up to a key frame that fits again.
+
+        A picture that alone is larger than the burst goes when all before it is paid for.
+        """
         limit_kbps = self._order.max_kbps
         if not limit_kbps:
             return True
         now_s, rate = self._clock.monotonic_s(), limit_kbps * 125.0
         self._level_bytes = max(0.0, self._level_bytes - (now_s - self._level_s) * rate)
         self._level_s = now_s
-        fits = self._level_bytes + len(packet.data) <= rate * self._burst_s or (
-            self._may_overdraw and self._level_bytes <= 0
-        )
+        has_room = self._level_bytes + len(packet.data) <= rate * self._burst_s
+        fits = has_room or self._level_bytes <= 0
         if not fits or (self._is_shedding and not packet.is_key):
             self._is_shedding = True
             return False

@@ -113,7 +113,7 @@ class RtmpPublisher:
         self._is_taken = True
         self._socket.sendall(_command("createStream", _CREATE, None))
         match self._answer(_CREATE)[-1]:
-            case float(number):
+            case float(number) if 0 <= number < 1 << 32:
                 self._stream = int(number)
             case _:
                 raise ValueError("no stream")

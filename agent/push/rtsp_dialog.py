@@ -71,7 +71,7 @@ class RtspDialog:
         if not 0 <= size_bytes <= _MOST_ANSWER_BYTES:
             raise ValueError("an answer too long")
         return Answer(
-            int(first.split(" ")[1]),
+            _status(first),
             fields,
             [text for name, text in pairs if name == "www-authenticate"],
             self._exactly(size_bytes).decode("utf-8", "replace"),
@@ -85,3 +85,10 @@ class RtspDialog:
                 raise ConnectionResetError
             data += more
         return data
+
+
+def _status(line: str) -> int:
+    version, _, rest = line.partition(" ")
+    if not version.startswith("RTSP/"):
+        raise ValueError("no RTSP")
+    return int(rest[:3])

@@ -43,7 +43,7 @@ class VehiclePush(Push):
         self._ladder = Ladder(clock.monotonic_s(), order.max_kbps, lowest)
         self._rung = Rung.MAIN
         self._sending_since_s: float | None = None
-        self._burst_s, self._may_overdraw = _BURST_S, True  # a key frame is paid for afterwards
+        self._burst_s = _BURST_S
 
     def _one_connection(self, run: Run) -> None:
         self._rung = self._ladder.rung(self._kbps())

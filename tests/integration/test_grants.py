@@ -15,6 +15,7 @@ from agent.core.errors import SettingsError
 from agent.core.ids import new_ulid
 from agent.local.cli.center_grant import grant
 from agent.local.cli.grants import grants
+from agent.messages.push import PushState
 from agent.simulators.center.commander import sign
 from tests.grant_desk import TOKEN, Clock, desk
 from tests.spine import eventually
@@ -182,3 +183,18 @@ def test_the_center_makes_no_grant_that_no_box_would_take(tmp_path):
     done = CliRunner().invoke(grant, [*told, "--sink", "http://relay.example/gate"])
     assert isinstance(done.exception, SettingsError)
     assert "sink" in str(done.exception)
+
+
+async def test_a_push_that_ends_too_early_is_ordered_anew_and_still_stopped(tmp_path):
+    async with desk(tmp_path) as box:
+        grant = box.grant()
+        await box.give(grant)
+        (order,) = box.workers.started
+        await box.grants.told(PushState(push_id=order.push_id, ended=True))
+
+        async def is_again():
+            return len(box.workers.started) == 2
+
+        await eventually(is_again)
+        await box.order(EndGrant(grant_id=grant.id))
+        assert [one.push_id for one in box.workers.stopped] == [order.push_id]
