@@ -168,8 +168,9 @@ class CameraDesk(Service):
             self._minding.clear()
 
     async def stop(self) -> None:
-        for place in self._places.values():
-            await place.close()
+        async with asyncio.TaskGroup() as tasks:  # none waits for one that is away
+            for place in self._places.values():
+                tasks.create_task(place.close())
 
     async def _keep_minding(self, camera_id: str, place: CameraPlace) -> None:
         """Mind one camera; what breaks there is begun anew, and concerns no other camera."""

@@ -153,8 +153,11 @@ class CameraGate:
         await self._ask(lambda control: control.change_login(login))
 
     async def close(self) -> None:
-        """Stop a camera that still moves for us, then give everything back."""
-        if self._stopper.is_armed:
+        """Stop a camera that still moves for us, then give everything back.
+
+        One that is away is not waited for: it is stopped when it is met again.
+        """
+        if self._stopper.is_armed and not self._stopper.is_in_vain:
             try:
                 await self._within_answer_s(self._stopper.request())
             except CameraError as error:

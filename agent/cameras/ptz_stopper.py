@@ -41,6 +41,11 @@ class PtzStopper:
         """Whether a move is under way that must still be stopped."""
         return self._due_mono_s is not None
 
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether all quick tries failed: the camera is away."""
+        return self.is_armed and not self._retries_left
+
     def arm(self, due_mono_s: float) -> None:
         """Stop at `due_mono_s` unless a newer move moves that on."""
         with self._changed:

@@ -1,7 +1,5 @@
 """A move that is to end ends, however long the camera was away meanwhile."""
 
-from itertools import count
-
 import pytest
 
 from agent.cameras import ptz_stopper
@@ -12,16 +10,15 @@ from tests.simulated_onvif import eventually
 
 
 class Head:
-    """Takes the Stop at the `nth` try."""
+    """Takes no Stop as long as it has trouble."""
 
-    def __init__(self, nth, error):
-        self._tries, self._nth, self._error = count(1), nth, error
-        self.tried, self.stands = 0, False
+    def __init__(self, trouble):
+        self.trouble, self.tried, self.stands = trouble, 0, False
 
     def stop(self):
-        self.tried = next(self._tries)
-        if self.tried < self._nth:
-            raise self._error("away")
+        self.tried += 1
+        if self.trouble is not None:
+            raise self.trouble
         self.stands = True
 
 
@@ -43,15 +40,18 @@ def stopping(monkeypatch):
 
 
 async def test_a_stop_is_tried_until_a_camera_that_was_away_takes_it(stopping):
-    head = Head(12, CameraUnreachable)
+    head = Head(CameraUnreachable("away"))
     stopper = stopping(head)
     stopper.arm(0.0)
+    await eventually(lambda: stopper.is_in_vain and head.tried > 10)
+    head.trouble = None
     await eventually(lambda: head.stands)
     await eventually(lambda: not stopper.is_armed)
+    assert not stopper.is_in_vain
 
 
 async def test_what_trying_again_does_not_mend_is_tried_once(stopping):
-    head = Head(2, CameraWrongPassword)
+    head = Head(CameraWrongPassword("another one"))
     stopper = stopping(head)
     stopped = stopper.request()
     await eventually(stopped.done)
