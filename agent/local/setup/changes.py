@@ -5,6 +5,7 @@ Page -> here -> `DesiredConfig.set_here` -> `local.json`, audit chain, and the p
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, structs
@@ -103,9 +104,15 @@ class SetupChanges:
     async def put_way(self, url: str, username: str, password: str, by: Person) -> None:
         """Reach the center another way: taken back unless confirmed within five minutes.
 
-        Without a name and a password those in force stay.
+        Without a name and a password those in force stay, but no other host is shown a password.
         """
         broker: dict[str, Any] = {"urls": [url]}
+        now = self._config.settings.broker
+        is_known = _host(url) in {_host(one) for one in now.urls}
+        if now.password and not password and not is_known:
+            raise SettingsError(
+                "setup.password_anew", "Another host needs its name and password with it."
+            )
         if username or password:
             broker |= {"username": username, "password": password}
         await self._set({"broker": broker}, by, needs_word=True)
@@ -126,6 +133,13 @@ class SetupChanges:
             await self._config.set_here(patch, actor, needs_word=needs_word)
         except OSError as error:
             raise SettingsError("settings.not_stored", f"It can't be stored: {error}.") from error
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:  # no address at all: the settings' check will say so
+        return url
 
 
 def _told(rule: Rule) -> dict[str, Any]:
