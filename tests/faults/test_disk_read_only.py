@@ -58,20 +58,22 @@ async def test_with_a_disk_that_is_read_only_the_box_starts_and_the_bell_is_hear
         "buffer": {"segment_s": 2.0, "min_free_bytes": 0},
         "pole": {"inputs": [bell]},
     }
-    await broker.start()
-    center = make_center(tmp_path / "center", broker.settings("center"))
     with disk.tmpfs(data_dir, "size=80m"), camera:
         disk.run("mount", "-o", "remount,ro", data_dir)
-        async with running(center):
-            with BoxProcess(tmp_path, settings) as box:
-                await asyncio.to_thread(box.until, is_told_of, PATIENCE_S)
-                assert not any(os.scandir(data_dir))
-                lines.mkdir(exist_ok=True)
-                (lines / "bell").write_text("1")
-                await heard(center)
-                disk.run("mount", "-o", "remount,rw", data_dir)
-                await asyncio.to_thread(box.until, is_well, PATIENCE_S)
-        await broker.stop()
+        await broker.start()
+        try:
+            center = make_center(tmp_path / "center", broker.settings("center"))
+            async with running(center):
+                with BoxProcess(tmp_path, settings) as box:
+                    await asyncio.to_thread(box.until, is_told_of, PATIENCE_S)
+                    assert not any(os.scandir(data_dir))
+                    lines.mkdir(exist_ok=True)
+                    (lines / "bell").write_text("1")
+                    await heard(center)
+                    disk.run("mount", "-o", "remount,rw", data_dir)
+                    await asyncio.to_thread(box.until, is_well, PATIENCE_S)
+        finally:
+            await broker.stop()
 
 
 def is_told_of(state):
