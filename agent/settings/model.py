@@ -241,7 +241,7 @@ class CenterSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class OutboxAgeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long records wait for a center that is away: summaries, updates of events, other events.
 
-    Alarms and the audit wait for good.
+    Given up only while the clock is synchronised. Alarms and the audit wait for good.
     """
 
     telemetry: Annotated[float, Meta(ge=1, le=3650)] = 30.0
