@@ -136,6 +136,17 @@ async def test_a_bell_that_is_held_when_the_box_starts_is_a_call(tmp_path, told,
             assert told.bells[0].state is ContactState.ACTIVE
 
 
+@pytest.mark.parametrize("bells", [{}, {"bell_inputs": ("1",)}, {"bell_closed_inputs": {"1": "2"}}])
+async def test_no_bell_hangs_on_how_a_camera_reads_a_filter(tmp_path, told, unused_tcp_port, bells):
+    async with (
+        running_camera(tells_echoes=True) as device,
+        _desk(_settings(device, **bells), tmp_path, told, unused_tcp_port) as desk,
+    ):
+        await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
+        (point,) = device.events.points.values()
+        assert bool(point.roots) is not bool(bells)
+
+
 async def test_another_camera_at_the_same_address_is_heard_anew(tmp_path, told, unused_tcp_port):
     async with (
         running_camera() as device,
