@@ -38,7 +38,7 @@ def make_grants(
         return isinstance(args, Output) and purposes.get(args.output_id) in _MACHINERY
 
     grants = Grants(clock, db, chain.append_in, cameras, hub.order_push, is_machinery=is_machinery)
-    commands.permits = grants
+    commands.permits, grants.at_end = grants, commands.at_grant_end
     hub.on_worker, hub.on_push = grants.worker_came, grants.told
     handler = GrantHandler(grants)
     for op in ("grant.give", "grant.end", "grant.list"):

@@ -74,7 +74,7 @@ def register_orders(
     search = SearchHandler(data_dir, clock)
     register("search", search, idempotent=True, deadline_s=WATCH_DEADLINE_S, lasts=True)
     register("replay", replay(sight.outbox), idempotent=True)
-    _register_scene(register, sight, settings)
+    _register_scene(register, sight, settings, voice.commands.at_grant_end)
     care = CameraOrders(voice.gates, sight.desk, leases, clock)
     register("camera.osd", care, idempotent=True)
     register("camera.masks", care, idempotent=False)
@@ -89,11 +89,16 @@ def register_orders(
 
 
 def _register_scene(
-    register: Callable[..., None], sight: Sight, settings: Callable[[], Settings]
+    register: Callable[..., None],
+    sight: Sight,
+    settings: Callable[[], Settings],
+    at_grant_end: list[Callable[[str], None]],
 ) -> None:
     """What is switched, said and written at the scene."""
-    register("output", OutputHandler(sight.pole.outputs), idempotent=True)
-    register("sign", SignHandler(sight.pole.signs), idempotent=True)
+    outputs, signs = OutputHandler(sight.pole.outputs), SignHandler(sight.pole.signs)
+    at_grant_end += [outputs.grant_ended, signs.grant_ended]
+    register("output", outputs, idempotent=True)
+    register("sign", signs, idempotent=True)
     talk = TalkHandler(settings, run_dir(settings()) / "lines")
     register("talk", talk, idempotent=False, deadline_s=TALK_DEADLINE_S, lasts=True)
     register("relay", RelayHandler(sight.desk.relays), idempotent=True, deadline_s=20.0)

@@ -83,6 +83,7 @@ class Commands(Service):
         super().__init__(clock)
         self._step = step
         self.permits: Permits | None = None
+        self.at_grant_end: list[Callable[[str], None]] = []  # told each grant that ends
         self._db, self._signatures, self._audit = db, signatures, audit
         self._answer, self._nonce = answer, nonce
         self._operations: dict[str, Operation] = {}

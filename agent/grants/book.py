@@ -57,6 +57,7 @@ class Grants(Service):
         self._boot, self._is_machinery = this_boot or boot_id(), is_machinery
         self._holding: dict[str, Given] = {}
         self._resting: dict[str, set[asyncio.Timeout]] = {}  # by grant: what ends with it
+        self.at_end: list[Callable[[str], None]] = []  # told each grant that ends
         self._loaded, self._changed = asyncio.Event(), asyncio.Event()
         self._changing = asyncio.Lock()
         self._log = log.get(self.name)
@@ -269,6 +270,8 @@ class Grants(Service):
             del self._holding[given.grant.id]
             for end in self._resting.get(given.grant.id, ()):
                 end.reschedule(now_s)
+            for tell in self.at_end:
+                tell(given.grant.id)
         await self.pushes.follow(
             one for one in self._holding.values() if one.until_mono_s > self._clock.monotonic_s()
         )

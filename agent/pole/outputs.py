@@ -59,6 +59,13 @@ class Outputs(Service):
         self._log.info("switched", output=output_id, on=on, for_s=for_s)
         return output.state
 
+    def make_safe(self, output_id: str) -> None:
+        """End what an order began; an output that is lost is safe by its driver."""
+        try:
+            self.switch(output_id, None, on=self._outputs[output_id].settings.is_on_when_safe)
+        except CommandError as error:
+            self._log.warning("output not safe", output=output_id, code=error.code)
+
     def pulse(self, output_id: str, for_s: float) -> OutputState:
         """Leave the safe state for `for_s`, or for as long as the settings allow.
 

@@ -57,6 +57,11 @@ class PoleSigns(Service):
             self._dark_at_s.pop(sign_id, None)
         return lasts_s
 
+    def darken(self, sign_id: str) -> None:
+        """Let a sign go dark at the next look."""
+        if sign_id in self._dark_at_s:
+            self._dark_at_s[sign_id] = self._clock.monotonic_s()
+
     async def run(self) -> None:
         while self._settings:
             self.progressed()

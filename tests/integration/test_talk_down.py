@@ -15,18 +15,21 @@ import msgspec
 import pytest
 
 from agent.app.talk_process import carry
+from agent.commands.output import OutputHandler
 from agent.commands.sign import SignHandler
 from agent.commands.talk import TalkHandler
-from agent.contract.commands import EndGrant, ReplyState
+from agent.contract.commands import EndGrant, Output, ReplyState
 from agent.contract.grants import What
 from agent.contract.scene_args import SignText, Talk
 from agent.core.clock import SystemClock
 from agent.messages.talk import TalkOrder
+from agent.pole.outputs import Outputs
 from agent.pole.signs import PoleSigns
 from agent.settings.model import BoardSettings, CameraSettings, Settings
-from agent.settings.pole import SignSettings
+from agent.settings.pole import OutputSettings, Purpose, SignSettings
 from agent.simulators.camera.media import load_media
 from agent.simulators.center.commander import sign
+from hardware.boards.simulated_lines import FileLines
 from hardware.linux.alpha_signs import AlphaSigns, frame
 from hardware.linux.alsa import AlsaSpeaker
 from hardware.pick import pick_board
@@ -282,6 +285,41 @@ async def test_a_sign_shows_a_text_for_its_time_and_is_dark_then(tmp_path):
                 assert (await box.order(args, grant=grant)).code == code
             assert (await box.order(SignText(sign_id="front", text=""))).state is ReplyState.DONE
             running.cancel()
+    await asyncio.to_thread(_end, board)
+
+
+async def test_with_its_grant_a_sign_goes_dark_and_an_output_safe(tmp_path):
+    board = Sign()
+    board.start()
+    signs = PoleSigns(
+        CLOCK, AlphaSigns(), (SignSettings(sign_id="front", address=board.address, max_on_s=600.0),)
+    )
+    siren = OutputSettings(output_id="siren", purpose=Purpose.SIREN, line="siren")
+    outputs = Outputs(CLOCK, FileLines(tmp_path), (siren,))
+    async with desk(tmp_path) as box:
+        shows, switches = SignHandler(signs), OutputHandler(outputs)
+        box.grants.at_end += [shows.grant_ended, switches.grant_ended]
+        box.commands.register("sign", shows, idempotent=True)
+        box.commands.register("output", switches, idempotent=True)
+        grant = box.grant(what=(What.TALK,), cameras=(), sink=None)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one.run()) for one in (signs, outputs)]
+
+            async def is_shown(*texts):
+                return board.shown == [frame(text) for text in texts]
+
+            await eventually(lambda: is_shown(""))
+            for args in (
+                SignText(sign_id="front", text="TURN BACK"),
+                Output(output_id="siren", on=True),
+            ):
+                assert (await box.order(args, grant=grant)).state is ReplyState.DONE
+            assert outputs.states[0].is_on
+            await box.order(EndGrant(grant_id=grant.id))
+            assert not outputs.states[0].is_on
+            await eventually(lambda: is_shown("", "TURN BACK", ""))
+            for one in running:
+                one.cancel()
     await asyncio.to_thread(_end, board)
 
 
