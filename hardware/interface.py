@@ -151,6 +151,21 @@ class Supply:
     is_discharging: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessorState:
+    """How fast the chips run and how busy a GPU is. Clocks of cores: the fastest one's.
+
+    `memory_mhz` is the memory controller's clock.
+    """
+
+    cpu_mhz: int | None = None
+    cpu_max_mhz: int | None = None
+    gpu_load_pct: float | None = None
+    gpu_mhz: int | None = None
+    gpu_max_mhz: int | None = None
+    memory_mhz: int | None = None
+
+
 class AcceleratorKind(StrEnum):
     EDGE_TPU_USB = "edge-tpu-usb"
     EDGE_TPU_PCIE = "edge-tpu-pcie"
@@ -217,6 +232,12 @@ class Supplies(Protocol):
         ...
 
 
+class Processors(Protocol):
+    def read(self) -> ProcessorState:
+        """Return clocks and load right now; what shows none is unknown."""
+        ...
+
+
 class Accelerators(Protocol):
     def read(self) -> tuple[Accelerator, ...]:
         """Return the chips that are plugged in."""
@@ -241,6 +262,7 @@ class Board:
     fans: Fans
     watchdogs: Watchdogs
     supplies: Supplies
+    processors: Processors
     accelerators: Accelerators
     csi_sensors: CsiSensors
     lines: Lines

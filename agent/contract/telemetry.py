@@ -147,7 +147,8 @@ class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     partitions together; `disk_wear` is the medium's own word on its spare blocks. `heat_band` is
     how much detection gives way to heat. `silent` are parts that do not answer. `contacts` and
     `outputs` are what hangs on the pole, by id: a contact's state, and whether an output is on;
-    `bell_tests` is what the last daily test showed: well, silent, hangs or untested.
+    `bell_tests` is what the last daily test showed: well, silent, hangs or untested. Clocks are of
+    the fastest core, the GPU and the memory controller.
     """
 
     temperature_c: float | None = None
@@ -175,6 +176,10 @@ class BoardSample(Struct, frozen=True, kw_only=True, omit_defaults=True):
     clock_chip: bool | None = None
     power: PowerSample | None = None
     bell_tests: dict[str, str] = {}
+    cpu_mhz: int | None = None
+    gpu_load_pct: float | None = None
+    gpu_mhz: int | None = None
+    memory_mhz: int | None = None
 
 
 class ProcessSample(Struct, frozen=True, kw_only=True, omit_defaults=True):

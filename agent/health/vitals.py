@@ -6,7 +6,7 @@ Memory is PSS, so that shared pages are counted once over all processes of the b
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from hardware.interface import (
     Board,
     FanState,
     PowerState,
+    ProcessorState,
     StorageState,
     Supply,
     Temperature,
@@ -61,6 +62,7 @@ class Vitals:
     watchdogs: tuple[WatchdogState, ...] = ()
     silent: tuple[str, ...] = ()  # parts of the board that do not answer
     lost_sensors: tuple[str, ...] = ()  # thermometers that spoke once and no longer do
+    processors: ProcessorState = field(default_factory=ProcessorState)
 
     def board_sample(self) -> BoardSample:
         """Return what the center is told of the board."""
@@ -89,6 +91,10 @@ class Vitals:
             clock_chip=self.has_clock_chip,
             power=_power_sample(self.power),
             silent=self.silent,
+            cpu_mhz=self.processors.cpu_mhz,
+            gpu_load_pct=self.processors.gpu_load_pct,
+            gpu_mhz=self.processors.gpu_mhz,
+            memory_mhz=self.processors.memory_mhz,
         )
 
     def process_samples(self, restarts: Mapping[str, int]) -> tuple[ProcessSample, ...]:
@@ -143,6 +149,7 @@ class VitalsReader:
             storage=ask("storage", self._storage, StorageState()),
             fans=ask("fans", board.fans.read, ()),
             supplies=ask("supplies", board.supplies.read, ()),
+            processors=ask("processors", board.processors.read, ProcessorState()),
             watchdogs=ask("watchdogs", board.watchdogs.read, ()),
             has_clock_chip=self._has_clock_chip(),
             is_simulated=board.identity.is_simulated,

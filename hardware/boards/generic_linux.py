@@ -11,6 +11,7 @@ from hardware.linux.csi import RibbonCameras
 from hardware.linux.fans import HwmonFans
 from hardware.linux.files import read_text
 from hardware.linux.gpio import GpioLines
+from hardware.linux.processors import CpuClocks
 from hardware.linux.rtc import RealTimeClock
 from hardware.linux.storage import BlockStorage
 from hardware.linux.supplies import PowerSupplies
@@ -35,6 +36,7 @@ def build(root: Path) -> Board:
         fans=HwmonFans(root),
         watchdogs=SysfsWatchdogs(root),
         supplies=PowerSupplies(root),
+        processors=CpuClocks(root),
         accelerators=PluggedAccelerators(root),
         csi_sensors=RibbonCameras(root),
         lines=GpioLines(root),

@@ -1,4 +1,4 @@
-"""NVIDIA Jetson: supply rails and over-current from its INA3221 sensor chips.
+"""NVIDIA Jetson: supply rails and over-current from its INA3221 sensor chips, clocks and GPU load.
 
 Sysfs is read directly: no root daemon, no text of `tegrastats`.
 """
@@ -11,6 +11,7 @@ from hardware.boards import generic_linux
 from hardware.interface import Board, BoardKind, PowerState
 from hardware.linux import hwmon, throttling
 from hardware.linux.files import read_int, read_text
+from hardware.linux.tegra_gpu import TegraClocks
 from hardware.linux.thermal import ThermalZones
 
 # The lowest of the modules' software throttling points (NVIDIA, thermal design guides: 97 to 99).
@@ -22,7 +23,13 @@ def build(root: Path) -> Board:
     board = generic_linux.build(root)
     identity = replace(board.identity, kind=BoardKind.JETSON)
     heat = ThermalZones(root, SLOWS_C)
-    return replace(board, identity=identity, power=JetsonPower(root), thermometers=heat)
+    return replace(
+        board,
+        identity=identity,
+        power=JetsonPower(root),
+        thermometers=heat,
+        processors=TegraClocks(root),
+    )
 
 
 class JetsonPower:

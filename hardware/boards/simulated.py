@@ -17,6 +17,7 @@ from hardware.interface import (
     CsiSensor,
     FanState,
     PowerState,
+    ProcessorState,
     StorageState,
     Supply,
     Temperature,
@@ -110,6 +111,13 @@ class FixedSupplies:
         return self.supplies
 
 
+class NoClocks:
+    """A board that tells nothing of its processor."""
+
+    def read(self) -> ProcessorState:
+        return ProcessorState()
+
+
 class NoAccelerators:
     """A board without a chip for the detector."""
 
@@ -144,6 +152,7 @@ def build(
         fans=NoFans(),
         watchdogs=NoWatchdogs(),
         supplies=supplies or FixedSupplies(),
+        processors=NoClocks(),
         accelerators=NoAccelerators(),
         csi_sensors=NoCsiSensors(),
         lines=FileLines(lines_folder) if lines_folder else NoLines(),

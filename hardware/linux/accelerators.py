@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hardware.interface import Accelerator, AcceleratorKind
 from hardware.linux.files import read_text
+from hardware.linux.tegra_gpu import gpu_folder
 
 # Coral's USB stick: numbers before and after its firmware is loaded (coral.ai, "Get started").
 _CORAL_USB = frozenset({("1a6e", "089a"), ("18d1", "9302")})
@@ -30,8 +31,8 @@ class PluggedAccelerators:
             yield Accelerator(AcceleratorKind.HAILO, "Hailo", f"/dev/{chip.name}")
         for card in sorted((self._root / "proc/driver/nvidia/gpus").glob("*")):
             yield Accelerator(AcceleratorKind.NVIDIA_GPU, _gpu_name(card), card.name)
-        # a Jetson's own GPU is a platform device, and has no folder under /proc/driver/nvidia
-        for gpu in sorted((self._root / "sys/devices/platform").glob("*.gpu")):
+        # a Jetson's own GPU has no folder under /proc/driver/nvidia
+        if (gpu := gpu_folder(self._root)) is not None:
             yield Accelerator(AcceleratorKind.NVIDIA_GPU, "Tegra GPU", gpu.name)
 
 

@@ -125,12 +125,13 @@ def test_heat_supply_detector_and_bell_of_the_box_are_shown(
     assert browser.complaints() == []
 
 
-def test_what_holds_the_processor_back_is_shown_and_how_many_faults_there_are_in_all(
+def test_the_gpus_load_what_holds_the_processor_back_and_the_count_of_faults_are_shown(
     page, center, browse: Browse
 ):
     center.board = BoardSample(
         undervoltage=False,
         throttled=False,
+        gpu_load_pct=68.2,
         power=PowerSample(
             frequency_capped=True, rails={"VDD_IN": RailSample(amps=4.2, over_current=True)}
         ),
@@ -142,6 +143,7 @@ def test_what_holds_the_processor_back_is_shown_and_how_many_faults_there_are_in
     browser.wait("return document.querySelector('#tiles').textContent.includes('and 11 more')")
     tiles = browser.run("return document.querySelector('#tiles').textContent")
     assert "too much current: VDD_IN" in tiles
+    assert "GPU 68 % busy" in tiles
     assert browser.complaints() == []
 
 

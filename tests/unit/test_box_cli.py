@@ -13,7 +13,11 @@ from agent.local.cli.box import box
 from tests.unit.trees.plant import TREES, plant
 
 ALL_TREES = sorted(tree.stem for tree in TREES.glob("*.toml"))
-PARTS = {"board", "temperature", "disk", "disk wear", "clock chip", "fan", "watchdog"}
+PARTS = {
+    *("board", "temperature", "supply", "throttling", "disk", "disk wear", "clock chip"),
+    *("processor", "fan", "watchdog", "mains and battery", "detector chip", "ribbon camera"),
+    "digital lines",
+}
 
 
 def run(*arguments):
@@ -71,6 +75,9 @@ def test_a_jetson_says_what_it_can_and_that_its_supply_is_unknown(tmp_path):
     (supply,) = [finding for finding in found if finding["part"] == "supply"]
     assert answers(found) >= {("disk", "well"), ("disk wear", "unknown"), ("watchdog", "well")}
     assert (supply["answer"], "VDD_IN 5.05 V 1.18 A" in supply["sentence"]) == ("unknown", True)
+    (processor,) = [finding for finding in found if finding["part"] == "processor"]
+    assert processor["answer"] == "well"
+    assert "GPU 306 of 625 MHz, GPU 68.2 % busy" in processor["sentence"]
 
 
 def test_what_debians_kernel_can_not_tell_of_a_pi_is_unknown_and_no_fault(tmp_path):

@@ -9,6 +9,7 @@ from hardware.interface import (
     BoardKind,
     CsiSensor,
     FanState,
+    ProcessorState,
     Rail,
     StorageState,
     Supply,
@@ -46,6 +47,7 @@ def test_an_empty_root_is_a_board_that_knows_nothing(tmp_path):
     assert board.power.read().under_voltage is None
     assert board.storage.read(Path("/data")) == StorageState()
     assert not board.clock_chip.read().is_present
+    assert board.processors.read() == ProcessorState()
     for part in (
         board.fans,
         board.watchdogs,
@@ -142,6 +144,53 @@ def test_a_jetson_reads_its_rails_and_claims_no_more(tmp_path):
     assert board.clock_chip.read().name == "nvvrs-pseq-rtc"
     assert board.fans.read() == (FanState("pwmfan/1", None, 50), FanState("pwm_tach", 2310))
     assert [chip.kind for chip in board.accelerators.read()] == [AcceleratorKind.NVIDIA_GPU]
+
+
+def test_a_jetson_tells_its_clocks_and_how_busy_its_gpu_is(tmp_path):
+    state = pick_board(plant("jetson_orin", tmp_path)).processors.read()
+    assert (state.cpu_mhz, state.cpu_max_mhz) == (1114, 1510)
+    assert (state.gpu_load_pct, state.gpu_mhz, state.gpu_max_mhz) == (68.2, 306, 625)
+    assert state.memory_mhz is None  # on an Orin that file is for root alone
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "sys/devices/platform/17000000.gpu",
+        "sys/devices/platform/17000000.ga10b",
+        "sys/devices/17000000.gv11b",
+        "sys/devices/17000000.gp10b",
+        "sys/devices/gpu.0",
+    ],
+)
+def test_a_jetsons_gpu_is_found_where_older_kernels_keep_it(place, tmp_path):
+    root = plant("jetson_orin", tmp_path)
+    (root / place).parent.mkdir(exist_ok=True)
+    (root / "sys/devices/platform/bus@0/17000000.gpu").rename(root / place)
+    board = pick_board(root)
+    assert board.processors.read().gpu_load_pct == 68.2
+    assert [chip.kind for chip in board.accelerators.read()] == [AcceleratorKind.NVIDIA_GPU]
+
+
+@pytest.mark.parametrize("word", ["", "busy\n", "1001\n", "-1\n"])
+def test_a_gpu_that_sleeps_or_talks_nonsense_has_an_unknown_load(word, tmp_path):
+    root = plant("jetson_orin", tmp_path)
+    (root / "sys/devices/platform/bus@0/17000000.gpu/load").write_text(word)
+    state = pick_board(root).processors.read()
+    assert (state.gpu_load_pct, state.gpu_mhz) == (None, 306)
+
+
+def test_a_board_that_shows_no_gpu_claims_no_load(tmp_path):
+    state = pick_board(plant("raspberry_pi_cm4", tmp_path)).processors.read()
+    assert state == ProcessorState(cpu_mhz=600, cpu_max_mhz=1500)
+
+
+def test_the_memorys_clock_is_told_where_it_may_be_read(tmp_path):
+    root = plant("jetson_orin", tmp_path)
+    clock = root / "sys/class/devfreq/bwmgr/cur_freq"
+    clock.parent.mkdir(parents=True)
+    clock.write_text("2133000000\n")
+    assert pick_board(root).processors.read().memory_mhz == 2133
 
 
 def test_the_wear_of_the_medium_under_the_data_is_read(tmp_path):
@@ -276,5 +325,5 @@ def test_a_recorded_board_reads_like_the_board_itself(tree, tmp_path):
     assert copy.thermometers.read() == original.thermometers.read()
     assert copy.power.read() == original.power.read()
     assert copy.storage.read(folder) == original.storage.read(folder)
-    for part in ("fans", "watchdogs", "supplies", "accelerators", "csi_sensors"):
+    for part in ("fans", "watchdogs", "supplies", "processors", "accelerators", "csi_sensors"):
         assert getattr(copy, part).read() == getattr(original, part).read()

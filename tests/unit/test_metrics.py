@@ -45,6 +45,7 @@ STATE = BoxState(
     hardware=BoardSample(
         temperature_c=48.5,
         fan_rpm=3270,
+        gpu_load_pct=68.2,
         battery_pct=61,
         disk_life_used_pct=40,
         disk_wear="warning",
@@ -85,6 +86,8 @@ def test_the_board_and_what_hangs_on_the_pole_are_told_by_their_names():
     found = samples()
     assert found["poleside_board_fan_rpm",] == 3270
     assert found["poleside_board_battery_pct",] == 61
+    assert found["poleside_board_gpu_load_pct",] == 68.2
+    assert ("poleside_board_gpu_mhz",) not in found
     assert found["poleside_board_disk_life_used_pct",] == 40
     assert found["poleside_board_disk_written_bytes",] == 123_456_789_012
     assert found["poleside_board_disk_wear", ("disk_wear", "warning")] == 1

@@ -21,6 +21,7 @@ from hardware.interface import (
     CsiSensor,
     FanState,
     PowerState,
+    ProcessorState,
     Rail,
     StorageState,
     Supply,
@@ -72,6 +73,7 @@ class BoardReport(Struct, frozen=True, kw_only=True):
     fans: tuple[FanState, ...]
     watchdogs: tuple[WatchdogState, ...]
     supplies: tuple[Supply, ...]
+    processors: ProcessorState
     accelerators: tuple[Accelerator, ...]
     csi_sensors: tuple[CsiSensor, ...]
     digital_lines: int
@@ -92,6 +94,7 @@ def report_of(board: Board, folder: Path) -> BoardReport:
         fans=ask("fan", board.fans.read, ()),
         watchdogs=ask("watchdog", board.watchdogs.read, ()),
         supplies=ask("mains and battery", board.supplies.read, ()),
+        processors=ask("processor", board.processors.read, ProcessorState()),
         accelerators=ask("detector chip", board.accelerators.read, ()),
         csi_sensors=ask("ribbon camera", board.csi_sensors.read, ()),
         digital_lines=len(lines),
@@ -128,6 +131,7 @@ def selftest_of(report: BoardReport) -> Iterator[Finding]:
         *_power(report.power),
         *_medium(report.storage),
         *_clock_chip(report.clock_chip),
+        *_processors(report.processors),
         *_parts(report),
     )
     for part in report.silent:
@@ -212,6 +216,27 @@ def _clock_chip(chip: ClockChipState) -> Iterator[Finding]:
     else:
         sentence = "No clock chip: after a power cut the time is unproven until the network tells."
         yield Finding(part="clock chip", answer=Answer.ABSENT, sentence=sentence)
+
+
+def _processors(state: ProcessorState) -> Iterator[Finding]:
+    clocks = {
+        "cores": _of_most(state.cpu_mhz, state.cpu_max_mhz),
+        "GPU": _of_most(state.gpu_mhz, state.gpu_max_mhz),
+        "memory": _of_most(state.memory_mhz, None),
+    }
+    told = [f"{what} {clock}" for what, clock in clocks.items() if clock]
+    if state.gpu_load_pct is not None:
+        told.append(f"GPU {state.gpu_load_pct:g} % busy")
+    if told:
+        yield _well("processor", ", ".join(told) + ".")
+    else:
+        yield _unknown("processor", "The kernel tells neither its clocks nor a GPU's load.")
+
+
+def _of_most(mhz: int | None, most_mhz: int | None) -> str:
+    if mhz is None:
+        return ""
+    return f"{mhz} MHz" if most_mhz is None else f"{mhz} of {most_mhz} MHz"
 
 
 def _parts(report: BoardReport) -> Iterator[Finding]:

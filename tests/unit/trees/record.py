@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
+GPUS = ("sys/devices/platform/bus@0/*.gpu", "sys/devices/platform/*.g*", "sys/devices/*.g*")
 PATTERNS = (
     "proc/device-tree/model",
     "proc/device-tree/compatible",
@@ -47,7 +48,10 @@ PATTERNS = (
     "sys/class/video4linux/v4l-subdev*/name",
     "sys/bus/usb/devices/*/idVendor",
     "sys/bus/usb/devices/*/idProduct",
-    "sys/devices/platform/*.gpu/uevent",
+    *(f"{place}/{file}" for place in GPUS for file in ("uevent", "load", "devfreq/*/*_freq")),
+    "sys/class/devfreq/bwmgr/cur_freq",
+    "sys/kernel/debug/bpmp/debug/clk/emc/rate",
+    "sys/devices/system/cpu/cpufreq/policy[0-9]*/scaling_*_freq",
     "var/lib/nvpmodel/status",
     "etc/nvpmodel.conf",
     "run/poleside-smart/*.json",

@@ -47,8 +47,9 @@ function diskTile(board) {
 
 function detectorTile(sample) {
   const blind = sample.detector_engine === "motion-only";
+  const gpu = sample.board.gpu_load_pct === undefined ? "" : `, ${say("gpu-load", { pct: sample.board.gpu_load_pct.toFixed(0) })}`;
   return tile("tile.detector", sample.detector_engine ? sayCode("engine", sample.detector_engine) : say("unknown"),
-    orUnknown(sample.detector_ms, (ms) => say("detector-ms", { ms: ms.toFixed(1) })), blind ? "bad" : "");
+    orUnknown(sample.detector_ms, (ms) => say("detector-ms", { ms: ms.toFixed(1) })) + gpu, blind ? "bad" : "");
 }
 
 function poleTile(board) {
