@@ -17,6 +17,7 @@ import msgspec
 from msgspec import structs
 
 from agent.app import memory
+from agent.app.aim_look import AimLook
 from agent.app.audio_permit import may_record_audio
 from agent.app.child import SupervisorLink, guarded_thread
 from agent.app.core_line import CoreLine
@@ -186,6 +187,7 @@ class CameraWorker:
             self._on_passing,
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
+        self._aim = AimLook(taps["main"])
         self._main_sink = MainSink(
             self._recorders.main if camera.record and no_disk is None else None,
             os.getppid(),
@@ -387,4 +389,5 @@ class CameraWorker:
             taken_at=view.at,
             taken_mono_s=view.mono_s,
             objects=view.objects,
+            aim=self._aim.look(self._camera, view.frame) if order.is_aiming else None,
         )

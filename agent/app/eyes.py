@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from agent.app.hit_pictures import HitPictures
 from agent.app.look_rhythm import LookRhythm
+from agent.app.picture_mask import PictureMask
 from agent.core import log
 from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
@@ -106,6 +107,7 @@ class Eyes:
         self._next_camera: CameraSettings | None = None
         self._doubts, self._folder, self._time_zone = doubts, folder, time_zone
         self._rules = self._build(camera)
+        self._mask = PictureMask(camera.masks)
         self._pictures = HitPictures()
         self._bad_frames = 0
         self._model: str | None = None
@@ -192,6 +194,7 @@ class Eyes:
     def look(self, frame: av.VideoFrame, mono_s: float) -> None:
         """Take one decoded frame in, seen at `mono_s`; the exam calls it at media time."""
         self._take_over_settings()
+        frame = self._mask.over(frame)
         self._count.frames += 1
         motion = self._gate.update(luma_of(frame))
         if motion.active:
@@ -275,7 +278,11 @@ class Eyes:
         if (camera.rules, camera.calibration) != (self._camera.rules, self._camera.calibration):
             self._rules = self._build(camera)
             self._survey = Survey(camera.calibration)
-        is_other_measure = camera.thresholds != self._camera.thresholds
+        is_other_measure = (camera.thresholds, camera.masks) != (
+            self._camera.thresholds,
+            self._camera.masks,
+        )
+        self._mask = PictureMask(camera.masks)
         self._camera = camera
         if is_other_measure:
             self._forget()

@@ -93,8 +93,13 @@ class WorkerHub(Service):
         max_width_px: int = 1280,
         max_bytes: int = 512 * 1024,
         within_s: float = PICTURE_TIMEOUT_S,
+        *,
+        is_aiming: bool = False,
     ) -> PictureReply:
-        """Ask a worker for its newest picture. Raises `CameraError` camera.no_picture."""
+        """Ask a worker for its newest picture, `is_aiming`: with what helps to aim the camera.
+
+        Raises `CameraError` camera.no_picture.
+        """
         request_id = next(self._ids)
         future: asyncio.Future[PictureReply] = asyncio.get_running_loop().create_future()
         self._pictures[request_id] = future
@@ -103,7 +108,10 @@ class WorkerHub(Service):
                 await self._send(
                     camera_id,
                     TakePicture(
-                        request_id=request_id, max_width_px=max_width_px, max_bytes=max_bytes
+                        request_id=request_id,
+                        max_width_px=max_width_px,
+                        max_bytes=max_bytes,
+                        is_aiming=is_aiming,
                     ),
                 )
                 reply = await future

@@ -110,6 +110,28 @@ class HitReport(Struct, frozen=True, kw_only=True, tag="hit"):
     hit: RuleHit
 
 
+class ZoneScale(Struct, frozen=True, kw_only=True):
+    """How many pixels of the main stream a metre takes in a rule's zone, least and most."""
+
+    rule_id: str
+    least_px_per_m: float
+    most_px_per_m: float
+
+
+class AimReading(Struct, frozen=True, kw_only=True):
+    """What helps to aim a camera. `focus` is the variance of the Laplacian in the middle.
+
+    Measured on the main stream's newest key frame, `of` "main", else on the sub stream. `detail`:
+    a JPEG of the very middle, pixel for pixel. `horizon` and `scales` need the `calibration`.
+    """
+
+    of: str
+    focus: float
+    detail: bytes = b""
+    horizon: tuple[tuple[float, float], tuple[float, float]] | None = None
+    scales: tuple[ZoneScale, ...] = ()
+
+
 class PictureReply(Struct, frozen=True, kw_only=True, tag="picture"):
     """The newest frame. `jpeg` is None while there is none; `taken_mono_s` dates it."""
 
@@ -120,6 +142,7 @@ class PictureReply(Struct, frozen=True, kw_only=True, tag="picture"):
     taken_at: datetime | None = None
     taken_mono_s: float = 0.0
     objects: tuple[TrackedObject, ...] = ()
+    aim: AimReading | None = None
 
 
 class HitAck(Struct, frozen=True, kw_only=True, tag="hit-ack"):
@@ -136,6 +159,7 @@ class TakePicture(Struct, frozen=True, kw_only=True, tag="take-picture"):
     request_id: int
     max_width_px: int
     max_bytes: int
+    is_aiming: bool = False
 
 
 class Retune(Struct, frozen=True, kw_only=True, tag="retune"):

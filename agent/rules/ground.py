@@ -15,6 +15,7 @@ from agent.settings.rules import Calibration
 from agent.settings.shapes import area
 
 _HORIZON = 1e-9
+_STEP = 0.005  # of the picture's width
 _TALLEST_M = 12.0
 _LEAST_TILT = 1e-6
 
@@ -42,6 +43,24 @@ class Ground:
         corners = [self.metres(point) for point in zone]
         on_ground = [corner for corner in corners if corner is not None]
         return area(on_ground) if len(on_ground) == len(corners) else None
+
+    def horizon(self) -> tuple[Point, Point] | None:
+        """Return the horizon at the picture's left and right edge; None: seen from above."""
+        a, b, c = (float(value) for value in self._matrix[2])
+        if abs(b) <= _HORIZON:
+            return None
+        return (0.0, -c / b), (1.0, -(a + c) / b)
+
+    def px_per_m(self, point: Point, width_px: int) -> float | None:
+        """Return how many pixels across a metre takes at a place; None where there is no ground."""
+        left, right = (
+            self.metres((point[0] - _STEP, point[1])),
+            self.metres((point[0] + _STEP, point[1])),
+        )
+        if left is None or right is None:
+            return None
+        apart_m = math.dist(left, right)
+        return 2 * _STEP * width_px / apart_m if apart_m > 0 else None
 
     def height_m(self, region: Region, aspect: float) -> float | None:
         """Return about how tall is what stands upright there; None where that can't be told.

@@ -10,13 +10,14 @@ from msgspec import Meta, Struct, field
 
 from agent.contract.events import CapStatus, Fraction, Slug
 from agent.messages.engines import Engine
+from agent.settings.camera_checks import check_camera_labels, check_feeds
 from agent.settings.camera_io import CameraRelay, Token
-from agent.settings.labels import check_labels
-from agent.settings.pole import PoleSettings, Purpose
+from agent.settings.pole import PoleSettings
 from agent.settings.ptz import PtzSettings
-from agent.settings.rules import Calibration, Rule
+from agent.settings.rules import Calibration, Rule, Zone
 from agent.settings.rules import IntrusionRule as IntrusionRule  # noqa: PLC0414 - kept for readers
 from agent.settings.schedule import zone_named
+from agent.settings.shapes import check_zone
 from agent.settings.stand import StandSettings
 
 NORMAL_PRIORITY = 5
@@ -40,6 +41,10 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     the token of the first: both alike is a cut wire.
     `power_output` is the output of the pole that feeds the camera: leaving its safe state for some
     seconds starts a hung camera anew.
+
+    `masks` are polygons that the box blackens before it looks: nothing is detected there, and its
+    snapshots, thumbnails and the page's picture don't show it. The recording does, unless the
+    camera has the mask itself.
 
     `priority`: who keeps its detection longest when the box is hot or the detector is overloaded, 9
     before 1; of equal ones the first in the settings. Recording is the same for all.
@@ -73,6 +78,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     priority: Annotated[int, Meta(ge=1, le=9)] = NORMAL_PRIORITY
     thresholds: dict[str, Fraction] = {}  # classes this camera sees fainter or falser than usual
     rules: tuple[Rule, ...] = ()
+    masks: Annotated[tuple[Zone, ...], Meta(max_length=8)] = ()
     calibration: Calibration | None = None
     stand: StandSettings | None = None
 
@@ -84,6 +90,8 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ids = [rule.rule_id for rule in self.rules]
         if len(ids) != len(set(ids)):
             raise ValueError(f"camera `{self.camera_id}` has two rules with one `rule_id`")
+        for mask in self.masks:
+            check_zone(mask)
         for rule in self.rules:
             if rule.in_metres and not self.calibration:
                 other = ", or `area_m2`" if rule.in_metres == "levels" else ""
@@ -355,13 +363,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         zone_named(self.time_zone)
         if not self.detector.model:
             for camera in self.cameras:
-                _check_labels(camera)
+                check_camera_labels(camera)
         for contact in self.pole.inputs:
             if contact.camera_id and contact.camera_id not in ids:
                 raise ValueError(
                     f"input `{contact.input_id}` names a camera `{contact.camera_id}` there is not"
                 )
-        _check_feeds(self.cameras, self.pole)
+        check_feeds(self.cameras, self.pole)
         grouped = [camera_id for group in self.alarms.overlaps for camera_id in group]
         near = [camera_id for way in self.sightings.neighbours for camera_id in way.cameras]
         for where, named in (("alarms.overlaps", grouped), ("sightings.neighbours", near)):
@@ -373,25 +381,3 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def camera(self, camera_id: str) -> CameraSettings | None:
         """Return the settings of one camera, or None when there is no such camera."""
         return next((c for c in self.cameras if c.camera_id == camera_id), None)
-
-
-def _check_feeds(cameras: tuple[CameraSettings, ...], pole: PoleSettings) -> None:
-    feeds = {o.output_id for o in pole.outputs if o.purpose is Purpose.CAMERA_POWER}
-    for camera in cameras:
-        if camera.power_output and camera.power_output not in feeds:
-            raise ValueError(
-                f"camera `{camera.camera_id}`: `power_output` must name an output"
-                f" with the purpose `camera-power`"
-            )
-    fed = [camera.power_output for camera in cameras if camera.power_output]
-    if twice := next((output for output in fed if fed.count(output) > 1), None):
-        raise ValueError(f"two cameras have one `power_output`, `{twice}`: one would cut the other")
-
-
-def _check_labels(camera: CameraSettings) -> None:
-    for rule in camera.rules:
-        try:
-            check_labels(getattr(rule, "labels", ()))
-        except ValueError as error:
-            message = f"rule `{rule.rule_id}` of camera `{camera.camera_id}`: {error}"
-            raise ValueError(message) from None

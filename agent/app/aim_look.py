@@ -1,0 +1,118 @@
+"""Measures what helps a technician to aim a camera: sharpness, horizon, pixels a metre.
+
+Camera worker, only while somebody aims. Sharpness is of the main stream: a lens that is a little
+off shows nothing of it in the small one. Its newest key frame alone is decoded, once.
+"""
+
+from contextlib import suppress
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from agent.app.picture_mask import PictureMask
+from agent.ingest.jpeg import encode_jpeg
+from agent.messages.worker import AimReading, ZoneScale
+from agent.push.live_tap import LiveTap
+from agent.rules.ground import Ground
+from agent.settings.model import CameraSettings
+
+_DETAIL_PX = (480, 270)
+_DETAIL_BYTES = 60 * 1024
+_ANNEX_B_START = b"\x00\x00\x00\x01"
+
+
+class AimLook:
+    """`tap` holds the main stream's present GOP. Called by one thread."""
+
+    def __init__(self, tap: LiveTap) -> None:
+        self._tap = tap
+        self._key_pts: int | None = None
+        self._main: av.VideoFrame | None = None
+
+    def look(self, camera: CameraSettings, sub: av.VideoFrame) -> AimReading:
+        """Return the reading; `sub` is the newest frame that the box looked at."""
+        main = self._newest_main()
+        frame = sub if main is None else PictureMask(camera.masks).over(main)
+        luma = _luma(frame)
+        horizon, scales = _on_ground(camera, frame.width)
+        return AimReading(
+            of="sub" if main is None else "main",
+            focus=round(sharpness(_middle(luma, luma.shape[1] // 2, luma.shape[0] // 2)), 1),
+            detail=_detail(luma),
+            horizon=horizon,
+            scales=scales,
+        )
+
+    def _newest_main(self) -> av.VideoFrame | None:
+        run = self._tap.run
+        follower = self._tap.join(run, lean=True) if run else None
+        if run is None or follower is None:
+            return None
+        self._tap.leave(follower)
+        key = follower.get(0.0)
+        if key is None:
+            return None
+        if key.pts != self._key_pts:
+            units = run.coding.with_sets(run.coding.units(key.data))
+            whole = b"".join(_ANNEX_B_START + unit for unit in units)
+            self._key_pts, self._main = key.pts, _decoded(run.coding.codec, whole)
+        return self._main
+
+
+def sharpness(luma: NDArray[np.uint8]) -> float:
+    """Return the variance of the Laplacian (Pech-Pacheco et al. 2000): larger is sharper."""
+    grey = luma.astype(np.int16)
+    middle = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * middle
+    return float(laplacian.var())
+
+
+def _decoded(codec: str, key_frame: bytes) -> av.VideoFrame | None:
+    decoder = av.CodecContext.create(codec, "r")
+    assert isinstance(decoder, av.VideoCodecContext)  # noqa: S101 - both codecs are of video
+    decoder.thread_count = 1
+    with suppress(FFmpegError):
+        frames = [*decoder.decode(Packet(key_frame)), *decoder.decode(None)]
+        return frames[0] if frames else None
+    return None
+
+
+def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[: frame.height, : frame.width]
+
+
+def _middle(luma: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
+    height, width = luma.shape
+    top, left = max(0, (height - height_px) // 2), max(0, (width - width_px) // 2)
+    return luma[top : top + height_px, left : left + width_px]
+
+
+def _detail(luma: NDArray[np.uint8]) -> bytes:
+    middle = np.ascontiguousarray(_middle(luma, *_DETAIL_PX))
+    frame = av.VideoFrame.from_ndarray(middle, format="gray")
+    return encode_jpeg(frame, _DETAIL_PX[0], _DETAIL_BYTES)[0]
+
+
+def _on_ground(
+    camera: CameraSettings, width_px: int
+) -> tuple[tuple[tuple[float, float], tuple[float, float]] | None, tuple[ZoneScale, ...]]:
+    if camera.calibration is None:
+        return None, ()
+    ground, scales = Ground(camera.calibration), []
+    for rule in camera.rules:
+        found = [ground.px_per_m(point, width_px) for point in rule.outline]
+        known = [scale for scale in found if scale is not None]
+        if known:
+            scales.append(
+                ZoneScale(
+                    rule_id=rule.rule_id,
+                    least_px_per_m=round(min(known), 1),
+                    most_px_per_m=round(max(known), 1),
+                )
+            )
+    return ground.horizon(), tuple(scales)
