@@ -13,6 +13,7 @@ GATE = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/main")
 YARD = CameraSettings(camera_id="yard", main_url="rtsp://10.0.0.2/main")
 FEED = OutputSettings(output_id="x", purpose=Purpose.CAMERA_POWER, line="x")
 BASE = Settings(cameras=(GATE, YARD), pole=PoleSettings(outputs=(FEED,)))
+CORNER = ((0, 0), (1, 0), (1, 1))
 OTHER = {
     bool: lambda value: not value,
     float: lambda value: value + 1,
@@ -21,14 +22,17 @@ OTHER = {
     PtzSettings: lambda _: PtzSettings(home=""),
     type(None): lambda _: Calibration(size_m=(10.0, 6.0)),
     dict: lambda _: {"person": 0.3},
-    tuple: lambda _: (IntrusionRule(rule_id="a", zone=((0, 0), (1, 0), (1, 1))),),
+    tuple: lambda _: (IntrusionRule(rule_id="a", zone=CORNER),),
+    "masks": lambda _: (CORNER,),
 }
 
 
 def change(field):
     value = getattr(GATE, field)
     why = {"audio_reason": "order 7"} if field == "record_audio" else {}
-    new = msgspec.structs.replace(GATE, **{field: OTHER[type(value)](value)}, **why)
+    new = msgspec.structs.replace(
+        GATE, **{field: (OTHER.get(field) or OTHER[type(value)])(value)}, **why
+    )
     return diff(BASE, msgspec.structs.replace(BASE, cameras=(new, YARD)))
 
 
