@@ -15,6 +15,7 @@ from agent.app.box_view import CoreBoxView
 from agent.app.camera_watchdog import CameraWatchdog
 from agent.app.child import SupervisorLink
 from agent.app.core_disk import disk_to_tell_of
+from agent.app.counter_answers import CounterAnswers
 from agent.app.coverage import CoverageReporter
 from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
@@ -178,18 +179,21 @@ class Core:
             FormerCameras(clock, lambda: self._settings, lambda: _signer(self._settings)),
         ):
             self._components.add(component)
+        view = CoreBoxView(
+            self._watch,
+            self._line,
+            sight.hub,
+            sight.desk,
+            voice.link,
+            self.outbox,
+            db,
+            board,
+            clock,
+        )
+        voice.counter.answerer = CounterAnswers(
+            view, sight.desk, voice.desired, voice.audit_desk, voice.uploads, clock
+        )
         if settings.page.enabled:
-            view = CoreBoxView(
-                self._watch,
-                self._line,
-                sight.hub,
-                sight.desk,
-                voice.link,
-                self.outbox,
-                db,
-                board,
-                clock,
-            )
             claim = ClaimCheck(data_dir, run_dir(settings), clock)
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note

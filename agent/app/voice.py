@@ -162,6 +162,7 @@ class Voice:
             tell=self._tell_config,
             audit=self.audit_desk.note_change,
         )
+        self.counter = Counter(clock, self.commands, settings.box, run_folder)
         self.components: tuple[Component, ...] = (
             self.audit_desk,
             self.desired,
@@ -173,7 +174,7 @@ class Voice:
             self.uploads,
             self.commands,
             self.minder,
-            Counter(clock, self.commands, settings.box, run_folder),
+            self.counter,
             self.economy,
         )
 

@@ -1,7 +1,8 @@
 """Orders handed over the counter: files in the run folder, from a technician's command line.
 
 Who may write the run folder may order what lies here, nothing else; it is journalled and audited
-like the center's orders. `ask` is the technician's side, `Counter` the core's.
+like the center's orders. `ask` is the technician's side, `Counter` the core's. Questions
+(`agent.commands.questions`) come the same way.
 """
 
 import asyncio
@@ -9,21 +10,22 @@ import os
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from agent.commands.questions import FOLDER, Answer, Answerer, Question, put
 from agent.commands.registry import Commands
 from agent.contract.commands import Actor, Nuisance, Replay, Reply, Verdict
 from agent.contract.ptz_args import CameraAim
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, PolesideError
 from agent.core.ids import new_ulid
 
-FOLDER = "orders"
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 60.0
-_MOST_BYTES = 4096
+_TAKEN = (".order", ".question")
+_MOST_BYTES = 64 * 1024
 
 
 class CounterOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +45,7 @@ class Counter(Service):
         self._commands, self._box = commands, box
         self._folder = run_folder / FOLDER
         self._log = log.get(self.name)
+        self.answerer: Answerer | None = None  # told once the whole box is wired
 
     async def start(self) -> None:
         await asyncio.to_thread(self._clear)
@@ -54,6 +57,9 @@ class Counter(Service):
                 for path in await asyncio.to_thread(self._waiting):
                     try:
                         content = await asyncio.to_thread(_take, path)
+                        if path.suffix == ".question":
+                            tasks.create_task(self._answer(path, content))
+                            continue
                         order = msgspec.json.decode(content, type=CounterOrder)
                     except (OSError, msgspec.MsgspecError) as error:
                         self._log.warning("order at the counter not understood", reason=str(error))
@@ -64,11 +70,22 @@ class Counter(Service):
     async def _serve(self, path: Path, order: CounterOrder) -> None:
         by = Actor(user=order.user, role="technician")
         reply = await self._commands.order(order.args, by, self._box)
-        await asyncio.to_thread(_put, path.with_suffix(".reply"), msgspec.json.encode(reply))
+        await asyncio.to_thread(put, path.with_suffix(".reply"), msgspec.json.encode(reply))
+
+    async def _answer(self, path: Path, content: bytes) -> None:
+        try:
+            question = msgspec.json.decode(content, type=Question)
+            value = await self.answerer(question) if self.answerer else None
+            answer = Answer(value=Raw(msgspec.json.encode(value)))
+        except msgspec.MsgspecError as error:
+            answer = Answer(code="counter.not_understood", message=str(error))
+        except PolesideError as error:
+            answer = Answer(code=error.code, message=error.message, hint=error.hint)
+        await asyncio.to_thread(put, path.with_suffix(".answer"), msgspec.json.encode(answer))
 
     def _waiting(self) -> list[Path]:
         with os.scandir(self._folder) as entries:  # `Path.glob` costs ten times as much
-            names = sorted(one.name for one in entries if one.name.endswith(".order"))
+            names = sorted(one.name for one in entries if one.name.endswith(_TAKEN))
         return [self._folder / name for name in names]
 
     def _clear(self) -> None:
@@ -86,7 +103,7 @@ async def ask(run_folder: Path, order: CounterOrder, clock: Clock, lasts_s: floa
     answer = path.with_suffix(".reply")
     until_mono_s = clock.monotonic_s() + _PATIENCE_S + lasts_s
     try:
-        await asyncio.to_thread(_put, path, msgspec.json.encode(order))
+        await asyncio.to_thread(put, path, msgspec.json.encode(order))
         while clock.monotonic_s() < until_mono_s:
             await clock.sleep_s(0.1)
             if answer.exists():
@@ -110,9 +127,3 @@ def _take(path: Path) -> bytes:
         content = file.read(_MOST_BYTES)
     path.unlink()
     return content
-
-
-def _put(path: Path, content: bytes) -> None:
-    scratch = path.with_suffix(".tmp")
-    scratch.write_bytes(content)
-    scratch.replace(path)

@@ -10,6 +10,7 @@ changes nothing.
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.core.errors import SettingsError
 from agent.core.whole_file import write_whole
+from agent.settings import history
 from agent.settings.diff import SettingsDiff, diff
 from agent.settings.load import (
     DESIRED_FILE,
@@ -134,6 +136,7 @@ class DesiredConfig(Service):
         self._state = await self._db.run(state_in)
         if self._state.good is not None:  # the box restarted: the trial begins anew
             self._begin_trial(frozenset(self._state.worked), needs_word=self._state.needs_word)
+        await self._remember("start", "box")
         if await asyncio.to_thread(self._was_set_aside):
             self._trial = None
             await self._decide(ConfigState(
@@ -196,6 +199,14 @@ class DesiredConfig(Service):
                     hint="Ask the center to change it there.",
                 )
             return await self._use(layers, settings, self._state, by, needs_word=needs_word)
+
+    async def restore(self, number: int, by: Actor) -> SettingsDiff:
+        """Set what was set at the page back to a version's. Raises `SettingsError`."""
+        await self._ready.wait()
+        version = await asyncio.to_thread(history.version_of, self._data_dir, number)
+        async with self._changing:
+            layers = replace(self._layers, local=version.local)
+            return await self._use(layers, layers.over(self._table), self._state, by)
 
     async def confirm(self) -> bool:
         """Take a person's word that a change is right. False: nothing waits for it."""
@@ -295,6 +306,7 @@ class DesiredConfig(Service):
         await asyncio.to_thread(self._store, layers)
         await self._audit(self.settings, settings, by)
         self._layers, self.settings = layers, settings
+        await self._remember("change" if by else "taken back", by.user if by else "box")
         await self._apply(settings, change)
         await self._decide(state)
 
@@ -306,6 +318,8 @@ class DesiredConfig(Service):
         verdict = trial.look(works, self._clock.monotonic_s())
         if verdict is Verdict.KEPT:
             self._trial = None
+            with suppress(OSError):
+                await asyncio.to_thread(history.mark_good, self._data_dir)
             await self._decide(structs.replace(state, good=None, good_local=None, worked=()))
         elif verdict is Verdict.LOST:
             lost = ", ".join(sorted(trial.worked - works))
@@ -334,6 +348,24 @@ class DesiredConfig(Service):
         self._state = state
         await self._db.run(lambda connection: _write(connection, state))
         await self._tell(self.report())
+
+    async def _remember(self, why: str, by: str) -> None:
+        layers = self._layers
+        version = history.Version(
+            number=0,
+            at=self._clock.utc_now(),
+            by=by,
+            why=why,
+            table=self._table,
+            local=layers.local,
+            desired=layers.desired,
+        )
+        try:
+            await asyncio.to_thread(history.add, self._data_dir, version)
+            if self._trial is None:
+                await asyncio.to_thread(history.mark_good, self._data_dir)
+        except OSError as error:  # what is in effect counts; its history can be done without
+            self._log.warning("no history of the settings", reason=str(error))
 
     def _stored(self) -> Layers:
         return Layers(read_local(self._data_dir), read_desired(self._data_dir))

@@ -20,11 +20,13 @@ class Audit:
     def __init__(self, outbox: Outbox, clock: Clock, source: str) -> None:
         self._outbox, self._clock, self._source = outbox, clock, source
 
-    def append_in(self, connection: sqlite3.Connection, entry: AuditEntry) -> AuditEntry:
-        """Chain and queue `entry`; return it as sealed."""
+    def append_in(
+        self, connection: sqlite3.Connection, entry: AuditEntry, record_id: str = ""
+    ) -> AuditEntry:
+        """Chain and queue `entry`; return it as sealed. `record_id`: of a file bound to it."""
         sealed = entry.sealed(audit_head(connection))
         now = self._clock.utc_now()
-        record_id = new_ulid(now)
+        record_id = record_id or new_ulid(now)
 
         def build(seq: int) -> bytes:
             record = AuditRecord(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from agent.local.cli.config_history import diff, history, rollback
+
 
 @click.group()
 def config() -> None:
@@ -15,7 +17,15 @@ def config() -> None:
     poleside config check /etc/poleside/poleside.toml
     poleside config schema > settings.schema.json
     poleside config reference > SETTINGS.md
+    poleside config history
+    poleside config diff 3
+    poleside config rollback 3
     """
+
+
+config.add_command(history)
+config.add_command(diff)
+config.add_command(rollback)
 
 
 @config.command(epilog="Exit code: 0 all is right, 1 something is wrong or can't be read.")

@@ -58,11 +58,11 @@ def health(config: Path | None, data_dir: Path | None, page: str | None, *, as_j
     settings = load(config) if config else Settings()
     folder = data_dir or Path(settings.data_dir)
     state = None if data_dir and not (config or page) else _ask(page or settings.page.listen)
-    found = _of_state(state) if state is not None else _of_files(folder)
+    found = _of_state(state) if state is not None else of_files(folder)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
-        _show(found)
+        show_health(found)
     sys.exit(1 if found.light == "red" else 0)
 
 
@@ -95,7 +95,7 @@ def _of_state(state: dict[str, Any]) -> Health:
     )
 
 
-def _of_files(data_dir: Path) -> Health:
+def of_files(data_dir: Path) -> Health:
     """The agent does not answer: that is the first fault; its files tell the rest."""
     faults = [
         HealthFault(
@@ -133,7 +133,8 @@ def _of_camera(buffer: CameraBuffer, now: datetime) -> list[HealthFault]:
     ]
 
 
-def _show(found: Health) -> None:
+def show_health(found: Health) -> None:
+    """Print it for a person."""
     light = click.style(found.light.upper(), fg=_COLOURS.get(found.light), bold=True)
     click.echo(f"{light}  {len(found.faults)} fault(s)")
     for fault in found.faults:

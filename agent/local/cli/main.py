@@ -12,6 +12,8 @@ from agent.core.errors import PolesideError
 
 # name -> (module, attribute, one line of help)
 _COMMANDS = {
+    "status": ("agent.local.cli.status", "status", "How this box does, and what to do."),
+    "events": ("agent.local.cli.events", "events", "What was raised; follow it as it comes."),
     "run": ("agent.local.cli.run", "run", "Run the agent on this box."),
     "enrol": ("agent.local.cli.enrol", "enrol", "Make this box one of a city's, by its code."),
     "claim": ("agent.local.cli.claim", "claim", "Take this box over: its secret and its code."),
@@ -33,6 +35,7 @@ _COMMANDS = {
     "aim": ("agent.local.cli.aim", "aim", "A camera looks at a place on the map."),
     "grants": ("agent.local.cli.grants", "grants", "Who may see what just now."),
     "link": ("agent.local.cli.link", "link", "The way to the center: status, test, replay."),
+    "update": ("agent.local.cli.update", "update", "A new version of the image: stick, status."),
     "uploads": ("agent.local.cli.uploads", "uploads", "Files on their way to the center."),
     "rules": ("agent.local.cli.rules", "rules", "Try a camera's rules on recorded video."),
     "evaluate": ("agent.local.cli.evaluate", "evaluate", "The exam: footage against its truth."),

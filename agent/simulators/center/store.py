@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.contract.acks import Ack, Acks
+from agent.contract.audit import AUDIT_TYPE
 from agent.contract.events import StreamName
 from agent.contract.records import RecordHead
 from agent.contract.topics import BoxAddress
@@ -173,10 +174,11 @@ def is_expected(connection: sqlite3.Connection, command_id: str, address: BoxAdd
 
 
 def is_in_event(connection: sqlite3.Connection, address: BoxAddress, need: NeedUpload) -> bool:
-    """Say whether an event of this box names this file."""
+    """Say whether an event of this box, or an entry of its audit chain, names this file."""
     rows = connection.execute(
-        "SELECT body FROM records WHERE site = ? AND box = ? AND id = ? AND type LIKE ?",
-        (*_key(address), need.event, "edge.event.%"),
+        "SELECT body FROM records WHERE site = ? AND box = ? AND id = ?"
+        " AND (type LIKE ? OR type = ?)",
+        (*_key(address), need.event, "edge.event.%", AUDIT_TYPE),
     )
     return any(need.sha256.encode() in row["body"] for row in rows)
 

@@ -1,0 +1,64 @@
+"""Tables for a person at a terminal: columns in line, Korean counted as wide as it is shown."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import click
+
+_WIDE = frozenset("WF")
+_BETWEEN = "  "
+COLOURS = {"green": "green", "yellow": "yellow", "red": "red"}
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return sum(
+        0
+        if unicodedata.combining(char)
+        else 2
+        if unicodedata.east_asian_width(char) in _WIDE
+        else 1
+        for char in text
+    )
+
+
+def echo_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their heads; `-` for what is not known. The last column may be long."""
+    shown = [["-" if cell is None or cell == "" else str(cell) for cell in row] for row in rows]
+    if not shown:
+        click.echo("none")
+        return
+    widths = [max(width(row[at]) for row in [list(head), *shown]) for at in range(len(head))]
+    click.secho(_line(head, widths), bold=True)
+    for row in shown:
+        click.echo(_line(row, widths))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell + " " * (wide - width(cell)) for cell, wide in zip(cells, widths, strict=True)]
+    return _BETWEEN.join(padded).rstrip()
+
+
+def light_word(light: str) -> str:
+    """Return a traffic light's word in its colour."""
+    return click.style(f"{light.upper():<6}", fg=COLOURS.get(light), bold=True)
+
+
+def size_words(size_bytes: float | None) -> str | None:
+    """Return bytes as a person reads them, decimal."""
+    if size_bytes is None:
+        return None
+    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= each:
+            return f"{size_bytes / each:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+def time_words(seconds: float | None) -> str | None:
+    """Return a duration as a person reads it."""
+    if seconds is None:
+        return None
+    for unit, each in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * each:
+            return f"{seconds / each:.0f} {unit}"
+    return f"{seconds:.0f} s"
