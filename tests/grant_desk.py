@@ -77,9 +77,9 @@ class Workers:
 class Desk:
     """A box's commands and grants; `give` sends a signed order and returns the last reply."""
 
-    def __init__(self, folder, clock, boot="boot-1"):
+    def __init__(self, folder, clock, boot="boot-1", parts=()):
         self.folder, self.clock, self.workers, self.replies = folder, clock, Workers(), []
-        parts = [store.PART, audit.PART, journal.PART, grant_store.PART]
+        parts = [store.PART, audit.PART, journal.PART, grant_store.PART, *parts]
         parts += [policies.PART, incidents.PART]
         self.db = Database(folder / "box.db", parts)
         self.outbox = Outbox(self.db, store.Store(clock, 1, max_bytes=10_000_000), clock)
@@ -103,8 +103,9 @@ class Desk:
         self.watch = PolicyWatch(clock, self.db, self.policies)
         for op in ("policy.give", "policy.end", "policy.list"):
             self.commands.register(op, PolicyHandler(self.policies), idempotent=True)
-        for op in ("grant.give", "grant.end", "grant.list"):
+        for op in ("grant.give", "grant.list"):
             self.commands.register(op, GrantHandler(self.grants), idempotent=True)
+        self.commands.register("grant.end", GrantHandler(self.grants), idempotent=True, lasts=True)
 
     async def _answer(self, reply):
         self.replies.append(reply)
@@ -186,8 +187,10 @@ def policy(box, /, **changes):
 
 
 @asynccontextmanager
-async def desk(folder, clock=None, **fields):
+async def desk(folder, clock=None, register=lambda _: None, **fields):
+    """`register` is called with the desk before its orders are worked on."""
     made = Desk(folder, clock or Clock(), **fields)
+    register(made)
     await made.db.start()
     await made.outbox.start()
     components = Components(made.clock)

@@ -209,6 +209,27 @@ class StoreDesk:
     async def answer(self, upload, need):
         return await asyncio.to_thread(self._answer, upload, need)
 
+    def abort(self, key):
+        """The box sends no more of it: what a center does with its multipart upload then."""
+        self._store.abort_multipart_upload(
+            Bucket=BUCKET, Key=key, UploadId=self._multipart.pop(key)
+        )
+
+    def in_parts(self):
+        """The keys of what has come in part."""
+        listed = self._store.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [one["Key"] for one in listed]
+
+    def half(self, key):
+        """Make an object of the parts that have come, and return it."""
+        upload_id = self._multipart.pop(key)
+        listed = self._store.list_parts(Bucket=BUCKET, Key=key, UploadId=upload_id)
+        etags = [{"PartNumber": p["PartNumber"], "ETag": p["ETag"]} for p in listed["Parts"]]
+        self._store.complete_multipart_upload(
+            Bucket=BUCKET, Key=key, UploadId=upload_id, MultipartUpload={"Parts": etags}
+        )
+        return self.body(key)
+
     def body(self, key):
         return self._store.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 

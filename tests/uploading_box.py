@@ -55,18 +55,23 @@ class Box:
         await self.db.stop()
 
     async def queue_file(self, body: bytes, job_id=ULID, url="", priority=5):
-        path = self.uploads.folder / f"{job_id}.mp4"
-        await asyncio.to_thread(path.write_bytes, body)
-        digest = hashlib.sha256(body).hexdigest()
-        file = NewFile(job_id, path, "video/mp4", len(body), digest, {"sha256": digest}, priority)
-        await self.uploads.add(file, url)
-        return file
+        return await queue_file(self.uploads, body, job_id, url, priority)
 
     async def ended(self, job_id=ULID):
         """Wait for the end without being its follower; return the job."""
         while not (job := await self.uploads.find(job_id)).state.is_final:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         return job
+
+
+async def queue_file(uploads, body, job_id, url="", priority=5, rests_on=""):
+    path = uploads.folder / f"{job_id}.mp4"
+    await asyncio.to_thread(path.write_bytes, body)
+    digest = hashlib.sha256(body).hexdigest()
+    told = {"sha256": digest}
+    file = NewFile(job_id, path, "video/mp4", len(body), digest, told, priority, rests_on)
+    await uploads.add(file, url)
+    return file
 
 
 async def main(folder: Path, max_bps: int | None):

@@ -145,6 +145,7 @@ class Core:
         grants = make_grants(
             sight.hub,
             voice.commands,
+            voice.uploads,
             voice.audit_desk.chain,
             db,
             lambda: [camera.camera_id for camera in self._settings.cameras],

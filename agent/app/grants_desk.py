@@ -18,6 +18,7 @@ from agent.outbox.audit import Audit
 from agent.settings.model import Settings
 from agent.settings.pole import OutputSettings, Purpose
 from agent.settings.schedule import zone_named
+from agent.uploads.sender import Uploads
 
 _MACHINERY = (Purpose.FAN, Purpose.HEATER, Purpose.CAMERA_POWER, Purpose.BELL_TEST)
 
@@ -25,6 +26,7 @@ _MACHINERY = (Purpose.FAN, Purpose.HEATER, Purpose.CAMERA_POWER, Purpose.BELL_TE
 def make_grants(
     hub: WorkerHub,
     commands: Commands,
+    uploads: Uploads,
     chain: Audit,
     db: Database,
     cameras: Callable[[], Collection[str]],
@@ -39,10 +41,13 @@ def make_grants(
 
     grants = Grants(clock, db, chain.append_in, cameras, hub.order_push, is_machinery=is_machinery)
     commands.permits, grants.at_end = grants, commands.at_grant_end
+    uploads.grant_holds = grants.holds
+    grants.at_end.append(uploads.grant_ended)
     hub.on_worker, hub.on_push = grants.worker_came, grants.told
     handler = GrantHandler(grants)
-    for op in ("grant.give", "grant.end", "grant.list"):
+    for op in ("grant.give", "grant.list"):
         commands.register(op, handler, idempotent=True)
+    commands.register("grant.end", handler, idempotent=True, lasts=True)  # it waits for no turn
     play = PlaybackHandler(grants)
     commands.register("playback", play, idempotent=False, deadline_s=LONGEST_S, lasts=True)
     return grants

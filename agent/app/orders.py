@@ -61,9 +61,9 @@ def register_orders(
     register("lock", lock, idempotent=True, deadline_s=20.0)
     register("unlock", lock, idempotent=True, deadline_s=20.0)
     register("ptz.move", ptz, idempotent=False, deadline_s=30.0, lasts=True)
-    register("ptz.stop", ptz, idempotent=True, deadline_s=15.0)
+    register("ptz.stop", ptz, idempotent=True, deadline_s=15.0, lasts=True)
     register("ptz.lease", leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
-    register("ptz.release", leases.release, idempotent=True)
+    register("ptz.release", leases.release, idempotent=True, lasts=True)
     held = PtzOrders(voice.gates, leases, clock)
     register("ptz.goto", held, idempotent=False)
     register("ptz.presets", held, idempotent=False)
@@ -96,9 +96,10 @@ def _register_scene(
 ) -> None:
     """What is switched, said and written at the scene."""
     outputs, signs = OutputHandler(sight.pole.outputs), SignHandler(sight.pole.signs)
-    at_grant_end += [outputs.grant_ended, signs.grant_ended]
+    relays = RelayHandler(sight.desk.relays)
+    at_grant_end += [outputs.grant_ended, signs.grant_ended, relays.grant_ended]
     register("output", outputs, idempotent=True)
     register("sign", signs, idempotent=True)
     talk = TalkHandler(settings, run_dir(settings()) / "lines")
     register("talk", talk, idempotent=False, deadline_s=TALK_DEADLINE_S, lasts=True)
-    register("relay", RelayHandler(sight.desk.relays), idempotent=True, deadline_s=20.0)
+    register("relay", relays, idempotent=True, deadline_s=20.0)

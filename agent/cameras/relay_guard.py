@@ -79,6 +79,13 @@ class RelayGuard:
             raise
         self._settled(token, began)
 
+    def end(self, token: str) -> None:
+        """Let a relay that is on be made safe by the timer at once; this takes no time itself."""
+        with self._changed:
+            if token in self._due:
+                self._due[token] = self._clock.monotonic_s()
+                self._wake()
+
     def use(self, rules: tuple[RelayRule, ...]) -> None:
         """Take other rules; what was on is made safe before, and all that are listed now after."""
         if self._due:

@@ -83,7 +83,7 @@ class ClipHandler:
         uploads: Uploads,
         resting: Callable[[Command], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
-        """Making a clip ends with its grant (`resting`); one that was made may still be sent."""
+        """Making a clip ends with its grant (`resting`), and so does sending it."""
         self._data_dir, self._uploads, self._resting = data_dir, uploads, resting
         self._exporting = _Line(_EXPORTED_AT_ONCE, _MOST_EXPORTED)
         self._masking = _Line(1, MOST_MASKED)
@@ -133,6 +133,7 @@ class ClipHandler:
                     sha256=facts.sha256,
                     result=_result(args, facts),
                     priority=command.prio,
+                    rests_on=command.grant.id if command.grant else "",
                 ),
                 args.upload_url,
             )

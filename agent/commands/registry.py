@@ -37,6 +37,8 @@ class Permits(Protocol):
 
     async def permit(self, command: Command) -> None: ...
 
+    def rests_on(self, command: Command) -> str: ...
+
     async def holds(self, grant_id: str) -> bool: ...
 
     def resting(self, grant_id: str) -> AbstractAsyncContextManager[None]: ...
@@ -50,8 +52,8 @@ Answer = Callable[[Reply], Awaitable[None]]
 class Operation:
     """How one operation is executed. `idempotent`: after a restart it may simply be done again.
 
-    `lasts`: it mostly waits, so it takes none of the places of those that work. `rests`: such a
-    one ends with the grant it rests on.
+    `lasts`: it mostly waits, or can't wait, so it takes none of the places of those that work.
+    `rests`: all of it ends with the grant it rests on; else it sees to that itself.
     """
 
     handler: Handler
@@ -89,6 +91,7 @@ class Commands(Service):
         self._operations: dict[str, Operation] = {}
         self._progress: dict[str, Reply] = {}  # what was said last of those that are being done
         self._waiting: asyncio.Queue[Command] = asyncio.Queue()  # _MOST_WAITING, then refused
+        self._tasks: asyncio.TaskGroup | None = None
         self._taking, self._recovered = asyncio.Lock(), asyncio.Event()
         self._log = log.get(self.name)
 
@@ -108,7 +111,7 @@ class Commands(Service):
         rests: bool = True,
     ) -> None:
         """Let `handler` do `op`. It returns the reply's result or raises `CommandError`."""
-        self._operations[op] = Operation(handler, idempotent, deadline_s, lasts, lasts and rests)
+        self._operations[op] = Operation(handler, idempotent, deadline_s, lasts, rests)
 
     async def handle(self, token: bytes) -> None:
         """Take a signed order; returns when it is on the disk or answered. Never raises for it."""
@@ -130,9 +133,10 @@ class Commands(Service):
 
     def resting(self, command: Command) -> AbstractAsyncContextManager[None]:
         """What is done inside ends with the grant of an order, if it has one."""
-        if self.permits is None or command.grant is None:
+        grant_id = self._rests_on(command)
+        if self.permits is None or not grant_id:
             return nullcontext()
-        return self.permits.resting(command.grant.id)
+        return self.permits.resting(grant_id)
 
     async def order(self, args: Args, by: Actor, box: str) -> Reply:
         """Do what someone at the box orders, journalled and audited alike; return the end of it."""
@@ -162,9 +166,13 @@ class Commands(Service):
         async with self._taking:
             await self._recover()
         self._recovered.set()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_MOST_AT_ONCE):
-                tasks.create_task(self._work(tasks))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for _ in range(_MOST_AT_ONCE):
+                    tasks.create_task(self._work(tasks))
+        finally:
+            self._tasks = None
 
     async def _take(self, command: Command) -> Reply:
         """Journal and queue a new order, in one commit; return its first reply."""
@@ -182,7 +190,10 @@ class Commands(Service):
         await self._db.run(write)
         if refusal is not None:
             return _reply(command.id, _state_of(refusal), refusal)
-        self._waiting.put_nowait(command)
+        if self._operations[command.op].lasts and self._tasks is not None:
+            self._tasks.create_task(self._execute(command))
+        else:
+            self._waiting.put_nowait(command)
         return Reply(id=command.id, state=ReplyState.ACCEPTED)
 
     async def _repeated(self, command: Command, known: Reply | None) -> Reply:
@@ -209,11 +220,11 @@ class Commands(Service):
             self._waiting.get_nowait()  # they are in the journal as well
         for command in await self._db.run(journal.interrupted):
             operation = self._operations.get(command.op)
-            if not await self._still_holds(command):
+            if operation is not None and operation.idempotent:
+                self._waiting.put_nowait(command)
+            elif not await self._still_holds(command):
                 over = CommandError("grant.over", "Its grant ended before it could be done.")
                 await self._finish(command, _reply(command.id, ReplyState.FAILED, over))
-            elif operation is not None and operation.idempotent:
-                self._waiting.put_nowait(command)
             else:
                 await self._finish(command, journal.unknown(command.id))
 
@@ -262,12 +273,13 @@ class Commands(Service):
             return error
         return None
 
+    def _rests_on(self, command: Command) -> str:
+        """Return the grant that an order needs and carries, "" when there is none."""
+        return "" if self.permits is None else self.permits.rests_on(command)
+
     async def _still_holds(self, command: Command) -> bool:
-        return (
-            self.permits is None
-            or command.grant is None
-            or await self.permits.holds(command.grant.id)
-        )
+        grant_id = self._rests_on(command)
+        return self.permits is None or not grant_id or await self.permits.holds(grant_id)
 
     async def _turn_down(self, token: bytes, error: CommandError) -> None:
         """Answer what can't be trusted; it is audited, but has no place in the journal."""

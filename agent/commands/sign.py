@@ -34,8 +34,9 @@ class SignHandler:
         except CommandError:
             self._grants[args.sign_id] = before
             raise
-        if args.sign_id not in self._grants:  # the grant has ended meanwhile
-            self._signs.darken(args.sign_id)
+        finally:
+            if args.sign_id not in self._grants:  # the grant has ended meanwhile
+                self._signs.darken(args.sign_id)
         return {"sign_id": args.sign_id, "left_s": left_s}
 
     def grant_ended(self, grant_id: str) -> None:

@@ -67,6 +67,7 @@ class SnapshotHandler:
             sha256=str(result["sha256"]),
             result=result,
             priority=command.prio,
+            rests_on=command.grant.id if command.grant else "",
         )
         await self._uploads.add(file, args.upload_url)
         await progress("sending")

@@ -4,7 +4,9 @@ Files never travel over MQTT. The box has a file (a clip, a snapshot), bound by 
 order in whose reply it is named, or to the incident whose event names it under `files`. It asks for
 addresses with a reply (`need`, code `need.upload`); the center answers with the order
 `upload.urls`. Up to `SINGLE_BYTES` it is one presigned PUT, above it presigned parts of
-`PART_BYTES` (S3 multipart), which the center puts together and checks.
+`PART_BYTES` (S3 multipart), which the center puts together and checks. Parts go in their order, so
+what has arrived can be watched before the rest has. A final reply `failed`, as when the grant of
+the order has ended (`grant.over`), says that no more will come: the center aborts the upload then.
 """
 
 from typing import Annotated

@@ -17,7 +17,7 @@ from agent.contract.audit import AuditEntry
 from agent.contract.commands import Args, Command
 from agent.contract.events import TimeQuality
 from agent.contract.grants import ENDED, GIVEN, GrantReport, MediaGrant, What
-from agent.contract.needs import need_of
+from agent.contract.needs import Need, need_of
 from agent.core import log
 from agent.core.clock import Clock, boot_id, to_tick_s
 from agent.core.component import Service
@@ -100,9 +100,14 @@ class Grants(Service):
 
         Raises `CommandError`: see `check_covers` and `give`.
         """
-        need = need_of(command.args)
-        if need is not None and not self._is_machinery(command.args):
+        need = self._need(command)
+        if need is not None:
             await self.give(command, check_covers(command, need))
+
+    def rests_on(self, command: Command) -> str:
+        """Return the grant that an order needs and carries; "" when there is none."""
+        is_needed = command.grant is not None and self._need(command) is not None
+        return command.grant.id if command.grant is not None and is_needed else ""
 
     def covers(self, incident: str, what: What, camera_id: str) -> bool:
         """Say whether a grant of this incident that holds allows it."""
@@ -125,11 +130,17 @@ class Grants(Service):
     async def holds(self, grant_id: str) -> bool:
         """Say whether a grant was given and has not ended."""
         await self._loaded.wait()
-        return grant_id in self._holding
+        given = self._holding.get(grant_id)
+        return given is not None and given.until_mono_s > self._clock.monotonic_s()
 
     @asynccontextmanager
     async def resting(self, grant_id: str) -> AsyncIterator[None]:
-        """What is done inside ends with the grant. Raises `CommandError` grant.over then."""
+        """What is done inside ends with the grant, and does not begin after it.
+
+        Raises `CommandError` grant.over then.
+        """
+        if not await self.holds(grant_id):
+            raise _over()
         ends = self._resting.setdefault(grant_id, set())
         try:
             async with asyncio.timeout(None if grant_id in self._holding else 0.0) as end:
@@ -206,6 +217,9 @@ class Grants(Service):
             if self._holding and now_s >= tally_s:
                 tally_s = now_s + _TALLY_S
                 await self._tally()
+
+    def _need(self, command: Command) -> Need | None:
+        return None if self._is_machinery(command.args) else need_of(command.args)
 
     async def _follow(self) -> None:
         async with self._changing:

@@ -4,6 +4,7 @@ Only what the settings list can be written to. Runs in the core process.
 """
 
 import asyncio
+import threading
 
 from agent.core import log
 from agent.core.clock import Clock
@@ -24,7 +25,7 @@ class PoleSigns(Service):
         super().__init__(clock)
         self._signs, self._settings = signs, {one.sign_id: one for one in settings}
         self._dark_at_s = dict.fromkeys(self._settings, 0.0)  # of those that are not dark
-        self._writing = asyncio.Lock()
+        self._writing = threading.Lock()  # a write goes on when nobody waits for it any more
         self._log = log.get(self.name)
 
     async def show(self, sign_id: str, text: str, for_s: float | None) -> float:
@@ -45,15 +46,15 @@ class PoleSigns(Service):
                 "sign.too_long", f"`{sign_id}` may show something for {sign.max_on_s:g} s at most."
             )
         lasts_s = (for_s or sign.max_on_s) if text else 0.0
+        # The end is set first: however this goes on, the sign is dark then.
+        self._dark_at_s[sign_id] = self._clock.monotonic_s() + lasts_s
         try:
             await self._write(sign, text)
         except SignError as error:
             raise CommandError(
                 "sign.lost", str(error), hint="Look at the sign and the line to it.", retryable=True
             ) from error
-        if text:
-            self._dark_at_s[sign_id] = self._clock.monotonic_s() + lasts_s
-        else:
+        if not text:
             self._dark_at_s.pop(sign_id, None)
         return lasts_s
 
@@ -86,5 +87,8 @@ class PoleSigns(Service):
             self._dark_at_s.pop(sign.sign_id, None)
 
     async def _write(self, sign: SignSettings, text: str) -> None:
-        async with self._writing:
-            await asyncio.to_thread(self._signs.show, sign.address, text)
+        await asyncio.to_thread(self._write_in_turn, sign, text)
+
+    def _write_in_turn(self, sign: SignSettings, text: str) -> None:
+        with self._writing:
+            self._signs.show(sign.address, text)

@@ -6,9 +6,11 @@ center signed one address and no other.
 
 import hashlib
 import http.client
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -62,11 +64,16 @@ class Put:
             "X-Content-Sha256": sha256,
         }
         self._stop = threading.Event()
+        self._connection: http.client.HTTPConnection | None = None
         self.sent_bytes = 0
 
     def abort(self) -> None:
-        """Stop sending."""
+        """Stop sending at once, also in the middle of a line that takes nothing."""
         self._stop.set()
+        line = None if self._connection is None else self._connection.sock
+        if line is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS is not asked: it would wait
 
     def run(self) -> str:
         """Send; return the store's ETag ("" when it has none). Raises `UploadError`, `OSError`.
@@ -76,7 +83,7 @@ class Put:
         parts = _checked(self._url, plain_http=self._way.plain_http)
         with self._part.path.open("rb") as file:
             file.seek(self._part.offset)
-            connection = self._connect(parts)
+            connection = self._connection = self._connect(parts)
             target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
             try:
                 answer = self._exchange(connection, target, self._chunks(file))

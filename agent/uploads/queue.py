@@ -34,7 +34,8 @@ CREATE TABLE upload_parts (
     id TEXT NOT NULL, number INTEGER NOT NULL, url TEXT NOT NULL DEFAULT '',
     etag TEXT, PRIMARY KEY (id, number)) WITHOUT ROWID;
 CREATE TABLE upload_days (day TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
-"""
+""",
+        "ALTER TABLE uploads ADD COLUMN rests_on TEXT NOT NULL DEFAULT ''",
     ],
 )
 
@@ -53,7 +54,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to be sent for the order `id`. `result` is what the order's reply says of it."""
+    """A file to be sent for the order `id`. `result` is what the order's reply says of it.
+
+    `rests_on` is the grant it may be sent on, "" when it needs none.
+    """
 
     id: str
     path: Path
@@ -62,6 +66,7 @@ class NewFile:
     sha256: str
     result: dict[str, Any]
     priority: int = 5
+    rests_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def add(
     """Queue a file; `url` is the address of a single PUT, if the order gave one."""
     connection.execute(
         "INSERT INTO uploads (id, state, path, content_type, bytes, sha256, priority, created_at,"
-        " deadline, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " deadline, result, rests_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             file.id,
             State.WAITING,
@@ -120,6 +125,7 @@ def add(
             now.isoformat(),
             deadline.isoformat(),
             msgspec.json.encode(file.result),
+            file.rests_on,
         ),
     )
     total = part_count(file.size_bytes)
@@ -251,6 +257,7 @@ def _job(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
         row["sha256"],
         msgspec.json.decode(row["result"]),
         row["priority"],
+        row["rests_on"],
     )
     return Job(
         file,

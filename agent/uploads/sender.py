@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 
-from agent.contract.commands import Reply, ReplyState, UploadUrls
+from agent.contract.commands import Reply, UploadUrls
 from agent.contract.events import TimeQuality
-from agent.contract.uploads import MOST_PARTS_ASKED, NEED_UPLOAD, NeedUpload, part_range
+from agent.contract.uploads import part_range
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
@@ -24,6 +24,7 @@ from agent.settings.model import UploadSettings
 from agent.uploads import folder, queue, rationing
 from agent.uploads.put import Put, Range, UploadError, Way
 from agent.uploads.queue import Job, JobPart, NewFile, State
+from agent.uploads.telling import late_reply, need_reply, succeeded
 
 FOLDER = "uploads"
 _ASK_FIRST_S, _ASK_CAP_S = 10.0, 300.0  # a center that does not answer is asked ever less often
@@ -35,7 +36,10 @@ _REMEMBER = timedelta(days=7)
 _LOOK_AGAIN_S = 30.0
 _FOLLOW_EVERY_S = 2.0
 _NO_LINK_S = 3.0
-_ASKING = "asks where to send the file"
+_OVER = {
+    "upload.too_late": "It could not be sent in time.",
+    "grant.over": "Its grant ended before all of it was sent.",
+}
 
 Answer = Callable[[Reply], Awaitable[None]]
 Progress = Callable[[str], Awaitable[object]]
@@ -64,7 +68,10 @@ class Backlog:
 
 
 class Uploads(Service):
-    """The box's way for files; one per box. `spares_line`: only what is urgent may go."""
+    """The box's way for files; one per box. `spares_line`: only what is urgent may go.
+
+    `grant_holds` is asked before anything is sent that rests on a grant.
+    """
 
     name = "uploads"
 
@@ -85,6 +92,8 @@ class Uploads(Service):
         self._tries: dict[str, _Tries] = {}
         self._holds: dict[str, str] = {}
         self._followed: set[str] = set()
+        self.grant_holds: Callable[[str], Awaitable[bool]] = _no_grant_holds
+        self._sending: tuple[str, Put] | None = None  # on which grant, what
         self._wake, self._changed = asyncio.Event(), asyncio.Event()
         self._is_swept = False
         self.backlog = Backlog()
@@ -156,7 +165,7 @@ class Uploads(Service):
                     raise CommandError("upload.lost", "The file is not known any more.")
                 if job.state.is_final:
                     await self._db.run(lambda connection: queue.set_told(connection, job_id))
-                    return _succeeded(job)
+                    return succeeded(job)
                 if job_id in self._holds or self._clock.monotonic_s() >= until_s:
                     return job
                 if len(job.sent) != told:
@@ -189,6 +198,12 @@ class Uploads(Service):
             await self._addressed(job, order)
         self._tell_change()
         return {"state": "taken"}
+
+    def grant_ended(self, grant_id: str) -> None:
+        """Stop what is being sent on a grant, and look for what waits."""
+        if self._sending is not None and self._sending[0] == grant_id:
+            self._sending[1].abort()
+        self._wake.set()
 
     async def _addressed(self, job: Job, order: UploadUrls) -> None:
         tries = self._tries.setdefault(job.id, _Tries())
@@ -227,8 +242,8 @@ class Uploads(Service):
         """Take one job one step; return 0 when something was done, else the seconds to wait."""
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
         tries = self._tries.setdefault(job.id, _Tries())
-        if now >= job.deadline:
-            await self._end(job, State.FAILED, "upload.too_late", "It could not be sent in time.")
+        if why := await self._is_over(job, now):
+            await self._end(job, State.FAILED, why, _OVER[why])
             return 0.0
         if held := self._held_by(job, now):
             holds[job.id] = held
@@ -247,6 +262,16 @@ class Uploads(Service):
         await self._send(job, part, tries, day)
         return 0.0
 
+    async def _is_over(self, job: Job, now: datetime) -> str:
+        """Say by which code nothing more is sent of it, "" when it may go on."""
+        if now >= job.deadline:
+            return "upload.too_late"
+        return "grant.over" if job.missing and not await self._may(job) else ""
+
+    async def _may(self, job: Job) -> bool:
+        rests_on = job.file.rests_on
+        return not rests_on or await self.grant_holds(rests_on)
+
     def _held_by(self, job: Job, now: datetime) -> str:
         """Say what a file must wait for; "" when it may go."""
         if job.file.priority >= rationing.URGENT_PRIORITY:
@@ -261,23 +286,11 @@ class Uploads(Service):
         """Ask the center for addresses, or to put the parts together."""
         if tries.ask_from_s > now_s:
             return tries.ask_from_s - now_s
-        need = NeedUpload(
-            sha256=job.file.sha256,
-            bytes=job.file.size_bytes,
-            content_type=job.file.content_type,
-            parts_total=len(job.parts),
-            parts=tuple(part.number for part in job.missing[:MOST_PARTS_ASKED]),
-            sent=() if job.missing else job.sent,
-            event=str(job.file.result.get("event", "")),
-        )
         wait_s = min(_ASK_CAP_S, _ASK_FIRST_S * 2.0**tries.asked)
         tries.asked += 1  # before it is said: the answer may be here before the PUBACK
         tries.ask_from_s = self._clock.monotonic_s() + wait_s
-        state = ReplyState.PROGRESS
         try:
-            await self._answer(
-                Reply(id=job.id, state=state, code=NEED_UPLOAD, message=_ASKING, need=need)
-            )
+            await self._answer(need_reply(job))
         except LinkError:
             tries.asked, tries.ask_from_s = 0, self._clock.monotonic_s() + _NO_LINK_S
             return _NO_LINK_S
@@ -295,9 +308,12 @@ class Uploads(Service):
             way,
             self._clock,
         )
+        self._sending = file.rests_on, put
         if job.state is not State.SENDING:
             await self._db.run(lambda c: queue.set_state(c, job.id, State.SENDING))
         try:
+            if not await self._may(job):  # it ended just now
+                put.abort()
             etag = await asyncio.to_thread(put.run)
         except UploadError as error:
             await self._failed(job, part, tries, error)
@@ -310,6 +326,7 @@ class Uploads(Service):
                 await self._end(job, State.DONE)
         finally:
             put.abort()
+            self._sending = None
             self.sent_bytes_total += put.sent_bytes
             unsent = put.sent_bytes - length
         if unsent:
@@ -350,7 +367,7 @@ class Uploads(Service):
             if job.id in self._followed:
                 continue
             try:
-                await self._answer(_late_reply(job))
+                await self._answer(late_reply(job))
             except LinkError:
                 return
             await self._db.run(partial(queue.set_told, job_id=job.id))
@@ -378,17 +395,5 @@ class Uploads(Service):
             news.cancel()
 
 
-def _succeeded(job: Job) -> Job:
-    if job.state is State.FAILED:
-        raise CommandError(
-            job.code or "upload.failed",
-            job.message or "The file could not be sent.",
-            hint="Look at the file store, then order it again.",
-        )
-    return job
-
-
-def _late_reply(job: Job) -> Reply:
-    if job.state is State.FAILED:
-        return Reply(id=job.id, state=ReplyState.FAILED, code=job.code, message=job.message)
-    return Reply(id=job.id, state=ReplyState.DONE, result={**job.file.result, "uploaded": True})
+async def _no_grant_holds(_: str) -> bool:
+    return False

@@ -4,11 +4,16 @@ import asyncio
 import json
 import os
 import sqlite3
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
+import av
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from agent.buffer import reading
+from agent.clips.export import ClipSource, export_clip
 from agent.contract.commands import ReplyState, UploadAddress, UploadUrls
 from agent.contract.uploads import SINGLE_BYTES
 from agent.core.errors import CommandError
@@ -17,6 +22,7 @@ from agent.uploads import sender as sending
 from agent.uploads.queue import State
 from tests.camera_certificates import Authority
 from tests.fake_clock import FakeClock
+from tests.recording import Tape
 from tests.s3_store import SECRET, S3Store, StoreDesk, StoreProxy
 from tests.uploading_box import ULID, Box
 
@@ -224,3 +230,58 @@ async def test_what_cannot_be_queued_or_sent_in_time_says_so(tmp_path, desk):
         while (await box.uploads.find(ULID)).state is not State.FAILED:
             await clock.advance(3600)
         assert (await box.uploads.find(ULID)).code == "upload.too_late"
+
+
+@pytest.fixture(scope="module")
+def detailed(tmp_path_factory):
+    """A recording that needs several parts: four seconds of noise, a key frame each."""
+    path = tmp_path_factory.mktemp("detailed") / "noise.mp4"
+    dice = np.random.default_rng(1)
+    options = {"preset": "ultrafast", "qp": "10", "x264-params": "keyint=10:scenecut=0"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for number in range(40):
+            noise = dice.integers(0, 255, (540, 640), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(noise, format="yuv420p")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+async def test_half_an_upload_is_watchable(tmp_path, proxy, desk, detailed):
+    tape = Tape(tmp_path / "cameras" / "gate")
+    begin = tape.clock.utc_now()
+    frames = tape.record(detailed)
+    tape.index.close()
+    found = reading.segments(tape.folder, begin - timedelta(seconds=30), tape.clock.utc_now())
+    whole = await asyncio.to_thread(
+        export_clip,
+        [ClipSource(one.path, one.start_at) for one in found],
+        begin,
+        tape.clock.utc_now(),
+        tmp_path / "clip.mp4",
+    )
+    body = await asyncio.to_thread(whole.path.read_bytes)
+    proxy.faults = ["ok", "ok", *["503"] * 99]
+    async with Box(tmp_path, desk).running() as box:
+        await box.queue_file(body)
+        while len((await box.uploads.find(ULID)).sent) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    half = await asyncio.to_thread(desk.half, ULID)
+    assert len(half) < 0.7 * len(body)
+    assert half == body[: len(half)]
+    (tmp_path / "half.mp4").write_bytes(half)
+    shown = await asyncio.to_thread(_shown, tmp_path / "half.mp4")
+    assert shown == list(range(len(shown)))  # from the first one on, none left out
+    assert len(shown) >= frames * len(half) / len(body) - 10  # but for a GOP, all that came
+
+
+def _shown(path):
+    """Return the numbers of the pictures that a player can show of a torn file."""
+    shown = []
+    with av.open(str(path)) as container, suppress(av.error.FFmpegError):
+        for frame in container.decode(video=0):
+            shown.append(round(frame.time * 10))  # noqa: PERF401 - it ends with an error
+    return shown

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from starlette.routing import Route
 
-from agent.contract.commands import Actor, Args, Clip, Reply, Snapshot
+from agent.contract.commands import Actor, Args, Clip, Reply, ReplyState, Snapshot
 from agent.contract.config import Desired
 from agent.contract.events import Event
 from agent.contract.presence import CenterState
@@ -231,6 +231,8 @@ class Center:
     def _replied(self, address: BoxAddress, reply: Reply) -> None:
         if reply.need is not None:
             self._files.needed(address, reply.id, reply.need)
+        elif reply.state is ReplyState.FAILED:
+            self._files.failed(address, reply.id)
         self.district.replied(address, reply)
         if self._commander is not None:
             self._commander.replied(reply)

@@ -28,7 +28,7 @@ class FileDesk(Service):
     def __init__(self, clock: Clock, db: Database, uploads: Uploads, order: Order) -> None:
         super().__init__(clock)
         self._db, self._uploads, self._order = db, uploads, order
-        self._needs: asyncio.Queue[tuple[BoxAddress, str, NeedUpload]] = asyncio.Queue()
+        self._needs: asyncio.Queue[tuple[BoxAddress, str, NeedUpload | None]] = asyncio.Queue()
         self._answering: set[str] = set()
         self._asked_again: dict[str, NeedUpload] = {}
 
@@ -36,12 +36,18 @@ class FileDesk(Service):
         """Take a box's `need.upload`."""
         self._needs.put_nowait((address, command_id, need))
 
+    def failed(self, address: BoxAddress, command_id: str) -> None:
+        """No more will come of a file: what is here of it goes."""
+        self._needs.put_nowait((address, command_id, None))
+
     async def run(self) -> None:
         self._answering.clear()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 address, command_id, need = await self._needs.get()
-                if command_id in self._answering:
+                if need is None:
+                    await self._uploads.abort(command_id)
+                elif command_id in self._answering:
                     self._asked_again[command_id] = need
                 else:
                     self._answering.add(command_id)

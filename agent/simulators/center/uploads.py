@@ -81,6 +81,12 @@ class Uploads:
         answer = self._urls(command_id, missing[:MOST_PARTS_ASKED], valid_s)
         return msgspec.structs.replace(answer, have=_ranges(sorted(here)))
 
+    async def abort(self, command_id: str) -> None:
+        """No more will come of a file: its addresses and its parts are of no use any more."""
+        self._tickets = {k: t for k, t in self._tickets.items() if t.command_id != command_id}
+        parts = self._folder / PARTS_FOLDER / command_id
+        await asyncio.to_thread(shutil.rmtree, parts, ignore_errors=True)
+
     def _urls(
         self, command_id: str, numbers: list[int], valid_s: float, *, whole: bool = False
     ) -> UploadUrls:
