@@ -5,6 +5,7 @@ from pathlib import Path
 from agent import __version__
 from agent.app.camera_desk import CameraDesk
 from agent.contract.info import SCHEMAS, CameraInfo, DetectorInfo, Info
+from agent.contract.updates import UpdateInfo
 from agent.evidence.box_key import BoxKey
 from agent.messages.capacity import DetectorCapacity
 from agent.settings.model import CameraSettings, Settings
@@ -22,6 +23,7 @@ def birth_document(
     commands: tuple[str, ...],
     settings_hash: str,
     key: BoxKey | None,
+    update: UpdateInfo | None = None,
 ) -> Info:
     """Return what this box is, what runs on it, what stands beside it, what it can do."""
     return Info(
@@ -41,6 +43,7 @@ def birth_document(
         settings_hash=settings_hash,
         key_id=key.public.fingerprint if key else "",
         key_kind=key.kind if key else "",
+        update=update,
         schemas=(*SCHEMAS, coding.CODING)
         if settings.broker.telemetry_coding == "zstd"
         else SCHEMAS,

@@ -31,6 +31,7 @@ from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.time_floor import FloorKeeper
+from agent.app.update_desk import make_updates
 from agent.app.voice import Voice
 from agent.app.watch import Watch
 from agent.buffer.journal import Signer
@@ -154,6 +155,7 @@ class Core:
         )
         policies, policy_watch = make_policies(grants, voice.commands, db, settings, clock)
         self._sessions = make_sessions(sight, voice, grants, policies, run_dir(settings), db, clock)
+        self._updates = make_updates(voice, grants, run_dir(settings), settings, clock)
         self._read_back = ReadBack(clock)
         self._tell_watch()
         for component in (
@@ -163,6 +165,7 @@ class Core:
             grants,
             policy_watch,
             self._sessions,
+            self._updates,
             renewal,
             ways,
             AlarmFiles(clock, db, data_dir, sight.hub, voice.uploads, sight.assembler.incidents),
@@ -341,7 +344,7 @@ class Core:
         sight.handover.use(new)
         self._voice.minder.use(new.cameras)
         self._voice.aimer.use(new.cameras)
-        self._voice.uploads.settings = new.uploads
+        self._voice.uploads.settings = self._updates.settings = new.uploads
         if "broker" in change.sections:
             self._voice.link.use(present_broker(data_dir_of(new), new.broker))
         self._line.ask_reload()
@@ -362,6 +365,7 @@ class Core:
             commands=self._voice.commands.operations,
             settings_hash=self._voice.desired.report().hash,
             key=_box_key(self._settings),
+            update=self._updates.told(),
         )
 
 

@@ -65,6 +65,8 @@ class Voice:
     ) -> None:
         self._outbox, self._beat_s = sight.outbox, settings.center.telemetry_s
         self.address = address = BoxAddress(settings.site, settings.box)
+        self.update_news: Callable[[], object] = lambda: None
+        self.fetched_bytes: Callable[[], int] = lambda: 0
         data_dir, run_folder = data_dir_of(settings), run_dir(settings)
         self.presence = Presence(
             clock,
@@ -73,7 +75,7 @@ class Voice:
             info,
             config=lambda: self.desired.report(),  # noqa: PLW0108 - made below
             beat_s=self._beat_s,
-            facts=sight.desk.known,
+            facts=lambda: (sight.desk.known(), self.update_news()),
         )
         self.inbound = inbound = Inbound(
             address,
@@ -134,7 +136,9 @@ class Voice:
             db,
             settings.data,
             is_lte=lambda: self.link.kind == "lte",
-            carried=lambda: self.link.carried_bytes + self.uploads.sent_bytes_total,
+            carried=lambda: (
+                self.link.carried_bytes + self.uploads.sent_bytes_total + self.fetched_bytes()
+            ),
             waiting=self.waiting,
             is_sending=lambda: self.link.status.connected and self.sender.center_online,
             changed=self._tell_beat,

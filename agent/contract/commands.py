@@ -25,6 +25,7 @@ from agent.contract.ptz_args import (
     PtzStop,
 )
 from agent.contract.scene_args import SCENE_OPERATIONS, ClipMask, SceneArgs
+from agent.contract.updates import UPDATE_OPERATIONS, Update
 from agent.contract.uploads import NeedUpload, PartNumber, PartUrl
 
 SIGNATURE_ALGORITHMS = ("Ed25519", "EdDSA", "ES256")  # EdDSA is what RFC 9864 calls Ed25519
@@ -293,6 +294,7 @@ Args = (
     | ListPolicies
     | SceneArgs
     | CameraArgs
+    | Update
 )
 
 
@@ -396,4 +398,5 @@ OPERATIONS: tuple[str, ...] = (
     "policy.list",
     *SCENE_OPERATIONS,
     *CAMERA_OPERATIONS,
+    *UPDATE_OPERATIONS,
 )

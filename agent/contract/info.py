@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from agent.contract.updates import UpdateInfo
+
 SCHEMAS = ("event.v1", "telemetry.v1", "command.v1")
 
 
@@ -47,3 +49,4 @@ class Info(Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings_hash: str = ""
     key_id: str = ""  # of the key that signs the box's evidence
     key_kind: str = ""  # "file", or "tpm2": it can't leave the board
+    update: UpdateInfo | None = None

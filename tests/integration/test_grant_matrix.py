@@ -58,6 +58,7 @@ FIELDS = {
     "upload.urls": {"upload": ULID},
     "grant.end": {"grant_id": ULID},
     "policy.end": {"policy_id": ULID},
+    "update": {"action": "status"},
 }
 NEEDS_A_GRANT = {
     "snapshot": What.SNAPSHOT,

@@ -17,6 +17,7 @@ from poleside_image import small_files, version_floor
 from poleside_image.programs import POLESIDE, SETTINGS, ProgramError, ask, run
 
 FOLDER = Path("/data/image")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BEFORE, OUTCOME = "before.json", "trial.json"
 _pause = threading.Event().wait
 
@@ -101,7 +102,7 @@ def keep(patience: Patience, pause: Callable[[float], object] = _pause) -> None:
             return
 
 
-def main(folder: Path = FOLDER, patience: Patience | None = None) -> int:
+def main(folder: Path = FOLDER, patience: Patience | None = None, boot: Path = BOOT_ID) -> int:
     """Judge this trial; 0 when the new system is kept."""
     patience = patience or Patience()
     known = small_files.read(folder / BEFORE).get("red", ())
@@ -111,7 +112,12 @@ def main(folder: Path = FOLDER, patience: Patience | None = None) -> int:
             keep(patience)
         except ProgramError as error:
             wrong = f"can't be kept: {error}"
-    outcome = {"kept": wrong is None, "why": wrong, "version": version_floor.running_version()}
+    outcome = {
+        "kept": wrong is None,
+        "why": wrong,
+        "version": version_floor.running_version(),
+        "boot": boot.read_text().strip() if boot.exists() else "",
+    }
     try:
         if wrong is None:
             version_floor.raise_to_image(folder)

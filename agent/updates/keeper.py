@@ -1,0 +1,344 @@
+"""Takes an update from the order to its end: fetch, wait for the moment, ask the image, report.
+
+order -> Job (on the disk) -> Fetch (a thread) -> plan.json -> the image installs, tries, judges ->
+outcome -> `Info.update` and the audit. Runs in the core; every step outlives a restart.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from agent.contract.events import TimeQuality
+from agent.contract.updates import Update, UpdateInfo, UpdateStage
+from agent.core import log, rationing
+from agent.core.clock import Clock, boot_id
+from agent.core.component import Service
+from agent.core.errors import CommandError
+from agent.core.file_store import Way
+from agent.settings.model import UploadSettings
+from agent.updates import job as jobs
+from agent.updates.fetch import Fetch, FetchError, Place, Wanted
+from agent.updates.image import ImageSide
+from agent.updates.job import LOCAL_ORDER, Job, LocalOrder
+
+KEPT = "kept.raucb"
+_LOOK_S = 5.0
+_SAVE_BYTES = 1024 * 1024
+_RETRY_FIRST_S, _RETRY_CAP_S = 5.0, 900.0
+_AGAIN_S = 600.0  # after the image put it off: heat and voltage take their time
+_NO_ANSWER_S = 7_800.0  # the image's own limit is two hours
+_MOST_DAMAGED = 2
+
+Busy = Callable[[], Awaitable[str]]
+Note = Callable[[str, str, str, str, str], Awaitable[None]]  # op, actor, outcome, code, detail
+
+
+class Updates(Service):
+    """One per box. `busy` says why the box must not restart now, "" when it may.
+
+    `spares_line`: only what is urgent may go over the line. `note` audits.
+    """
+
+    name = "updates"
+
+    def __init__(
+        self,
+        clock: Clock,
+        image: ImageSide,
+        settings: UploadSettings,
+        busy: Busy,
+        note: Note,
+        spares_line: Callable[[], bool] = lambda: False,
+        this_boot: str = "",
+    ) -> None:
+        super().__init__(clock)
+        self._image, self._busy, self._note = image, busy, note
+        self.settings, self._spares_line = settings, spares_line
+        self._boot = this_boot or boot_id()
+        self._wake = asyncio.Event()
+        self._job: Job | None = None
+        self._fetch: Fetch | None = None
+        self._failures, self._not_before_s, self._asked_s = 0, 0.0, 0.0
+        self._received_bytes = 0
+        self._log = log.get(self.name)
+
+    def told(self) -> UpdateInfo | None:
+        """Return how the last update stands; None when there was none."""
+        return self._job.told() if self._job else None
+
+    def fetched_bytes(self) -> int:
+        """Return what updates cost the line since the start."""
+        return self._received_bytes
+
+    async def order(self, order_id: str, by: str, order: Update) -> UpdateInfo | None:
+        """Take an order; return how things stand then. Raises `CommandError`."""
+        if order.action == "install":
+            await self._begin(Job(id=order_id, by=by, order=order, stage=UpdateStage.FETCHING))
+        elif order.action == "cancel":
+            await self._cancel(by)
+        return self.told()
+
+    async def start(self) -> None:
+        self._job = await asyncio.to_thread(jobs.load, self._image.folder)
+
+    async def run(self) -> None:
+        while True:
+            self._wake.clear()
+            await self.look()
+            await self._idle()
+
+    async def look(self) -> None:
+        """Take what was ordered at the box, and go one step on."""
+        await self._take_local()
+        if self._job is not None and not self._job.stage.is_final:
+            await self._step(self._job)
+
+    async def stop(self) -> None:
+        if self._fetch is not None:
+            self._fetch.abort()
+
+    async def _begin(self, job: Job) -> None:
+        self._image.check()
+        old = self._job
+        if old is not None and old.stage in (UpdateStage.ASKED, UpdateStage.INSTALLED):
+            raise CommandError(
+                "update.busy",
+                f"Version {old.order.version} is being installed.",
+                hint="Wait for its end in `Info.update`, or restart the box.",
+                retryable=True,
+            )
+        if old is not None and not old.stage.is_final and old.bundle_name == job.bundle_name:
+            job.received_bytes, job.day, job.spent_bytes = (
+                old.received_bytes,
+                old.day,
+                old.spent_bytes,
+            )
+        if self._fetch is not None:
+            self._fetch.abort()
+        self._failures, self._not_before_s = 0, 0.0
+        await self._move(job, UpdateStage.READY if job.local else UpdateStage.FETCHING)
+        await asyncio.to_thread(self._sweep, job)
+        self._wake.set()
+
+    async def _cancel(self, by: str) -> None:
+        job = self._job
+        if job is None or job.stage.is_final:
+            return
+        if job.stage in (UpdateStage.ASKED, UpdateStage.INSTALLED):
+            raise CommandError(
+                "update.too_late",
+                f"Version {job.order.version} is in the other slot already.",
+                hint="Order the version that runs now to go back to it.",
+            )
+        job.by = by
+        if self._fetch is not None:
+            self._fetch.abort()
+        await self._move(job, UpdateStage.CANCELLED)
+        await asyncio.to_thread(self._sweep, None)
+
+    async def _take_local(self) -> None:
+        """Take what somebody at the box asked for by `poleside update`."""
+        path = self._image.folder / LOCAL_ORDER
+        try:
+            told = msgspec.json.decode(await asyncio.to_thread(path.read_bytes), type=LocalOrder)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.MsgspecError) as error:
+            self._log.warning("an order at the box can't be read", detail=str(error))
+            path.unlink(missing_ok=True)
+            return
+        path.unlink(missing_ok=True)
+        try:
+            if told.order.action == "cancel":
+                await self._cancel(told.by)
+            elif told.order.action == "install":
+                stage = UpdateStage.READY
+                job = Job(id=told.id, by=told.by, order=told.order, stage=stage, local=True)
+                job.have_bytes = told.order.size_bytes
+                await self._begin(job)
+        except CommandError as error:
+            await self._note("update", told.by, "refused", error.code, error.message)
+
+    async def _step(self, job: Job) -> None:
+        match job.stage:
+            case UpdateStage.FETCHING:
+                await self._fetch_on(job)
+            case UpdateStage.READY:
+                await self._ask(job)
+            case UpdateStage.ASKED:
+                await self._hear(job)
+            case UpdateStage.INSTALLED:
+                await self._judge(job)
+
+    async def _fetch_on(self, job: Job) -> None:
+        now = self._clock.utc_now()
+        held = self._held(job)
+        if held:
+            await self._wait(job, held)
+            return
+        if self._clock.monotonic_s() < self._not_before_s:
+            return
+        job.waits_for, job.code, job.why = "", "", ""
+        day, budget = rationing.day_of(now), job.order.daily_bytes or self.settings.daily_bytes
+        if job.day != day:
+            job.day, job.spent_bytes = day, 0
+
+        part = self._image.folder / f"{job.bundle_name}.part"
+        self._fetch = fetch = self._fetch_of(job, part, budget)
+        try:
+            await asyncio.to_thread(fetch.run)
+        except FetchError as error:
+            if self._job is job and not job.stage.is_final:
+                await self._fetch_failed(job, error)
+            return
+        finally:
+            fetch.abort()
+            self._fetch = None
+        if self._job is not job or job.stage is not UpdateStage.FETCHING:
+            return
+        job.have_bytes, self._failures = job.order.size_bytes, 0
+        await asyncio.to_thread(part.replace, part.with_name(job.bundle_name))
+        await self._move(job, UpdateStage.READY)
+        self._wake.set()
+
+    def _fetch_of(self, job: Job, part: Path, budget: int | None) -> Fetch:
+        order, settings, unsaved = job.order, self.settings, [0]
+
+        def spend(count_bytes: int) -> bool:
+            """Count in the fetch's thread; on the disk now and then."""
+            job.spent_bytes += count_bytes
+            job.received_bytes += count_bytes
+            self._received_bytes += count_bytes
+            job.have_bytes = fetch.have_bytes
+            unsaved[0] += count_bytes
+            if unsaved[0] >= _SAVE_BYTES and self._job is job:
+                unsaved[0] = 0
+                jobs.save(self._image.folder, job)
+            return budget is None or job.spent_bytes <= budget
+
+        wanted = Wanted(order.url, order.blocks_url, order.sha256, order.size_bytes)
+        way = Way(settings.ca_file, settings.plain_http, settings.max_bps)
+        fetch = Fetch(wanted, Place(part, part.with_name(KEPT)), way, spend, self._clock)
+        return fetch
+
+    def _held(self, job: Job) -> str:
+        """Say what the fetch must wait for, "" when it may go."""
+        now, settings = self._clock.utc_now(), self.settings
+        if self._spares_line():
+            return "line"
+        is_known = self._clock.quality() is not TimeQuality.UNSYNCED
+        if is_known and not rationing.is_open(settings.window, now):
+            return "window"
+        budget = job.order.daily_bytes or settings.daily_bytes
+        is_spent = budget is not None and job.spent_bytes >= budget
+        return "budget" if is_spent and job.day == rationing.day_of(now) else ""
+
+    async def _fetch_failed(self, job: Job, error: FetchError) -> None:
+        job.damaged += error.code == "update.damaged"
+        if error.spoilt or job.damaged >= _MOST_DAMAGED:
+            await self._move(job, UpdateStage.FAILED, error.code, error.message)
+            await asyncio.to_thread(self._sweep, None)
+            return
+        waits_for = "budget" if error.code == "update.budget" else "store"
+        self._failures += 1
+        wait_s = min(_RETRY_CAP_S, _RETRY_FIRST_S * 2.0 ** (self._failures - 1))
+        self._not_before_s = self._clock.monotonic_s() + wait_s
+        await self._wait(job, waits_for, error.code, error.message)
+
+    async def _ask(self, job: Job) -> None:
+        """Leave the plan when the box may restart; hold the image back as long as it may not."""
+        why = await self._busy() if job.order.restart else ""
+        await asyncio.to_thread(self._image.hold, why)
+        if why:
+            await self._wait(job, "incident", "update.held", why)
+            return
+        if self._clock.monotonic_s() < self._not_before_s:
+            return
+        job.try_ += 1
+        job.waits_for, job.code, job.why = "", "", ""
+        await self._move(job, UpdateStage.ASKED)
+        self._asked_s = self._clock.monotonic_s()
+        await asyncio.to_thread(
+            self._image.ask, job.plan_id, job.bundle_name, restart=job.order.restart
+        )
+
+    async def _hear(self, job: Job) -> None:
+        """Take what the image says of the plan."""
+        outcome = await asyncio.to_thread(self._image.outcome)
+        if outcome.update_id != job.plan_id:
+            since_s = self._clock.monotonic_s() - self._asked_s
+            if since_s > _NO_ANSWER_S or self._asked_s == 0.0:
+                await self._again(job, "update.no_answer", "The image did not answer the plan.")
+            return
+        if outcome.outcome == "installed":
+            job.boot = self._boot
+            await self._move(job, UpdateStage.INSTALLED)
+        elif outcome.outcome == "postponed":
+            await self._again(job, outcome.code, outcome.why)
+        else:
+            await self._move(job, UpdateStage.REFUSED, outcome.code, outcome.why)
+            await asyncio.to_thread(self._sweep, None)
+
+    async def _again(self, job: Job, code: str, why: str) -> None:
+        """Ask once more, later: a plan the image put off, or one that a power cut took."""
+        lost = code == "update.no_answer"
+        self._not_before_s = self._clock.monotonic_s() + (0.0 if lost else _AGAIN_S)
+        job.waits_for = "board"
+        await self._move(job, UpdateStage.READY, code, why)
+
+    async def _judge(self, job: Job) -> None:
+        """After the restart: see which system runs, and what the health gate said of the new."""
+        if job.boot == self._boot:
+            return
+        verdict = await asyncio.to_thread(self._image.verdict)
+        runs_new = self._image.version == job.order.version
+        if runs_new and not (verdict.kept and verdict.boot == self._boot):
+            return  # on trial: a verdict comes, or the box restarts into the old system
+        if runs_new:
+            await self._move(job, UpdateStage.COMMITTED)
+        else:
+            tried = verdict.version == job.order.version and not verdict.kept
+            why = (verdict.why or "") if tried else "The new system did not come up."
+            await self._move(job, UpdateStage.ROLLED_BACK, "update.rolled_back", why)
+        await asyncio.to_thread(self._keep_bundle, job, kept=runs_new)
+
+    def _keep_bundle(self, job: Job, *, kept: bool) -> None:
+        """Keep the bundle whose system runs: the next one is mostly made of it."""
+        folder = self._image.folder
+        bundle = folder / job.bundle_name
+        if kept and bundle.is_file():
+            bundle.replace(folder / KEPT)
+        self._sweep(None)
+
+    def _sweep(self, job: Job | None) -> None:
+        """Remove bundles nobody wants any more."""
+        needed = {job.bundle_name, f"{job.bundle_name}.part"} if job else set()
+        for path in self._image.folder.glob("*.raucb*"):
+            if path.name not in needed and path.name != KEPT:
+                path.unlink(missing_ok=True)
+
+    async def _wait(self, job: Job, waits_for: str, code: str = "", why: str = "") -> None:
+        if (job.waits_for, job.code, job.why) == (waits_for, code, why):
+            return
+        job.waits_for, job.code, job.why = waits_for, code, why
+        await asyncio.to_thread(jobs.save, self._image.folder, job)
+
+    async def _move(self, job: Job, stage: UpdateStage, code: str = "", why: str = "") -> None:
+        """Keep, audit and log each step."""
+        job.stage, job.code, job.why = stage, code, why
+        if stage.is_final or stage in (UpdateStage.ASKED, UpdateStage.INSTALLED):
+            job.waits_for = ""
+        self._job = job
+        await asyncio.to_thread(jobs.save, self._image.folder, job)
+        detail = f"version {job.order.version}, sha256 {job.order.sha256}"
+        await self._note(f"update.{stage.value}", job.by, "done", code, f"{detail}; {why}")
+        self._log.info("update", stage=stage.value, version=job.order.version, code=code)
+
+    async def _idle(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return

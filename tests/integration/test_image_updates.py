@@ -1,0 +1,339 @@
+"""An update goes from the center's order to its end, whatever breaks on the way."""
+
+import hashlib
+import json
+import os
+from datetime import timedelta
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from agent.contract.updates import Update, UpdateStage
+from agent.core.errors import CommandError
+from agent.local.cli.update import update as command_line
+from agent.settings.model import UploadSettings
+from agent.updates import blocks, job
+from agent.updates.image import ImageSide
+from agent.updates.keeper import KEPT, Updates
+from tests.bundle_store import BundleStore
+from tests.fake_clock import FakeClock
+
+MEGABYTE = 1024 * 1024
+OLD = os.urandom(8 * MEGABYTE + 100)
+NEW = OLD[: 3 * MEGABYTE] + os.urandom(5000) + OLD[3 * MEGABYTE + 5000 :]
+
+
+class UpdatingBox:
+    """An image's folders without the image: the test says what RAUC and the health gate said."""
+
+    def __init__(self, folder, settings=None):
+        self.clock, self.notes, self.busy = FakeClock(), [], ""
+        (folder / "box").mkdir()
+        self.side = ImageSide.of(folder / "box", folder)
+        self.side.outcomes.mkdir(parents=True)
+        self.side.release.parent.mkdir(parents=True)
+        self.settings = settings or UploadSettings()
+        self.runs("1.0.0")
+        self.updates = self.start()
+
+    def start(self, boot="boot-1"):
+        return Updates(self.clock, self.side, self.settings, self._busy, self._note, this_boot=boot)
+
+    async def restart(self, boot="boot-1"):
+        self.updates = self.start(boot)
+        await self.updates.start()
+
+    async def _busy(self):
+        return self.busy
+
+    async def _note(self, *entry):
+        self.notes.append(entry)
+
+    def runs(self, version):
+        self.side.release.write_text(json.dumps({"version": version}))
+
+    def says(self, name, **facts):
+        (self.side.outcomes / name).write_text(json.dumps(facts))
+
+    def plan(self):
+        path = self.side.folder / "plan.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    @property
+    def told(self):
+        return self.updates.told()
+
+    async def looks(self, times=1):
+        for _ in range(times):
+            await self.updates.look()
+            self.clock.pass_s(1000)
+
+    async def installs(self):
+        """What the image does with a plan that is good."""
+        plan = self.plan()
+        (self.side.folder / "plan.json").unlink()
+        self.says("update.json", update_id=plan["update_id"], outcome="installed", version="1.1.0")
+        await self.looks()
+
+
+@pytest.fixture
+def store():
+    store = BundleStore()
+    store.files["/new.raucb"] = NEW
+    store.files["/new.raucb.blocks"] = b""
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def box(tmp_path):
+    return UpdatingBox(tmp_path)
+
+
+def ordered(store, body=NEW, **changes):
+    fields = {
+        "action": "install",
+        "version": "1.1.0",
+        "url": f"{store.url}/new.raucb",
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "size_bytes": len(body),
+    }
+    return msgspec.convert(fields | changes, Update)
+
+
+def bundle_of(box):
+    return box.side.folder / box.plan()["bundle"]
+
+
+async def test_a_good_update_is_fetched_installed_tried_and_committed(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+    assert box.plan()["restart"] is True
+    await box.installs()
+    assert box.told.stage is UpdateStage.INSTALLED
+    box.runs("1.1.0")
+    await box.restart("boot-2")
+    await box.looks()
+    assert box.told.stage is UpdateStage.INSTALLED, "on trial: the gate has not judged yet"
+    box.says("trial.json", kept=True, version="1.1.0", boot="boot-2")
+    await box.looks()
+    assert box.told.stage is UpdateStage.COMMITTED
+    assert (box.side.folder / KEPT).read_bytes() == NEW
+    steps = ["fetching", "ready", "asked", "installed", "committed"]
+    assert [op for op, *_ in box.notes] == [f"update.{step}" for step in steps]
+
+
+async def test_a_version_that_does_not_come_up_is_told_as_rolled_back(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    await box.installs()
+    box.says("trial.json", kept=False, why="new faults: link.down", version="1.1.0", boot="boot-2")
+    await box.restart("boot-3")
+    await box.looks()
+    assert (box.told.stage, box.told.why) == (UpdateStage.ROLLED_BACK, "new faults: link.down")
+    assert list(box.side.folder.glob("*.raucb*")) == []
+
+
+async def test_a_broken_line_and_a_restart_cost_no_byte_twice(box, store):
+    store.cut_after = [MEGABYTE, 3 * MEGABYTE]
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+    assert (box.told.waits_for, box.told.code) == ("store", "update.unreachable")
+    await box.looks()
+    await box.restart()
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+    assert store.given_bytes == len(NEW)
+
+
+async def test_a_fresh_address_for_the_same_bundle_goes_on_where_it_was(box, store):
+    store.cut_after = [9 * MEGABYTE, MEGABYTE]
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+    store.files["/again"] = NEW
+    await box.updates.order("U2", "lee", ordered(store, url=f"{store.url}/again"))
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+    assert box.told.id == "U2"
+    assert store.given_bytes == len(NEW)
+
+
+async def test_only_blocks_that_changed_are_fetched(box, store, tmp_path):
+    new = tmp_path / "new.raucb"
+    new.write_bytes(NEW)
+    result = CliRunner().invoke(command_line, ["index", str(new)])
+    assert result.exit_code == 0, result.output
+    index = (tmp_path / "new.raucb.blocks").read_bytes()
+    store.files["/new.raucb.blocks"] = index
+    box.side.folder.mkdir()
+    (box.side.folder / KEPT).write_bytes(OLD)
+    order = ordered(store, blocks_url=f"{store.url}/new.raucb.blocks")
+    await box.updates.order("U1", "kim", order)
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+    assert store.given_bytes == len(index) + 2 * blocks.BLOCK_BYTES
+    assert box.told.received_bytes == store.given_bytes
+
+
+async def test_a_kept_bundle_that_rotted_spoils_nothing(box, store):
+    rotten = bytearray(OLD)
+    rotten[MEGABYTE : MEGABYTE + 10] = bytes(10)
+    box.side.folder.mkdir()
+    (box.side.folder / KEPT).write_bytes(rotten)
+    new = box.side.folder / "scratch"
+    new.write_bytes(NEW)
+    store.files["/new.raucb.blocks"] = blocks.index_of(new)
+    order = ordered(store, blocks_url=f"{store.url}/new.raucb.blocks")
+    await box.updates.order("U1", "kim", order)
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda index: b"", lambda index: index[:-1], lambda index: b"X" * len(index)],
+    ids=["empty", "short", "strange"],
+)
+async def test_a_list_of_blocks_that_is_none_ends_the_update_with_its_reason(box, store, spoil):
+    new = box.side.outcomes / "scratch"
+    new.write_bytes(NEW)
+    store.files["/new.raucb.blocks"] = spoil(blocks.index_of(new))
+    order = ordered(store, blocks_url=f"{store.url}/new.raucb.blocks")
+    await box.updates.order("U1", "kim", order)
+    await box.looks()
+    assert (box.told.stage, box.told.code) == (UpdateStage.FAILED, "update.index")
+
+
+async def test_another_file_than_ordered_is_never_given_to_the_image(box, store):
+    await box.updates.order("U1", "kim", ordered(store, sha256="0" * 64))
+    await box.looks(4)
+    assert (box.told.stage, box.told.code) == (UpdateStage.FAILED, "update.damaged")
+    assert box.plan() is None
+    assert list(box.side.folder.glob("*.raucb*")) == []
+
+
+async def test_a_day_costs_no_more_than_its_budget(box, store):
+    await box.updates.order("U1", "kim", ordered(store, daily_bytes=3 * MEGABYTE))
+    await box.looks(5)
+    assert box.told.waits_for == "budget"
+    spent = store.given_bytes
+    assert spent <= 4 * MEGABYTE + 128 * 1024, "one range that was under way"
+    box.clock.pass_s(timedelta(days=1).total_seconds())
+    await box.looks(2)
+    box.clock.pass_s(timedelta(days=1).total_seconds())
+    await box.looks(3)
+    assert bundle_of(box).read_bytes() == NEW
+
+
+async def test_outside_the_window_nothing_is_fetched(tmp_path, store):
+    box = UpdatingBox(tmp_path, UploadSettings(window="18:00-19:00"))
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+    assert (box.told.waits_for, store.asked) == ("window", [])
+    box.clock.pass_s(6 * 3600)
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+
+
+async def test_nothing_is_installed_while_an_incident_is_on(box, store):
+    box.busy = "the incident I-7 is on"
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(3)
+    assert (box.told.stage, box.told.waits_for) == (UpdateStage.READY, "incident")
+    assert box.plan() is None
+    assert json.loads((box.side.folder / "hold").read_text())["why"] == box.busy
+    box.busy = ""
+    await box.looks()
+    assert box.plan() is not None
+    assert not (box.side.folder / "hold").exists()
+
+
+async def test_an_update_the_board_puts_off_is_asked_for_again(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    first = box.plan()["update_id"]
+    (box.side.folder / "plan.json").unlink()
+    box.says(
+        "update.json", update_id=first, outcome="postponed", code="update.hot", why="too hot: 81 °C"
+    )
+    await box.looks()
+    assert (box.told.waits_for, box.told.code) == ("board", "update.hot")
+    await box.looks()
+    assert box.plan()["update_id"] != first
+    await box.installs()
+    assert box.told.stage is UpdateStage.INSTALLED
+
+
+async def test_what_the_image_refuses_is_told_with_its_code(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    refusal = {"outcome": "refused", "code": "update.not_trusted", "why": "signature"}
+    box.says("update.json", update_id=box.plan()["update_id"], **refusal)
+    await box.looks()
+    assert (box.told.stage, box.told.code) == (UpdateStage.REFUSED, "update.not_trusted")
+
+
+async def test_an_update_can_be_given_up_until_it_is_installed(box, store):
+    box.busy = "an incident"
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    await box.updates.order("U2", "lee", Update(action="cancel"))
+    assert box.told.stage is UpdateStage.CANCELLED
+    assert list(box.side.folder.glob("*.raucb*")) == []
+    box.busy = ""
+    await box.updates.order("U3", "kim", ordered(store))
+    await box.looks(2)
+    with pytest.raises(CommandError, match=r"update\.too_late"):
+        await box.updates.order("U4", "lee", Update(action="cancel"))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        ({"status": 403}, "update.refused_by_store"),
+        ({"knows_ranges": False}, "update.no_ranges"),
+    ],
+    ids=["expired", "no-ranges"],
+)
+async def test_a_store_that_will_not_give_it_is_told_of(box, store, trouble, code):
+    for name, value in trouble.items():
+        setattr(store, name, value)
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+    assert (box.told.stage, box.told.code) == (UpdateStage.FAILED, code)
+
+
+async def test_an_address_without_tls_beyond_the_box_is_refused(box, store):
+    await box.updates.order("U1", "kim", ordered(store, url="http://store.example/x"))
+    await box.looks()
+    assert (box.told.stage, box.told.code) == (UpdateStage.FAILED, "update.address")
+
+
+async def test_a_machine_that_is_no_image_says_so(box, store):
+    box.side.release.unlink()
+    with pytest.raises(CommandError, match=r"update\.unsupported"):
+        await box.updates.order("U1", "kim", ordered(store))
+
+
+async def test_the_address_of_a_bundle_is_readable_to_nobody_else(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    assert (box.side.folder / job.JOB_FILE).stat().st_mode & 0o077 == 0
+    assert all("http" not in " ".join(entry) for entry in box.notes)
+
+
+async def test_a_bundle_from_a_stick_is_installed_the_same_way(box, store, tmp_path):
+    stick = tmp_path / "poleside-1.1.0.raucb"
+    stick.write_bytes(NEW)
+    places = ["--data-dir", str(tmp_path / "box"), "--root"]
+    asking = ["install", str(stick), "--version", "1.1.0", *places]
+    elsewhere = CliRunner().invoke(command_line, [*asking, str(tmp_path / "box")])
+    assert "update.unsupported" in str(elsewhere.exception)
+    result = CliRunner().invoke(command_line, [*asking, str(tmp_path)])
+    assert result.exit_code == 0, (result.output, result.exception)
+    await box.looks(3)
+    assert bundle_of(box).read_bytes() == NEW
+    await box.installs()
+    told = CliRunner().invoke(command_line, ["status", "--json", *places, str(tmp_path)])
+    assert json.loads(told.output)["update"]["stage"] == "installed"
