@@ -48,6 +48,7 @@ from agent.enrol.renewal import CertificateRenewal
 from agent.events.box_faults import BoxFaults
 from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
+from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import ClaimCheck
 from agent.local.setup.changes import SetupChanges
@@ -250,6 +251,7 @@ class Core:
             *self._camera_watchdog.faults(),
             *self._reboot_note.faults(),
             *self._sessions.faults(),
+            *update_faults(self._updates.told()),
         )
 
     def _with_pole(self, sample: BoardSample) -> BoardSample:

@@ -123,8 +123,9 @@ class Updates(Service):
         self._wake.set()
 
     async def _cancel(self, by: str) -> None:
+        """Give it up; of one that has come to nothing, take note that somebody knows."""
         job = self._job
-        if job is None or job.stage.is_final:
+        if job is None or job.stage in (UpdateStage.COMMITTED, UpdateStage.CANCELLED):
             return
         if job.stage in (UpdateStage.ASKED, UpdateStage.INSTALLED):
             raise CommandError(

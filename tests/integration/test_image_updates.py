@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from agent.contract.updates import Update, UpdateStage
 from agent.core.errors import CommandError
+from agent.health.updates import update_faults
 from agent.local.cli.update import update as command_line
 from agent.settings.model import UploadSettings
 from agent.updates import blocks, job
@@ -134,6 +135,9 @@ async def test_a_version_that_does_not_come_up_is_told_as_rolled_back(box, store
     await box.looks()
     assert (box.told.stage, box.told.why) == (UpdateStage.ROLLED_BACK, "new faults: link.down")
     assert list(box.side.folder.glob("*.raucb*")) == []
+    assert [fault.code for fault in update_faults(box.told)] == ["update.rolled_back"]
+    await box.updates.order("U2", "lee", Update(action="cancel"))
+    assert list(update_faults(box.told)) == []
 
 
 async def test_a_broken_line_and_a_restart_cost_no_byte_twice(box, store):
@@ -210,6 +214,7 @@ async def test_another_file_than_ordered_is_never_given_to_the_image(box, store)
     await box.updates.order("U1", "kim", ordered(store, sha256="0" * 64))
     await box.looks(4)
     assert (box.told.stage, box.told.code) == (UpdateStage.FAILED, "update.damaged")
+    assert [fault.code for fault in update_faults(box.told)] == ["update.failed"]
     assert box.plan() is None
     assert list(box.side.folder.glob("*.raucb*")) == []
 
@@ -273,6 +278,7 @@ async def test_what_the_image_refuses_is_told_with_its_code(box, store):
     box.says("update.json", update_id=box.plan()["update_id"], **refusal)
     await box.looks()
     assert (box.told.stage, box.told.code) == (UpdateStage.REFUSED, "update.not_trusted")
+    assert [fault.code for fault in update_faults(box.told)] == ["update.refused"]
 
 
 async def test_an_update_can_be_given_up_until_it_is_installed(box, store):

@@ -14,6 +14,7 @@ from agent.health.catalogue.care import CARE
 from agent.health.catalogue.incidents import INCIDENTS
 from agent.health.catalogue.onvif import ONVIF
 from agent.health.catalogue.pole import POLE
+from agent.health.catalogue.updates import UPDATES
 from agent.health.checks import (
     DiskFacts,
     LinkFacts,
@@ -21,6 +22,7 @@ from agent.health.checks import (
     camera_clock_faults,
     camera_faults,
     center_clock_faults,
+    clock_chip_faults,
     clock_faults,
     detector_faults,
     disk_faults,
@@ -45,9 +47,15 @@ from agent.messages.worker import (
     RecordingStatus,
     StreamStatus,
 )
-from hardware.interface import PowerState, Rail, StorageState, Temperature
+from hardware.interface import ClockChipState, PowerState, Rail, StorageState, Temperature
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def chip(epoch_s, quality):
+    return clock_chip_faults(ClockChipState(is_present=True, epoch_s=epoch_s), NOW, quality)
+
+
 MIB = 1024**2
 
 
@@ -102,6 +110,11 @@ def engine(now, *left_out):
 
 CASES = [
     (lambda: camera_clock_faults("gate", 60.0), ["camera.clock_off"]),
+    (lambda: chip(17.0, TimeQuality.RTC), ["clock.chip_wrong"]),
+    (lambda: chip(NOW.timestamp() - 61, TimeQuality.NTP), ["clock.chip_wrong"]),
+    (lambda: chip(NOW.timestamp() + 59, TimeQuality.NTP), []),
+    (lambda: chip(NOW.timestamp() + 3e9, TimeQuality.RTC), []),
+    (lambda: chip(None, TimeQuality.NTP), []),
     (lambda: camera_faults(camera(beside=SOUND)), list(SOUND)),
     (lambda: camera_faults(camera(LOST, "camera.unreachable")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(LOST, "camera.timeout")), ["camera.unreachable"]),
@@ -223,7 +236,12 @@ def test_a_fact_becomes_its_fault(check, codes):
 
 def test_the_catalogue_holds_what_the_checks_can_say_and_no_more():
     assert {fault.code for check, _ in CASES for fault in check()} == (
-        CATALOGUE.keys() - POLE.keys() - ONVIF.keys() - CARE.keys() - INCIDENTS.keys()
+        CATALOGUE.keys()
+        - POLE.keys()
+        - ONVIF.keys()
+        - CARE.keys()
+        - INCIDENTS.keys()
+        - UPDATES.keys()
     )
 
 

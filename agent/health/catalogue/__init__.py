@@ -15,11 +15,12 @@ from agent.health.catalogue.incidents import INCIDENTS
 from agent.health.catalogue.onvif import ONVIF
 from agent.health.catalogue.pole import POLE
 from agent.health.catalogue.storage import STORAGE
+from agent.health.catalogue.updates import UPDATES
 from agent.health.catalogue.words import Words
 from agent.health.fault import Fault
 
 CATALOGUE: dict[str, Words] = (
-    CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS | ONVIF | CARE | INCIDENTS
+    CAMERAS | STORAGE | CENTER | BOX | POLE | ALARMS | ONVIF | CARE | INCIDENTS | UPDATES
 )
 
 
