@@ -14,6 +14,7 @@ from agent.app.camera_desk import CameraDesk
 from agent.commands.desired import DesiredConfig
 from agent.commands.questions import (
     AskCameras,
+    AskDump,
     AskPicture,
     AskSettings,
     AskState,
@@ -54,6 +55,7 @@ class CounterAnswers:
             AskPicture: self._picture,
             AskSettings: self._settings,
             AskCameras: self._cameras,
+            AskDump: self._dump,
             ChangeHere: self._change,
             RestoreSettings: self._restore,
             SendFile: self._send,
@@ -89,6 +91,15 @@ class CounterAnswers:
                     "code": facts.code,
                 }
         return redact(msgspec.to_builtins(known))
+
+    async def _dump(self, question: AskDump) -> Any:
+        from agent.cameras.dump import dump  # noqa: PLC0415 - lxml only where somebody asks
+
+        gate = self._desk.gate(question.camera_id)
+        camera = self._config.settings.camera(question.camera_id)
+        if gate is None or camera is None:
+            raise CommandError("camera.no_onvif", f"No ONVIF camera {question.camera_id} here.")
+        return await gate.over(lambda line: dump(line, camera.password))
 
     async def _change(self, question: ChangeHere) -> Any:
         by = Actor(user=question.user, role="technician")

@@ -17,7 +17,7 @@ from agent.core.errors import CommandError
 from agent.core.ids import new_ulid
 
 FOLDER = "orders"
-PATIENCE_S = 15.0
+PATIENCE_S = 20.0
 _STEP_S = 0.05
 
 
@@ -38,6 +38,12 @@ class AskSettings(Struct, frozen=True, tag="settings", tag_field="ask", forbid_u
 
 class AskCameras(Struct, frozen=True, tag="cameras", tag_field="ask", forbid_unknown_fields=True):
     """What each camera told of itself: maker, model, firmware, serial, and what is in doubt."""
+
+
+class AskDump(Struct, frozen=True, tag="dump", tag_field="ask", forbid_unknown_fields=True):
+    """All a camera tells of itself over ONVIF, secrets taken out."""
+
+    camera_id: str
 
 
 class ChangeHere(Struct, frozen=True, tag="change", tag_field="ask", forbid_unknown_fields=True):
@@ -68,7 +74,14 @@ class SendFile(Struct, frozen=True, tag="send", tag_field="ask", forbid_unknown_
 
 
 Question = (
-    AskState | AskPicture | AskSettings | AskCameras | ChangeHere | RestoreSettings | SendFile
+    AskState
+    | AskPicture
+    | AskSettings
+    | AskCameras
+    | AskDump
+    | ChangeHere
+    | RestoreSettings
+    | SendFile
 )
 
 

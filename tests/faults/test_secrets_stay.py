@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ from tests.certificates import write_certificate
 from tests.spine import ADDRESS, eventually, make_center, running
 
 PAGES = ("/", "/healthz", "/metrics", "/api/state", "/api/events")
+BUNDLE = "bundle.zip"
+IN_BUNDLE = ("state.json", "settings.json", "settings-history.json", "audit.json", "log.txt")
 MAY_HOLD = {"box.db", "box.db-wal", "keys"}  # orders as they came, and the box's own keys
 
 
@@ -128,6 +131,9 @@ def commands(box: BoxProcess, folder: Path, code: str) -> list[tuple]:
         ("link", "test", "--config", box.settings_file),
         ("link", "status", "--json", "--data-dir", box.data_dir),
         ("health", "--json", "--data-dir", box.data_dir),
+        ("status", "--json", "--config", box.settings_file),
+        ("config", "history", "--data-dir", box.data_dir),
+        ("bundle", "--config", box.settings_file, "--log", box.log, "--out", folder / BUNDLE),
         ("enrol", "--center", f"https://{HOST}:9", "--code", code, "--pin", "ab" * 32, *enrolled),
     ]
 
@@ -220,6 +226,10 @@ async def test_no_planted_secret_leaves_its_place(tmp_path, drawn_loops, broker)
             await misuse(box, mosquitto, ear, upload)
             shown = await asyncio.to_thread(what_is_shown, box, tmp_path, code)
     shown["log"] = box.log.read_bytes()
+    with zipfile.ZipFile(tmp_path / BUNDLE) as bundle:
+        shown |= {f"bundle: {name}": bundle.read(name) for name in bundle.namelist()}
+    assert shown.keys() >= {f"bundle: {name}" for name in IN_BUNDLE}
+    assert b"camera.wrong_password" in shown["bundle: state.json"]
     for name, content in shown.items():
         planted.assert_not_in(content, name)
     for message in ear.spoken:
