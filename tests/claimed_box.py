@@ -39,6 +39,7 @@ from agent.settings.model import Settings
 from tests.browser.page_server import Answer, Served, served
 from tests.browser.shown_box import ShownBox
 from tests.fake_clock import FakeClock
+from tests.tried_cameras import TriedCameras
 
 PASSWORD = "correct horse battery"
 PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART, desired.PART]
@@ -88,7 +89,8 @@ class ClaimedBox:
             SystemClock(), lambda: self.known, interfaces=("127.0.0.1",), port=search_port
         )
         self.read_back = ReadBack(self.clock)
-        tools = SetupTools(self.finder, SetupChanges(self.config), self.read_back)
+        self.cameras = TriedCameras()
+        tools = SetupTools(self.finder, SetupChanges(self.config), self.read_back, self.cameras)
         self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools)
         self.page: Served
 

@@ -4,6 +4,7 @@ Camera worker, only while somebody aims. Sharpness is of the main stream: a lens
 off shows nothing of it in the small one. Its newest key frame alone is decoded, once.
 """
 
+import math
 from contextlib import suppress
 
 import av
@@ -21,6 +22,7 @@ from agent.settings.model import CameraSettings
 
 _DETAIL_PX = (480, 270)
 _DETAIL_BYTES = 60 * 1024
+Line = tuple[tuple[float, float], tuple[float, float]]
 _ANNEX_B_START = b"\x00\x00\x00\x01"
 
 
@@ -43,6 +45,7 @@ class AimLook:
             focus=round(sharpness(_middle(luma, luma.shape[1] // 2, luma.shape[0] // 2)), 1),
             detail=_detail(luma),
             horizon=horizon,
+            level_deg=_level_deg(horizon, frame.width / frame.height),
             scales=scales,
         )
 
@@ -98,9 +101,14 @@ def _detail(luma: NDArray[np.uint8]) -> bytes:
     return encode_jpeg(frame, _DETAIL_PX[0], _DETAIL_BYTES)[0]
 
 
-def _on_ground(
-    camera: CameraSettings, width_px: int
-) -> tuple[tuple[tuple[float, float], tuple[float, float]] | None, tuple[ZoneScale, ...]]:
+def _level_deg(horizon: Line | None, aspect: float) -> float | None:
+    if horizon is None:
+        return None
+    (_, left), (_, right) = horizon
+    return round(math.degrees(math.atan((right - left) / aspect)), 1)
+
+
+def _on_ground(camera: CameraSettings, width_px: int) -> tuple[Line | None, tuple[ZoneScale, ...]]:
     if camera.calibration is None:
         return None, ()
     ground, scales = Ground(camera.calibration), []

@@ -28,6 +28,7 @@ from agent.app.orders import register_orders
 from agent.app.page import PageServer
 from agent.app.reboot_note import RebootNote
 from agent.app.run_dir import run_dir
+from agent.app.setup_cameras import SetupCameras
 from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.time_floor import FloorKeeper
@@ -213,6 +214,15 @@ class Core:
                         CameraFinder(clock, self._addresses),
                         SetupChanges(voice.desired),
                         self._read_back,
+                        SetupCameras(
+                            sight.hub,
+                            sight.desk,
+                            voice.commands,
+                            voice.leases,
+                            voice.aimer,
+                            settings,
+                            clock,
+                        ),
                     ),
                     db,
                     note,

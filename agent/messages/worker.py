@@ -129,6 +129,7 @@ class AimReading(Struct, frozen=True, kw_only=True):
     focus: float
     detail: bytes = b""
     horizon: tuple[tuple[float, float], tuple[float, float]] | None = None
+    level_deg: float | None = None  # how far the horizon leans, clockwise
     scales: tuple[ZoneScale, ...] = ()
 
 

@@ -62,6 +62,7 @@ class ShownBox:
         self.password_in_error = "mqtt://box:hunter2@center.example:1883 refused"
         self._pictures = [jpeg_of(step) for step in range(12)]
         self._frozen_at_mono_s = self.clock.monotonic_s()
+        self._event_began = self.clock.utc_now() - timedelta(minutes=1)
 
     async def state(self) -> BoxState:
         now = self.clock.utc_now()
@@ -155,13 +156,12 @@ class ShownBox:
         )
 
     async def events(self, limit: int) -> tuple[EventView, ...]:
-        now = self.clock.utc_now()
         return (
             EventView(
                 event_id=EVENT_ID,
                 kind="intrusion",
                 phase="update",
-                began=now.replace(microsecond=0, second=0),
+                began=self._event_began,
                 camera_id="gate",
                 rule_id="fence",
                 labels=("person",),

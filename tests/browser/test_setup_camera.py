@@ -6,48 +6,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.chromium import Browser
+from tests.browser.finger import open_picture
 from tests.browser.test_page_accessible import serious_of
 from tests.browser.test_page_first_paint import looks_good
 from tests.claimed_box import claimed_box, cookie_of
 
 Browse = Callable[..., Browser]
 
-SMALL_PHONE = (360, 740)
 CORNERS = "return document.querySelectorAll('.corner').length === arguments[0]"
 RULES = "return document.querySelectorAll('[data-rule]').length === arguments[0]"
-
-
-class Finger:
-    """Touches the picture of the page at fractions of it."""
-
-    def __init__(self, browser: Browser) -> None:
-        self._browser = browser
-        browser.cdp("Emulation.setTouchEmulationEnabled", enabled=True)
-
-    def _send(self, kind: str, point: tuple[float, float] | None) -> None:
-        points = []
-        if point is not None:
-            box = self._browser.run(
-                "const {left, top, width, height} ="
-                " document.querySelector('.picture').getBoundingClientRect();"
-                "return [left, top, width, height]"
-            )
-            left, top, width, height = box
-            points = [{"x": left + point[0] * width, "y": top + point[1] * height}]
-        self._browser.cdp("Input.dispatchTouchEvent", type=kind, touchPoints=points)
-
-    def tap(self, *points: tuple[float, float]) -> None:
-        for point in points:
-            self._send("touchStart", point)
-            self._send("touchEnd", None)
-
-    def drag(self, *points: tuple[float, float]) -> None:
-        self._send("touchStart", points[0])
-        for point in points[1:]:
-            self._send("touchMove", point)
-
-    def lift(self) -> None:
-        self._send("touchEnd", None)
 
 
 @pytest.fixture
@@ -57,13 +24,7 @@ def box(tmp_path):
 
 
 def open_camera(browser, box):
-    name, _, value = cookie_of(box.take_over()).partition("=")
-    browser.size(*SMALL_PHONE)
-    browser.cdp("Network.setCookie", name=name, value=value, url=box.page.url)
-    browser.go(f"{box.page.url}/setup/cameras/gate")
-    browser.wait("return document.querySelector('.picture img')?.naturalWidth > 0")
-    browser.run("document.querySelector('#picture').scrollIntoView()")
-    return Finger(browser)
+    return open_picture(browser, box, "/setup/cameras/gate")
 
 
 def rules_of(box):

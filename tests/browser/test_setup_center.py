@@ -6,13 +6,14 @@ import pytest
 
 from agent.settings.trial import LOST_S
 from tests.browser.chromium import Browser
+from tests.browser.finger import open_page
 from tests.browser.test_page_accessible import serious_of
 from tests.browser.test_page_first_paint import looks_good
-from tests.claimed_box import claimed_box, cookie_of
+from tests.claimed_box import claimed_box
 
 Browse = Callable[..., Browser]
 
-SMALL_PHONE = (360, 740)
+SHOWN = "return document.querySelector('#way-now').textContent.includes('mqtt://')"
 NEW = "mqtts://new.example:8883"
 TOLD = "return document.querySelector(`[data-way='${arguments[0]}']`)"
 
@@ -24,11 +25,7 @@ def box(tmp_path):
 
 
 def open_setup(browser, box):
-    name, _, value = cookie_of(box.take_over()).partition("=")
-    browser.size(*SMALL_PHONE)
-    browser.cdp("Network.setCookie", name=name, value=value, url=box.page.url)
-    browser.go(f"{box.page.url}/setup")
-    browser.wait("return document.querySelector('#way-now').textContent.includes('mqtt://')")
+    open_page(browser, box, "/setup", SHOWN)
     browser.run("document.querySelector('#way-form').closest('details').open = true")
 
 

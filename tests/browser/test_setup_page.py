@@ -14,13 +14,13 @@ from agent.local.setup.finder import host_port
 from agent.local.setup.look import hint_of
 from agent.local.setup.pages import SETUP_DIR
 from tests.browser.chromium import Browser
+from tests.browser.finger import open_page
 from tests.browser.test_page_first_paint import looks_good
 from tests.claimed_box import claimed_box, cookie_of
 from tests.simulated_onvif import PASSWORD, USERNAME, running_camera
 
 Browse = Callable[..., Browser]
 
-SMALL_PHONE = (360, 740)
 FOUND = "return document.querySelectorAll('[data-found]').length === arguments[0]"
 FORM = "[data-found='{}']"
 
@@ -59,10 +59,7 @@ def box(tmp_path, unused_tcp_port):
 
 
 def open_setup(browser, box):
-    name, _, value = cookie_of(box.take_over()).partition("=")
-    browser.size(*SMALL_PHONE)
-    browser.cdp("Network.setCookie", name=name, value=value, url=box.page.url)
-    browser.go(f"{box.page.url}/account")
+    open_page(browser, box, "/account", "return document.querySelector(\"a[href='/setup']\")")
     browser.click("a[href='/setup']")
     browser.wait("return document.querySelectorAll('[data-test]').length === 5")
 

@@ -9,14 +9,14 @@ from msgspec import structs
 from agent.contract.events import EventKind
 from agent.local.web.view import CameraState, EventView, TimelineGap
 from tests.browser.chromium import Browser
+from tests.browser.finger import open_page
 from tests.browser.shown_box import ShownBox
 from tests.browser.test_page_accessible import serious_of
 from tests.browser.test_page_first_paint import looks_good
-from tests.claimed_box import claimed_box, cookie_of
+from tests.claimed_box import claimed_box
 
 Browse = Callable[..., Browser]
 
-SMALL_PHONE = (360, 740)
 VERDICT = (
     "return document.querySelector('[data-site-test={}] [data-verdict]')"
     "?.dataset.verdict === arguments[0]"
@@ -61,12 +61,8 @@ def box(tmp_path):
         yield box
 
 
-def open_page(browser, box, path):
-    name, _, value = cookie_of(box.take_over()).partition("=")
-    browser.size(*SMALL_PHONE)
-    browser.cdp("Network.setCookie", name=name, value=value, url=box.page.url)
-    browser.go(f"{box.page.url}{path}")
-    browser.wait("return document.querySelector('[data-site-test]')")
+def open_tests(browser, box, path):
+    open_page(browser, box, path, "return document.querySelector('[data-site-test]')")
 
 
 def press(browser, kind):
@@ -91,7 +87,7 @@ def test_a_walk_counts_detections_and_alarms_from_its_beginning(
     box.shown.happened[-1] = structs.replace(
         box.shown.happened[-1], began=box.shown.clock.utc_now() - timedelta(minutes=5)
     )
-    open_page(browser, box, "/setup/cameras/gate")
+    open_tests(browser, box, "/setup/cameras/gate")
     begins(browser, "walk")
     box.shown.seen = 117
     browser.wait("return document.body.innerText.includes('17')")
@@ -109,7 +105,7 @@ def test_a_walk_counts_detections_and_alarms_from_its_beginning(
 
 def test_a_walk_that_nothing_came_of_has_not_passed(box, browse: Browse):
     browser = browse()
-    open_page(browser, box, "/setup/cameras/gate")
+    open_tests(browser, box, "/setup/cameras/gate")
     begins(browser, "walk")
     press(browser, "walk")
     browser.wait(VERDICT.format("walk"), "failed")
@@ -118,7 +114,7 @@ def test_a_walk_that_nothing_came_of_has_not_passed(box, browse: Browse):
 
 def test_a_pulled_cable_is_noticed_and_its_gap_is_told(box, browse: Browse):
     browser = browse()
-    open_page(browser, box, "/setup/cameras/gate")
+    open_tests(browser, box, "/setup/cameras/gate")
     begins(browser, "cable")
     began = box.shown.clock.utc_now()
     box.shown.state_of_gate = CameraState.LOST
@@ -137,7 +133,7 @@ def test_a_pulled_cable_is_noticed_and_its_gap_is_told(box, browse: Browse):
 
 def test_a_bell_that_is_pressed_is_heard(box, browse: Browse, tmp_path):
     browser = browse()
-    open_page(browser, box, "/setup")
+    open_tests(browser, box, "/setup")
     begins(browser, "bell")
     box.shown.happens(EventKind.EMERGENCY_BELL)
     browser.wait(VERDICT.format("bell"), "passed")
@@ -147,7 +143,7 @@ def test_a_bell_that_is_pressed_is_heard(box, browse: Browse, tmp_path):
 
 def test_the_code_is_told_to_the_center_alone_and_read_back(box, browse: Browse):
     browser = browse()
-    open_page(browser, box, "/setup")
+    open_tests(browser, box, "/setup")
 
     def says(code):
         browser.run("document.querySelector('#code-form input').value = arguments[0]", code)

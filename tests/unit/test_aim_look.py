@@ -102,6 +102,7 @@ def test_a_calibrated_camera_tells_its_horizon_and_pixels_a_metre():
     reading = AimLook(LiveTap()).look(told, frame_of(texture()))
     ((_, left), (_, right)) = reading.horizon
     assert left == pytest.approx(right) == pytest.approx(0.5 - focal * np.tan(down) * 16 / 9)
+    assert reading.level_deg == 0
     (scale,) = reading.scales
     for found, north in ((scale.most_px_per_m, 20), (scale.least_px_per_m, 40)):
         ahead = north * np.cos(down) + 10 * np.sin(down)

@@ -92,6 +92,10 @@ class SetupChanges:
             raise SettingsError("setup.no_rule", f"There is no rule `{rule_id}`.")
         await self._set_rules(camera, rules, by)
 
+    async def put(self, camera: CameraSettings, told: Mapping[str, Any], by: Person) -> None:
+        """Change some of a camera's settings."""
+        await self._set({"cameras": [{"camera_id": camera.camera_id, **told}]}, by)
+
     def way(self) -> CenterWay:
         """Return how the center is reached, and whether a change of it waits to be confirmed."""
         broker = self._config.settings.broker
@@ -124,8 +128,7 @@ class SetupChanges:
     async def _set_rules(
         self, camera: CameraSettings, rules: Mapping[str, dict[str, Any]], by: Person
     ) -> None:
-        changed = {"camera_id": camera.camera_id, "rules": list(rules.values())}
-        await self._set({"cameras": [changed]}, by)
+        await self.put(camera, {"rules": list(rules.values())}, by)
 
     async def _set(self, patch: dict[str, Any], by: Person, *, needs_word: bool = False) -> None:
         actor = Actor(user=f"page:{by.name}", role=by.role.value)

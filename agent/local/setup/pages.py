@@ -1,6 +1,5 @@
 """The pages of the technician's way, and the orders they give. Handlers of the table."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.cameras.port import Login
-from agent.core.errors import PolesideError
 from agent.local.access.desk import AccessDesk
+from agent.local.setup.camera_pages import answered
+from agent.local.setup.cameras import Cameras
 from agent.local.setup.changes import DRAWN_KINDS, SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.setup.read_back import ReadBack
@@ -27,6 +27,7 @@ class SetupTools:
     finder: CameraFinder
     changes: SetupChanges
     read_back: ReadBack
+    cameras: Cameras
 
 
 class SetupPages:
@@ -34,6 +35,7 @@ class SetupPages:
 
     def __init__(self, tools: SetupTools, desk: AccessDesk, pages: Pages) -> None:
         self._finder, self._changes = tools.finder, tools.changes
+        self._cameras = tools.cameras
         self._desk, self._pages = desk, pages
 
     async def setup(self, request: Request) -> Response:
@@ -58,7 +60,7 @@ class SetupPages:
         if reached is None:
             return plain_json({"error": "setup.not_verified"}, 409)
         camera_id, name = form.get("camera_id", ""), form.get("name", "").strip()
-        return await _answered(
+        return await answered(
             self._changes.add_camera(camera_id, name, reached, request.state.person)
         )
 
@@ -73,6 +75,7 @@ class SetupPages:
             camera_id=camera.camera_id,
             name=camera.name or camera.camera_id,
             kinds=DRAWN_KINDS,
+            can_turn=self._cameras.can_turn(camera.camera_id),
         )
 
     async def rules(self, request: Request) -> Response:
@@ -84,7 +87,7 @@ class SetupPages:
         if camera is None:
             return not_found()
         rule_id, kind, points = (form.get(name, "") for name in ("rule_id", "kind", "points"))
-        return await _answered(
+        return await answered(
             self._changes.put_rule(camera, rule_id, kind, points, request.state.person)
         )
 
@@ -93,7 +96,7 @@ class SetupPages:
         if camera is None:
             return not_found()
         rule_id = request.state.form.get("rule_id", "")
-        return await _answered(self._changes.remove_rule(camera, rule_id, request.state.person))
+        return await answered(self._changes.remove_rule(camera, rule_id, request.state.person))
 
     async def center(self, _request: Request) -> Response:
         return plain_json(self._changes.way())
@@ -101,7 +104,7 @@ class SetupPages:
     async def put_center(self, request: Request) -> Response:
         form = request.state.form
         url, username, password = (form.get(name, "") for name in ("url", "username", "password"))
-        return await _answered(
+        return await answered(
             self._changes.put_way(url.strip(), username, password, request.state.person)
         )
 
@@ -113,12 +116,3 @@ class SetupPages:
 
     def _camera(self, request: Request) -> CameraSettings | None:
         return self._changes.camera(request.path_params["camera_id"], request.state.person)
-
-
-async def _answered(change: Awaitable[None]) -> Response:
-    """Return how a change went: what is refused changed nothing, and is said with its reason."""
-    try:
-        await change
-    except PolesideError as error:
-        return plain_json({"error": error.code, "message": error.message}, 409)
-    return plain_json({})

@@ -1,17 +1,20 @@
-// One camera's set-up: its zones and lines, drawn on the picture and stored as rules.
+// One camera's set-up: zones, lines and masks drawn on the picture, and its tests.
 
 import { Drawing } from "./drawing.js";
 import { make, setText } from "./element.js";
 import { livePicture } from "./live_picture.js";
 import { ask } from "./poll.js";
+import { Masks } from "./setup_masks.js";
 import { order, pressable, refusedLines } from "./setup_order.js";
 import { testPanel } from "./site_test.js";
 import { say, sayCode } from "./words.js";
 
 const part = (id) => document.getElementById(id);
 const { camera: cameraId, name } = part("setup").dataset;
-const path = `/setup/cameras/${encodeURIComponent(cameraId)}/rules`;
+const base = `/setup/cameras/${encodeURIComponent(cameraId)}`;
+const path = `${base}/rules`;
 const answer = part("answer");
+const masks = new Masks(base, answer);
 const MOST_CORNERS = 12;
 let rules = [];
 let drawn = null; // the rule under the finger: {rule_id, kind, isLine}
@@ -28,7 +31,7 @@ function begin(rule, points) {
   answer.replaceChildren();
   part("choose").hidden = true;
   part("tools").hidden = false;
-  setText(part("draw-hint"), say(rule.isLine ? "draw-hint-line" : "draw-hint-zone"));
+  setText(part("draw-hint"), say(`draw-hint-${rule.isLine ? "line" : rule.kind === "mask" ? "mask" : "zone"}`));
   drawing.begin(points, rule.isLine, rule.isLine ? 2 : MOST_CORNERS);
   part("picture").scrollIntoView({ block: "nearest" });
 }
@@ -52,6 +55,10 @@ part("undo").addEventListener("click", () => drawing.undo());
 part("cancel").addEventListener("click", end);
 part("save").addEventListener("click", pressable(part("save"), answer, async () => {
   const { rule_id, kind } = drawn;
+  if (kind === "mask") {
+    if (await masks.save(drawing.points)) end();
+    return;
+  }
   if (await change(path, { rule_id, kind, points: JSON.stringify(drawing.points) }, "draw-saved")) end();
 }));
 
@@ -82,5 +89,5 @@ function ruleItem(rule) {
     make("div", { class: "row-tools" }, rule.points.length ? edit : null, remove));
 }
 
-list().catch(() => answer.replaceChildren(make("p", { class: "sentence" }, say("setup-failed"))));
+Promise.all([list(), masks.list()]).catch(() => answer.replaceChildren(make("p", { class: "sentence" }, say("setup-failed"))));
 part("tests").append(testPanel("walk", cameraId), testPanel("cable", cameraId));
