@@ -44,7 +44,7 @@ class Deskwork(Service):
             await self.desk.stop()
 
 
-def make_desk(folder, clock, port, *cameras, take=None, patience_s=2.0):
+def make_desk(folder, clock, port, *cameras, take=None):
     async def nothing(*_):
         return None
 
@@ -56,7 +56,7 @@ def make_desk(folder, clock, port, *cameras, take=None, patience_s=2.0):
         take=take or nothing,
         bells=HeardBells(clock, nothing),
         search=CameraSearch(
-            clock, interfaces=lambda: ("127.0.0.1",), port=port, patience_s=patience_s
+            clock, interfaces=lambda: ("127.0.0.1",), port=port
         ),
     )
 

@@ -233,9 +233,11 @@ class CameraPlace:
             await self._met_stranger(error)
             return
         is_new = self.facts.device != device or self._whereabouts.is_away
-        if "exchanged_at" in changes:
+        twins = self._search.met(self._camera.camera_id, self.address, seen)
+        if "successor" in changes and not self.facts.is_exchanged:
             self._log.warning("who hangs there changed", model=seen.model, serial=seen.serial)
             self.upkeep.again("settings")
+        self._door.proven()
         await self._keep_later(**changes)
         self._backoff.reset()
         self._whereabouts.found()
@@ -246,6 +248,7 @@ class CameraPlace:
             code=None,
             since=None,
             candidates=(),
+            twins=twins,
             is_exchanged=self._memory.exchanged_at is not None,
         )
         self.upkeep.again("streams")
@@ -272,6 +275,8 @@ class CameraPlace:
             self._log.warning("ONVIF", code=error.code, why=error.message)
             self.facts = replace(self.facts, code=error.code, since=self._clock.utc_now())
         self._whereabouts.failed(error)
+        if self._whereabouts.is_away:
+            self._search.missed(self._camera.camera_id)
         self._door.doubt()
         delay_s = self._backoff.next_s()
         delay_s = min(delay_s, ASK_LOST_S) if self._whereabouts.is_away else delay_s
@@ -281,7 +286,7 @@ class CameraPlace:
         """Somebody else is there: it is ours from now on if a technician says so."""
         self._failed(error)
         if await self.upkeep.is_confirmed():
-            await self._keep_later(identity=None, successor=None, exchanged_at=None, settings={})
+            await self._keep_later(**self._whereabouts.confirmed())
             self._due_mono_s = 0.0
             self._door.doubt()
 

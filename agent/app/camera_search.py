@@ -10,29 +10,27 @@ whether it is still there. Core process.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from agent.cameras import discovery
 from agent.cameras.discovery import FoundCamera
-from agent.cameras.identity import Identity, Match, identity_of, match
+from agent.cameras.identity import Identity, Match, identity_of, match, without_macs
 from agent.core import log
 from agent.core.clock import Clock
+from agent.core.shown import mac_of
 
 EVERY_S = 30.0
-PATIENCE_S = 90.0  # a camera that starts anew elsewhere is there by then
 _WAIT_S = 2.0
 _MOST_HEARD = 256
+SHARED_S = 3600.0  # so long after two devices had one MAC address, it tells nothing
 _HELLO_S = 60.0  # so long a Hello counts: each camera that is lost looks at it
 
 
 class CameraSearch(asyncio.DatagramProtocol):
-    """Shared by all cameras: one ear for Hello, one probe at a time.
-
-    Another camera in one's place is only believed after `patience_s` of looking for that one.
-    """
+    """Shared by all cameras: one ear for Hello, one probe at a time."""
 
     def __init__(
         self,
@@ -40,9 +38,7 @@ class CameraSearch(asyncio.DatagramProtocol):
         *,
         interfaces: Callable[[], tuple[str, ...]] = lambda: tuple(discovery.own_addresses()),
         port: int = discovery.PORT,
-        patience_s: float = PATIENCE_S,
     ) -> None:
-        self.patience_s = patience_s
         self._clock, self._interfaces, self._port = clock, interfaces, port
         self._log = log.get("camera-search")
         self._asking = asyncio.Lock()
@@ -54,7 +50,47 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._probed: tuple[FoundCamera, ...] = ()
         self._probed_mono_s: float | None = None
         self._beside_of: dict[str, tuple[float, tuple[FoundCamera, ...]]] = {}
+        self._twins: dict[str, tuple[float, str]] = {}
+        self._live: dict[str, tuple[str, Identity]] = {}
         self.news = asyncio.Event()
+
+    @property
+    def shared_macs(self) -> frozenset[str]:
+        """The MAC addresses that two devices had at the same time: they tell nothing."""
+        since_s = self._clock.monotonic_s() - SHARED_S
+        return frozenset(mac for mac, (at_s, _) in self._twins.copy().items() if at_s > since_s)
+
+    def met(self, camera_id: str, url: str, identity: Identity) -> str:
+        """Note where a camera of ours is just now; return where two have its MAC address, if so."""
+        self._live[camera_id] = url, identity
+        self._note_twins(
+            (mac, _place(url), url) for url, who in self._live.values() for mac in who.macs
+        )
+        shared = self.shared_macs.intersection(identity.macs)
+        return next((self._twins[mac][1] for mac in sorted(shared)), "")
+
+    def missed(self, camera_id: str) -> None:
+        """A camera of ours is not there any more."""
+        self._live.pop(camera_id, None)
+
+    def _note_answers(self, cameras: Iterable[FoundCamera]) -> None:
+        self._note_twins(
+            (mac, camera.epr or _place(camera.url), camera.url)
+            for camera in cameras
+            for mac in identity_of(camera).macs
+        )
+
+    def _note_twins(self, bearers: Iterable[tuple[str, str, str]]) -> None:
+        """Note the MAC addresses that two devices have at once, of (MAC, device, URL)."""
+        devices: dict[str, dict[str, str]] = {}
+        for mac, device, url in bearers:
+            devices.setdefault(mac, {})[device] = urlsplit(url).netloc
+        for mac, at in devices.items():
+            if len(at) > 1:
+                where = ", ".join(sorted(set(at.values())))
+                if mac not in self._twins:
+                    self._log.warning("two devices have one MAC address", mac=mac, at=where)
+                self._twins[mac] = self._clock.monotonic_s(), where
 
     async def open(self) -> None:
         """Begin to listen, once, and on interfaces that came since when called again.
@@ -116,10 +152,28 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._heard = {epr: told for epr, told in self._heard.items() if told[0] > since_s}
         heard = [camera for _, camera in self._heard.values()]
         self.news.clear()
-        found, candidates = _judge(wanted, heard, around)
+        found, candidates = self._judge(wanted, heard, around)
         if found is None and (beside := await self._beside(last_url)):
-            return _judge(wanted, heard, (*around, *beside))
+            return self._judge(wanted, heard, (*around, *beside))
         return found, candidates
+
+    def _judge(
+        self, wanted: Identity, heard: Sequence[FoundCamera], around: Sequence[FoundCamera]
+    ) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
+        self._note_answers(around)
+        shared = self.shared_macs
+        known = without_macs(wanted, shared)
+        verdicts = [
+            (match(known, without_macs(identity_of(camera), shared)), camera)
+            for camera in (*heard, *around)
+        ]
+        sure = {c.url: c for verdict, c in verdicts[len(heard) :] if verdict is Match.SAME}
+        if not sure:
+            sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
+        if len(sure) == 1:
+            return next(iter(sure.values())), ()
+        doubtful = {c.url: c for verdict, c in verdicts if verdict is Match.DOUBT}
+        return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
 
     async def _around(self) -> tuple[FoundCamera, ...]:
         """Return who answers a probe; several cameras that are lost share one."""
@@ -166,17 +220,11 @@ def _drop_oldest(told: dict[str, Any]) -> None:
         del told[next(iter(told))]
 
 
-def _judge(
-    wanted: Identity, heard: Sequence[FoundCamera], around: Sequence[FoundCamera]
-) -> tuple[FoundCamera | None, tuple[FoundCamera, ...]]:
-    verdicts = [(match(wanted, identity_of(camera)), camera) for camera in (*heard, *around)]
-    sure = {c.url: c for verdict, c in verdicts[len(heard) :] if verdict is Match.SAME}
-    if not sure:
-        sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
-    if len(sure) == 1:
-        return next(iter(sure.values())), ()
-    doubtful = {c.url: c for verdict, c in verdicts if verdict is Match.DOUBT}
-    return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
+def _place(url: str) -> str:
+    """Return what stands for the device at a URL: its host, where our own network knows that."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return host if mac_of(host) else parts.netloc
 
 
 def _network(url: str) -> str:

@@ -1,8 +1,8 @@
 """Where one camera is, and whether what answers there is it. Core process.
 
 Before a login goes out, what anybody shows is compared with what is known (in the threads of the
-camera's lines); another one there is only believed to have been put in its place once ours was
-looked for and not found, and may still turn up for a while.
+camera's lines). Another one there gets none, however long ours is away, until a technician says
+that it hangs in our camera's place now.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from msgspec import structs
 
 from agent.app.camera_search import EVERY_S, CameraSearch
 from agent.cameras.address import device_service_url
-from agent.cameras.identity import Match, contradicts, is_strange, match, merged, shares_key
+from agent.cameras.door import BACK_OFF_S
+from agent.cameras.identity import Identity, Match, match, merged, weighed, without_macs
 from agent.cameras.port import CameraStranger, CameraUnreachable
-from agent.cameras.recognition import open_identity
+from agent.cameras.recognition import open_look
+from agent.core.shown import Shown, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.cameras.identity import Identity
     from agent.cameras.memory import CameraMemory
     from agent.cameras.soap import SoapLink
     from agent.core.clock import Clock
     from agent.core.errors import CameraError
 
-STRANGER_EVERY_S = 5.0
-RENAMED_SHARE = 3  # of that patience where only the endpoint id is another
+# Where a stranger is, ours has moved: it is looked for often, until it should be there.
+STRANGER_EVERY_S, STRANGER_NEW_S = 5.0, 120.0
 LEAVE_S = 60.0  # a camera that restarts at its last address is not looked for at the given one
-RETURN_S = 600.0  # so long one that was exchanged is still looked for: it may only have moved
 _STRANGE = "another camera answers there"
 
 
@@ -46,12 +46,13 @@ class Whereabouts:
         self._clock, self._search, self._remembered = clock, search, remembered
         self.address = self._given = device_service_url(given)
         self._away_since_s: float | None = None
-        self._exchanged_mono_s: float | None = None
         self._search_due_mono_s = 0.0
-        self._searched_for = ""  # the address where a stranger was met before the last search
-        self._vouched_for = ""  # the address where the search found our camera
         self._stranger_since_s: float | None = None
-        self._is_recognised = self._is_silent = self._is_contradicted = False
+        self._strange_at = "", 0.0  # where a stranger was met last, and when
+        self._shown = Shown()  # what was seen at the last look
+        self._is_recognised = self._is_silent = False
+        self._other: Shown | None = None  # what one showed who proved to be another
+        self._other_mono_s = 0.0
 
     @property
     def is_away(self) -> bool:
@@ -88,104 +89,107 @@ class Whereabouts:
         self._is_silent = isinstance(error, CameraUnreachable)
         if isinstance(error, CameraStranger):
             self.lost()
+            self._strange_at = self.address, self._clock.monotonic_s()
             if self._stranger_since_s is None:
                 self._stranger_since_s = self._clock.monotonic_s()
                 self._search_due_mono_s = 0.0
             return
         if self._is_silent:
-            self._forget_stranger()
+            self._stranger_since_s = None
         if self._is_silent or not (self._is_recognised or self._remembered().identity is None):
             self.lost()
 
-    def _forget_stranger(self) -> None:
-        self._searched_for, self._stranger_since_s = "", None
-
-    def recognise(self, link: SoapLink) -> bool:
+    def recognise(self, link: SoapLink, timeout_s: float) -> bool:
         """Look who is there before a login; `agent.cameras.door.Recognise`. In threads."""
         memory = self._remembered()
-        known, address = memory.identity, link.device_url
-        if known is None:
+        self._shown = seen = open_look(link, timeout_s)
+        self._is_recognised = False
+        if memory.identity is None:
             return True
-        seen = open_identity(link)
-        self._is_recognised = shares_key(known, seen)
-        self._is_contradicted = contradicts(known, seen)
-        if not is_strange(known, seen):
-            return True
-        successor = memory.successor
-        is_successor = successor is not None and not is_strange(successor, seen)
-        if is_successor or address in (self._searched_for, self._vouched_for):
-            return not self._is_contradicted
+        for known in (memory.identity, memory.successor):
+            verdict = self._weighed(known, seen)
+            if verdict is Verdict.UNPROVEN and self._was_another(seen):
+                continue
+            if verdict is not Verdict.STRANGER:
+                self._is_recognised = verdict is not Verdict.UNPROVEN
+                return verdict is not Verdict.NAMELESS
         raise CameraStranger(_STRANGE)
 
-    def judge(self, seen: Identity) -> dict[str, Any]:
+    def _was_another(self, seen: Shown) -> bool:
+        """Say whether one who shows just this proved to be another, after a login, lately."""
+        told_s = self._clock.monotonic_s() - self._other_mono_s
+        return seen == self._other and told_s < BACK_OFF_S
+
+    def _weighed(self, known: Identity | None, seen: Shown) -> Verdict:
+        if known is None:
+            return Verdict.STRANGER
+        return weighed(known, seen, self._search.shared_macs)
+
+    def judge(self, told: Identity) -> dict[str, Any]:
         """Compare with all that was told after the login; return what is to be remembered.
 
-        Raises `CameraStranger` as long as ours was not looked for.
+        Raises `CameraStranger`.
         """
-        memory = self._remembered()
+        memory, shared = self._remembered(), self._search.shared_macs
         known, successor = memory.identity, memory.successor
+        seen = structs.replace(without_macs(told, shared), shown=self._shown)
         here = {"url": self.address, "given": self._given}
-        if known is None or match(known, seen) is Match.SAME:
-            self._forget_stranger()
-            self._vouched_for = ""
-            whole = seen if known is None else merged(known, seen)
-            if known is not None and known.epr and seen.epr and known.epr != seen.epr:
-                whole = structs.replace(whole, renames_itself=True)
+        if known is None or match(without_macs(known, shared), seen) is Match.SAME:
+            whole = structs.replace(told, shown=self._shown)
+            if known is not None:
+                whole = merged(known, whole)
+                is_renamed = bool(known.epr and seen.epr) and known.epr != seen.epr
+                whole = structs.replace(whole, renames_itself=known.renames_itself or is_renamed)
+            self._stranger_since_s = None
             returned = {"successor": None, "exchanged_at": None} if successor is not None else {}
             return {"identity": whole, **here, **returned}
-        if successor is not None and match(successor, seen) is Match.SAME:
-            return {"successor": merged(successor, seen), **here}
-        if self.address not in (self._searched_for, self._vouched_for):
-            self._is_contradicted = True
-            raise CameraStranger(_STRANGE)
-        self._exchanged_mono_s = self._clock.monotonic_s()
-        at = self._clock.utc_now()
-        return {"successor": seen, "exchanged_at": at, "settings": {}, **here}
+        if successor is not None and (
+            not successor.is_met or match(without_macs(successor, shared), seen) is Match.SAME
+        ):
+            self._stranger_since_s = None
+            whole = structs.replace(told, shown=self._shown)
+            return {"successor": merged(successor, whole), **here}
+        self._is_recognised = False
+        self._other, self._other_mono_s = self._shown, self._clock.monotonic_s()
+        raise CameraStranger(_STRANGE)
+
+    def confirmed(self) -> dict[str, Any]:
+        """A technician says that who was met last hangs here now; return what to remember."""
+        self._stranger_since_s = self._other = None
+        new = Identity(epr=self._shown.epr, shown=self._shown)
+        return {"successor": new, "exchanged_at": self._clock.utc_now(), "settings": {}}
 
     def search_is_due(self) -> bool:
         """Say whether to look around now."""
-        if self._remembered().identity is None or not (self.is_away or self._may_return()):
+        if self._remembered().identity is None or not self.is_away:
             return False
         return self._clock.monotonic_s() >= self._search_due_mono_s or self._search.news.is_set()
 
     async def search(self) -> tuple[str | None, tuple[str, ...]]:
         """Look around; return where to ask next, if that is news, and where it might be."""
-        every_s = EVERY_S if self._stranger_since_s is None else STRANGER_EVERY_S
-        self._search_due_mono_s = self._clock.monotonic_s() + every_s
+        now_s, since_s = self._clock.monotonic_s(), self._stranger_since_s
+        is_new = since_s is not None and now_s - since_s < STRANGER_NEW_S
+        self._search_due_mono_s = now_s + (STRANGER_EVERY_S if is_new else EVERY_S)
         memory, asked = self._remembered(), self.address
-        candidates: list[str] = []
-        for wanted in (memory.identity, memory.successor if self.is_away else None):
-            if wanted is None:
-                continue
-            found, doubtful = await self._search.find(wanted, memory.url or asked)
-            if found is not None:
-                url = device_service_url(found.url)
-                before, self._vouched_for = self._vouched_for, url
-                return (None if before == url == asked else url), ()
-            urls = (device_service_url(camera.url) for camera in doubtful)
-            candidates += [url for url in urls if url != asked]
-        return self._next(asked), tuple(dict.fromkeys(candidates))
+        wanted = memory.successor or memory.identity
+        if wanted is None:
+            return None, ()
+        found, doubtful = await self._search.find(wanted, memory.url or asked)
+        if found is not None:
+            url = device_service_url(found.url)
+            where, met_s = self._strange_at
+            if url != where or now_s - met_s > LEAVE_S:
+                return url, ()
+            doubtful = (found,)
+        urls = (device_service_url(camera.url) for camera in doubtful)
+        return self._next(asked), tuple(dict.fromkeys(url for url in urls if url != asked))
 
     def _next(self, asked: str) -> str | None:
         """Return the other address it may be at, when it was not found by looking around."""
         if self._stranger_since_s is not None:
-            if asked != self._given:
-                return self._given
-            patience_s = self._search.patience_s / (1 if self._is_contradicted else RENAMED_SHARE)
-            if self._clock.monotonic_s() - self._stranger_since_s < patience_s:
-                return None
-            is_news, self._searched_for = self._searched_for != asked, asked
-            return asked if is_news else None
+            return self._given if asked != self._given else None
         since_s = self._away_since_s
         if since_s is None or not self._is_silent or self._clock.monotonic_s() - since_s < LEAVE_S:
             return None
         other = self.last() if asked == self._given else self._given
         return other if other != asked else None
-
-    def _may_return(self) -> bool:
-        since_s = self._exchanged_mono_s
-        return (
-            since_s is not None
-            and self._remembered().successor is not None
-            and self._clock.monotonic_s() - since_s < RETURN_S
-        )

@@ -12,7 +12,8 @@ class OnvifFacts:
     """What ONVIF said of a camera so far. `code` is the last failure's, None after success.
 
     `clock_ahead_s`: how far its clock is ahead of the box's, to a second; None while unknown.
-    `candidates`: addresses where it may be now. `is_exchanged`: another camera hangs here than
+    `candidates`: addresses where it may be now; `twins`: two devices that have its MAC address at
+    once, which then tells nothing of who is who. `is_exchanged`: another camera hangs here than
     the calibration was made with. `drift`: settings that somebody changed. `warnings`: codes of
     what makes its streams awkward, each with the streams it is said of.
     """
@@ -23,6 +24,7 @@ class OnvifFacts:
     since: datetime | None = None
     clock_ahead_s: float | None = None
     candidates: tuple[str, ...] = ()
+    twins: str = ""
     is_exchanged: bool = False
     drift: tuple[str, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from agent.cameras.identity import Identity, epr_of, plain_mac
+from agent.cameras.identity import Identity, epr_of
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import (
     CameraBadResponse,
@@ -27,6 +27,7 @@ from agent.cameras.soap import ClockReading
 from agent.cameras.tls import fingerprint_of
 from agent.cameras.xml_text import child, children, filled, is_true, text
 from agent.core.clock import Clock
+from agent.core.shown import plain_mac
 
 CLOCK_OFF_S = 2.0
 _PASSWORD_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # noqa: S105

@@ -22,6 +22,7 @@ _WSSE_NS = f"{_WSS}-wssecurity-secext-1.0.xsd"
 _WSU_NS = f"{_WSS}-wssecurity-utility-1.0.xsd"
 _DIGEST_TYPE = f"{_WSS}-username-token-profile-1.0#PasswordDigest"
 _BASE64_TYPE = f"{_WSS}-soap-message-security-1.0#Base64Binary"
+_MAX_REALM = 128
 _HASHES = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}  # strongest first
 
 
@@ -55,6 +56,17 @@ def with_username_token(envelope: bytes, login: Login, camera_now: datetime) -> 
     etree.SubElement(token, f"{{{_WSU_NS}}}Created").text = created
     whole: bytes = etree.tostring(root, xml_declaration=True, encoding="utf-8")
     return whole
+
+
+def realm_of(challenges: tuple[str, ...]) -> str:
+    """Return the realm that a login is asked for, empty when none is told."""
+    for challenge in challenges:
+        parts = [part for part in parse_http_list(challenge.partition(" ")[2]) if "=" in part]
+        for part in parts:
+            name, _, value = part.partition("=")
+            if name.strip().lower() == "realm":
+                return value.strip().strip('"')[:_MAX_REALM]
+    return ""
 
 
 class DigestChallenge:

@@ -33,8 +33,11 @@ class Key:
 class Recognise(Protocol):
     """Look, without a login, who is there. Raises `CameraStranger`."""
 
-    def __call__(self, link: "SoapLink") -> bool:
-        """Return whether the login may be sent in any way, not by digest only."""
+    def __call__(self, link: "SoapLink", timeout_s: float) -> bool:
+        """Return whether the login may be sent in any way, not by digest only.
+
+        Each question may take `timeout_s`.
+        """
         ...
 
 
@@ -95,15 +98,19 @@ class Door:
         """Whether it is still there as good as surely: a Stop need not wait for a look."""
         return self._clock.monotonic_s() - self._answered_mono_s < LATELY_S
 
-    def look_out(self, link: "SoapLink") -> bool:
+    def proven(self) -> None:
+        """After the login it told that it is ours: no doubt is left until it is away again."""
+        self._digest_only = False
+
+    def look_out(self, link: "SoapLink", timeout_s: float) -> bool:
         """Return whether to log in by digest only; look who is there if that is in doubt.
 
-        Raises `CameraStranger`.
+        Raises `CameraStranger`, `CameraUnreachable`.
         """
         digest_only = self._digest_only
         if digest_only is None and self._recognise is not None:
             try:
-                self._digest_only = digest_only = not self._recognise(link)
+                self._digest_only = digest_only = not self._recognise(link, timeout_s)
             except CameraStranger:
                 self._answered_mono_s = -inf
                 raise

@@ -4,24 +4,24 @@ Serials are left at the factory's sample value, MAC addresses are shared by chea
 cameras take a new endpoint id at each start. So two keys must agree and none may speak against it.
 """
 
-import ipaddress
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from agent.cameras.discovery import FoundCamera
+from agent.core.shown import ARP, Shown, Verdict, learned, mac_of, plain_mac, weigh
 
 _SAMPLE_SERIALS = {"serialnumber", "0123456789", "1234567890", "123456", "000000", "unknown", "n/a"}
 _SAMPLE_MACS = {"000000000000", "ffffffffffff", "001122334455", "123456789abc"}
-_ARP = Path("/proc/net/arp")
 
 
 class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of who a camera is. Empty: not known. `fingerprint` is of its certificate.
 
-    `renames_itself`: its endpoint id was seen to change, and so tells nothing.
+    `renames_itself`: its endpoint id was seen to change, and so tells nothing. `shown` is what of
+    it anybody can see without a login.
     """
 
     epr: str = ""
@@ -31,6 +31,12 @@ class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str = ""
     fingerprint: str = ""
     renames_itself: bool = False
+    shown: Shown = Shown()
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it has told who it is, after a login."""
+        return bool(self.serial or self.maker or self.model)
 
 
 class Match(StrEnum):
@@ -62,34 +68,30 @@ def match(known: Identity, seen: Identity) -> Match:
     return Match.DOUBT if agree else Match.OTHER
 
 
-def is_strange(known: Identity, seen: Identity) -> bool:
-    """Say whether somebody else may be there, by what is `seen` without a login.
+def weighed(known: Identity, seen: Shown, shared_macs: frozenset[str] = frozenset()) -> Verdict:
+    """Weigh what is `seen` without a login; `shared_macs` tell nothing, as two devices have them.
 
-    A new endpoint id alone says little, as some cameras make one at each start: a MAC that is
-    known outweighs it.
+    Where it was not noted what the camera shows openly, what is seen must not speak against it.
     """
-    if contradicts(known, seen):
-        return True
-    is_renamed = bool(known.epr and seen.epr) and known.epr != seen.epr
-    is_renamed = is_renamed and not known.renames_itself
-    return is_renamed and not {*_real_macs(known)} & {*_real_macs(seen)}
+    shown = known.shown
+    if shown == Shown():
+        mac = seen.mac if seen.mac in known.macs else next(iter(_real_macs(known)), "")
+        shown = Shown(
+            epr=known.epr and seen.epr and known.epr,
+            mac=seen.mac and mac,
+            fingerprint=seen.fingerprint and known.fingerprint,
+        )
+    if known.renames_itself:
+        shown, seen = structs.replace(shown, epr=""), structs.replace(seen, epr="")
+    told_mac = "" if seen.mac in shared_macs | _SAMPLE_MACS else seen.mac
+    if shown.mac in shared_macs | _SAMPLE_MACS:
+        shown = structs.replace(shown, mac="")
+    return weigh(shown, structs.replace(seen, mac=told_mac))
 
 
-def contradicts(known: Identity, seen: Identity) -> bool:
-    """Say whether a strong key of both speaks against one camera."""
-    macs = set(_real_macs(known)), set(_real_macs(seen))
-    return any(mine and theirs and mine != theirs for mine, theirs in _strong(known, seen)) or (
-        all(macs) and not macs[0] & macs[1]
-    )
-
-
-def shares_key(known: Identity, seen: Identity) -> bool:
-    """Say whether one key of its own is in both."""
-    is_named = bool(known.epr) and known.epr == seen.epr
-    macs = {*_real_macs(known)} & {*_real_macs(seen)}
-    return (
-        is_named or bool(macs) or bool(known.fingerprint and known.fingerprint == seen.fingerprint)
-    )
+def without_macs(identity: Identity, shared: frozenset[str]) -> Identity:
+    """Return it without the MAC addresses that two live devices have."""
+    return structs.replace(identity, macs=tuple(mac for mac in identity.macs if mac not in shared))
 
 
 def merged(known: Identity, seen: Identity) -> Identity:
@@ -97,10 +99,11 @@ def merged(known: Identity, seen: Identity) -> Identity:
     values = {
         name: getattr(seen, name) or getattr(known, name) for name in Identity.__struct_fields__
     }
+    values["shown"] = learned(known.shown, seen.shown)
     return Identity(**values)
 
 
-def identity_of(found: FoundCamera, *, arp: Path = _ARP) -> Identity:
+def identity_of(found: FoundCamera, *, arp: Path = ARP) -> Identity:
     """Return what a camera shows without a login: its announcement and its MAC on our own LAN.
 
     The MAC that the kernel knows counts: what a camera announces may be copied from another.
@@ -114,27 +117,10 @@ def identity_of(found: FoundCamera, *, arp: Path = _ARP) -> Identity:
     )
 
 
-def mac_of(host: str, *, arp: Path = _ARP) -> str:
-    """Return the MAC address the kernel knows for a neighbour, empty when it knows none."""
-    try:
-        wanted = str(ipaddress.ip_address(host))
-        rows = arp.read_text("ascii").splitlines()[1:]
-    except (ValueError, OSError):
-        return ""
-    fields = (row.split() for row in rows)
-    whole = (f for f in fields if len(f) > 3 and f[2] != "0x0")  # 0x0: asked, not answered
-    return next((plain_mac(f[3]) for f in whole if f[0] == wanted), "")
-
-
 def epr_of(guid: str) -> str:
     """Return an endpoint id as it is announced; empty when there is none."""
     guid = guid.strip().lower()[:128]
     return guid if not guid or guid.startswith("urn:") else f"urn:uuid:{guid}"
-
-
-def plain_mac(mac: str) -> str:
-    """Return twelve lower-case hex digits."""
-    return "".join(c for c in mac.lower() if c in "0123456789abcdef")
 
 
 def _strong(known: Identity, seen: Identity) -> tuple[tuple[str, str], tuple[str, str]]:

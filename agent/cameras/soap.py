@@ -36,6 +36,7 @@ from agent.cameras.tls import CameraTls
 from agent.core.clock import Clock
 
 CALL_S = 5.0
+_LOOK_S = 1.0
 _DIGEST_ONLY = "another camera is there, and takes no login that keeps the password to ourselves"
 _NO_FILES = "the camera refuses the login for this file"
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
@@ -142,7 +143,7 @@ class SoapLink:
         self.door.check()
         hurries = self._may_hurry(envelope)
         if not hurries:
-            self._digest_only = self.door.look_out(self)
+            self._digest_only = self._look_out(envelope)
         key, way = self._present_key(), self._way
         if way is _Way.TOKEN and self._digest_only:
             way = _Way.OPEN
@@ -150,7 +151,7 @@ class SoapLink:
         answer = self._send(request, way)
         if refuses_login(answer):
             if hurries:
-                self._digest_only = self.door.look_out(self)
+                self._digest_only = self._look_out(envelope)
             answer = self._with_login(request, key, way, answer)
         elif way is not _Way.OPEN:
             self.door.opened(key)
@@ -160,6 +161,11 @@ class SoapLink:
         self._has_spoken_soap = True
         self.door.answered()
         return answer
+
+    def _look_out(self, envelope: bytes = b"") -> bool:
+        """Look who is there if that is in doubt; a Stop waits for it as short as can be."""
+        is_stop = _STOP.search(envelope) is not None
+        return self.door.look_out(self, _LOOK_S if is_stop else self._call_s)
 
     def _may_hurry(self, envelope: bytes) -> bool:
         """Say whether to send it without a look who is there: a Stop, soon after a good answer.
@@ -199,7 +205,7 @@ class SoapLink:
             if self._clock.monotonic_s() < self._files_refused[1] + BACK_OFF_S:
                 raise CameraWrongPassword(_NO_FILES)
             self._files_refused = None
-        self._digest_only = self.door.look_out(self)
+        self._digest_only = self._look_out()
         answer = self._http.request("GET", url, lambda: (b"", _HEADERS), timeout_s=self._call_s)
         if answer.status_code != 401 or not login.username:
             return answer

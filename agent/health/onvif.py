@@ -7,14 +7,24 @@ from agent.health.fault import Fault
 
 
 def place_faults(
-    camera_id: str, *, is_exchanged: bool, candidates: Sequence[str], drift: Sequence[str]
+    camera_id: str,
+    *,
+    is_exchanged: bool,
+    candidates: Sequence[str],
+    drift: Sequence[str],
+    twins: str = "",
 ) -> Iterator[Fault]:
-    """Tell of another camera in a place, of one that may have moved, and of changed settings."""
+    """Tell of another camera in a place, of one that may have moved, and of changed settings.
+
+    `twins`: where two devices are that have its MAC address.
+    """
     subject = f"camera/{camera_id}"
     if is_exchanged:
         yield fault_of("camera.exchanged", subject, camera=camera_id)
     if candidates:
         yield fault_of("camera.candidate", subject, camera=camera_id, where=candidates[0])
+    if twins:
+        yield fault_of("camera.shared_mac", subject, camera=camera_id, where=twins)
     if drift:
         what = drift[0].rpartition("/")[2]
         yield fault_of("camera.set_up_otherwise", subject, camera=camera_id, what=what)

@@ -49,7 +49,7 @@ async def _desk(camera: CameraSettings, folder: Path, told: _Told, port: int):
 
     hub = WorkerHub(folder / "core.sock", clock, nothing, lambda _: None)
     bells = HeardBells(clock, told.bell)
-    search = CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port, patience_s=2.0)
+    search = CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port)
     desk = CameraDesk(
         (camera,),
         hub,
@@ -210,6 +210,8 @@ async def test_another_camera_in_its_place_keeps_the_id_and_puts_the_calibration
         running_camera(port=port, **new),
         _desk(settings, tmp_path, told, unused_tcp_port) as desk,
     ):
+        await eventually(lambda: desk.facts("gate").code == "camera.stranger")
+        desk.accept("gate")
         await eventually(lambda: desk.facts("gate").device)
         assert desk.facts("gate").is_exchanged
         kept = memory.load(tmp_path, "gate")

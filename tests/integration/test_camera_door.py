@@ -16,7 +16,7 @@ from agent.cameras.port import (
     Login,
 )
 from agent.cameras.pull_point import PullPoint
-from agent.cameras.recognition import open_identity
+from agent.cameras.recognition import open_look
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
 from agent.settings.camera_io import CameraRelay
@@ -120,9 +120,9 @@ class Look:
     def __init__(self):
         self.times, self.is_strange = 0, False
 
-    def __call__(self, link):
+    def __call__(self, link, timeout_s):
         self.times += 1
-        open_identity(link)
+        open_look(link, timeout_s)
         if self.is_strange:
             raise CameraStranger("another camera")
         return True

@@ -1,6 +1,7 @@
 """Another camera in the same place keeps id and zones; the box says: check the calibration."""
 
 import asyncio
+import uuid
 from contextlib import asynccontextmanager
 
 from agent.app.birth import birth_document
@@ -19,7 +20,7 @@ async def _desk(camera, folder, port):
     desk = make_desk(folder, _CLOCK, port, camera)
     work = asyncio.create_task(Deskwork(desk, _CLOCK).run())
     try:
-        await eventually(lambda: desk.facts("gate").device)
+        await eventually(lambda: desk.facts("gate").device or desk.facts("gate").code)
         yield desk
     finally:
         work.cancel()
@@ -34,7 +35,7 @@ def _said(camera, desk):
     return info
 
 
-async def test_after_a_swap_the_calibration_is_to_check_until_a_technician_has_looked(
+async def test_after_a_swap_a_technician_lets_it_in_and_then_confirms_the_calibration(
     tmp_path, unused_tcp_port_factory
 ):
     port, search = unused_tcp_port_factory(), unused_tcp_port_factory()
@@ -45,6 +46,9 @@ async def test_after_a_swap_the_calibration_is_to_check_until_a_technician_has_l
             assert (first.model, first.calibration) == ("Simulated camera", "")
     async with running_camera(port=port, **_NEWER):
         async with _desk(camera, tmp_path, search) as desk:
+            assert desk.facts("gate").code == "camera.stranger"
+            desk.accept("gate")
+            await eventually(lambda: desk.facts("gate").device)
             swapped = _said(camera, desk)
             known = desk.known()
             assert (swapped.camera_id, swapped.model) == ("gate", "Newer")
@@ -56,10 +60,14 @@ async def test_after_a_swap_the_calibration_is_to_check_until_a_technician_has_l
             assert desk.known() != known  # so the center is told
 
 
-async def test_the_same_camera_with_a_new_endpoint_id_is_no_swap(tmp_path, unused_tcp_port_factory):
+async def test_the_same_camera_with_a_new_endpoint_id_is_no_swap(
+    tmp_path, unused_tcp_port_factory, monkeypatch
+):
     port, search = unused_tcp_port_factory(), unused_tcp_port_factory()
+    monkeypatch.setattr("agent.cameras.recognition.mac_of", lambda _: "02005e000001")
     for start in range(3):
-        async with running_camera(port=port) as device:  # a new id at each start, as of some makers
+        async with running_camera(port=port) as device:
+            device.epr = f"urn:uuid:{uuid.uuid4()}"  # a new id at each start, as of some makers
             camera = settings_of(device)
             async with _desk(camera, tmp_path, search) as desk:
                 assert _said(camera, desk).calibration == "", start

@@ -3,7 +3,8 @@
 import pytest
 
 from agent.cameras.discovery import FoundCamera
-from agent.cameras.identity import Identity, Match, identity_of, mac_of, match
+from agent.cameras.identity import Identity, Match, identity_of, match, weighed
+from agent.core.shown import Shown, Verdict, mac_of
 
 _KNOWN = Identity(epr="urn:1", macs=("aabbccddeeff",), serial="S-77", maker="Acme", model="X1")
 
@@ -60,3 +61,39 @@ def test_a_copied_mac_in_the_announcement_does_not_outdo_the_one_on_the_wire(tmp
 
     assert match(_KNOWN, announced_at("10.0.0.8")) is Match.DOUBT
     assert match(_KNOWN, announced_at("10.0.0.9")) is Match.SAME  # nobody answered ARP there
+
+
+_OPEN = Shown(epr="urn:1", mac="aabbccddeeff", realm="Login to S-77")
+_MET = Identity(epr="urn:1", macs=("aabbccddeeff",), serial="S-77", shown=_OPEN)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (_OPEN, Verdict.OURS),
+        (Shown(epr="urn:1", mac="aabbccddeeff", realm="after an update"), Verdict.OURS),
+        (Shown(epr="urn:1", realm="Login to S-77"), Verdict.OURS),  # behind a router now
+        (Shown(epr="urn:new", mac="aabbccddeeff", realm="Login to S-77"), Verdict.NAMELESS),
+        (Shown(epr="urn:new", mac="aabbccddeeff", realm="another"), Verdict.STRANGER),  # a copy
+        (Shown(mac="aabbccddeeff"), Verdict.STRANGER),  # a copy that says nothing
+        (Shown(epr="urn:1", mac="000000000009", realm="Login to S-77"), Verdict.STRANGER),
+        (Shown(realm="Login to S-77"), Verdict.STRANGER),
+        (Shown(), Verdict.STRANGER),
+    ],
+)
+def test_before_a_login_two_of_the_keys_it_shows_must_agree(seen, verdict):
+    assert weighed(_MET, seen) is verdict
+
+
+def test_one_that_never_showed_more_than_one_key_is_taken_as_it_was():
+    shy = Identity(epr="urn:1", serial="S-77", shown=Shown(realm="camera"))
+    assert weighed(shy, Shown(realm="camera")) is Verdict.UNPROVEN
+    assert weighed(shy, Shown(realm="other")) is Verdict.STRANGER
+    assert weighed(Identity(serial="S-77"), Shown(epr="urn:9")) is Verdict.UNPROVEN
+
+
+def test_a_mac_that_two_devices_have_tells_nothing():
+    both = frozenset({"aabbccddeeff"})
+    copied = Shown(epr="urn:new", mac="aabbccddeeff", realm="Login to S-77")
+    assert weighed(_MET, copied, both) is Verdict.STRANGER
+    assert weighed(_MET, _OPEN, both) is Verdict.OURS

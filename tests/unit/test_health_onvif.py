@@ -15,6 +15,7 @@ _WELL = {"is_exchanged": False, "candidates": (), "drift": ()}
     [
         ({"is_exchanged": True}, "camera.exchanged"),
         ({"candidates": ("http://10.0.0.9/onvif/device_service",)}, "camera.candidate"),
+        ({"twins": "10.0.0.8, 10.0.0.9"}, "camera.shared_mac"),
         ({"drift": ("Encoders/Configurations[main]/GovLength",)}, "camera.set_up_otherwise"),
     ],
 )
@@ -54,4 +55,4 @@ def test_a_bell_that_is_not_heard_is_a_fault_and_an_absent_camera_is_told_of_onc
 
 
 def test_the_catalogue_holds_no_more():
-    assert len(ONVIF) == 8
+    assert len(ONVIF) == 9

@@ -17,6 +17,13 @@ ONVIF: dict[str, Words] = {
         "Look which camera it is; if it is this one, put the address into the settings.",
         "어느 카메라인지 확인하고, 맞으면 설정의 주소를 바꾸세요.",
     ),
+    "camera.shared_mac": Words(
+        YELLOW,
+        "Camera {camera} and another device have one MAC address ({where}).",
+        "카메라 {camera}: 다른 장비와 MAC 주소가 같습니다 ({where}).",
+        "Look which of them is the camera: one is a copy, or both are of a maker that is careless.",
+        "어느 쪽이 카메라인지 확인하세요. 한쪽이 복제됐거나 제조사가 같은 주소를 쓴 것입니다.",
+    ),
     "camera.set_up_otherwise": Words(
         YELLOW,
         "Somebody changed settings of camera {camera} ({what}).",

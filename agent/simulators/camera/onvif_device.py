@@ -80,10 +80,11 @@ class OnvifDevice:
     def __init__(self, config: OnvifDeviceConfig, motor: PtzMotor, clock: Clock) -> None:
         self.config, self.motor, self.clock = config, motor, clock
         self.faults = OnvifFaults()
-        self.login = LoginCheck(config.username, config.password)
+        self.login = LoginCheck(config.username, config.password, realm=config.realm)
+        self.logins_seen = 0  # requests that carried one, in any way
         self.events = EventSource(clock, config.max_pull_points)
         self.calls: list[str] = []  # names of operations answered, for tests
-        self.epr = f"urn:uuid:{uuid.uuid4()}"
+        self.epr = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, config.serial + config.mac)}"
         self._tls = _tls(config)
         self._http = HttpServer(config.host, config.port, self._answer, clock, self._tls)
         self._beside = HttpServer(config.host, 0, self._answer, clock, self._tls)
@@ -210,6 +211,7 @@ class OnvifDevice:
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
         faults = self.faults
+        self.logins_seen += "authorization" in request.headers or b"UsernameToken" in request.body
         if faults.silent:
             await self.clock.sleep_s(_FOR_EVER_S)
         if faults.html_401:
@@ -248,7 +250,7 @@ class OnvifDevice:
             return HttpReply(404)
         if not self.login.opens_file(request, self.faults.snapshot_login):
             is_basic = self.faults.snapshot_login == "basic"
-            basic = (("WWW-Authenticate", 'Basic realm="simulated-camera"'),)
+            basic = (("WWW-Authenticate", f'Basic realm="{self.config.realm}"'),)
             return HttpReply(401, headers=basic if is_basic else self.login.challenges())
         if self.faults.snapshot_is_html:
             return HttpReply(200, b"<html>no picture</html>", "image/jpeg")

@@ -17,7 +17,6 @@ from lxml import etree
 
 from agent.simulators.camera.onvif_http import HttpRequest
 
-_REALM = "simulated-camera"
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 _FIELD = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 _WINDOW_S = 300.0
@@ -41,6 +40,7 @@ class LoginCheck:
     username: str
     password: str
     takes: tuple[str, ...] = ("digest", "token")
+    realm: str = "simulated-camera"
     refused_total: int = 0
     nonce_once: bool = False
     _nonces: dict[str, int] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class LoginCheck:
         return tuple(
             (
                 "WWW-Authenticate",
-                f'Digest realm="{_REALM}", qop="auth", nonce="{nonce}", algorithm={algorithm}',
+                f'Digest realm="{self.realm}", qop="auth", nonce="{nonce}", algorithm={algorithm}',
             )
             for algorithm in _HASHES
         )
@@ -100,7 +100,7 @@ class LoginCheck:
         def hashed(text: str) -> str:
             return make_hash(text.encode()).hexdigest()
 
-        secret = hashed(f"{self.username}:{_REALM}:{self.password}")
+        secret = hashed(f"{self.username}:{self.realm}:{self.password}")
         asked = hashed(f"{method}:{given.get('uri', '')}")
         middle = f"{nonce}:{count}:{given.get('cnonce', '')}:{given.get('qop', '')}"
         expected = hashed(f"{secret}:{middle}:{asked}")

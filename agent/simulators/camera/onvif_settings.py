@@ -45,6 +45,7 @@ class OnvifDeviceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     mac: str = "02:00:5e:00:00:01"
     username: str = "admin"
     password: str = ""
+    realm: str = "simulated-camera"
     rtsp_main_url: str = "rtsp://127.0.0.1:8554/main"
     rtsp_sub_url: str = "rtsp://127.0.0.1:8554/sub"
     main_size_px: tuple[int, int] = (1920, 1080)

@@ -6,6 +6,7 @@ can be killed as a camera loses power.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -115,10 +116,13 @@ def _device_config(
     config: SimulatedCameraConfig, rtsp_port: int, main: dict[str, Media], sub: dict[str, Media]
 ) -> OnvifDeviceConfig:
     main_media, sub_media = next(iter(main.values())), next(iter(sub.values()))
+    mark = sha256(config.name.encode()).hexdigest()[:12]  # each camera is another one
     return OnvifDeviceConfig(
         host=config.host,
         port=config.onvif_port,
         name=config.name,
+        serial=f"SIM-{mark[6:].upper()}",
+        mac=f"02:00:5e:{mark[0:2]}:{mark[2:4]}:{mark[4:6]}",
         username=config.username,
         password=config.password,
         rtsp_main_url=f"rtsp://{config.host}:{rtsp_port}/{MAIN}",
