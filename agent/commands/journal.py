@@ -44,18 +44,22 @@ def find(connection: sqlite3.Connection, command_id: str) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def begin(connection: sqlite3.Connection, command: Command, now_s: int) -> None:
-    """Write down that `command` is about to be executed; forget what no center asks for again.
+def begin(connection: sqlite3.Connection, command: Command) -> None:
+    """Write down that `command` is about to be executed."""
+    connection.execute(
+        "INSERT INTO commands VALUES (?, ?, ?, ?, ?, NULL)",
+        (command.id, command.op, EXECUTING, command.exp, msgspec.json.encode(command)),
+    )
 
-    `now_s` (Unix) must surely have come. What is being executed is never forgotten.
+
+def forget(connection: sqlite3.Connection, now_s: int) -> None:
+    """Forget what no center asks for again, but nothing that is being executed.
+
+    `now_s` (Unix) must surely have come. It looks at every row.
     """
     connection.execute(
         "DELETE FROM commands WHERE exp < ? AND state <> ?",
         (now_s - _KEEP_AFTER_EXP_S, EXECUTING),
-    )
-    connection.execute(
-        "INSERT INTO commands VALUES (?, ?, ?, ?, ?, NULL)",
-        (command.id, command.op, EXECUTING, command.exp, msgspec.json.encode(command)),
     )
 
 

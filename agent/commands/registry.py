@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.commands import journal
+from agent.commands.answers import Answer, Answers
 from agent.commands.ptz_key import is_step
 from agent.commands.signature import Signatures, claimed_id
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
 from agent.contract.events import TimeQuality
+from agent.contract.needs import need_of
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
@@ -23,6 +25,7 @@ from agent.outbox.audit import Audit
 
 _MOST_AT_ONCE = 8
 _MOST_WAITING = 32
+_FORGET_EVERY_S = 600.0
 _LOCAL, _LOCAL_VALID_S, _LOCAL_LOOK_S = "local", 30, 0.1
 
 
@@ -45,7 +48,6 @@ class Permits(Protocol):
 
 
 Handler = Callable[[Command, Progress], Awaitable[dict[str, object]]]
-Answer = Callable[[Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ class Operation:
     deadline_s: float
     lasts: bool
     rests: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What became of an order at the disk; not written yet when it is known, or wants a permit."""
+
+    command: Command
+    known: journal.Entry | None
+    refusal: CommandError | None = None
+    is_written: bool = False
 
 
 class Commands(Service):
@@ -87,10 +99,10 @@ class Commands(Service):
         self.permits: Permits | None = None
         self.at_grant_end: list[Callable[[str], None]] = []  # told each grant that ends
         self._db, self._signatures, self._audit = db, signatures, audit
-        self._answer, self._nonce = answer, nonce
+        self._answers, self._nonce = Answers(clock, answer), nonce
         self._operations: dict[str, Operation] = {}
-        self._progress: dict[str, Reply] = {}  # what was said last of those that are being done
         self._waiting: asyncio.Queue[Command] = asyncio.Queue()  # _MOST_WAITING, then refused
+        self._forgot_mono_s = float("-inf")
         self._tasks: asyncio.TaskGroup | None = None
         self._taking, self._recovered = asyncio.Lock(), asyncio.Event()
         self._log = log.get(self.name)
@@ -120,16 +132,15 @@ class Commands(Service):
             await self._step(token)
             return
         try:
-            command = await asyncio.to_thread(self._signatures.verify, token)
+            async with self._taking:
+                reply = await self._take(lambda: self._verified(token))
         except CommandError as error:
             await self._turn_down(token, error)
             return
-        if command.iss == _LOCAL:
-            await self._turn_down(token, CommandError("command.malformed", "No center's name."))
-            return
-        async with self._taking:
-            reply = await self._take(command)
-        await self._say(reply)
+        if reply.state is ReplyState.ACCEPTED:
+            self._answers.taken(reply.id)
+        else:
+            await self._answers.say(reply)
 
     def resting(self, command: Command) -> AbstractAsyncContextManager[None]:
         """What is done inside ends with the grant of an order, if it has one."""
@@ -155,7 +166,7 @@ class Commands(Service):
             nonce=self._nonce(),
         )
         async with self._taking:
-            reply = await self._take(command)
+            reply = await self._take(lambda: command)
         while not reply.state.is_final:
             await self._clock.sleep_s(_LOCAL_LOOK_S)
             entry = await self._db.run(lambda connection: journal.find(connection, command.id))
@@ -169,25 +180,41 @@ class Commands(Service):
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                tasks.create_task(self._answers.run())
                 for _ in range(_MOST_AT_ONCE):
                     tasks.create_task(self._work(tasks))
         finally:
             self._tasks = None
 
-    async def _take(self, command: Command) -> Reply:
-        """Journal and queue a new order, in one commit; return its first reply."""
-        known = await self._db.run(lambda connection: journal.find(connection, command.id))
-        if known is not None:
-            return await self._repeated(command, known.reply)
-        refusal = self._refusal(command) or await self._unpermitted(command)
+    def _verified(self, token: bytes) -> Command:
+        command = self._signatures.verify(token)
+        if command.iss == _LOCAL:
+            raise CommandError("command.malformed", "No center's name.")
+        return command
 
-        def write(connection: sqlite3.Connection) -> None:
-            if refusal is not None:
-                self._refuse(connection, command, refusal)
-            else:
-                self._begin(connection, command)
+    async def _take(self, read: Callable[[], Command]) -> Reply:
+        """Journal and queue a new order, in one commit; return its first reply.
 
-        await self._db.run(write)
+        `read` is called in the database's thread, since it looks at the keys on the disk: an order
+        that needs no grant goes there but once. Raises `CommandError` for what can't be trusted.
+        """
+
+        def take(connection: sqlite3.Connection) -> _Taken:
+            command = read()
+            known = journal.find(connection, command.id)
+            if known is not None or self._wants_permit(command):
+                return _Taken(command, known)
+            refusal = self._refusal(command)
+            self._write_down(connection, command, refusal)
+            return _Taken(command, None, refusal, is_written=True)
+
+        taken = await self._db.run(take)
+        command, refusal = taken.command, taken.refusal
+        if taken.known is not None:
+            return await self._repeated(command, taken.known.reply)
+        if not taken.is_written:
+            refusal = self._refusal(command) or await self._unpermitted(command)
+            await self._db.run(lambda connection: self._write_down(connection, command, refusal))
         if refusal is not None:
             return _reply(command.id, _state_of(refusal), refusal)
         if self._operations[command.op].lasts and self._tasks is not None:
@@ -203,8 +230,7 @@ class Commands(Service):
             entry = _entry(command, "refused", over.code)
             await self._db.run(lambda connection: self._audit.append_in(connection, entry))
             return _reply(command.id, ReplyState.REFUSED, over)
-        in_work = Reply(id=command.id, state=ReplyState.PROGRESS, message="still at it")
-        return known or self._progress.get(command.id, in_work)
+        return known or self._answers.last(command.id)
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -232,9 +258,7 @@ class Commands(Service):
         operation = self._operations[command.op]
 
         async def progress(text: str, result: dict[str, object] | None = None) -> bool:
-            reply = Reply(id=command.id, state=ReplyState.PROGRESS, message=text, result=result)
-            self._progress[command.id] = reply
-            return await self._say(reply)
+            return await self._answers.progress(command.id, text, result)
 
         try:
             rests = self.resting(command) if operation.rests else nullcontext()
@@ -264,8 +288,13 @@ class Commands(Service):
             return error
         return None
 
+    def _wants_permit(self, command: Command) -> bool:
+        return (
+            self.permits is not None and command.iss != _LOCAL and need_of(command.args) is not None
+        )
+
     async def _unpermitted(self, command: Command) -> CommandError | None:
-        if self.permits is None or command.iss == _LOCAL:
+        if self.permits is None or not self._wants_permit(command):
             return None
         try:
             await self.permits.permit(command)
@@ -290,7 +319,7 @@ class Commands(Service):
         )
         await self._db.run(lambda connection: self._audit.append_in(connection, entry))
         if command_id:
-            await self._say(_reply(command_id, ReplyState.REFUSED, error))
+            await self._answers.say(_reply(command_id, ReplyState.REFUSED, error))
 
     def _surely_s(self, command: Command) -> int:
         """Return a time (Unix) that has come: an order's own, unless a set clock knows better."""
@@ -298,19 +327,26 @@ class Commands(Service):
             return min(command.iat, int(self._clock.utc_now().timestamp()))
         return 0 if command.iss == _LOCAL else command.iat
 
-    def _begin(self, connection: sqlite3.Connection, command: Command) -> None:
-        journal.begin(connection, command, self._surely_s(command))
-        self._audit.append_in(connection, _entry(command, "accepted", ""))
+    def _journal(self, connection: sqlite3.Connection, command: Command) -> None:
+        now_mono_s = self._clock.monotonic_s()
+        if now_mono_s - self._forgot_mono_s >= _FORGET_EVERY_S:
+            journal.forget(connection, self._surely_s(command))
+            self._forgot_mono_s = now_mono_s
+        journal.begin(connection, command)
 
-    def _refuse(
-        self, connection: sqlite3.Connection, command: Command, error: CommandError
+    def _write_down(
+        self, connection: sqlite3.Connection, command: Command, refusal: CommandError | None
     ) -> None:
         """A refusal is final, unless it may go away: then the same id may be tried again."""
-        state = _state_of(error)
-        if not error.retryable:
-            journal.begin(connection, command, self._surely_s(command))
-            journal.finish(connection, _reply(command.id, state, error))
-        self._audit.append_in(connection, _entry(command, state.value, error.code))
+        if refusal is None:
+            self._journal(connection, command)
+            self._audit.append_in(connection, _entry(command, "accepted", ""))
+            return
+        state = _state_of(refusal)
+        if not refusal.retryable:
+            self._journal(connection, command)
+            journal.finish(connection, _reply(command.id, state, refusal))
+        self._audit.append_in(connection, _entry(command, state.value, refusal.code))
 
     async def _finish(self, command: Command, reply: Reply) -> None:
         def write(connection: sqlite3.Connection) -> None:
@@ -320,16 +356,7 @@ class Commands(Service):
             self._audit.append_in(connection, entry)
 
         await self._db.run(write)
-        self._progress.pop(command.id, None)
-        await self._say(reply)
-
-    async def _say(self, reply: Reply) -> bool:
-        try:
-            await self._answer(reply)
-        except PolesideError as error:  # the center asks again and is answered from the journal
-            self._log.info("reply not sent", command_id=reply.id, code=error.code)
-            return False
-        return True
+        await self._answers.ended(reply)
 
 
 def _state_of(error: CommandError) -> ReplyState:

@@ -1,13 +1,15 @@
 """One aiomqtt client, as the link needs it: made anew for each connection, and really ended.
 
-aiomqtt hides three things that are reached here through paho, and nowhere else: PUBACKs of ours
-are sent by hand, the reason in the broker's PUBACK (MQTT 5) is read, and the socket is at hand.
+aiomqtt hides four things that are reached here through paho, and nowhere else: PUBACKs of ours are
+sent by hand, the reason in the broker's PUBACK (MQTT 5) is read, what is to be sent is written
+without a wait for the socket, and the socket is at hand.
 """
 
 import asyncio
 import socket
 import ssl
 import struct
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -67,9 +69,34 @@ async def make_client(
     client.pending_calls_threshold = 1000
     # aiomqtt would PUBACK before our handler has run: the broker could forget what we lose.
     client._client.manual_ack_set(True)  # noqa: SLF001
+    write_at_once(client)
     if is_v5:
         listen_for_refusals(client, on_refused)
     return client
+
+
+def write_at_once(client: aiomqtt.Client) -> None:
+    """Write what is queued in the loop's next turn, all of it together.
+
+    aiomqtt wakes its own loop and asks the kernel each time whether the socket takes something;
+    here that is asked only when it did not.
+    """
+    paho: Any = client._client  # noqa: SLF001
+    wait_for_room = paho.on_socket_register_write
+    loop, thread_id = asyncio.get_running_loop(), threading.get_ident()
+
+    def flush(sock: Any) -> None:
+        if paho.socket() is not sock:
+            return
+        paho.loop_write()
+        if paho.want_write():
+            wait_for_room(paho, None, sock)
+
+    def on_socket_register_write(_: Any, __: Any, sock: Any) -> None:
+        is_here = threading.get_ident() == thread_id  # CONNECT is sent from an executor's thread
+        (loop.call_soon if is_here else loop.call_soon_threadsafe)(flush, sock)
+
+    paho.on_socket_register_write = on_socket_register_write
 
 
 def acknowledge(client: aiomqtt.Client, message: aiomqtt.Message) -> None:

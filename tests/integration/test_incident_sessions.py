@@ -95,7 +95,7 @@ class Pole:
             box.commands._signatures,
             address,
             Hands(box.leases, aimer, self.workers, self.grants, self.policies),
-            box.commands._answer,
+            box.commands._answers._answer,
             self._note,
             box.folder,
             box.db,

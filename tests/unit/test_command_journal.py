@@ -30,7 +30,8 @@ def begin(connection, command_id, now_s):
         exp=now_s + 30,
         iss="center",
     )
-    journal.begin(connection, command, now_s)
+    journal.begin(connection, command)
+    journal.forget(connection, now_s)
 
 
 def test_what_was_done_long_ago_is_forgotten_but_never_what_is_being_done(connection):
