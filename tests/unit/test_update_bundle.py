@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import pytest
-from poleside_recipe import bundle
+from poleside_recipe import bundle, keys
 from poleside_recipe.parts import Variant
 
 VARIANT = Variant("trixie", "virt")
@@ -20,32 +20,24 @@ def test_the_manifest_names_the_board_the_version_and_both_images():
     assert "image.boot" in manifest
 
 
-def new_key(folder, name):
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "3650", "-subj", f"/CN={name}"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
+@pytest.fixture(scope="module")
+def trial_keys(tmp_path_factory):
+    return keys.signing(None, tmp_path_factory.mktemp("keys"))
 
 
-@pytest.fixture
-def signed(tmp_path):
-    certificate, key = new_key(tmp_path, "updates")
+def made_with(signing, tmp_path):
     images = {}
     for name in ("system", "boot"):
         images[name] = tmp_path / name
         images[name].write_bytes(name.encode() * 4096)
-    work = tmp_path / "work"
-    work.mkdir()
     target = tmp_path / "new.raucb"
-    bundle.make(VARIANT, "1.2.0", images, target, certificate, key, work)
-    return target, certificate
+    bundle.make(VARIANT, "1.2.0", images, target, signing)
+    return target
+
+
+@pytest.fixture
+def signed(tmp_path, trial_keys):
+    return made_with(trial_keys, tmp_path), trial_keys.keyring
 
 
 def info(target, keyring):
@@ -63,12 +55,24 @@ def test_a_bundle_of_ours_is_taken_and_tells_its_version(signed):
     assert json.loads(done.stdout)["version"] == "1.2.0"
 
 
+def test_the_second_root_key_can_take_over(tmp_path, trial_keys):
+    folder = trial_keys.keyring.parent
+    other = keys.Signing(trial_keys.keyring, folder / "signer-2.pem", folder / "signer-2.key")
+    done = info(made_with(other, tmp_path), trial_keys.keyring)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_foreign_signature_is_refused(signed, tmp_path):
-    other, _ = new_key(tmp_path, "somebody")
-    assert info(signed[0], other).returncode != 0
+    assert info(signed[0], keys.signing(None, tmp_path / "somebody").keyring).returncode != 0
+
+
+def test_a_second_build_signs_with_the_same_keys(trial_keys):
+    again = keys.signing(None, trial_keys.keyring.parent)
+    assert again == trial_keys
+    assert again.keyring.read_text().count("BEGIN CERTIFICATE") == 2
 
 
 def test_a_truncated_bundle_is_refused(signed):
-    target, certificate = signed
+    target, keyring = signed
     target.write_bytes(target.read_bytes()[:-100])
-    assert info(target, certificate).returncode != 0
+    assert info(target, keyring).returncode != 0

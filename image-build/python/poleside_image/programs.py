@@ -14,9 +14,9 @@ class ProgramError(Exception):
     """A program is missing, hangs, or says no."""
 
 
-def run(command: Sequence[str], within_s: float = ANSWER_WITHIN_S) -> str:
-    """Return what it prints. Raises `ProgramError` with its last line when it fails."""
-    code, printed, complaint = _finished(command, within_s)
+def run(command: Sequence[str], within_s: float = ANSWER_WITHIN_S, typed: str = "") -> str:
+    """Return what it prints; `typed` is what it reads. Raises `ProgramError` when it fails."""
+    code, printed, complaint = _finished(command, within_s, typed)
     if code:
         last = (complaint.strip() or printed.strip() or f"exit code {code}").splitlines()[-1]
         raise ProgramError(f"{command[0]}: {last}")
@@ -35,10 +35,10 @@ def ask(command: Sequence[str], within_s: float = ANSWER_WITHIN_S) -> dict[str, 
     return answer
 
 
-def _finished(command: Sequence[str], within_s: float) -> tuple[int, str, str]:
+def _finished(command: Sequence[str], within_s: float, typed: str = "") -> tuple[int, str, str]:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=within_s
+            command, capture_output=True, text=True, check=False, timeout=within_s, input=typed
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProgramError(f"{command[0]}: {error}") from error

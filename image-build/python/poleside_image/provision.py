@@ -42,6 +42,7 @@ def settings_from(stick: Path, folder: Path, group: str | int = "poleside") -> s
     scratch.unlink(missing_ok=True)
     file = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     with os.fdopen(file, "wb") as stream:
+        os.fchmod(file, 0o640)  # whatever the umask: the agent, of this group, reads it
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,79 +1,88 @@
 """`make image`: from package lists and locked wheels to an image to flash, stage by stage.
 
 Run as root: files in the root have owners. No loop device and no mount is needed. The base is
-kept, by the hash of what it is made of, since it is nearly the whole cost: 7 CPU minutes of 8.
+kept, by the hash of what it is made of, since it is nearly the whole cost: 9 CPU minutes of 11.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
+import time
 import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from poleside_image.boot_choice import FIRST, to_sector
 
-from poleside_recipe import layout, tree
+from poleside_recipe import boot_stage, bundle, keys, layout, sbom, tree
 from poleside_recipe.fat16 import bootcfg
+from poleside_recipe.medium import assemble
 from poleside_recipe.parts import (
     BOARDS,
     IMAGE_BUILD,
     SUITES,
     Variant,
     base_key,
+    boot_packages,
     entries,
     packages,
     wheel_lock,
 )
+from poleside_recipe.run import EPOCH, missing, run
 
-EPOCH = 1_767_225_600  # 2026-01-01: every time stamp in an image
-SBIN = "/usr/sbin:/sbin"
 # program -> Debian package, and what it is for
 TOOLS = {
     "mmdebstrap": ("mmdebstrap", "the Debian base"),
     "qemu-aarch64-static": ("qemu-user-static", "arm64 programs while the base is made"),
+    "dpkg-deb": ("dpkg", "kernel and boot loader, unpacked"),
+    "depmod": ("kmod", "the index of the kernel's modules"),
     "mkfs.erofs": ("erofs-utils", "the read-only root"),
+    "mkfs.vfat": ("dosfstools", "the boot partitions"),
+    "mcopy": ("mtools", "the boot partitions' files"),
     "sfdisk": ("fdisk", "the partition table"),
     "mke2fs": ("e2fsprogs", "the data partition"),
+    "rauc": ("rauc", "the signed bundle"),
+    "mksquashfs": ("squashfs-tools", "the signed bundle"),
+    "openssl": ("openssl", "keys for a trial build"),
 }
 VERIFY_TOOLS = {
     "nft": ("nftables", "whether the firewall's file is understood"),
     "systemd-analyze": ("systemd", "how exposed the units are"),
-    "rauc": ("rauc", "signed bundles"),
     "qemu-system-aarch64": ("qemu-system-arm", "boots"),
 }
-NOT_BUILT_YET = (
-    "kernel, initramfs and device tree in boot_a and boot_b: the image does not boot yet",
-    "the bundle as a stage: `python -m poleside_recipe.bundle` signs what it is given",
-    "boots under QEMU: update, roll-back and power cuts",
-)
+_Result = TypeVar("_Result")
 
 
-def missing(tools: dict[str, tuple[str, str]]) -> list[str]:
-    """Return a sentence for each program that is not here."""
-    path = environment()["PATH"]
-    return [
-        f"{name} (Debian package {package}): {purpose}"
-        for name, (package, purpose) in tools.items()
-        if shutil.which(name, path=path) is None
-    ]
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be built. `keys` holds the city's; None: keys for trials are made."""
+
+    variant: Variant
+    out: Path
+    cache: Path
+    sources: Path
+    floor: str = "0.0.0"
+    version: str = ""
+    keys: Path | None = None
+
+    @property
+    def is_for_trials(self) -> bool:
+        return self.keys is None
 
 
-def environment() -> dict[str, str]:
-    """Return the tools' environment: administrators' programs too, and one time for everything."""
-    return {
-        **os.environ,
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:{SBIN}",
-        "SOURCE_DATE_EPOCH": str(EPOCH),
-        "E2FSPROGS_FAKE_TIME": str(EPOCH),
-    }
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The parts of an image and what is made of them."""
 
-
-def run(*command: object, is_quiet: bool = False) -> None:
-    said = subprocess.DEVNULL if is_quiet else None
-    subprocess.run([str(part) for part in command], check=True, env=environment(), stdout=said)
+    version: str
+    root: Path
+    system: Path
+    boot: Path
+    medium: Path
+    bundle: Path
 
 
 def base(variant: Variant, cache: Path, sources: Path) -> Path:
@@ -94,6 +103,8 @@ def base(variant: Variant, cache: Path, sources: Path) -> Path:
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         "--customize-hook=chroot $1 useradd --system --home-dir /var/lib/poleside"
         " --shell /usr/sbin/nologin --groups video poleside",
+        f"--customize-hook={IMAGE_BUILD}/packages/fetch-boot-parts $1 "
+        + " ".join(boot_packages(variant)),
         *(variant.suite, scratch, sources),
     )
     scratch.rename(tar)
@@ -106,64 +117,69 @@ def root_image(root: Path, target: Path, identity: str) -> None:
     run(*command, is_quiet=True)  # else it names every file
 
 
-def medium(target: Path, root: Path | None, sizes: layout.Sizes | None = None) -> None:
-    """Put the parts together, without root and without loop devices. Both slots hold the same."""
-    table = layout.partitions(sizes)
-    by_name = {part.name: part for part in table}
-    target.unlink(missing_ok=True)
-    with target.open("wb") as image:
-        image.truncate(layout.medium_bytes(table))
-    script = target.with_suffix(".sfdisk")
-    script.write_text(layout.sfdisk_script(table))
-    with script.open("rb") as lines:
-        command = ["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(target)]
-        subprocess.run(command, check=True, env=environment(), stdin=lines)
-    with target.open("r+b") as image:
-        choice = by_name["bootcfg"]
-        image.seek(choice.start_bytes)
-        image.write(bootcfg(choice.size_bytes, to_sector(FIRST)))
-        for name in ("system_a", "system_b") if root else ():
-            _place(image, root, by_name[name])
-    _place_data(target, by_name["data"])
+def choice_image(target: Path, files: Path | None) -> Path:
+    """Write the boot choice partition; `files` are what UEFI starts, None on a Raspberry Pi."""
+    size_bytes = layout.partitions()[0].size_bytes
+    target.write_bytes(bootcfg(size_bytes, to_sector(FIRST)))
+    if files is not None:
+        boot_stage.fill(target, files)
+    return target
 
 
-def _place(image: object, source: Path | None, part: layout.Partition) -> None:
-    if source is None or source.stat().st_size > part.size_bytes:
-        raise ValueError(f"{source} does not fit into {part.name}")
-    image.seek(part.start_bytes)  # type: ignore[attr-defined]
-    with source.open("rb") as stream:
-        shutil.copyfileobj(stream, image)  # type: ignore[arg-type]
-
-
-def _place_data(target: Path, part: layout.Partition) -> None:
-    """An empty ext4, bit for bit the same: its folders are made at the first boot."""
-    identity = part.identity.lower()
-    options = f"offset={part.start_bytes},hash_seed={identity},lazy_itable_init=0"
-    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "data", "-U", identity, "-E", options]
-    run(*command, target, f"{part.size_bytes // 1024}k")
-
-
-def build(variant: Variant, out: Path, cache: Path, sources: Path, floor: str) -> Path:
-    """Run all stages; returns the image."""
-    version = tomllib.loads((IMAGE_BUILD.parent / "pyproject.toml").read_text())["project"][
-        "version"
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    tar = base(variant, cache, sources)
-    root = out / "root"
+def unpacked_base(order: Order) -> Path:
+    """Return the root with Debian's part in it."""
+    tar = base(order.variant, order.cache, order.sources)
+    root = order.out / "root"
     shutil.rmtree(root, ignore_errors=True)
     with tarfile.open(tar) as archive:
         archive.extractall(root, filter="fully_trusted")  # noqa: S202 - made by us, needs devices
-    tree.lay_parts(root, variant, version, floor)
-    tree.lay_agent(root, variant)
-    if not tree.byte_compile(root, variant):
-        print(f"image: not compiled ahead: that takes Python {variant.python} here")
+    return root
+
+
+def build(order: Order) -> Built:
+    """Run all stages; tells what each took."""
+    variant, out = order.variant, order.out
+    out.mkdir(parents=True, exist_ok=True)
+    version = order.version or project_version()
     name = f"poleside-{version}-{variant.suite}-{variant.board}"
+    root = _told("base", lambda: unpacked_base(order))
+    unpacked = _told("boot packages", lambda: boot_stage.unpack(root, out / "unpacked"))
+    modules = boot_stage.lay_kernel(unpacked, root)
+    tree.lay_parts(root, variant, version, order.floor)
+    signing = keys.signing(order.keys, order.cache / "trial-keys")
+    shutil.copyfile(signing.keyring, root / "etc/rauc/keyring.pem")
+    _told("agent and wheels", lambda: tree.lay_agent(root, variant))
+    _told("parts list", lambda: sbom.lay(root, unpacked, version))
+    boot_files = boot_stage.boot_files(variant, unpacked, modules, out / "boot")
+    boot = out / f"{name}.boot"
+    boot_stage.fat_image(boot_files, boot, layout.partitions()[1].size_bytes, "BOOT")
     system = out / f"{name}.erofs"
-    root_image(root, system, layout.partitions()[3].identity.lower())
-    image = out / f"{name}.img"
-    medium(image, system)
-    return image
+    identity = layout.partitions()[3].identity.lower()
+    _told("read-only root", lambda: root_image(root, system, identity))
+    uefi = boot_stage.uefi_files(unpacked, out / "uefi") if variant.board == "virt" else None
+    choice = choice_image(out / f"{name}.bootcfg", uefi)
+    contents = {"bootcfg": choice} | dict.fromkeys(("boot_a", "boot_b"), boot)
+    contents |= dict.fromkeys(("system_a", "system_b"), system)
+    medium = out / f"{name}.img"
+    _told("medium", lambda: assemble(medium, contents, variant.board))
+    update = out / f"{name}.raucb"
+    images = {"system": system, "boot": boot}
+    _told("bundle", lambda: bundle.make(variant, version, images, update, signing))
+    if order.is_for_trials:
+        print("image: signed with keys made for trials; --keys FOLDER takes the city's own")
+    return Built(version, root, system, boot, medium, update)
+
+
+def _told(stage: str, work: Callable[[], _Result]) -> _Result:
+    began_s = time.monotonic()
+    result = work()
+    print(f"image: {stage}: {time.monotonic() - began_s:.1f} s", flush=True)
+    return result
+
+
+def project_version() -> str:
+    project = tomllib.loads((IMAGE_BUILD.parent / "pyproject.toml").read_text())
+    return str(project["project"]["version"])
 
 
 def main() -> int:
@@ -174,6 +190,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=IMAGE_BUILD.parent / "build/image")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/poleside/image")
     parser.add_argument("--sources", type=Path, help="an apt sources.list for the base")
+    parser.add_argument("--version", default="", help="instead of the project's, for trials")
+    parser.add_argument("--keys", type=Path, help="the city's: see README; else made for trials")
     parser.add_argument(
         "--floor", default="0.0.0", help="no box with this image takes an older one"
     )
@@ -189,14 +207,17 @@ def main() -> int:
         lacks += missing(VERIFY_TOOLS)
     for lack in lacks:
         print(f"missing here: {lack}")
-    for part in NOT_BUILT_YET:
-        print(f"not built yet: {part}")
     if chosen.check:
         return 0
     if lacks:
         return 1
-    image = build(variant, chosen.out, chosen.cache, chosen.sources, chosen.floor)
-    print(f"image: {image}, {image.stat().st_size // 2**20} MiB")
+    order = Order(
+        *(variant, chosen.out, chosen.cache, chosen.sources),
+        *(chosen.floor, chosen.version, chosen.keys),
+    )
+    built = build(order)
+    for made in (built.medium, built.bundle, built.system):
+        print(f"image: {made}, {made.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -13,6 +13,7 @@ _NAMESPACE = uuid.UUID("5f0f7a52-8f0c-5d7e-9a55-706f6c657369")
 
 # Types as the firmware and systemd know them.
 BASIC_DATA = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"  # FAT, read by a Raspberry Pi's firmware
+EFI_SYSTEM = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # FAT, where UEFI looks for what it starts
 ROOT_ARM64 = "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 
@@ -41,11 +42,11 @@ class Sizes:
     data_mib: int = 64
 
 
-def partitions(sizes: Sizes | None = None) -> tuple[Partition, ...]:
+def partitions(sizes: Sizes | None = None, board: str = "rpi") -> tuple[Partition, ...]:
     """Return the table in the order the boot choice counts on: 1 bootcfg, 2 and 3 boot."""
     sizes = sizes or Sizes()
     plan = (
-        ("bootcfg", BASIC_DATA, 32),
+        ("bootcfg", EFI_SYSTEM if board == "virt" else BASIC_DATA, 32),
         ("boot_a", BASIC_DATA, sizes.boot_mib),
         ("boot_b", BASIC_DATA, sizes.boot_mib),
         ("system_a", ROOT_ARM64, sizes.system_mib),

@@ -15,15 +15,19 @@ ENABLED = {
     "sysinit.target": ("poleside-slot.service",),
     "multi-user.target": (
         "poleside.service",
+        "poleside-grow.service",
         "poleside-provision.service",
         "poleside-trial.service",
         "poleside-update.path",
+        "poleside-network.path",
+        "poleside-network-boot.service",
         "nftables.service",
         "systemd-networkd.service",
         "systemd-resolved.service",
         "chrony.service",
     ),
     "timers.target": ("poleside-smart.timer",),
+    "sockets.target": ("systemd-networkd.socket",),
     "local-fs.target": ("tmp.mount",),  # /tmp on a read-only root stops half of systemd
 }
 MASKED = (  # nothing of it makes sense on a read-only root nobody sits at
@@ -36,9 +40,13 @@ MASKED = (  # nothing of it makes sense on a read-only root nobody sits at
     "getty@tty1.service",
     "man-db.timer",
     "serial-getty@.service",
+    "proc-sys-fs-binfmt_misc.automount",
     "smartmontools.service",
     "ssh.service",
     "ssh.socket",
+    "systemd-binfmt.service",
+    "systemd-firstboot.service",
+    "systemd-machine-id-commit.service",
     "systemd-timesyncd.service",
 )
 
@@ -71,10 +79,17 @@ def packages(variant: Variant, folder: Path = IMAGE_BUILD / "packages") -> list[
     return sorted({entry for name in names for entry in entries(folder / f"{name}.list")})
 
 
+def boot_packages(variant: Variant, folder: Path = IMAGE_BUILD / "packages") -> list[str]:
+    """Return the packages that are unpacked for the boot partitions, and not installed."""
+    names = ("boot", f"boot-{variant.board}")
+    return sorted({entry for name in names for entry in entries(folder / f"{name}.list")})
+
+
 def base_key(variant: Variant, sources: str, folder: Path = IMAGE_BUILD / "packages") -> str:
     """Return what names the cached base: the same packages from the same sources are one base."""
     excluded = entries(folder / "base-exclude.list")
-    text = "\n".join([variant.suite, sources, *packages(variant, folder), *excluded])
+    lists = [*packages(variant, folder), *excluded, *boot_packages(variant, folder)]
+    text = "\n".join([variant.suite, sources, *lists])
     return f"{variant.suite}-{variant.board}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -1,18 +1,28 @@
 """The root's files on top of Debian's: our parts, the agent and its wheels, units switched on."""
 
-import compileall
 import json
-import os
-import py_compile
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from poleside_recipe.parts import ENABLED, IMAGE_BUILD, MASKED, Variant, for_the_box, wheel_lock
+from poleside_recipe.run import run
 
 PROJECT = IMAGE_BUILD.parent
 MOUNT_POINTS = ("data", "etc/poleside", "var/lib/poleside", "var/lib/poleside-medium")
+_OF_ONE_MACHINE = (
+    "etc/ssh/ssh_host_*",
+    "etc/machine-id",
+    "var/lib/dbus/machine-id",
+    "etc/*-",  # the user lists before their last change
+    "var/cache/ldconfig/aux-cache",
+    "var/cache/debconf/*-old",
+    "var/lib/dpkg/*-old",
+    "var/log/*.log",
+    "var/log/apt/*",
+    "var/log/*tmp",
+)
 _UNITS = "etc/systemd/system"
 # RAUC's own floor and `get-current` came with later versions than Debian 12's.
 _RAUC_LATER = {"trixie": ("min-bundle-version={floor}",), "bookworm": ()}
@@ -49,6 +59,17 @@ def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
     if variant.suite == "bookworm":
         (root / _UNITS / "rauc.service.d/slot.conf").write_text(_TELL_RAUC)
     switch_units(root)
+    make_nobody(root)
+
+
+def make_nobody(root: Path) -> None:
+    """Take away what must not be the same on two boxes, or differs between two builds."""
+    for pattern in _OF_ONE_MACHINE:
+        for found in root.glob(pattern):
+            found.unlink()
+    (root / "etc/machine-id").touch()  # the initramfs lays the box's own over it
+    (root / "etc/hostname").write_text("poleside\n")
+    _link(root / "etc/resolv.conf", "/run/systemd/resolve/stub-resolv.conf")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -82,25 +103,26 @@ def _link(link: Path, to: str) -> None:
 
 
 def lay_agent(root: Path, variant: Variant) -> None:
-    """Install the locked wheels and the agent under /opt/poleside, for the image's Python.
+    """Install the locked wheels and the agent under /opt/poleside, compiled for the image's Python.
 
     Raises `subprocess.CalledProcessError` when a hash does not fit what is downloaded.
     """
-    packages = root / "opt/poleside/lib"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-input"]
-    pip += ["--disable-pip-version-check", "--no-compile", "--target", str(packages)]
-    wheelhouse = root.parent / "wheels"
-    fetch = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-binary=onvif-zeep"]
-    source = [line for line in wheel_lock(variant).read_text().splitlines() if "onvif-zeep" in line]
-    (root.parent / "source.txt").write_text("\n".join(source) + "\n")
-    built = ["--require-hashes", "-r", str(root.parent / "source.txt"), "-w", str(wheelhouse)]
-    subprocess.run([*fetch, *built], check=True)
-    locked = [line for line in wheel_lock(variant).read_text().splitlines() if line not in source]
-    (root.parent / "binary.txt").write_text("\n".join(locked) + "\n")
-    need = ["--require-hashes", "-r", str(root.parent / "binary.txt")]
-    subprocess.run([*pip, *for_the_box(variant.suite), *need], check=True)
-    subprocess.run([*pip, *map(str, wheelhouse.glob("*.whl"))], check=True)
-    subprocess.run([*pip, str(PROJECT)], check=True)
+    packages, work = root / "opt/poleside/lib", root.parent
+    pip = [sys.executable, "-m", "pip"]
+    quiet = ["--quiet", "--no-deps", "--no-input", "--disable-pip-version-check"]
+    install = [*pip, "install", *quiet, "--no-compile", "--target", packages]
+    wheelhouse = work / "wheels"
+    shutil.rmtree(wheelhouse, ignore_errors=True)
+    lock = wheel_lock(variant).read_text().splitlines()
+    source = [line for line in lock if "onvif-zeep" in line]
+    (work / "source.txt").write_text("\n".join(source) + "\n")
+    (work / "binary.txt").write_text("\n".join(line for line in lock if line not in source) + "\n")
+    hashed = "--require-hashes"
+    run(*pip, "wheel", *quiet, "--no-binary=onvif-zeep", hashed, "-r", work / "source.txt",
+        "-w", wheelhouse)  # fmt: skip
+    run(*install, *for_the_box(variant.suite), hashed, "-r", work / "binary.txt")
+    run(*install, *sorted(wheelhouse.glob("*.whl")), PROJECT)
+    forget_where(packages)
     command = root / "opt/poleside/bin/poleside"
     command.parent.mkdir(parents=True, exist_ok=True)
     command.write_text(
@@ -108,18 +130,41 @@ def lay_agent(root: Path, variant: Variant) -> None:
         '-c "from agent.local.cli.main import main; main()" "$@"\n'
     )
     command.chmod(0o755)
+    byte_compile(root, variant)
 
 
-def byte_compile(root: Path, variant: Variant) -> bool:
-    """Compile ahead of time, for a root that can't keep it; only with the same Python here."""
-    if f"{sys.version_info[0]}.{sys.version_info[1]}" != variant.python:
-        return False
-    for folder in ("opt/poleside/lib", "usr/lib/poleside/python"):
-        compileall.compile_dir(
-            root / folder,
-            quiet=2,
-            stripdir=os.fspath(root),
-            prependdir="/",
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-    return True
+def forget_where(packages: Path) -> None:
+    """Take away where on the builder a distribution came from."""
+    for note in packages.glob("*.dist-info/direct_url.json"):
+        note.unlink()
+        record = note.with_name("RECORD")
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if "/direct_url.json," not in line))
+
+
+def python_of(variant: Variant) -> str | None:
+    """Return a Python of this machine that compiles for the image, None when there is none."""
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" == variant.python:
+        return sys.executable
+    name = f"python{variant.python}"
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{variant.python}.*/bin/{name}"))
+    for found in (*map(str, pyenv), shutil.which(name)):
+        if found and subprocess.run([found, "-c", ""], check=False).returncode == 0:
+            return found
+    return None
+
+
+def byte_compile(root: Path, variant: Variant) -> None:
+    """Compile ahead of time, for a root that can't keep it.
+
+    By a Python of this machine where it has the right one, else by the image's own, emulated.
+    """
+    folders = ("/opt/poleside/lib", "/usr/lib/poleside/python")
+    compiler = python_of(variant)
+    arguments = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    seeded = ["env", "PYTHONHASHSEED=0"]  # sets among the constants keep their order
+    if compiler:
+        there = [f"{root}{folder}" for folder in folders]
+        run(*seeded, compiler, *arguments, "-s", root, "-p", "/", *there)
+    else:
+        run("chroot", root, *seeded, "/usr/bin/python3", *arguments, *folders)

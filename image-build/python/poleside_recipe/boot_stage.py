@@ -1,0 +1,113 @@
+"""Kernel, modules and boot partitions, from packages that are unpacked and never installed."""
+
+import os
+import shutil
+from pathlib import Path
+
+from poleside_recipe import initramfs
+from poleside_recipe.parts import IMAGE_BUILD, Variant, entries
+from poleside_recipe.run import EPOCH, run
+
+PACKAGES = "boot-parts"  # in the base: left there by packages/fetch-boot-parts
+BOOT = IMAGE_BUILD / "boot"
+_WORDS = {"virt": "", "rpi": "cgroup_enable=memory"}  # a Pi's firmware switches memory limits off
+
+
+def unpack(root: Path, target: Path) -> Path:
+    """Move the boot packages out of `root`, unpack them; returns the folder of their files."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for package in sorted((root / PACKAGES).glob("*.deb")):
+        run("dpkg-deb", "--extract", package, target)
+        control = target / "control" / package.name.split("_")[0]
+        control.parent.mkdir(exist_ok=True)
+        run("dpkg-deb", "--control", package, control)
+    shutil.rmtree(root / PACKAGES)
+    return target
+
+
+def lay_kernel(unpacked: Path, root: Path) -> Path:
+    """Copy the modules a box may need, and what they need, into the root; returns their folder."""
+    (source,) = (unpacked / "usr/lib/modules").iterdir()
+    (unpacked / "lib").symlink_to("usr/lib")
+    run("depmod", "--basedir", unpacked, source.name, is_quiet=True)
+    target = root / "usr/lib/modules" / source.name
+    for name in wanted_modules(source):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+    for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        shutil.copyfile(source / index, target / index)
+    run("depmod", "--basedir", root, source.name, is_quiet=True)
+    return target
+
+
+def wanted_modules(source: Path) -> list[str]:
+    """Return the modules of `boot/modules.list` and what they need; `source` is after depmod."""
+    lines = (source / "modules.dep").read_text().splitlines()
+    needs = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    kept = tuple(
+        f"kernel/{prefix}" for line in entries(BOOT / "modules.list") for prefix in line.split()
+    )
+    found = {name for name in needs if name.startswith(kept)}
+    return sorted(found.union(*(needs[name] for name in found)))
+
+
+def boot_files(variant: Variant, unpacked: Path, modules: Path, out: Path) -> Path:
+    """Lay what a slot's boot partition holds into `out`; returns it."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
+    (out / "initramfs").write_bytes(initramfs.make(unpacked, modules))
+    words = _WORDS[variant.board]
+    if variant.board == "virt":
+        shutil.copyfile(kernel, out / "vmlinuz")
+        config = (BOOT / "boot.cfg").read_text().replace("@WORDS@", words).replace(" \n", "\n")
+        (out / "boot.cfg").write_text(config)
+    else:
+        shutil.copyfile(kernel, out / "kernel8.img")
+        _lay_raspberry_pi(unpacked, out, words)
+    return out
+
+
+def _lay_raspberry_pi(unpacked: Path, out: Path, words: str) -> None:
+    firmware = unpacked / "usr/lib/raspi-firmware"
+    for pattern in ("*.elf", "*.dat", "bootcode.bin"):
+        for file in firmware.glob(pattern):
+            shutil.copyfile(file, out / file.name)
+    for file in unpacked.glob("usr/lib/linux-image-*/broadcom/bcm27*-rpi-*.dtb"):
+        shutil.copyfile(file, out / file.name)
+    shutil.copyfile(BOOT / "config.txt", out / "config.txt")
+    (out / "cmdline.txt").write_text((BOOT / "cmdline.txt").read_text().strip() + f" {words}\n")
+
+
+def fat_image(files: Path, target: Path, size_bytes: int, label: str) -> None:
+    """Write a FAT file system with all of `files`: the same files are the same bits."""
+    target.unlink(missing_ok=True)
+    with target.open("wb") as image:
+        image.truncate(size_bytes)
+    run("mkfs.vfat", "--invariant", "-n", label, target, is_quiet=True)
+    fill(target, files)
+
+
+def fill(image: Path, files: Path) -> None:
+    """Copy all of `files` into a FAT image, in order and with one time."""
+    for path in sorted(files.rglob("*")):
+        os.utime(path, (EPOCH, EPOCH))
+        name = f"::{path.relative_to(files)}"
+        if path.is_dir():
+            run("mmd", "-i", image, name)
+        else:
+            run("mcopy", "-m", "-i", image, path, name)
+
+
+def uefi_files(unpacked: Path, out: Path) -> Path:
+    """Lay what UEFI starts, for the boot choice partition; returns the folder."""
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "EFI/BOOT").mkdir(parents=True)
+    (out / "EFI/debian").mkdir()
+    grub = unpacked / "usr/lib/grub/arm64-efi/monolithic/grubaa64.efi"
+    shutil.copyfile(grub, out / "EFI/BOOT/BOOTAA64.EFI")
+    shutil.copyfile(BOOT / "grub.cfg", out / "EFI/debian/grub.cfg")
+    block = b"# GRUB Environment Block\ntrial=0\n"
+    (out / "trial.env").write_bytes(block.ljust(1024, b"#"))
+    return out
