@@ -1,13 +1,15 @@
-"""A clip made over so that people who are found in it are blurred for good, but who is meant.
+"""A clip made over so that people and faces found in it are blurred for good, but who is meant.
 
 Every picture is looked at. Whoever is found is covered from a little before he was seen to a
-little after, and while he is lost between two looks. Who is meant is a track: where two people
-cross so closely that the tracker takes one for the other, the wrong one may stay clear. Runs in
-a process of its own (`poleside clip masked`) that takes only the time that nobody else wants.
+little after, and while he is lost between two looks; a face also where no body is seen, as behind
+a car's window. Who is meant is a track: where two people cross so closely that the tracker takes
+one for the other, the wrong one may stay clear. Runs in a process of its own (`poleside clip
+masked`) that takes only the time that nobody else wants.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,20 +32,26 @@ from agent.core.errors import StorageError
 HOLD_S = 0.5  # covered so long before and after each sight of somebody
 _LOST_S = 3.0  # who is lost no longer than this was there all the time
 _WIDER, _SAME = 0.15, 0.4
+_HEAD_DOWN, _HEAD = (
+    0.12,
+    0.35,
+)  # of a standing body: how far down its face is; how far off it may be
 _BLOCKS = 24  # across the picture: of a face that fills a quarter of it six are left
 _ENCODER, _OPTIONS = "libx264", {"preset": "veryfast", "crf": "23"}
 
 Point = tuple[float, float]
+_Key = tuple[bool, int]  # whether it is a face, its track
 Plane = NDArray[np.uint8]
 Cover = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Somebody in one picture; `track_id` once he is followed."""
+    """Somebody, or a face, in one picture; `track_id` once it is followed."""
 
     region: Region
     track_id: int | None = None
+    is_face: bool = False
 
 
 Find = Callable[[VideoFrame, float], Sequence[Found]]  # of one picture, at its second
@@ -62,8 +70,9 @@ class Wanted:
 
 
 class MaskedTrack(Struct, frozen=True, kw_only=True):
-    """Somebody who was covered, from when to when (seconds of the clip)."""
+    """Somebody, or a face, that was covered, from when to when (seconds of the clip)."""
 
+    what: Literal["person", "face"] = "person"
     track_id: int
     from_s: float
     to_s: float
@@ -71,11 +80,15 @@ class MaskedTrack(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
-    """What was covered. It goes with the clip, in its `comment`, and with the reply."""
+    """What was covered. It goes with the clip, in its `comment`, and with the reply.
+
+    `regions` were covered in all, `faces` of them because a face was seen there.
+    """
 
     frames: int
     masked_frames: int
     regions: int
+    faces: int
     tracks: tuple[MaskedTrack, ...]
     target_frames: int
     keep: tuple[Point, ...]
@@ -132,7 +145,7 @@ def _target(looks: _Looks, wanted: Wanted) -> int | None:
         there = [
             one
             for one in looks.found[number]
-            if one.track_id is not None and _holds(one.region, x, y)
+            if one.track_id is not None and not one.is_face and _holds(one.region, x, y)
         ]
         if there:
             nearest = min(there, key=lambda one: one.region.width * one.region.height)
@@ -147,9 +160,9 @@ def _target(looks: _Looks, wanted: Wanted) -> int | None:
 def _covers(looks: _Looks, wanted: Wanted, target: int | None) -> tuple[list[list[Region]], Ledger]:
     """Return what is covered in each picture, and the account of it."""
     others: list[list[Region]] = [[] for _ in looks.seconds]
-    spans: dict[int, list[int]] = defaultdict(list)
-    last: dict[int, tuple[int, Region]] = {}
-    regions = target_frames = 0
+    spans: dict[_Key, list[int]] = defaultdict(list)
+    last: dict[_Key, tuple[int, Region]] = {}
+    regions = faces = target_frames = 0
     for number, found in enumerate(looks.found):
         kept = [] if target is None else _of_target(found, target)
         target_frames += bool(kept)
@@ -157,26 +170,30 @@ def _covers(looks: _Looks, wanted: Wanted, target: int | None) -> tuple[list[lis
             if one in kept:
                 continue
             regions += 1
+            faces += one.is_face
             others[number].append(one.region)
             if one.track_id is not None:
-                spans[one.track_id].append(number)
-                _bridge(others, looks.seconds, last.get(one.track_id), number, one.region)
-                last[one.track_id] = number, one.region
+                key = one.is_face, one.track_id
+                spans[key].append(number)
+                _bridge(others, looks.seconds, last.get(key), number, one.region)
+                last[key] = number, one.region
     held = _held(others, looks.seconds)
     tracks = tuple(
         MaskedTrack(
+            what="face" if is_face else "person",
             track_id=track_id,
             from_s=round(looks.seconds[numbers[0]], 2),
             to_s=round(looks.seconds[numbers[-1]], 2),
             looks=len(numbers),
         )
-        for track_id, numbers in sorted(spans.items())
+        for (is_face, track_id), numbers in sorted(spans.items())
     )
     is_all = wanted.outside == "all"
     return held, Ledger(
         frames=len(held),
         masked_frames=len(held) if is_all else sum(map(bool, held)),
         regions=regions,
+        faces=faces,
         tracks=tracks,
         target_frames=target_frames,
         keep=wanted.keep,
@@ -185,14 +202,29 @@ def _covers(looks: _Looks, wanted: Wanted, target: int | None) -> tuple[list[lis
 
 
 def _of_target(found: Sequence[Found], target: int) -> list[Found]:
-    """Return the target's track and the one sight it was made of; all others have their own."""
-    kept = [one for one in found if one.track_id == target]
+    """Return the target's track, the one sight it was made of, and its face.
+
+    All others have their own, and a face beside the target's is somebody else's.
+    """
+    kept = [one for one in found if one.track_id == target and not one.is_face]
     if kept:
-        fresh = [one for one in found if one.track_id is None]
-        same = max(fresh, key=lambda one: _overlap(one.region, kept[0].region), default=None)
-        if same is not None and _overlap(same.region, kept[0].region) > _SAME:
+        own = kept[0].region
+        fresh = [one for one in found if one.track_id is None and not one.is_face]
+        same = max(fresh, key=lambda one: _overlap(one.region, own), default=None)
+        if same is not None and _overlap(same.region, own) > _SAME:
             kept.append(same)
+        faces = [one for one in found if one.is_face]
+        nearest = min(faces, key=lambda one: _from_head(one.region, own), default=None)
+        if nearest is not None and _from_head(nearest.region, own) < _HEAD:
+            kept += [one for one in faces if _overlap(one.region, nearest.region) > _SAME]
     return kept
+
+
+def _from_head(face: Region, body: Region) -> float:
+    """Return how far a face is from where a body has it, as a share of the body."""
+    x, y = face.x + face.width / 2, face.y + face.height / 2
+    head_x, head_y = body.x + body.width / 2, body.y + _HEAD_DOWN * body.height
+    return math.hypot((x - head_x) / body.width, (y - head_y) / body.height)
 
 
 def _bridge(

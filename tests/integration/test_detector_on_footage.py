@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from agent.detect.detector import open_detector
+from agent.detect.faces import FaceFinder
 from agent.detect.letterbox import FrameScaler
 from agent.detect.motion import MotionGate, luma_of
 from agent.detect.tracker import Tracker
@@ -165,3 +166,11 @@ def test_the_motion_gate_is_shut_before_somebody_comes_and_open_while_there(fold
     ]
     assert sum(before) == 0
     assert sum(there) > 0.95 * len(there)
+
+
+def test_faces_on_photographs_are_found_by_the_model_that_blurs_them(folder):
+    finder, found = FaceFinder(), 0
+    for name in ("4134", "5193", "6954", "9378", "9590", "10707"):  # people near and far
+        with av.open(str(folder / "coco_val" / "images" / f"{name:0>12}.jpg")) as picture:
+            found += len(finder.faces(next(picture.decode(video=0))))
+    assert found >= 21

@@ -18,6 +18,7 @@ from agent.commands.clip import ClipHandler
 from agent.contract.commands import Actor, Clip, Command
 from agent.contract.scene_args import ClipMask
 from agent.simulators.drawn_scene import person_at
+from tests import drawn_face
 from tests.recording import Tape
 from tests.spine import eventually
 from tests.uploading_box import ULID, Box
@@ -147,6 +148,22 @@ def test_what_can_not_be_masked_as_wanted_is_not_given_at_all(street, tmp_path, 
     exit_code, failure = make(street, "masked", tmp_path / "clip.mp4", *told, at_s=(7.0, 8.5))
     assert (exit_code, failure["code"]) == (1, code)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_face_behind_a_cars_window_is_covered_though_no_body_is_seen(tmp_path):
+    tape = Tape(tmp_path / "box" / "cameras" / "gate")
+    start = tape.clock.utc_now()
+    tape.record(drawn_face.drive_past(tmp_path / "drive.mp4"))
+    tape.index.close()
+    (tmp_path / "out").mkdir()
+    clear, covered, facts = clip((tmp_path / "box", start), tmp_path / "out", at_s=(0.0, 4.0))
+    told = facts["masked"]
+    assert told["faces"] > 0.8 * len(clear)
+    assert "face" in [one["what"] for one in told["tracks"]]
+    assert told["face_model"].startswith("blazeface")
+    for number, ((_, before), (_, after)) in enumerate(zip(clear, covered, strict=True)):
+        face = drawn_face.where(number)
+        assert detail(cut(after, face)) < BLUR_LEFT * detail(cut(before, face)), number
 
 
 async def test_the_centers_order_queues_the_masked_clip_with_its_ledger(street, tmp_path):

@@ -55,6 +55,30 @@ def test_who_walks_beside_the_target_is_no_target(clip, tmp_path, beside):
     assert spread(out, 0.31, 0.36) > 0.5 * spread(clip, 0.31, 0.36)
 
 
+def test_a_face_is_covered_though_nobody_is_found_around_it(clip, tmp_path):
+    out = tmp_path / "masked.mp4"
+    ledger = mask_clip(
+        clip, out, Wanted(), lambda *_: [Found(Region(0.6, 0.4, 0.2, 0.3), 3, is_face=True)], str
+    )
+    assert (ledger.faces, ledger.regions) == (5, 5)
+    assert [(one.what, one.looks) for one in ledger.tracks] == [("face", 5)]
+    assert spread(out, 0.65, 0.75) < 0.3 * spread(clip, 0.65, 0.75)
+    assert spread(out, 0.1, 0.4) > 0.5 * spread(clip, 0.1, 0.4)
+
+
+def test_the_targets_own_face_stays_and_one_beside_it_does_not(clip, tmp_path):
+    out = tmp_path / "masked.mp4"
+    own, other = Region(0.40, 0.24, 0.1, 0.12), Region(0.35, 0.50, 0.1, 0.12)
+
+    def find(*_):
+        faces = [Found(other, 1, is_face=True), Found(own, 2, is_face=True)]
+        return [Found(TARGET, 1), *faces, Found(own, is_face=True)]
+
+    ledger = mask_clip(clip, out, Wanted(target=(0.2, 0.32, 0.5)), find, str)
+    assert (ledger.target_frames, ledger.faces) == (5, 5)
+    assert [(one.what, one.track_id) for one in ledger.tracks] == [("face", 1)]
+
+
 def test_a_look_that_fails_leaves_no_torn_file(clip, tmp_path):
     out = tmp_path / "masked.mp4"
 

@@ -52,7 +52,9 @@ class TfliteBackend:
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
 
-    def invoke(self, image: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
+    def invoke(
+        self, image: NDArray[np.uint8] | NDArray[np.float32]
+    ) -> Sequence[NDArray[np.float32]]:
         try:
             self._interpreter.set_tensor(self._input, image[np.newaxis])
             self._interpreter.invoke()

@@ -64,7 +64,7 @@ def masked(
     *,
     as_json: bool,
 ) -> None:
-    """Write a clip of one camera with all people blurred but those that are to be seen.
+    """Write a clip of one camera with people and faces blurred but those that are to be seen.
 
     \b
     poleside clip masked --camera gate --last 60 --out gate.mp4
@@ -120,11 +120,11 @@ class _Asked:
         with _nameless(out.parent) as file:  # however this process ends, the clear one goes with it
             clear = Path(f"/proc/self/fd/{file.fileno()}")
             clip = export_clip(sources, self._begin, self._end, clear)
-            find, model = finder()
+            find, models = finder()
             wanted = _wanted(keep, target, at, outside, clip.start_at)
 
             def comment(ledger: Ledger) -> str:
-                told = msgspec.to_builtins(ledger) | {"model": model, "clear_sha256": clip.sha256}
+                told = msgspec.to_builtins(ledger) | models | {"clear_sha256": clip.sha256}
                 return json.dumps(told | {"purpose": self._purpose})
 
             ledger = mask_clip(clear, out, wanted, find, comment)
@@ -137,7 +137,7 @@ class _Asked:
             "codec": "h264",
             "bytes": out.stat().st_size,
             "sha256": sha256_of(out),
-            "masked": msgspec.to_builtins(ledger) | {"model": model, "clear_sha256": clip.sha256},
+            "masked": msgspec.to_builtins(ledger) | models | {"clear_sha256": clip.sha256},
         }
 
 
@@ -152,16 +152,19 @@ def _nameless(folder: Path) -> IO[bytes]:
         ) from error
 
 
-def finder() -> tuple[Find, str]:
-    """Return who finds people in pictures, and the model's name. Raises `DetectorError`."""
+def finder() -> tuple[Find, dict[str, str]]:
+    """Return who finds people and faces, and with which models. Raises `DetectorError`."""
     from agent.clips.masking import Found
+    from agent.detect import faces
     from agent.detect.detector import open_detector
     from agent.detect.letterbox import FrameScaler
     from agent.detect.tracker import Tracker
     from agent.messages.vision import TrackedObject
 
     detector = open_detector()
-    scaler, tracker = FrameScaler(detector.manifest.input), Tracker(detector.manifest.thresholds)
+    thresholds, face_finder = detector.manifest.thresholds, faces.FaceFinder()
+    scaler, tracker = FrameScaler(detector.manifest.input), Tracker(thresholds)
+    face_tracker = Tracker(thresholds)
 
     def find(frame: VideoFrame, at_s: float) -> list[Found]:
         picture = scaler.to_detector_input(frame)
@@ -169,9 +172,13 @@ def finder() -> tuple[Find, str]:
         people = [one for one in seen if one.label == _PERSON and one.score >= _FAINTEST]
         tracks: list[TrackedObject] = tracker.update(people, at_s, picture)
         followed = [Found(one.region, one.track_id) for one in tracks]
-        return followed + [Found(one.region) for one in people]
+        seen_faces = face_finder.faces(frame)
+        tracks = face_tracker.update(seen_faces, at_s)
+        followed += [Found(one.region, one.track_id, is_face=True) for one in tracks]
+        fresh = [Found(one.region) for one in people]
+        return followed + fresh + [Found(one.region, is_face=True) for one in seen_faces]
 
-    return find, detector.manifest.model
+    return find, {"model": detector.manifest.model, "face_model": faces.MODEL}
 
 
 def _wanted(keep: str, target: str, at: str, outside: str, begin: datetime) -> Wanted:
