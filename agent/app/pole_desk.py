@@ -20,6 +20,7 @@ from agent.pole.bell_test import BellTest, BellVerdict
 from agent.pole.heard_bells import HeardBells
 from agent.pole.inputs import Inputs
 from agent.pole.outputs import Outputs
+from agent.pole.patient_lines import PatientLines
 from agent.pole.signs import PoleSigns
 from agent.settings.pole import InputSettings, Meaning, PoleSettings
 from hardware.interface import Board
@@ -46,9 +47,10 @@ class PoleDesk:
         self._log = log.get("pole")
         self.on_claim: Callable[[], None] = lambda: None  # the claim button was pressed
         self.on_press: Callable[[PoleSignal], None] = lambda _: None  # a bell with a camera was
-        self.inputs = Inputs(clock, board.lines, settings.inputs, self._signal)
+        lines = PatientLines(board.lines)
+        self.inputs = Inputs(clock, lines, settings.inputs, self._signal)
         self.heard = HeardBells(clock, self._signal)  # those on cameras' inputs
-        self.outputs = Outputs(clock, board.lines, settings.outputs)
+        self.outputs = Outputs(clock, lines, settings.outputs)
         self.signs = PoleSigns(clock, board.signs, settings.signs)
         self.bell_test = BellTest(clock, self.inputs, self.outputs, data_dir, self._tested)
 

@@ -170,9 +170,10 @@ class Watch(Service):
         ]
         faults = sorted((fault.code, fault.subject) for fault in self.faults)
         restarts = [(p.name, p.restarts) for p in self._line.processes]
-        is_blind = self.vitals is None
+        known = self.vitals
+        mute = known and (known.silent, known.lost_sensors, known.lost_parts)
         told = self.read_back()
-        return cameras, self.with_pole(BoardSample()), restarts, faults, is_blind, told
+        return cameras, self.with_pole(BoardSample()), restarts, faults, mute, told
 
     def _camera_sample(self, camera_id: str) -> CameraSample:
         status = self._hub.status(camera_id)
@@ -233,6 +234,7 @@ class Watch(Service):
                     is_exchanged=facts.is_exchanged,
                     candidates=facts.candidates,
                     drift=facts.drift,
+                    twins=facts.twins,
                 )
                 allowed = camera.record_audio
                 yield from onvif.stream_faults(
@@ -251,13 +253,15 @@ class Watch(Service):
         was_hot = any(fault.code in {"board.hot", "board.too_hot"} for fault in self.faults)
         yield from checks.temperature_faults(vitals.temperatures, was_hot=was_hot)
         yield from checks.power_faults(vitals.power)
-        yield from care.board_faults(vitals.silent, vitals.lost_sensors)
+        yield from care.board_faults(vitals.silent, vitals.lost_sensors, vitals.lost_parts)
         yield from pole.fan_faults(vitals.fans)
         yield from pole.supply_faults(vitals.supplies)
         yield from pole.watchdog_faults(vitals.watchdogs)
         yield from pole.wear_faults(vitals.storage)
         yield from checks.center_clock_faults(self.center_ahead())
         yield from checks.clock_faults(self._clock.quality())
+        now, quality = self._clock.utc_now(), self._clock.quality()
+        yield from checks.clock_chip_faults(vitals.clock_chip, now, quality)
         yield from checks.disk_faults(
             checks.DiskFacts(
                 free_bytes=vitals.disk_free_bytes,

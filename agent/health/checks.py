@@ -10,13 +10,14 @@ from datetime import datetime
 
 from agent.contract.events import TimeQuality
 from agent.contract.telemetry import DataSample
+from agent.core.clock import RELEASE_FLOOR
 from agent.health.catalogue import CATALOGUE, fault_of
 from agent.health.fault import Fault
 from agent.health.heat import limit_c
 from agent.messages.capacity import DetectorCapacity
 from agent.messages.supervision import ProcessReport, ProcessState
 from agent.messages.worker import CameraState, CameraStatus, StreamStatus
-from hardware.interface import PowerState, StorageState, Temperature
+from hardware.interface import ClockChipState, PowerState, StorageState, Temperature
 
 HOT_C, HOT_MARGIN_C, TOO_HOT_MARGIN_C = 80.0, 10.0, 5.0
 COOL_AGAIN_C = 5.0  # a hot box must cool by this much before it is called cool
@@ -30,6 +31,7 @@ OUTBOX_FULL_PCT = 80
 STARTING_S = 30.0  # so long after it came online, a camera must reach the disk
 FRESH_S = 10.0
 CENTER_CLOCK_OFF_S = 60.0
+CHIP_OFF_S = 60.0  # the kernel sets it right every 11 minutes while it is synchronised
 CAMERA_CLOCK_OFF_S = 2.0  # a camera tells whole seconds
 
 _HELD_BY = {"sparing": "link.data_sparing", "spent": "link.data_spent"}
@@ -292,6 +294,17 @@ def clock_faults(quality: TimeQuality) -> Iterator[Fault]:
     """Tell that stamps may be wrong."""
     if quality is TimeQuality.UNSYNCED:
         yield fault_of("clock.unproven", "clock")
+
+
+def clock_chip_faults(
+    chip: ClockChipState | None, now: datetime, quality: TimeQuality
+) -> Iterator[Fault]:
+    """Tell of a chip that has not kept the time, or is far from a clock that is synchronised."""
+    if chip is None or chip.epoch_s is None:
+        return
+    is_off = abs(now.timestamp() - chip.epoch_s) > CHIP_OFF_S
+    if chip.epoch_s < RELEASE_FLOOR.timestamp() or (quality is TimeQuality.NTP and is_off):
+        yield fault_of("clock.chip_wrong", "clock")
 
 
 def outbox_faults(outbox: OutboxFacts, *, link_is_up: bool) -> Iterator[Fault]:

@@ -13,9 +13,11 @@ import psutil
 
 from agent.contract.telemetry import BoardSample, PowerSample, ProcessSample, RailSample
 from agent.core.clock import Clock
-from agent.health.patience import Patience
+from agent.core.patience import Patience
+from agent.health.losses import Losses, facts_told, told_by
 from hardware.interface import (
     Board,
+    ClockChipState,
     FanState,
     PowerState,
     ProcessorState,
@@ -55,14 +57,20 @@ class Vitals:
     temperatures: tuple[Temperature, ...]
     power: PowerState
     storage: StorageState
-    has_clock_chip: bool | None
+    clock_chip: ClockChipState | None
     is_simulated: bool
     fans: tuple[FanState, ...] = ()
     supplies: tuple[Supply, ...] = ()
     watchdogs: tuple[WatchdogState, ...] = ()
     silent: tuple[str, ...] = ()  # parts of the board that do not answer
     lost_sensors: tuple[str, ...] = ()  # thermometers that spoke once and no longer do
+    lost_parts: tuple[str, ...] = ()  # what else the board told once and no longer does
     processors: ProcessorState = field(default_factory=ProcessorState)
+
+    @property
+    def has_clock_chip(self) -> bool | None:
+        """Whether a clock goes on without power."""
+        return None if self.clock_chip is None else self.clock_chip.is_present
 
     def board_sample(self) -> BoardSample:
         """Return what the center is told of the board."""
@@ -120,8 +128,8 @@ class VitalsReader:
         self._known: dict[int, psutil.Process] = {}
         self._pss: dict[int, tuple[float, int | None]] = {}  # pid -> (monotonic s, bytes)
         self._patience = Patience()
-        self._sensors: set[str] = set()
-        self._clock_chip: bool | None = None
+        self._losses = Losses()
+        self._clock_chip: ClockChipState | None = None
 
     def read(self, pids: Mapping[str, int]) -> Vitals:
         """Look once at the machine and at the processes `pids` (name -> pid)."""
@@ -134,6 +142,12 @@ class VitalsReader:
             del self._known[gone]
             self._last_cpu.pop(gone, None)
             self._pss.pop(gone, None)
+        power: PowerState = ask("power", board.power.read, PowerState())
+        storage: StorageState = ask("storage", self._storage, StorageState())
+        fans: tuple[FanState, ...] = ask("fans", board.fans.read, ())
+        supplies: tuple[Supply, ...] = ask("supplies", board.supplies.read, ())
+        chip = self._ask_clock_chip()
+        silent = self._patience.silent
         return Vitals(
             mono_s=self._clock.monotonic_s(),
             load_1m=psutil.getloadavg()[0],
@@ -145,33 +159,31 @@ class VitalsReader:
             disk_free_bytes=disk[1] if disk else None,
             processes=processes,
             temperatures=temperatures,
-            power=ask("power", board.power.read, PowerState()),
-            storage=ask("storage", self._storage, StorageState()),
-            fans=ask("fans", board.fans.read, ()),
-            supplies=ask("supplies", board.supplies.read, ()),
+            power=power,
+            storage=storage,
+            fans=fans,
+            supplies=supplies,
             processors=ask("processors", board.processors.read, ProcessorState()),
             watchdogs=ask("watchdogs", board.watchdogs.read, ()),
-            has_clock_chip=self._has_clock_chip(),
+            clock_chip=chip,
             is_simulated=board.identity.is_simulated,
-            silent=self._patience.silent,
-            lost_sensors=self._lost(temperatures),
+            silent=silent,
+            lost_sensors=self._losses.of("thermometers", told_by(temperatures), silent),
+            lost_parts=tuple(
+                name
+                for part, told in facts_told(power, storage, fans, supplies, chip).items()
+                for name in self._losses.of(part, told, silent)
+            ),
         )
 
     def _storage(self) -> StorageState:
         return self._board.storage.read(self._data_dir.resolve())
 
-    def _has_clock_chip(self) -> bool | None:
-        """A chip does not come or go; while it is silent, what was known of it holds."""
-        self._clock_chip = self._patience.ask(
-            "clock chip", lambda: self._board.clock_chip.read().is_present, self._clock_chip
-        )
+    def _ask_clock_chip(self) -> ClockChipState | None:
+        """While a chip is silent, what was known of it holds."""
+        read = self._board.clock_chip.read
+        self._clock_chip = self._patience.ask("clock chip", read, self._clock_chip)
         return self._clock_chip
-
-    def _lost(self, temperatures: tuple[Temperature, ...]) -> tuple[str, ...]:
-        """Return the names of sensors that have spoken since the start and no longer do."""
-        known = {reading.name for reading in temperatures if reading.celsius is not None}
-        self._sensors |= known
-        return tuple(sorted(self._sensors - known))
 
     def _disk(self) -> tuple[int, int] | None:
         try:

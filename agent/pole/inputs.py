@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.messages.pole import PoleSignal
 from agent.pole.contact import Contact
@@ -11,7 +11,7 @@ from agent.pole.line_reader import LineReader
 from agent.settings.pole import InputSettings
 from hardware.lines import Bias, LineError, Lines
 
-REOPEN_S = 5.0
+REOPEN_S, LOOK_S = 5.0, 1.0
 _BIAS = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "none": Bias.NONE, "as-is": Bias.AS_IS}
 
 
@@ -46,6 +46,10 @@ class Inputs(Service):
         async with asyncio.TaskGroup() as tasks:
             for watch in self._watches.values():
                 tasks.create_task(watch.run())
+            while self._watches:
+                for watch in self._watches.values():
+                    watch.look()
+                await self._clock.sleep_s(to_tick_s(self._clock, LOOK_S))
 
 
 class InputWatch(ContactWatch):
@@ -56,22 +60,28 @@ class InputWatch(ContactWatch):
     ) -> None:
         super().__init__(clock, settings, on_signal)
         self._lines = lines
+        self._readers: list[LineReader] = []
 
     async def run(self) -> None:
         """Read the contact until cancelled."""
         await self.tell_again()
         while True:
-            readers: list[LineReader] = []
             try:
-                self.contact = self._open(readers)
+                self.contact = self._open(self._readers)
                 await self.follow(self.contact)
             except LineError as error:
                 await self.tell_lost(str(error))
             finally:
                 self.contact = None
-                for reader in readers:
+                for reader in self._readers:
                     reader.close()
+                self._readers.clear()
             await self._clock.sleep_s(REOPEN_S)
+
+    def look(self) -> None:
+        """Notice a line whose driver hangs: it would be silent for ever."""
+        if any(reader.hangs for reader in self._readers):
+            self.lose(f"Line `{self.settings.line}` does not answer.")
 
     def _open(self, readers: list[LineReader]) -> Contact:
         """Take the lines and start their readers, which are added to `readers`."""

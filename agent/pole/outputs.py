@@ -9,6 +9,7 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.errors import CommandError
+from agent.core.on_time import OnTime
 from agent.settings.pole import OutputSettings
 from hardware.lines import LineError, Lines, OutputLine
 
@@ -45,7 +46,8 @@ class Outputs(Service):
     def switch(self, output_id: str, for_s: float | None, *, on: bool) -> OutputState:
         """Switch an output; off its safe state it stays for `for_s`, at most as its settings say.
 
-        Raises `CommandError` output.unknown, output.too_long or output.lost.
+        Orders one after another share that time: `left_s` of the answer says what this one got.
+        Raises `CommandError` output.unknown, output.too_long, output.resting or output.lost.
         """
         output = self._outputs.get(output_id)
         if output is None:
@@ -69,7 +71,7 @@ class Outputs(Service):
     def pulse(self, output_id: str, for_s: float) -> OutputState:
         """Leave the safe state for `for_s`, or for as long as the settings allow.
 
-        Raises `CommandError` output.unknown or output.lost.
+        Raises `CommandError` output.unknown, output.resting or output.lost.
         """
         known = self._outputs.get(output_id)
         if known is None:
@@ -96,12 +98,13 @@ class _Output:
         self._clock, self._lines, self.settings = clock, lines, settings
         self._line: OutputLine | None = None
         self._is_on, self._until_s = settings.is_on_when_safe, 0.0
+        self._period = OnTime(settings.max_on_s, settings.rest_s)
         self._retry_s, self._fault = 0.0, "its line is not open yet"
         self._log = log.get(f"pole.{settings.output_id}")
 
     @property
     def state(self) -> OutputState:
-        is_switched = self._is_on is not self.settings.is_on_when_safe
+        is_switched = self._is_switched
         left_s = max(0.0, self._until_s - self._clock.monotonic_s()) if is_switched else None
         return OutputState(
             self.settings.output_id,
@@ -111,12 +114,16 @@ class _Output:
             "" if self._line is not None else self._fault,
         )
 
+    @property
+    def _is_switched(self) -> bool:
+        return self._is_on is not self.settings.is_on_when_safe
+
     def look(self) -> None:
         """Open the line if it isn't; end what has lasted long enough."""
         now_s = self._clock.monotonic_s()
         if self._line is None:
             self._open(now_s)
-        elif self._is_on is not self.settings.is_on_when_safe and now_s >= self._until_s:
+        elif self._is_switched and now_s >= self._until_s:
             try:
                 self._set(on=self.settings.is_on_when_safe)
                 self._log.info("safe again")
@@ -130,14 +137,20 @@ class _Output:
                 "output.too_long",
                 f"`{self.settings.output_id}` may be switched for {longest_s:g} s at most.",
             )
-        self._until_s = self._clock.monotonic_s() + (longest_s if for_s is None else for_s)
+        now_s = self._clock.monotonic_s()
+        if on is not self.settings.is_on_when_safe:
+            allowed_s = self._period.left_s(now_s)
+            if allowed_s <= 0:
+                raise self._resting(now_s)
+            self._until_s = now_s + min(allowed_s, longest_s if for_s is None else for_s)
         if self._line is None:
-            self._open(self._clock.monotonic_s())
+            self._open(now_s)
         self._set(on=on)
 
     def close(self) -> None:
         line, self._line = self._line, None
-        self._is_on, self._fault = self.settings.is_on_when_safe, "its line is not open yet"
+        self._now_is(on=self.settings.is_on_when_safe)
+        self._fault = "its line is not open yet"
         if line is not None:
             try:
                 line.close()
@@ -158,7 +171,8 @@ class _Output:
                 self._log.warning("no line", reason=str(error))
             self._fault = str(error)
         else:
-            self._is_on, self._fault = entry.is_on_when_safe, ""
+            self._now_is(on=entry.is_on_when_safe)
+            self._fault = ""
 
     def _set(self, *, on: bool) -> None:
         if self._line is None:
@@ -168,7 +182,20 @@ class _Output:
         except LineError as error:
             self._line, self._fault = None, str(error)
             raise self._lost() from error
+        self._now_is(on=on)
+
+    def _now_is(self, *, on: bool) -> None:
         self._is_on = on
+        self._period.note(self._clock.monotonic_s(), is_switched=self._is_switched)
+
+    def _resting(self, now_s: float) -> CommandError:
+        entry = self.settings
+        return CommandError(
+            "output.resting",
+            f"`{entry.output_id}` has been switched for its {entry.max_on_s:g} s.",
+            hint=f"It may be switched again after {self._period.rests_s(now_s):.0f} s of rest.",
+            retryable=True,
+        )
 
     def _lost(self) -> CommandError:
         return CommandError(

@@ -66,7 +66,11 @@ class InputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class OutputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One output: its safe state holds at start and exit, and `max_on_s` at most it leaves it."""
+    """One output: its safe state holds at start and exit, and `max_on_s` at most it leaves it.
+
+    So long whatever is ordered, and however often: only after `rest_s` in its safe state does the
+    time count anew.
+    """
 
     output_id: Slug
     purpose: Purpose
@@ -74,6 +78,7 @@ class OutputSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     active_low: bool = False
     is_on_when_safe: bool = False
     max_on_s: Annotated[float, Meta(gt=0, le=MAX_ON_S)] = 600.0
+    rest_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0
 
 
 class SignSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ _THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
 # Bits of the firmware's answer (mailbox tag 0x00030046): 0..3 now, 16..19 at some time since boot.
 _UNDER_VOLTAGE, _FREQUENCY_CAPPED, _THROTTLING, _SOFT_LIMIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _BEFORE_SHIFT = 16
+_ALL = 0xF000F  # whatever else is set: not the firmware's answer
 
 
 def build(root: Path) -> Board:
@@ -33,7 +34,7 @@ class PiPower:
     def read(self) -> PowerState:
         for file in self._root.glob(_THROTTLED):
             bits = read_int(file, base=16)
-            if bits is not None:
+            if bits is not None and not bits & ~_ALL:
                 return _from_bits(bits)
         for chip in hwmon.chips(self._root, "rpi_volt"):
             alarm = read_int(chip / "in0_lcrit_alarm")

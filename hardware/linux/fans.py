@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hardware.interface import FanState
+from hardware.linux.believable import believable_rpm
 from hardware.linux.files import read_int, read_text
 
 _PWM_FULL = 255  # kernel: Documentation/hwmon/sysfs-interface, pwm[1-*]
@@ -25,11 +26,15 @@ def _fans(chip: Path) -> list[FanState]:
         | {file.name.removeprefix("pwm") for file in chip.glob("pwm[0-9]")}
     )
     found = [
-        FanState(f"{name}/{number}", read_int(chip / f"fan{number}_input"), _duty_pct(chip, number))
+        FanState(f"{name}/{number}", _rpm(chip / f"fan{number}_input"), _duty_pct(chip, number))
         for number in numbers
     ]
-    rpm = read_int(chip / "rpm")  # NVIDIA's tachometer driver, pwm-tach
+    rpm = _rpm(chip / "rpm")  # NVIDIA's tachometer driver, pwm-tach
     return [*found, FanState(name, rpm)] if rpm is not None else found
+
+
+def _rpm(file: Path) -> int | None:
+    return believable_rpm(read_int(file))
 
 
 def _duty_pct(chip: Path, number: str) -> int | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hardware.interface import Rail
+from hardware.linux.believable import believable_volts
 from hardware.linux.files import read_int, read_scaled, read_text
 
 _MILLI = 0.001
@@ -19,7 +20,7 @@ def rails(chip: Path) -> tuple[Rail, ...]:
     found = []
     for label in sorted(chip.glob("in*_label")):
         number = label.name.removeprefix("in").removesuffix("_label")
-        volts = read_scaled(chip / f"in{number}_input", _MILLI)
+        volts = believable_volts(read_scaled(chip / f"in{number}_input", _MILLI))
         amps = read_scaled(chip / f"curr{number}_input", _MILLI)
         alarm = read_int(chip / f"curr{number}_crit_alarm")
         over_current = None if alarm is None else alarm != 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hardware.interface import Supply, SupplyKind
+from hardware.linux.believable import believable_pct
 from hardware.linux.files import read_int, read_text
 
 # kernel: Documentation/ABI/testing/sysfs-class-power
@@ -26,7 +27,7 @@ def _supply(source: Path) -> Supply:
         name=source.name,
         kind=_KINDS.get(read_text(source / "type") or "", SupplyKind.OTHER),
         is_online=None if online is None else online != 0,
-        charge_pct=read_int(source / "capacity"),
+        charge_pct=believable_pct(read_int(source / "capacity")),
         is_discharging=_discharges(status),
     )
 

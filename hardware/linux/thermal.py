@@ -8,13 +8,12 @@ from pathlib import Path
 
 from hardware.interface import Temperature
 from hardware.linux import hwmon
+from hardware.linux.believable import believable
 from hardware.linux.files import read_scaled, read_text
 
 _MILLI = 0.001
 # Drivers of processors' own sensors; their first value is the package's, or the control value.
 _PROCESSORS = ("coretemp", "k10temp", "zenpower")
-# Outside of this a sensor is switched off or broken: a Jetson's sleeping GPU reads -256.
-_BELIEVABLE_C = (-60.0, 150.0)
 
 
 class ThermalZones:
@@ -30,13 +29,6 @@ class ThermalZones:
         found = [_temperature(zone, self._slows_c) for zone in self._folder.glob("thermal_zone*")]
         found += _processors(self._root)
         return tuple(sorted(found, key=lambda reading: reading.name))
-
-
-def believable(celsius: float | None) -> float | None:
-    """Return a temperature that can be, None for any other: a sensor that lies knows nothing."""
-    if celsius is None or not _BELIEVABLE_C[0] <= celsius <= _BELIEVABLE_C[1]:
-        return None
-    return celsius
 
 
 def _temperature(zone: Path, slows_c: float | None) -> Temperature:

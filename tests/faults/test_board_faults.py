@@ -115,7 +115,7 @@ async def test_each_fault_is_met_as_said_and_told_at_the_default_period(
 ):
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(heat_bell_and_wear(city, tmp_path, drawn_loops))
-        tasks.create_task(sensor_that_lies_blocks_and_vanishes(city, tmp_path))
+        tasks.create_task(sensors_that_lie_block_and_vanish(city, tmp_path))
         tasks.create_task(core_that_stands_still(city, tmp_path))
 
 
@@ -199,34 +199,104 @@ def recording(telemetry):
     return all(camera.recording for camera in telemetry.cameras)
 
 
-# A thermometer that lies, blocks, is gone
+# Sensors and contacts that lie, block, are gone: all of them at once
+
+WELL = {
+    "under-voltage": 0,
+    "fan-rpm": 2400,
+    "disk-life": 12,
+    "clock-chip": 0,  # now
+    "temperature": CRITICAL,
+    "battery": 80,  # last: it is a fault, and so it is told that the others were seen
+}
+LIES = {
+    "under-voltage": 7,
+    "fan-rpm": 0,  # and is told to turn
+    "disk-life": -3,
+    "clock-chip": 17,  # seconds after 1970
+    "temperature": NO_TEMPERATURE,
+    "battery": 250,
+}
+PARTS = {"power", "fans", "storage", "clock chip", "thermometers", "supplies"}
+CONTACTS = ("door", "mains")
 
 
-async def sensor_that_lies_blocks_and_vanishes(city, folder):
-    pole = Pole(folder, "box-2", *city)
+async def sensors_that_lie_block_and_vanish(city, folder):
+    inputs = [
+        {"input_id": "door", "line": "door", "meaning": "door", "active_low": False},
+        {"input_id": "mains", "line": "mains", "meaning": "mains-lost", "active_low": False},
+    ]
+    pole = Pole(folder, "box-2", *city, pole={"inputs": inputs})
     async with pole.running():
-        sensor, band = pole.lines / "temperature", pole.lines.parent / BAND_FILE
-        pole.set("temperature", CRITICAL)
+        band = pole.lines.parent / BAND_FILE
+        dial(pole, WELL)
+        before = await pole.told_of("board.on_battery")
+        assert board_of(before) == (False, 2400, 12, True, 80)
         await pole.until(lambda _: band.exists() and band.read_text() == "critical")
-        pole.set("temperature", NO_TEMPERATURE)
-        lying = await pole.told_of("board.sensor_lost")
+
+        dial(pole, LIES)
+        lost = ("board.sensor_lost", "board.part_lost", "board.fan_stopped", "clock.chip_wrong")
+        lying = await pole.told_of(*lost)
+        assert board_of(lying) == (None, 0, None, True, None)
         assert lying.board.temperature_c is None
         assert lying.board.heat_band == "critical"  # as before, until somebody knows
 
-        sensor.unlink()
-        os.mkfifo(sensor)  # every read of it blocks from now on
-        silent = await pole.told(lambda t: t.board.silent == ("thermometers",), "hangs, not told")
-        assert "board.part_silent" in codes(silent)
+        for name in (*LIES, *CONTACTS):
+            fifo = pole.lines.parent / f"{name}.fifo"
+            os.mkfifo(fifo)
+            fifo.rename(pole.lines / name)  # every read of it blocks from now on
+        silent = await pole.told(
+            lambda t: set(t.board.silent) == PARTS and contacts(t) == {"unknown"}, "hangs, not told"
+        )
+        assert {"board.part_silent", "pole.contact_lost"} <= codes(silent)
         assert restarts(silent, "core") == 0  # the rest of the box went on
 
-        with sensor.open("wb"):
-            sensor.unlink()  # the read ends, and there is no sensor any more
+        for name in (*LIES, *CONTACTS):
+            await asyncio.to_thread(let_go, pole.lines / name)
+        for name in CONTACTS:
+            (pole.lines / name).mkdir()  # not a line any more
         gone = await pole.told(
-            lambda t: not t.board.silent and "board.sensor_lost" in codes(t), "gone, and not told"
+            lambda t: not t.board.silent and {"board.sensor_lost", "board.part_lost"} <= codes(t),
+            "gone, and not told",
         )
         assert gone.board.temperature_c is None
-        pole.set("temperature", COOL)
-        await pole.told(lambda t: t.board.heat_band == "normal", "still held back")
+        assert board_of(gone) == (None, None, None, False, None)
+        assert contacts(gone) == {"unknown"}
+
+        for name in CONTACTS:
+            (pole.lines / name).rmdir()
+        dial(pole, WELL | {"temperature": COOL})
+        await pole.told(
+            lambda t: (
+                t.board.heat_band == "normal"
+                and contacts(t) == {"idle"}
+                and {c for c in codes(t) if c.startswith("board.")} == {"board.on_battery"}
+            ),
+            "not well again",
+        )
+
+
+def dial(pole, told):
+    for name, level in told.items():
+        pole.set(name, level or (round(CLOCK.utc_now().timestamp()) if name == "clock-chip" else 0))
+
+
+def let_go(fifo):
+    """End the read that hangs on it; there is no such file then."""
+    with fifo.open("wb"):
+        fifo.unlink()
+
+
+def board_of(telemetry):
+    board = telemetry.board
+    return (
+        *(board.undervoltage, board.fan_rpm, board.disk_life_used_pct),
+        *(board.clock_chip, board.battery_pct),
+    )
+
+
+def contacts(telemetry):
+    return set(telemetry.board.contacts.values())
 
 
 # Watchdog starvation

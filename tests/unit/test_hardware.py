@@ -301,6 +301,20 @@ def test_nonsense_in_a_sensor_file_is_unknown(noise, tmp_path):
     assert pick_board(root).thermometers.read()[0].celsius is None
 
 
+@pytest.mark.parametrize("noise", ["ffffffff\n", "20\n", "-1\n"])
+def test_bits_that_the_firmware_does_not_have_are_no_answer(noise, tmp_path):
+    root = plant("raspberry_pi_4_hot", tmp_path)
+    (root / "sys/devices/platform/soc/soc:firmware/get_throttled").write_text(noise)
+    assert pick_board(root).power.read().source == "hwmon rpi_volt"
+
+
+@pytest.mark.parametrize("noise", ["-1\n", "65536000\n", "?"])
+def test_a_fan_that_turns_as_none_can_is_unknown(noise, tmp_path):
+    root = plant("raspberry_pi_cm4", tmp_path)
+    (root / "sys/class/hwmon/hwmon2/fan1_input").write_text(noise)
+    assert pick_board(root).fans.read() == (FanState("emc2301/1", None, 40),)
+
+
 def test_the_simulated_board_says_it_is_one():
     board = pick_board(kind="simulated")
     assert board.identity.is_simulated

@@ -1,6 +1,7 @@
 """An output never stays switched longer than allowed, and is safe whenever nobody rules it."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -59,6 +60,36 @@ async def test_without_a_time_it_stays_as_long_as_allowed_and_no_longer(pole):
     await clock.advance(29.0)
     assert levels(folder)["siren"] == "1"
     await clock.advance(1.5)
+    assert levels(folder)["siren"] == "0"
+
+
+async def test_orders_one_after_another_share_the_time_until_it_has_rested(pole):
+    outputs, clock, folder = pole
+    outputs.switch("siren", 20, on=True)
+    await clock.advance(15.0)
+    assert outputs.switch("siren", 30, on=True).left_s == 15
+    await clock.advance(10.0)
+    outputs.switch("siren", None, on=False)
+    await clock.advance(SIREN.rest_s - 1.0)
+    assert outputs.switch("siren", None, on=True).left_s == 5
+    await clock.advance(5.5)
+    assert levels(folder)["siren"] == "0"
+    with pytest.raises(CommandError, match="30 s") as refusal:
+        outputs.switch("siren", 1, on=True)
+    assert refusal.value.code == "output.resting"
+    await clock.advance(SIREN.rest_s)
+    assert outputs.switch("siren", 30, on=True).left_s == 30
+
+
+async def test_nobody_can_keep_an_output_switched_by_asking_again_and_again(pole):
+    outputs, clock, folder = pole
+    on_s = 0.0
+    for _ in range(80):
+        with contextlib.suppress(CommandError):
+            outputs.switch("siren", None, on=True)
+        await clock.advance(1.0)
+        on_s += levels(folder)["siren"] == "1"
+    assert on_s <= 2 * SIREN.max_on_s + 1  # two periods fit into 80 s, with a rest between
     assert levels(folder)["siren"] == "0"
 
 

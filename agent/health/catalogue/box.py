@@ -115,6 +115,13 @@ BOX: dict[str, Words] = {
         "Give both the same time server (NTP); until then times of both can't be compared.",
         "둘 다 같은 시간 서버(NTP)를 쓰게 하세요. 그때까지 양쪽 시각을 비교할 수 없습니다.",
     ),
+    "clock.chip_wrong": Words(
+        YELLOW,
+        "The clock chip tells a wrong time: it has no battery, a flat one, or is broken.",
+        "시계 칩의 시각이 틀립니다. 배터리가 없거나 방전되었거나 칩이 고장 났습니다.",
+        "After a power cut the time waits for the network. Fit or replace the clock's battery.",
+        "정전 뒤에는 네트워크로 시각을 확인해야 합니다. 시계 배터리를 장착하거나 교체하세요.",
+    ),
     "clock.unproven": Words(
         YELLOW,
         "The time of the box is not proven: stamps may be wrong.",

@@ -38,6 +38,13 @@ CARE: dict[str, Words] = {
         "Heat is judged by what is left. Restart the box; if it comes again, check the board.",
         "남은 센서로 판단합니다. 장치를 다시 시작하고, 반복되면 보드를 점검하세요.",
     ),
+    "board.part_lost": Words(
+        YELLOW,
+        "The board has ceased to tell, or tells nonsense of: {part}. How that is, nobody knows.",
+        "보드가 더는 알려 주지 않거나 믿을 수 없는 값을 보냅니다: {part}. 상태를 알 수 없습니다.",
+        "Check that part and its cable. Restart the box; if it comes again, replace the part.",
+        "해당 부품과 케이블을 확인하세요. 장치를 다시 시작하고, 반복되면 부품을 교체하세요.",
+    ),
     "camera.power_output_lost": Words(
         YELLOW,
         "The output that should switch camera {camera} off and on can't be switched ({reason}).",

@@ -12,7 +12,7 @@ from msgspec import Struct
 from agent.core.clock import RELEASE_FLOOR
 from agent.health import care, checks, pole
 from agent.health.fault import Fault
-from agent.health.patience import Patience
+from agent.core.patience import Patience
 from hardware.interface import (
     Accelerator,
     Board,

@@ -23,7 +23,7 @@ class Patience:
         """`logs`: off where the answer itself names what hangs, as on the command line."""
         self._patience_s, self._logs = patience_s, logs
         self._hanging: dict[str, threading.Thread] = {}
-        self._log = log.get("vitals")
+        self._log = log.get("patience")
 
     @property
     def silent(self) -> tuple[str, ...]:

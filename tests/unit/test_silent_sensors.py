@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core.clock import SystemClock
+from agent.core.patience import Patience
 from agent.health.care import board_faults
-from agent.health.patience import Patience
 from agent.health.vitals import VitalsReader
 from hardware.pick import pick_board
 from tests.unit.trees.plant import plant
@@ -32,7 +33,8 @@ def celsius(vitals):
 
 
 def codes(vitals):
-    return [fault.code for fault in board_faults(vitals.silent, vitals.lost_sensors)]
+    found = board_faults(vitals.silent, vitals.lost_sensors, vitals.lost_parts)
+    return [fault.code for fault in found]
 
 
 def answer(fifo: Path, text: str):
@@ -95,6 +97,56 @@ def test_a_thermal_zone_that_vanishes_is_told_by_its_name(tmp_path):
     vitals = reader.read({})
     assert (vitals.board_sample().temperature_c, vitals.lost_sensors) == (None, ("cpu-thermal",))
     assert codes(vitals) == ["board.sensor_lost"]
+
+
+DIALS = {
+    "under-voltage": ("0", "7", "supply voltage"),
+    "fan-rpm": ("2400", "-1", "fan simulated"),
+    "battery": ("80", "250", "supply simulated"),
+    "disk-life": ("12", "-3", "disk wear"),
+    "clock-chip": ("1795269600", "never", "clock chip"),
+}
+
+
+@pytest.mark.parametrize("dial", DIALS)
+def test_what_a_board_told_and_no_longer_does_is_named(lines, reader, dial):
+    well, lie, name = DIALS[dial]
+    file = lines / dial
+    file.write_text(well)
+    before = reader.read({})
+    assert codes(before) == []
+    file.write_text(lie)
+    lying = reader.read({})
+    assert (codes(lying), lying.lost_parts) == (["board.part_lost"], (name,))
+    file.unlink()
+    assert reader.read({}).lost_parts == (name,)
+    os.mkfifo(file)
+    blocked = reader.read({})
+    assert (codes(blocked), blocked.lost_parts) == (["board.part_silent"], ())
+    answer(file, well)
+    file.unlink()
+    file.write_text(well)
+    patience = 100
+    while (vitals := reader.read({})).silent and patience:
+        patience -= 1
+    assert codes(vitals) == []
+    assert vitals.board_sample() == replace(before.board_sample(), **moving(vitals))
+
+
+def moving(vitals):
+    """What of a sample changes from look to look by itself."""
+    sample = vitals.board_sample()
+    names = ("cpu_pct", "memory_free_bytes", "disk_free_bytes", "uptime_s", "disk_written_bytes")
+    return {name: getattr(sample, name) for name in names}
+
+
+def test_a_fan_or_a_rail_that_vanishes_from_a_real_board_is_told_by_its_name(tmp_path):
+    root = plant("jetson_orin", tmp_path)
+    reader = VitalsReader(pick_board(root), tmp_path, SystemClock())
+    assert codes(reader.read({})) == []
+    shutil.rmtree(root / "sys/class/hwmon/hwmon4")
+    (root / "sys/class/hwmon/hwmon3/in1_input").write_text("-2000000\n")
+    assert reader.read({}).lost_parts == ("supply line VDD_IN", "fan pwm_tach")
 
 
 def test_a_part_that_fails_is_unknown():
