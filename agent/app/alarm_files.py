@@ -187,5 +187,6 @@ def _settle(connection: sqlite3.Connection, owed: _Owed, code: str) -> None:
         "DELETE FROM alarm_files WHERE event_id NOT IN (SELECT event_id FROM incidents)"
     )
     connection.execute(
-        "INSERT OR REPLACE INTO alarm_files VALUES (?, ?, ?)", (owed.event_id, owed.kind, code)
+        "INSERT OR REPLACE INTO alarm_files (event_id, kind, code) VALUES (?, ?, ?)",
+        (owed.event_id, owed.kind, code),
     )

@@ -152,5 +152,5 @@ def _digest(settings: Settings) -> str:
 
 
 def _is_new(connection: sqlite3.Connection, line_id: str) -> bool:
-    inserted = connection.execute("INSERT OR IGNORE INTO audit_spooled VALUES (?)", (line_id,))
+    inserted = connection.execute("INSERT OR IGNORE INTO audit_spooled (id) VALUES (?)", (line_id,))
     return inserted.rowcount == 1

@@ -177,4 +177,4 @@ def _keep(connection: sqlite3.Connection, camera_id: str, at: datetime) -> None:
     oldest = (at - 2 * DAY).astimezone(UTC).isoformat()
     connection.execute("DELETE FROM power_cycles WHERE at < ?", (oldest,))
     stamp = at.astimezone(UTC).isoformat()
-    connection.execute("INSERT INTO power_cycles VALUES (?, ?)", (camera_id, stamp))
+    connection.execute("INSERT INTO power_cycles (camera_id, at) VALUES (?, ?)", (camera_id, stamp))

@@ -108,7 +108,8 @@ class CoverageReporter(Service):
         def write(connection: sqlite3.Connection) -> None:
             self._outbox.append_in(connection, StreamName.TELEMETRY, build, event_id=record_id)
             connection.execute(
-                "INSERT OR IGNORE INTO coverage_told VALUES (?, ?)", (camera_id, data.day)
+                "INSERT OR IGNORE INTO coverage_told (camera_id, day) VALUES (?, ?)",
+                (camera_id, data.day),
             )
 
         await self._db.run(write)

@@ -141,7 +141,7 @@ class EvidenceReporter(Service):
                 return  # an entry came between; the next look tells
             self._outbox.append_in(connection, StreamName.AUDIT, build, event_id=record_id)
             connection.executemany(
-                "INSERT OR REPLACE INTO evidence_told VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO evidence_told (what, mark, told_at) VALUES (?, ?, ?)",
                 [(what, mark, now.isoformat()) for what, mark in marks.items()],
             )
             for heads, behind in hour.heads if hour else ():

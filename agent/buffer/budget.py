@@ -56,7 +56,8 @@ class WriteBudget:
         day = f"{now:%Y-%m-%d}"
         with self._index.transaction() as db:
             db.execute(
-                "INSERT INTO writes VALUES (?,?,?) ON CONFLICT (day) DO UPDATE"
+                "INSERT INTO writes (day, bytes, flushes)"
+                " VALUES (?,?,?) ON CONFLICT (day) DO UPDATE"
                 " SET bytes = bytes + excluded.bytes, flushes = flushes + excluded.flushes",
                 (day, size_bytes - self._bytes_before, flushes - self._flushes_before),
             )

@@ -81,7 +81,7 @@ class Copier:
         sync_folder(target.parent)
         with self._index.transaction() as db:
             db.execute(
-                "INSERT INTO copies VALUES (?,?,?,?)",
+                "INSERT INTO copies (path, bytes, sha256, made_utc_us) VALUES (?,?,?,?)",
                 (segment["path"], segment["bytes"], data_sha256, micros(now)),
             )
         self._log.info("locked segment copied", path=segment["path"], bytes=segment["bytes"])

@@ -232,7 +232,8 @@ class Index:
             )
             if start.quality is not RecordedTime.UNPROVEN:
                 db.execute(
-                    "INSERT INTO clock_proofs VALUES (?,?) ON CONFLICT (boot_id)"
+                    "INSERT INTO clock_proofs (boot_id, offset_us)"
+                    " VALUES (?,?) ON CONFLICT (boot_id)"
                     " DO UPDATE SET offset_us=excluded.offset_us",
                     (start.boot_id, start.utc_us - start.mono_us),
                 )

@@ -126,7 +126,8 @@ class Ledger:
         _add(connection, counted, self._mode)
         if self._new_rate is not None and self._rate_since_us is not None:
             connection.execute(
-                "INSERT OR REPLACE INTO rates VALUES (?, ?)", (self._rate_since_us, self._new_rate)
+                "INSERT OR REPLACE INTO rates (since_utc_us, milli_fps) VALUES (?, ?)",
+                (self._rate_since_us, self._new_rate),
             )
         self._stored.clear()
         self._new_rate = None
@@ -214,13 +215,15 @@ def sum_up(folder: Path, since: datetime, until: datetime) -> Coverage:
 
 def _add(connection: Connection, counted: Counter[int], mode: str) -> None:
     connection.executemany(
-        "INSERT INTO minutes VALUES (?, ?) ON CONFLICT (minute)"
+        "INSERT INTO minutes (minute, stored)"
+        " VALUES (?, ?) ON CONFLICT (minute)"
         " DO UPDATE SET stored = stored + excluded.stored",
         counted.items(),
     )
     if mode == EVENTS:
         connection.executemany(
-            "INSERT OR IGNORE INTO event_minutes VALUES (?)", ((minute,) for minute in counted)
+            "INSERT OR IGNORE INTO event_minutes (minute) VALUES (?)",
+            ((minute,) for minute in counted),
         )
 
 

@@ -390,4 +390,4 @@ def state_in(connection: sqlite3.Connection) -> ConfigState:
 
 def _write(connection: sqlite3.Connection, state: ConfigState) -> None:
     connection.execute("DELETE FROM config_state")
-    connection.execute("INSERT INTO config_state VALUES (?)", (msgspec.json.encode(state),))
+    connection.execute("INSERT INTO config_state (body) VALUES (?)", (msgspec.json.encode(state),))

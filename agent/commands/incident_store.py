@@ -54,13 +54,16 @@ class Kept(Struct, kw_only=True):
 def keep(connection: sqlite3.Connection, kept: Kept) -> None:
     """Write how a session stands."""
     row = (kept.call.id, kept.call.seq, msgspec.json.encode(kept))
-    connection.execute("INSERT OR REPLACE INTO incident_sessions VALUES (?, ?, ?)", row)
+    connection.execute(
+        "INSERT OR REPLACE INTO incident_sessions (id, seq, body) VALUES (?, ?, ?)", row
+    )
 
 
 def end(connection: sqlite3.Connection, call_id: str, seq: int) -> None:
     """Let a session's content go; that it is over stays known longer than its words are good."""
     connection.execute(
-        "INSERT OR REPLACE INTO incident_sessions VALUES (?, ?, NULL)", (call_id, seq)
+        "INSERT OR REPLACE INTO incident_sessions (id, seq, body) VALUES (?, ?, NULL)",
+        (call_id, seq),
     )
     connection.execute(
         "DELETE FROM incident_sessions WHERE body IS NULL AND id NOT IN"

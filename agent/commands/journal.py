@@ -47,7 +47,7 @@ def find(connection: sqlite3.Connection, command_id: str) -> Entry | None:
 def begin(connection: sqlite3.Connection, command: Command) -> None:
     """Write down that `command` is about to be executed."""
     connection.execute(
-        "INSERT INTO commands VALUES (?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO commands (id, op, state, exp, command) VALUES (?, ?, ?, ?, ?)",
         (command.id, command.op, EXECUTING, command.exp, msgspec.json.encode(command)),
     )
 

@@ -157,7 +157,9 @@ class Alarms:
         if row is not None and row["boot"] == boot and row["key"] == what.key:
             held_s = max(held_s, row["last_mono_s"])
         connection.execute(
-            "INSERT OR REPLACE INTO incident_members VALUES (?, ?, ?, ?, NULL, NULL, NULL)",
+            "INSERT OR REPLACE INTO incident_members (member, key, boot, last_mono_s, "
+            "ended_mono_s, ended_utc_us, reason)"
+            " VALUES (?, ?, ?, ?, NULL, NULL, NULL)",
             (member, what.key, boot, held_s),
         )
 

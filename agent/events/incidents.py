@@ -80,7 +80,10 @@ class Incidents:
             event_id = what.hit_id or new_ulid(what.at)
             self._open(connection, event_id, what)
         if what.hit_id is not None:
-            connection.execute("INSERT INTO incident_hits VALUES (?, ?)", (what.hit_id, event_id))
+            connection.execute(
+                "INSERT INTO incident_hits (hit_id, event_id) VALUES (?, ?)",
+                (what.hit_id, event_id),
+            )
         return event_id
 
     def go_on(self, connection: sqlite3.Connection, what: Happening) -> bool:
@@ -216,7 +219,9 @@ class Incidents:
             asks=what.asks,
         )
         connection.execute(
-            "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+            "INSERT INTO incidents (event_id, key, subject, kind, started_utc_us, "
+            "ended_utc_us, boot, last_mono_s, most_objects, data, picture)"
+            " VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
             (
                 event_id,
                 what.key,

@@ -45,7 +45,8 @@ class Verdict:
 def remember(connection: sqlite3.Connection, event_id: str, spot: Spot) -> None:
     """Keep where an alarm began, in case somebody judges it."""
     connection.execute(
-        "INSERT OR IGNORE INTO alarm_spots VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO alarm_spots (event_id, camera_id, family, x, y, minute)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         (event_id, spot.camera_id, spot.family, spot.x, spot.y, spot.minute),
     )
     connection.execute(
@@ -85,7 +86,9 @@ def judge(
         else (row["camera_id"], row["family"], row["x"], row["y"], row["minute"])
     )
     connection.execute(
-        "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO verdicts (event_id, at_utc_us, by, is_true, camera_id, family, x, "
+        "y, minute)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (event_id, round(now.timestamp() * 1e6), by, verdict, *place),
     )
     connection.execute(

@@ -88,7 +88,9 @@ def takes(connection: sqlite3.Connection, hit: RuleHit, rule: Rule | None, now: 
         (began_us, member),
     )
     added = connection.execute(
-        "INSERT OR IGNORE INTO shadow_alarms VALUES (?, ?, ?, ?, ?, ?, NULL, ?)",
+        "INSERT OR IGNORE INTO shadow_alarms (hit_id, member, camera_id, kind, labels, "
+        "began_utc_us, ended_utc_us, picture)"
+        " VALUES (?, ?, ?, ?, ?, ?, NULL, ?)",
         (hit.hit_id, member, hit.camera_id, hit.kind, labels, began_us, hit.picture_jpeg),
     )
     connection.execute(

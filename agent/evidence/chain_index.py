@@ -87,7 +87,9 @@ class ChainWriter:
             for number, gop in enumerate(gops, start=1)
         ]
         connection.execute(
-            "INSERT INTO segment_gops VALUES (?,?,?,?,?,?,?)",
+            "INSERT INTO segment_gops (segment_id, run_id, first_seq, start_us, origin, "
+            "link_before, gops)"
+            " VALUES (?,?,?,?,?,?,?)",
             (
                 segment_id,
                 run.run_id,
@@ -128,7 +130,7 @@ class ChainWriter:
             stream=UNSET if self._stream == MAIN else self._stream,
         )
         connection.execute(
-            "INSERT OR REPLACE INTO chain_runs VALUES (?,?)",
+            "INSERT OR REPLACE INTO chain_runs (run_id, header) VALUES (?,?)",
             (run.run_id, msgspec.json.encode(header)),
         )
         return ChainHead(run.run_id, link=header.link(), signed_media_us=run.started_us)
@@ -150,7 +152,9 @@ class ChainWriter:
             self._log.error("head not signed", code=error.code, detail=error.message)
             return
         connection.execute(
-            "INSERT OR REPLACE INTO signed_heads VALUES (?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO signed_heads (run_id, seq, signed_us, clock_quality, "
+            "key_id, signature)"
+            " VALUES (?,?,?,?,?,?)",
             (
                 head.run_id,
                 head.seq,
@@ -194,7 +198,8 @@ def chained_segment(connection: Connection, segment_id: int) -> ChainedSegment |
 def keep_tails(connection: Connection, segment_id: int, tails: list[bytes]) -> None:
     """Keep the tail digests of a segment's GOPs, which is about to lose its other frames."""
     connection.execute(
-        "INSERT OR IGNORE INTO thinned_gops VALUES (?,?)", (segment_id, b"".join(tails))
+        "INSERT OR IGNORE INTO thinned_gops (segment_id, tails) VALUES (?,?)",
+        (segment_id, b"".join(tails)),
     )
 
 

@@ -39,7 +39,9 @@ def keep(connection: sqlite3.Connection, told: VideoHeads, behind: Place) -> Non
     """Keep a list whose digest is told in this transaction; it covers what lies `behind`."""
     last = told.heads[-1]
     connection.execute(
-        "INSERT INTO told_heads VALUES (?,?,?,?,?,?,?)",
+        "INSERT INTO told_heads (camera_id, stream, behind_run, behind_seq, until_run, "
+        "until_seq, text)"
+        " VALUES (?,?,?,?,?,?,?)",
         (told.camera_id, told.stream, *behind, last.run, last.seq, told.to_sign()),
     )
 

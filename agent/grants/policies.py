@@ -44,14 +44,14 @@ class Policies:
         Raises `CommandError` grant.wrong_box, unknown_audience, wrong_audience, unknown_reason,
         no_trigger, expired, policy.unknown_kind, bad_hours, too_many.
         """
-        self._check(policy)
+        self.check(policy)
 
         def write(connection: sqlite3.Connection) -> None:
             known = {one.id for one in kept(connection)}
             if len(known - {policy.id}) >= MOST:
                 raise CommandError("policy.too_many", f"The box keeps {MOST} policies at most.")
             row = (policy.id, msgspec.json.encode(policy))
-            connection.execute("INSERT OR REPLACE INTO policies VALUES (?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO policies (id, body) VALUES (?, ?)", row)
 
         await self._db.run(write)
         self._kept = None
@@ -88,13 +88,21 @@ class Policies:
 
         `cameras` are those it is about; `on_call` leaves it to the session which of them push.
         """
-        local, about = self._clock.utc_now().astimezone(self._zone), tuple(cameras)
-        given = 0
-        for policy in await self.holding():
-            fits = kind in policy.kinds and (not policy.zones or set(policy.zones) & set(zones))
-            if fits and is_awake([window(one) for one in policy.hours], local):
-                given += await self._give(policy, incident, policy.cameras or about, on_call)
+        about, given = tuple(cameras), 0
+        for policy in await self.fitting(kind, zones):
+            given += await self._give(policy, incident, policy.cameras or about, on_call)
         return given
+
+    async def fitting(self, kind: str, zones: Collection[str] = ()) -> list[StandingPolicy]:
+        """Return the policies that an alarm or a call of this kind would bring about now."""
+        local = self._clock.utc_now().astimezone(self._zone)
+        return [
+            policy
+            for policy in await self.holding()
+            if kind in policy.kinds
+            and (not policy.zones or set(policy.zones) & set(zones))
+            and is_awake([window(one) for one in policy.hours], local)
+        ]
 
     async def _give(
         self, policy: StandingPolicy, incident: str, cameras: tuple[str, ...], on_call: bool
@@ -133,7 +141,8 @@ class Policies:
             return 0
         return 1
 
-    def _check(self, policy: StandingPolicy) -> None:
+    def check(self, policy: StandingPolicy) -> None:
+        """Raise `CommandError` as `give` does."""
         if policy.box != self._box:
             raise CommandError("grant.wrong_box", f"The policy is for {policy.box}.")
         check_audience(policy.audience, policy.what)

@@ -70,7 +70,7 @@ def told(given: Given, left_s: float) -> Told:
 def keep(connection: sqlite3.Connection, given: Given, digest: bytes) -> None:
     """Write a new grant."""
     row = (given.grant.id, msgspec.json.encode(given), digest)
-    connection.execute("INSERT INTO grants VALUES (?, ?, ?)", row)
+    connection.execute("INSERT INTO grants (id, body, digest) VALUES (?, ?, ?)", row)
 
 
 def tally(connection: sqlite3.Connection, given: Given) -> None:

@@ -1,6 +1,7 @@
 """The audit chain: each entry carries the hash of the one before, in stream `u` of the outbox."""
 
 import sqlite3
+from collections.abc import Sequence
 
 import msgspec
 
@@ -41,7 +42,7 @@ class Audit:
 
         self._outbox.append_in(connection, StreamName.AUDIT, build, event_id=record_id)
         connection.execute("DELETE FROM audit_head")
-        connection.execute("INSERT INTO audit_head VALUES (?)", (sealed.hash,))
+        connection.execute("INSERT INTO audit_head (hash) VALUES (?)", (sealed.hash,))
         return sealed
 
 
@@ -52,6 +53,19 @@ def audit_tail(connection: sqlite3.Connection, limit: int) -> list[AuditRecord]:
         " ORDER BY seq DESC LIMIT ?",  # daily summaries go the same way
         (AUDIT_TYPE, limit),
     ).fetchall()
+    return [msgspec.json.decode(row["body"], type=AuditRecord) for row in rows]
+
+
+def audit_of(
+    connection: sqlite3.Connection, operations: Sequence[str], limit: int
+) -> list[AuditRecord]:
+    """Return the newest entries of these operations that are still on the box, newest first."""
+    marks = ",".join("?" * len(operations))
+    rows = connection.execute(
+        "SELECT body FROM outbox_u WHERE"  # noqa: S608 - question marks only
+        f" json_extract(CAST(body AS TEXT), '$.data.op') IN ({marks}) ORDER BY seq DESC LIMIT ?",
+        (*operations, limit),
+    )
     return [msgspec.json.decode(row["body"], type=AuditRecord) for row in rows]
 
 

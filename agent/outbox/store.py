@@ -111,7 +111,7 @@ class Store:
         row = connection.execute("SELECT epoch FROM outbox_epoch").fetchone()
         if row is None:
             self.epoch = new_epoch()
-            connection.execute("INSERT INTO outbox_epoch VALUES (?)", (self.epoch,))
+            connection.execute("INSERT INTO outbox_epoch (epoch) VALUES (?)", (self.epoch,))
         else:
             self.epoch = row["epoch"]
 
@@ -195,7 +195,8 @@ class Store:
                 (ack.upto, ack.upto + 1, rows, int(size), int(size), stream.value),
             )
             connection.execute(
-                "INSERT INTO outbox_acks VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO outbox_acks (stream, upto, boot, acked_mono_s, acked_at)"
+                " VALUES (?, ?, ?, ?, ?)",
                 (stream.value, ack.upto, self.boot, *self._now()),
             )
             replay.requeue(connection, self, stream, used_twice)

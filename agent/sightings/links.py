@@ -55,7 +55,9 @@ def keep(connection: sqlite3.Connection, found: Handover) -> tuple[Link, Link]:
         own = _link_of(connection, passing)
         certainty = max(own.certainty, found.certainty) if own else found.certainty
         connection.execute(
-            "INSERT OR REPLACE INTO sighting_links VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO sighting_links (camera_id, track, begin_us, end_us, "
+            "label, subject, certainty)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (*_key(passing), _micros(passing.last), passing.label, subject, certainty),
         )
         links.append(Link(passing.camera_id, passing.track_id, passing.begin, subject, certainty))

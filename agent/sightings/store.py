@@ -131,7 +131,8 @@ class SightingStore:
                 )
                 if one.jpeg:
                     self._db.execute(
-                        "INSERT INTO thumbnails VALUES (?,?)", (cursor.lastrowid, one.jpeg)
+                        "INSERT INTO thumbnails (id, jpeg) VALUES (?,?)",
+                        (cursor.lastrowid, one.jpeg),
                     )
 
     def prune(self, now: datetime) -> int:

@@ -213,7 +213,8 @@ def _load(connection: Connection, month: str | None) -> MonthUse | None:
 
 def _store(connection: Connection, use: MonthUse) -> None:
     connection.execute(
-        "INSERT INTO data_use VALUES (?, ?, ?, ?) ON CONFLICT (month) DO UPDATE SET"
+        "INSERT INTO data_use (month, used_bytes, pictures_held, samples_held)"
+        " VALUES (?, ?, ?, ?) ON CONFLICT (month) DO UPDATE SET"
         " used_bytes = excluded.used_bytes, pictures_held = excluded.pictures_held,"
         " samples_held = excluded.samples_held",
         (use.month, use.used_bytes, use.pictures_held, use.samples_held),

@@ -231,7 +231,9 @@ def spend(connection: sqlite3.Connection, day: str, count_bytes: int, budget: in
     if budget is not None and count_bytes > 0 and spent > budget:
         return False
     connection.execute("DELETE FROM upload_days WHERE day < ?", (day,))
-    connection.execute("INSERT OR REPLACE INTO upload_days VALUES (?, ?)", (day, max(0, spent)))
+    connection.execute(
+        "INSERT OR REPLACE INTO upload_days (day, bytes) VALUES (?, ?)", (day, max(0, spent))
+    )
     return True
 
 

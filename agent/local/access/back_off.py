@@ -59,7 +59,9 @@ class BackOff:
         if left_s > 0:
             return left_s
         self._charged_s[who] = now_s
-        connection.execute("INSERT OR REPLACE INTO page_guesses VALUES (?,?)", (who, failures + 1))
+        connection.execute(
+            "INSERT OR REPLACE INTO page_guesses (who, failures) VALUES (?,?)", (who, failures + 1)
+        )
         return 0.0
 
     def _charge_unwritten(self, who: str) -> float:

@@ -111,7 +111,7 @@ def everybody(connection: sqlite3.Connection) -> list[Person]:
 def put(connection: sqlite3.Connection, person: Person, verifier: str) -> None:
     """Add a person, or give him another role, cameras and password."""
     connection.execute(
-        "INSERT OR REPLACE INTO page_people VALUES (?,?,?,?)",
+        "INSERT OR REPLACE INTO page_people (name, role, cameras, verifier) VALUES (?,?,?,?)",
         (person.name, person.role, msgspec.json.encode(person.cameras).decode(), verifier),
     )
 
