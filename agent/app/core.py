@@ -197,7 +197,7 @@ class Core:
             clock,
         )
         voice.counter.answerer = CounterAnswers(
-            view, sight.desk, voice.desired, voice.audit_desk, voice.uploads, clock
+            view, sight.hub, sight.desk, voice.desired, voice.audit_desk, voice.uploads, clock
         )
         if settings.page.enabled:
             claim = ClaimCheck(data_dir, run_dir(settings), clock)

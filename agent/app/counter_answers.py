@@ -11,8 +11,11 @@ import msgspec
 from agent.app.audit_desk import AuditDesk
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
+from agent.app.dry_tries import DryTries
+from agent.app.worker_hub import WorkerHub
 from agent.commands.desired import DesiredConfig
 from agent.commands.questions import (
+    AskAim,
     AskCameras,
     AskDump,
     AskPicture,
@@ -22,17 +25,21 @@ from agent.commands.questions import (
     Question,
     RestoreSettings,
     SendFile,
+    TryAim,
+    TryGrant,
+    TryIncident,
 )
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor
 from agent.core.clock import Clock
-from agent.core.errors import CommandError
+from agent.core.errors import CameraError, CommandError
 from agent.core.ids import new_ulid
 from agent.core.redact import redact
 from agent.settings.load import NOT_DESIRABLE
 from agent.uploads.queue import NewFile
 from agent.uploads.sender import Uploads
 
+_SMALL_PX, _SMALL_BYTES = 160, 32 * 1024  # only what is measured on it is asked for
 _NEEDS_A_WORD = frozenset({"broker"})
 
 
@@ -42,23 +49,28 @@ class CounterAnswers:
     def __init__(
         self,
         view: CoreBoxView,
+        hub: WorkerHub,
         desk: CameraDesk,
         config: DesiredConfig,
         audit: AuditDesk,
         uploads: Uploads,
         clock: Clock,
     ) -> None:
-        self._view, self._desk, self._config = view, desk, config
+        self._view, self._hub, self._desk, self._config = view, hub, desk, config
         self._audit, self._uploads, self._clock = audit, uploads, clock
         self._handlers: dict[type, Callable[[Any], Awaitable[Any]]] = {
             AskState: self._state,
             AskPicture: self._picture,
+            AskAim: self._aim,
             AskSettings: self._settings,
             AskCameras: self._cameras,
             AskDump: self._dump,
             ChangeHere: self._change,
             RestoreSettings: self._restore,
             SendFile: self._send,
+            TryGrant: tries.grant,
+            TryIncident: tries.incident,
+            TryAim: tries.aim,
         }
 
     async def __call__(self, question: Question) -> Any:
@@ -72,6 +84,15 @@ class CounterAnswers:
         if picture is not None:
             await self._audit.note("console.view", question.user, detail=question.camera_id)
         return picture
+
+    async def _aim(self, question: AskAim) -> Any:
+        try:
+            reply = await self._hub.picture(
+                question.camera_id, _SMALL_PX, _SMALL_BYTES, is_aiming=True
+            )
+        except CameraError:
+            return None
+        return reply.aim
 
     async def _settings(self, _question: AskSettings) -> Any:
         return redact(msgspec.to_builtins(self._config.settings))

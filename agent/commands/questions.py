@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from agent.contract.ptz_args import CameraAim
 from agent.core.clock import Clock
 from agent.core.errors import CommandError
 from agent.core.ids import new_ulid
@@ -30,6 +31,12 @@ class AskPicture(Struct, frozen=True, tag="picture", tag_field="ask", forbid_unk
 
     camera_id: str
     user: str
+
+
+class AskAim(Struct, frozen=True, tag="aim", tag_field="ask", forbid_unknown_fields=True):
+    """A camera's `AimReading`, or null: pixels a metre in its zones."""
+
+    camera_id: str
 
 
 class AskSettings(Struct, frozen=True, tag="settings", tag_field="ask", forbid_unknown_fields=True):
@@ -73,15 +80,42 @@ class SendFile(Struct, frozen=True, tag="send", tag_field="ask", forbid_unknown_
     user: str
 
 
+class TryGrant(Struct, frozen=True, tag="try.grant", tag_field="ask", forbid_unknown_fields=True):
+    """What a signed order, or a grant as plain JSON, would allow; nothing is given."""
+
+    text: str
+    user: str
+
+
+class TryIncident(
+    Struct, frozen=True, tag="try.incident", tag_field="ask", forbid_unknown_fields=True
+):
+    """What a call to a place would have the cameras do: signed, or `IncidentCall` as plain JSON."""
+
+    text: str
+    user: str
+
+
+class TryAim(Struct, frozen=True, tag="try.aim", tag_field="ask", forbid_unknown_fields=True):
+    """Where a camera would turn; it is not moved."""
+
+    aim: CameraAim
+    user: str
+
+
 Question = (
     AskState
     | AskPicture
+    | AskAim
     | AskSettings
     | AskCameras
     | AskDump
     | ChangeHere
     | RestoreSettings
     | SendFile
+    | TryGrant
+    | TryIncident
+    | TryAim
 )
 
 

@@ -14,6 +14,7 @@ from agent.core.errors import PolesideError
 _COMMANDS = {
     "status": ("agent.local.cli.status", "status", "How this box does, and what to do."),
     "events": ("agent.local.cli.events", "events", "What was raised; follow it as it comes."),
+    "report": ("agent.local.cli.report", "report", "The acceptance report: HTML and PDF."),
     "bundle": ("agent.local.cli.bundle", "bundle", "All that support needs, without secrets."),
     "run": ("agent.local.cli.run", "run", "Run the agent on this box."),
     "enrol": ("agent.local.cli.enrol", "enrol", "Make this box one of a city's, by its code."),
