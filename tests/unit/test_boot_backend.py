@@ -2,10 +2,11 @@
 
 import pytest
 from poleside_image.boot_choice import FIRST, to_sector
-from poleside_image.boot_sector import BootSector, offset_of
+from poleside_image.boot_sector import BootSector, TrialSector, offset_of
 from poleside_image.bootctl import Bootctl, main
 from poleside_image.firmware import Firmware
 from poleside_recipe.fat16 import bootcfg
+from poleside_recipe.image import choice_image
 
 SIZE = 17 * 1024 * 1024
 
@@ -96,6 +97,33 @@ def test_a_machine_without_slots_in_its_firmware_is_told_by_the_command_line(tmp
     (tmp_path / "proc/cmdline").write_text("console=ttyAMA0 edge.slot=b edge.trial=1 panic=10\n")
     boot = Firmware(tmp_path).this_boot()
     assert (boot.slot, boot.is_trial) == ("b", True)
+
+
+@pytest.fixture
+def grub(tmp_path):
+    """The boot choice partition as the recipe makes it for UEFI, and a machine GRUB started."""
+    files = tmp_path / "uefi"
+    files.mkdir()
+    (files / "trial.env").write_bytes(b"# GRUB Environment Block\ntrial=0\n".ljust(1024, b"#"))
+    partition = choice_image(tmp_path / "bootcfg.img", files)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cmdline").write_text("edge.slot=a\n")
+    return partition, Firmware(tmp_path, TrialSector(partition))
+
+
+def test_with_uefi_one_sector_of_the_boot_loaders_own_arms_the_trial(grub):
+    partition, firmware = grub
+    before = partition.read_bytes()
+    offset = before.index(b"# GRUB Environment Block")
+    assert firmware.is_armed() is False
+    firmware.arm_trial()
+    after = partition.read_bytes()
+    assert after[offset:].startswith(b"# GRUB Environment Block\ntrial=1\n#")
+    assert firmware.is_armed() is True
+    assert after[:offset] + after[offset + 512 :] == before[:offset] + before[offset + 512 :]
+    assert BootSector(partition).read() == FIRST
+    firmware.disarm_trial()
+    assert partition.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ from poleside_image.boot_choice import (
 )
 
 NAME = b"AUTOBOOTTXT"
+TRIAL_NAME, TRIAL_BYTES = b"TRIAL   ENV", 1024  # GRUB's, beside it on a board with UEFI
+_TRIAL = b"# GRUB Environment Block\ntrial=%d\n"
 _ENTRY_BYTES = 32
 
 
-def offset_of(partition: Path) -> int:
-    """Return where the data of autoboot.txt begins, in bytes (FAT16, as image-build makes it)."""
+def offset_of(partition: Path, name: bytes = NAME, size_bytes: int = SECTOR_BYTES) -> int:
+    """Return where the data of a file begins, in bytes (FAT16, as image-build makes it)."""
     with partition.open("rb") as medium:
         boot = medium.read(SECTOR_BYTES)
         if boot[510:512] != b"\x55\xaa" or boot[54:59] != b"FAT16":
@@ -33,13 +35,23 @@ def offset_of(partition: Path) -> int:
         folder = medium.read(entries * _ENTRY_BYTES)
     for start in range(0, len(folder), _ENTRY_BYTES):
         entry = folder[start : start + _ENTRY_BYTES]
-        if entry[:11] == NAME:
+        if entry[:11] == name:
             cluster, size = struct.unpack_from("<HI", entry, 26)
-            if size != SECTOR_BYTES or cluster < 2:
-                raise BootChoiceError(f"autoboot.txt on {partition} is not one sector long")
+            if size != size_bytes or cluster < 2:
+                raise BootChoiceError(f"{name.decode()} on {partition} has not its length")
             data: int = root + len(folder) + (cluster - 2) * per_cluster * per_sector
             return data
-    raise BootChoiceError(f"{partition} has no autoboot.txt")
+    raise BootChoiceError(f"{partition} has no {name.decode()}")
+
+
+def _write(partition: Path, sector: bytes, offset: int) -> None:
+    medium = os.open(partition, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        if os.pwrite(medium, sector, offset) != SECTOR_BYTES:
+            raise BootChoiceError(f"{partition} took only a part of the sector")
+        os.fsync(medium)
+    finally:
+        os.close(medium)
 
 
 class BootSector:
@@ -57,11 +69,25 @@ class BootSector:
 
     def write(self, choice: BootChoice) -> None:
         """Put the choice on the medium, in one sector; returns when it is there."""
-        sector, offset = to_sector(choice), offset_of(self._partition)
-        medium = os.open(self._partition, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            if os.pwrite(medium, sector, offset) != SECTOR_BYTES:
-                raise BootChoiceError(f"{self._partition} took only a part of the sector")
-            os.fsync(medium)
-        finally:
-            os.close(medium)
+        _write(self._partition, to_sector(choice), offset_of(self._partition))
+
+
+class TrialSector:
+    """Whether GRUB is to start the other slot once: the first sector of its `trial.env`.
+
+    GRUB takes the word back before it obeys it. It outlives a power cut, unlike a Pi's.
+    """
+
+    def __init__(self, partition: Path) -> None:
+        self._partition = partition
+
+    def read(self) -> bool:
+        """Return whether it is armed. Raises `BootChoiceError` or `OSError`."""
+        with self._partition.open("rb") as medium:
+            medium.seek(offset_of(self._partition, TRIAL_NAME, TRIAL_BYTES))
+            return medium.read(SECTOR_BYTES).startswith(_TRIAL % 1)
+
+    def write(self, armed: bool) -> None:
+        """Arm or disarm; returns when it is on the medium."""
+        offset = offset_of(self._partition, TRIAL_NAME, TRIAL_BYTES)
+        _write(self._partition, (_TRIAL % armed).ljust(SECTOR_BYTES, b"#"), offset)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from poleside_image.boot_choice import BootChoiceError, other_slot
-from poleside_image.boot_sector import BootSector
+from poleside_image.boot_sector import BootSector, TrialSector
 from poleside_image.firmware import Firmware
 
 PARTITION = Path("/dev/disk/by-partlabel/bootcfg")
@@ -70,7 +70,9 @@ class Bootctl:
 
 def main(arguments: Sequence[str], bootctl: Bootctl | None = None) -> int:
     """Answer one question on standard output; else 1, with a sentence on standard error."""
-    backend = bootctl or Bootctl(BootSector(PARTITION), Firmware(), NOTE_FOLDER)
+    backend = bootctl or Bootctl(
+        BootSector(PARTITION), Firmware(trial=TrialSector(PARTITION)), NOTE_FOLDER
+    )
     calls: dict[str, tuple[int, Callable[..., str]]] = {
         "get-primary": (0, backend.get_primary),
         "set-primary": (1, backend.set_primary),

@@ -1,7 +1,8 @@
 """What the firmware told Linux of this boot, and what it is asked to do at the next one.
 
-A Raspberry Pi says both in its device tree; `edge.slot=` and `edge.trial=` on the kernel's command
-line stand in for it on machines whose firmware knows nothing of slots.
+A Raspberry Pi says both in its device tree, and is asked by the reboot parameter. On a board with
+UEFI GRUB says it by `edge.slot=` and `edge.trial=` on the kernel's command line, and is asked by
+its `trial.env` on the boot choice partition.
 """
 
 import re
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poleside_image.boot_choice import PARTITION_OF, BootChoiceError
+from poleside_image.boot_sector import TrialSector
 
 _TREE = "proc/device-tree/chosen/bootloader"
 _REBOOT_PARAMETER = "run/systemd/reboot-param"
@@ -24,11 +26,15 @@ class Boot:
 
 
 class Firmware:
-    """The firmware as seen from the running system; `root` is / on a box."""
+    """The firmware as seen from the running system; `root` is / on a box.
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    `trial` is GRUB's sector; a board whose device tree tells of slots has none.
+    """
+
+    def __init__(self, root: Path = Path("/"), trial: TrialSector | None = None) -> None:
         self._root = root
         self._parameter = root / _REBOOT_PARAMETER
+        self._trial = None if (root / _TREE / "partition").exists() else trial
 
     def this_boot(self) -> Boot:
         """Return what runs. Raises `BootChoiceError` when nothing tells: change nothing then."""
@@ -42,14 +48,22 @@ class Firmware:
         raise BootChoiceError("neither the device tree nor the command line tells which slot runs")
 
     def arm_trial(self) -> None:
-        """Let the next restart, and only it, start the other slot. In memory: a cut disarms."""
-        self._parameter.parent.mkdir(parents=True, exist_ok=True)
-        self._parameter.write_text(_TRYBOOT)
+        """Let the next restart, and only it, start the other slot."""
+        if self._trial:
+            self._trial.write(True)
+        else:  # in memory: a power cut disarms
+            self._parameter.parent.mkdir(parents=True, exist_ok=True)
+            self._parameter.write_text(_TRYBOOT)
 
     def disarm_trial(self) -> None:
-        self._parameter.unlink(missing_ok=True)
+        if self._trial is None:
+            self._parameter.unlink(missing_ok=True)
+        elif self._trial.read():
+            self._trial.write(False)
 
     def is_armed(self) -> bool:
+        if self._trial:
+            return self._trial.read()
         try:
             return self._parameter.read_text().strip() == _TRYBOOT
         except OSError:
