@@ -121,7 +121,7 @@ def test_a_restart_does_not_take_the_wait_away(tmp_path):
         assert box.sign_in("kim").status == 303
 
 
-UNWRITABLE = "CREATE TRIGGER full BEFORE INSERT ON page_guesses BEGIN SELECT RAISE(FAIL, ''); END"
+UNWRITABLE = "CREATE TRIGGER full BEFORE INSERT ON page_guesses BEGIN DELETE FROM nowhere; END"
 
 
 @pytest.mark.parametrize("harm", ["DROP TABLE page_guesses", UNWRITABLE], ids=["gone", "full"])
