@@ -127,16 +127,16 @@ class Database:
             loop.call_soon_threadsafe(self._resolve, group, has_written)
 
     def _resolve(self, group: list[_Job], has_written: bool) -> None:
-        if has_written:  # who only reads must not wake those who read after each commit
-            for listener in self._listeners:
-                listener()
-        for job in group:
+        for job in group:  # first: they are the first to go on
             if job.future.done():  # its caller was cancelled; what was written stays written
                 continue
             if job.error is not None:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.result)
+        if has_written:  # who only reads must not wake those who read after each commit
+            for listener in self._listeners:
+                listener()
 
 
 def _commit(connection: sqlite3.Connection, group: list[_Job]) -> None:

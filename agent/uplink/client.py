@@ -1,8 +1,8 @@
 """One aiomqtt client, as the link needs it: made anew for each connection, and really ended.
 
-aiomqtt hides four things that are reached here through paho, and nowhere else: PUBACKs of ours are
-sent by hand, the reason in the broker's PUBACK (MQTT 5) is read, what is to be sent is written
-without a wait for the socket, and the socket is at hand.
+What aiomqtt hides is reached here and nowhere else: PUBACKs of ours are sent by hand, the reason in
+the broker's PUBACK (MQTT 5) is read, what is to be sent is written without a wait for the socket,
+what comes is waited for without a task, and the socket is at hand.
 """
 
 import asyncio
@@ -97,6 +97,30 @@ def write_at_once(client: aiomqtt.Client) -> None:
         (loop.call_soon if is_here else loop.call_soon_threadsafe)(flush, sock)
 
     paho.on_socket_register_write = on_socket_register_write
+
+
+async def connect(client: aiomqtt.Client) -> None:
+    """Raises `aiomqtt.MqttError`."""
+    await client.__aenter__()
+    queue: Any = client._queue  # noqa: SLF001
+
+    def ended(future: asyncio.Future[None]) -> None:
+        if not future.cancelled():
+            future.exception()  # else asyncio complains when nobody waits for a message any more
+        queue.put_nowait(None)
+
+    client._disconnected.add_done_callback(ended)  # noqa: SLF001
+
+
+async def next_message(client: aiomqtt.Client) -> aiomqtt.Message:
+    """Wait for what comes next. Raises `aiomqtt.MqttError` when the connection has ended.
+
+    aiomqtt's own iterator makes a task and waits for two things with each message.
+    """
+    message: aiomqtt.Message | None = await client._queue.get()  # noqa: SLF001
+    if message is None:
+        raise aiomqtt.MqttError("It ended.") from client._disconnected.exception()  # noqa: SLF001
+    return message
 
 
 def acknowledge(client: aiomqtt.Client, message: aiomqtt.Message) -> None:

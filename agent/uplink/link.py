@@ -31,14 +31,16 @@ from agent.uplink.client import (
     acknowledge,
     close_what_failed,
     code_of,
+    connect,
     ends_of,
     expiry,
     make_client,
+    next_message,
     shut,
     wire_bytes,
 )
 from agent.uplink.endpoint import Endpoint, asks_to_wait, explain
-from agent.uplink.takeover import Takeovers
+from agent.uplink.takeover import Takeovers, twin
 from agent.uplink.version import Versions
 
 _GOODBYE_S = 2.0
@@ -200,7 +202,7 @@ class Link(Service):
                 was_stable = self.status.connected and lived_s >= self._backoff.stable_s
                 failures = 1 if was_stable else failures + 1
                 cut_off_by_twin = self._is_takeover(error, lived_s)
-                self._down(_twin(self._client_id) if cut_off_by_twin else error)
+                self._down(twin(self._client_id) if cut_off_by_twin else error)
                 if cut_off_by_twin:
                     wait_s = self._backoff.twin_s * random.uniform(0.5, 1.0)  # noqa: S311
                 else:
@@ -283,7 +285,7 @@ class Link(Service):
             on_refused=self._was_refused,
         )
         try:
-            await client.__aenter__()
+            await connect(client)
         except aiomqtt.MqttError as error:
             close_what_failed(client, error)
             refusal = None
@@ -320,10 +322,10 @@ class Link(Service):
         )
         self._log.info("connected to the broker", endpoint=str(endpoint), line=self.kind)
         self._up.set()
-        async for incoming in client.messages:
-            payload = bytes(incoming.payload)
-            await self._received(Incoming(incoming.topic.value, payload, incoming.retain))
-            acknowledge(client, incoming)
+        while True:
+            came = await next_message(client)
+            await self._received(Incoming(came.topic.value, bytes(came.payload), came.retain))
+            acknowledge(client, came)
             self.progressed()
 
     async def _subscribe(self, client: aiomqtt.Client, topic: str, qos: int) -> None:
@@ -389,12 +391,3 @@ class Link(Service):
             has_twin=self._takeovers.suspected,
         )
         self.progressed()
-
-
-def _twin(client_id: str) -> LinkError:
-    return LinkError(
-        "link.cloned",
-        f"Another box seems to be connected as {client_id}: the broker cuts this one off.",
-        hint="Find the other box (a copied card?) and give one of them an identity of its own.",
-        retryable=True,
-    )

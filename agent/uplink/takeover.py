@@ -6,6 +6,8 @@ within seconds, time after time, without ever being away, has most likely been a
 
 from dataclasses import dataclass
 
+from agent.core.errors import LinkError
+
 SHORT_S = 30.0
 TIMES = 6  # a broker that restarts again and again is mostly found away in between
 CALM_S = 900.0
@@ -29,3 +31,13 @@ class Takeovers:
     def not_reached(self) -> None:
         """The broker did not answer or refused: that explains the cuts before."""
         self.cut_short = 0
+
+
+def twin(client_id: str) -> LinkError:
+    """Return what to say of it."""
+    return LinkError(
+        "link.cloned",
+        f"Another box seems to be connected as {client_id}: the broker cuts this one off.",
+        hint="Find the other box (a copied card?) and give one of them an identity of its own.",
+        retryable=True,
+    )
