@@ -13,7 +13,7 @@ from hardware.linux import smart
 
 IMAGE = Path(__file__).parents[2] / "image-build"
 ROOTFS = IMAGE / "rootfs"
-SANDBOXED = ["slot", "smart", "provision", "trial", "update"]
+SANDBOXED = ["slot", "smart", "provision", "trial", "update", "network", "network-boot"]
 # poleside-var and poleside-data make folders before there is anything to be protected from.
 
 
@@ -104,7 +104,12 @@ def test_nothing_is_let_in_or_through_that_is_not_named():
 def test_no_port_is_open_towards_the_center():
     uplink = firewall_chains()["from_uplink"]
     accepted = [line.strip() for line in uplink.splitlines() if "accept" in line]
-    assert len(accepted) == 2
+    assert len(accepted) == 3
+    assert "ip saddr @page_from tcp dport 8470" in accepted[2]
+    assert (
+        "elements"
+        not in re.search(r"set page_from \{(.*?)\n    \}", FIREWALL.read_text(), re.DOTALL)[1]
+    )
     assert accepted[0].startswith("icmpv6 type { nd-")
     assert accepted[1].startswith("ip6 saddr fe80::/10 udp sport 547 udp dport 546")
 
@@ -119,7 +124,7 @@ def test_cameras_get_an_address_and_the_time_are_heard_and_get_no_page():
         "udp dport 67",
     ]
     for line in chains["from_cameras"].splitlines():
-        assert "ip saddr 10.77.0.0/24" in line or " dport " not in line or "dport 67" in line
+        assert "ip saddr @cameras" in line or " dport " not in line or "dport 67" in line
     assert re.findall(r"tcp dport (\d+)", chains["from_technician"]) == ["8470"]
 
 
@@ -211,7 +216,7 @@ def test_the_disks_are_asked_daily_and_the_agent_may_read_the_answer():
     assert int(timer["OnUnitActiveSec"].removesuffix("h")) * 3600 * 2 < smart.FRESH_S
 
 
-@pytest.mark.parametrize("name", ["bootctl", "trial", "update", "provision", "smart"])
+@pytest.mark.parametrize("name", ["bootctl", "trial", "update", "provision", "smart", "network"])
 def test_each_launcher_leads_to_a_module(name):
     launcher = (ROOTFS / f"usr/lib/poleside/{name}").read_text()
     assert f"-m poleside_image.{name} " in launcher

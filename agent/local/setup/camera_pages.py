@@ -197,7 +197,7 @@ def _shares(form: dict[str, str]) -> dict[str, float]:
     """Return speeds and places of the picture, each -1 to 1."""
     names = [name for name in ("pan", "tilt", "zoom", "x", "y") if name in form]
     try:
-        told = {name: float(form[name]) for name in names}
+        told: dict[str, float] = {name: float(form[name]) for name in names}
     except ValueError as error:
         raise SettingsError("settings.invalid", f"{error}.") from error
     if not all(-1 <= value <= 1 for value in told.values()):

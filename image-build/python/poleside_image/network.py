@@ -7,6 +7,7 @@ came of it is told in /run/poleside-network/state.json.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ COMMANDS = (
     ("systemctl", "try-restart", "chrony.service"),
 )
 _MOST_ID = 64
+_pause = threading.Event().wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["boot"] or networks.trial is not None:
         networks.start()
     while arguments != ["boot"] and networks.look():
-        time.sleep(LOOK_S)
+        _pause(LOOK_S)
     return 0
 
 
