@@ -17,6 +17,7 @@ from agent.app.child import SupervisorLink
 from agent.app.core_disk import disk_to_tell_of
 from agent.app.counter_answers import CounterAnswers
 from agent.app.coverage import CoverageReporter
+from agent.app.dry_tries import DryTries
 from agent.app.evidence_report import EvidenceReporter
 from agent.app.fault_events import troubles
 from agent.app.former_cameras import FormerCameras
@@ -196,9 +197,10 @@ class Core:
             board,
             clock,
         )
-        voice.counter.answerer = CounterAnswers(
+        voice.counter.answerer = answers = CounterAnswers(
             view, sight.hub, sight.desk, voice.desired, voice.audit_desk, voice.uploads, clock
         )
+        answers.also(DryTries(voice, grants, policies, self._sessions, db, clock).handlers)
         if settings.page.enabled:
             claim = ClaimCheck(data_dir, run_dir(settings), clock)
             sight.pole.on_claim = claim.pressed

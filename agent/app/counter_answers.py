@@ -11,7 +11,6 @@ import msgspec
 from agent.app.audit_desk import AuditDesk
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_desk import CameraDesk
-from agent.app.dry_tries import DryTries
 from agent.app.worker_hub import WorkerHub
 from agent.commands.desired import DesiredConfig
 from agent.commands.questions import (
@@ -25,9 +24,6 @@ from agent.commands.questions import (
     Question,
     RestoreSettings,
     SendFile,
-    TryAim,
-    TryGrant,
-    TryIncident,
 )
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor
@@ -68,10 +64,11 @@ class CounterAnswers:
             ChangeHere: self._change,
             RestoreSettings: self._restore,
             SendFile: self._send,
-            TryGrant: tries.grant,
-            TryIncident: tries.incident,
-            TryAim: tries.aim,
         }
+
+    def also(self, handlers: dict[type, Callable[[Any], Awaitable[Any]]]) -> None:
+        """Let others answer further questions."""
+        self._handlers |= handlers
 
     async def __call__(self, question: Question) -> Any:
         return await self._handlers[type(question)](question)

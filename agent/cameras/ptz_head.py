@@ -85,6 +85,10 @@ class PtzHead:
         )
         return True
 
+    def check_place(self, place: Place) -> None:
+        """Raise `CommandError` ptz.forbidden for a place that must not be looked at."""
+        self._sectors.check_place(place.pan, place.tilt)
+
     def turn(self, by: Place) -> bool:
         """Turn by so much from where it looks."""
         now = self._control.position()

@@ -60,19 +60,41 @@ class Aimer:
 
         Raises `CommandError` aim.no_stand, calibration, too_near, out_of_reach, ptz.forbidden.
         """
-        gate, stand = self._gate_of(camera_id), self.stands.get(camera_id)
+        gate = self._gate_of(camera_id)
+        planned = await self._planned(gate, camera_id, place, area_m, has_height=has_height)
+        if planned is None:
+            return await _by_the_camera(gate, place, area_m, self.stands.get(camera_id))
+        pointing, aim = planned
+        outcome = await gate.go(lambda head: head.goto(HeadPlace(aim.pan, aim.tilt, aim.zoom)))
+        return {"by": "calibration", "outcome": str(outcome), **_told(pointing, aim)}
+
+    async def try_out(
+        self, camera_id: str, place: Place, area_m: float, *, has_height: bool = True
+    ) -> dict[str, object]:
+        """Return where `aim` would turn the camera; it stays where it is. Raises as `aim` does."""
+        gate = self._gate_of(camera_id)
+        planned = await self._planned(gate, camera_id, place, area_m, has_height=has_height)
+        if planned is None:
+            return {"by": "geo-move"}
+        pointing, aim = planned
+        await gate.head(lambda head: head.check_place(HeadPlace(aim.pan, aim.tilt, aim.zoom)))
+        return {"by": "calibration", **_told(pointing, aim)}
+
+    async def _planned(
+        self, gate: CameraGate, camera_id: str, place: Place, area_m: float, *, has_height: bool
+    ) -> tuple[Pointing, Aim] | None:
+        """Return where our own mathematics say it should turn; None: it has a map of its own."""
+        stand = self.stands.get(camera_id)
         facts = await gate.head(lambda head: head.facts())
         if facts.knows_the_map:
-            return await _by_the_camera(gate, place, area_m, stand)
+            return None
         pointing = pointing_of(camera_id, stand)
         assert stand is not None  # noqa: S101 - else it could not be fitted
         if not has_height:
             ground_m = pointing.ground_m(place)
             place = Place(place.lat_deg, place.lon_deg, ground_m)
         now = await gate.position()
-        aim = pointing.aim(place, area_m, _reach(facts, stand), now.pan)
-        outcome = await gate.go(lambda head: head.goto(HeadPlace(aim.pan, aim.tilt, aim.zoom)))
-        return {"by": "calibration", "outcome": str(outcome), **_told(pointing, aim)}
+        return pointing, pointing.aim(place, area_m, _reach(facts, stand), now.pan)
 
 
 class AimHandler:

@@ -130,7 +130,7 @@ class Session:
         changed = self._look_for_loss(now_s)
         if self._before and self._tidying is None:
             self._tidying = tasks.create_task(self._shorten_before())
-        for camera_id, place in self._wanted(views).items():
+        for camera_id, place in self.wanted_by(views).items():
             known = self.cameras.get(camera_id)
             if known is None:
                 known = CalledUp(place, now_s, self._new_lock(camera_id))
@@ -178,7 +178,8 @@ class Session:
         was_lost, self.is_lost = self.is_lost, is_lost
         return is_lost != was_lost
 
-    def _wanted(self, views: list[View]) -> dict[str, Place]:
+    def wanted_by(self, views: list[View]) -> dict[str, Place]:
+        """Return which cameras it wants now, and where each should look."""
         around_m = self.call.radius_m + self.call.accuracy_m
         if self.call.follow:
             near = neighbours(views, self.place, around_m)

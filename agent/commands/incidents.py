@@ -119,6 +119,24 @@ class IncidentSessions(Service):
             await self._open(call)
         self._news.set()
 
+    async def try_out(self, call: IncidentCall) -> dict[str, object]:
+        """Return what a call would have this box do; nothing is done. Raises `CommandError`."""
+        await self._loaded.wait()
+        known = self._sessions.get(call.id)
+        _check(call, known.call.seq if known else self._over.get(call.id, 0))
+        self._check_room(call)
+        await self._find_looks()
+        views, session = self.views(call), Session(self, call, self._address.box, boot=self._boot)
+        wanted = session.wanted_by(views)
+        is_actual = call.status is CapStatus.ACTUAL
+        policies = await self._policies.fitting(call.kind) if is_actual else []
+        return {
+            "candidates": told(session, views)["candidates"],
+            "called": list(wanted),
+            "may_turn": [one for one in wanted if self.may(call, What.PTZ, one)],
+            "policies": [one.id for one in policies],
+        }
+
     async def run(self) -> None:
         await self._load()
         tally_s = self.clock.monotonic_s() + _TALLY_S

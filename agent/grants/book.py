@@ -68,11 +68,11 @@ class Grants(Service):
         Raises `CommandError`: see `check`, and grant.altered, grant.over.
         """
         await self._loaded.wait()
-        digest = hashlib.sha256(msgspec.json.encode(grant)).digest()
+        digest = _digest(grant)
         async with self._changing:
-            known = await self._db.run(lambda c: store.digest_of(c, grant.id))
-            if known is not None:
-                return self._known(grant.id, is_same=known == digest)
+            held = await self._given_before(grant, digest)
+            if held is not None:
+                return held
             left_s = lasting_s(grant, command, self._cameras(), self._clock)
             now_s = self._clock.monotonic_s()
             given = Given(
@@ -95,14 +95,30 @@ class Grants(Service):
         self._log.info("grant given", grant=grant.id, audience=grant.audience, left_s=round(left_s))
         return given
 
+    async def would_last_s(self, command: Command, grant: MediaGrant) -> float:
+        """Return how long a grant would hold if it came now; nothing is given. Raises as `give`."""
+        await self._loaded.wait()
+        held = await self._given_before(grant, _digest(grant))
+        if held is not None:
+            return held.until_mono_s - self._clock.monotonic_s()
+        return lasting_s(grant, command, self._cameras(), self._clock)
+
     async def permit(self, command: Command) -> None:
         """Let an order pass that needs no grant, or carries one that holds; take a new one.
 
         Raises `CommandError`: see `check_covers` and `give`.
         """
+        grant = self.covering(command)
+        if grant is not None:
+            await self.give(command, grant)
+
+    def covering(self, command: Command) -> MediaGrant | None:
+        """Return the grant that an order needs and carries, None when it needs none.
+
+        Raises `CommandError`: see `check_covers`.
+        """
         need = self._need(command)
-        if need is not None:
-            await self.give(command, check_covers(command, need))
+        return None if need is None else check_covers(command, need)
 
     def rests_on(self, command: Command) -> str:
         """Return the grant that an order needs and carries; "" when there is none."""
@@ -237,12 +253,15 @@ class Grants(Service):
         except TimeoutError:
             return
 
-    def _known(self, grant_id: str, *, is_same: bool) -> Given:
-        if not is_same:
+    async def _given_before(self, grant: MediaGrant, digest: bytes) -> Given | None:
+        known = await self._db.run(lambda c: store.digest_of(c, grant.id))
+        if known is None:
+            return None
+        if known != digest:
             raise CommandError("grant.altered", "This id was used for another grant.")
-        if grant_id not in self._holding:
+        if grant.id not in self._holding:
             raise _over()
-        return self._holding[grant_id]
+        return self._holding[grant.id]
 
     async def _load(self) -> None:
         """Go on with what held before. A boot's clock dies with it: then the rest must be sure."""
@@ -300,6 +319,10 @@ class Grants(Service):
             await self._db.run(write)
         for given in over:
             self._log.info("grant ended", grant=given.grant.id, why=why, bytes=given.bytes)
+
+
+def _digest(grant: MediaGrant) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(grant)).digest()
 
 
 def _over() -> CommandError:

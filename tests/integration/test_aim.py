@@ -26,6 +26,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.core.ids import new_ulid
 from agent.local.cli.cameras import cameras
+from agent.pointing.geodesy import Place
 from agent.settings.model import CameraSettings
 from agent.settings.stand import LandmarkSettings, StandSettings
 from agent.simulators.camera.onvif_settings import SimulatedPlace
@@ -90,7 +91,8 @@ class Rig:
         self.link_is_up = True
         self.leases = Leases(CLOCK, lambda _: self.gate, lambda: self.link_is_up)
         told = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/m", stand=settings)
-        self.handler = AimHandler(Aimer(lambda _: self.gate, [told]), self.leases)
+        self.aimer = Aimer(lambda _: self.gate, [told])
+        self.handler = AimHandler(self.aimer, self.leases)
         self.told = []
 
     async def aim(self, where, by=KIM, iss="c", **fields):
@@ -184,6 +186,19 @@ async def test_what_must_not_or_cannot_be_looked_at_is_refused_with_a_code():
         assert await refused(here, place(60, 45)) == "aim.no_stand"
     async with rig(stand(MARKS[:2])) as here:
         assert await refused(here, place(60, 45)) == "aim.calibration"
+
+
+async def test_an_aim_can_be_tried_and_the_camera_stays_where_it_is():
+    pan, tilt = reported(place(150, 30))
+    school = Sector(pan - 0.05, pan + 0.05, tilt - 0.1, tilt + 0.1)
+    async with rig(stand(), [school]) as here:
+        where = place(60, 45)
+        told = await here.aimer.try_out("gate", Place(*where), 10.0, has_height=False)
+        assert (told["pan"], told["tilt"]) == pytest.approx(reported(where), abs=0.003)
+        with pytest.raises(CommandError) as caught:
+            await here.aimer.try_out("gate", Place(*place(150, 30)), 10.0, has_height=False)
+        assert caught.value.code == "ptz.forbidden"
+        assert here.camera.motor.moves_total == 0
 
 
 async def test_a_place_beyond_the_heads_range_is_refused():

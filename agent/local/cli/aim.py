@@ -6,8 +6,11 @@ import asyncio
 import json
 from getpass import getuser
 from pathlib import Path
+from typing import Any
 
 import click
+
+from agent.local.cli.box_in_reach import Box
 
 
 @click.command()
@@ -18,6 +21,7 @@ import click
 @click.option("--area", "area_m", default=20.0, show_default=True, help="How wide, in metres.")
 @click.option("--hold", "hold_s", default=10.0, show_default=True, help="Seconds to hold it there.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/var/lib/poleside"))
+@click.option("--try", "is_try", is_flag=True, help="Tell where it would turn; it stays.")
 @click.option("--json", "as_json", is_flag=True)
 def aim(
     camera_id: str,
@@ -28,6 +32,7 @@ def aim(
     hold_s: float,
     data_dir: Path,
     *,
+    is_try: bool,
     as_json: bool,
 ) -> None:
     """Turn CAMERA_ID towards a place and hold it there, through the running agent.
@@ -35,10 +40,12 @@ def aim(
     \b
     poleside aim gate 37.56651 126.97802
     poleside aim gate 37.56651 126.97802 --height 41 --area 10 --hold 30
+    poleside aim gate 37.56651 126.97802 --try
 
     Nobody who holds the camera for a higher purpose is disturbed. It is journalled and audited.
     """
     from agent.commands.counter import CounterOrder, ask
+    from agent.commands.questions import TryAim
     from agent.contract.commands import ReplyState
     from agent.contract.ptz_args import CameraAim
     from agent.core.clock import SystemClock
@@ -47,16 +54,20 @@ def aim(
     args = CameraAim(
         camera_id=camera_id, lat=lat, lon=lon, height_m=height_m, area_m=area_m, hold_s=hold_s
     )
-    order = CounterOrder(args=args, user=getuser())
-    reply = asyncio.run(ask(data_dir / "run", order, SystemClock(), hold_s))
-    if reply.state is not ReplyState.DONE:
-        raise CommandError(reply.code, reply.message, hint=reply.hint)
-    told = reply.result or {}
+    if is_try:
+        told = Box(data_dir).ask(TryAim(args, getuser()), dict[str, Any])
+        if not told["allowed"]:
+            raise CommandError(told["code"], told["message"], hint=told["hint"])
+    else:
+        order = CounterOrder(args=args, user=getuser())
+        reply = asyncio.run(ask(data_dir / "run", order, SystemClock(), hold_s))
+        if reply.state is not ReplyState.DONE:
+            raise CommandError(reply.code, reply.message, hint=reply.hint)
+        told = reply.result or {}
     if as_json:
         click.echo(json.dumps(told))
-        return
-    if told["by"] == "geo-move":
-        click.echo("The camera turned there by its own map (GeoMove).")
+    elif told["by"] == "geo-move":
+        click.echo("The camera turns there by its own map (GeoMove).")
     else:
         click.echo(
             f"pan {told['pan']:g}, tilt {told['tilt']:g}, zoom {told['zoom']:g}: {told['range_m']}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import Counter
 from contextlib import closing
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from agent.contract.incidents import IncidentKind
 from agent.core.errors import StorageError
+from agent.local.cli.box_in_reach import Box, box_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,16 +138,102 @@ def sessions(data_dir: Path, *, as_json: bool) -> None:
             f" {'position lost' if one['lost'] else 'following' if one['follow'] else ''}".rstrip()
         )
         called = {each["camera_id"]: each["aimed"] for each in one["called"]}
-        for seen in one["candidates"]:
-            is_called = seen["camera_id"] in called
-            lines.append(
-                f"  {seen['camera_id']:16} {seen['distance_m']:6.1f} m"
-                f" {seen['bearing_deg']:5.1f} deg {seen['pixels_per_m']:7.1f} px/m"
-                + (", called up" if is_called else "")
-                + (", turned to it" if called.get(seen["camera_id"]) else "")
-                + (", held by others" if seen["is_busy"] else "")
-            )
+        turned = {camera_id for camera_id, is_aimed in called.items() if is_aimed}
+        lines += [_candidate_line(seen, set(called), turned) for seen in one["candidates"]]
     _say(found, lines, "No incident calls this box just now.", as_json=as_json)
+
+
+@incidents.command(name="try")
+@box_options
+@click.argument("lat", type=click.FloatRange(-90, 90), required=False)
+@click.argument("lon", type=click.FloatRange(-180, 180), required=False)
+@click.option("--radius", "radius_m", type=click.FloatRange(0, 2000), default=0.0, help="Metres.")
+@click.option("--kind", type=click.Choice([one.value for one in IncidentKind]), default="fire")
+@click.option("--follow", is_flag=True, help="As if it moves: who comes next is called, too.")
+@click.option(
+    "--call", "file", type=click.File("r"), help="A signed call (JWS) instead; - is stdin."
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
+def try_(
+    box: Box,
+    lat: float | None,
+    lon: float | None,
+    radius_m: float,
+    kind: str,
+    file: IO[str] | None,
+    *,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Tell which cameras would be called up for a place, and do nothing. It is audited.
+
+    \b
+    poleside incidents try 37.5665 126.9780
+    poleside incidents try 37.5665 126.9780 --radius 30 --kind flood --json
+
+    Exit code 0 when the box would take the call, 1 with the code it would be refused by.
+    """
+    from agent.commands.questions import TryIncident
+
+    if file is not None:
+        text = file.read()
+    elif lat is not None and lon is not None:
+        text = _as_if_called(lat, lon, radius_m, kind, follow=follow)
+    else:
+        raise click.UsageError("Give LAT and LON, or --call.")
+    told = box.ask(TryIncident(text, getuser()), dict[str, Any])
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+    elif not told["allowed"]:
+        click.echo(f"Refused: {told['message']} [{told['code']}]")
+    else:
+        for seen in told["candidates"]:
+            click.echo(_candidate_line(seen, set(told["called"]), set(told["may_turn"])))
+        if not told["candidates"]:
+            click.echo("No camera of this box sees the place.")
+    sys.exit(0 if told["allowed"] else 1)
+
+
+def _as_if_called(lat: float, lon: float, radius_m: float, kind: str, *, follow: bool) -> str:
+    import msgspec
+
+    from agent.contract.commands import Actor
+    from agent.contract.grants import AnkletTrigger, Audience, Reason
+    from agent.contract.incidents import IncidentCall
+    from agent.core.clock import SystemClock
+    from agent.core.ids import new_ulid
+
+    now = SystemClock().utc_now()
+    at = int(now.timestamp())
+    call = IncidentCall(
+        id=new_ulid(now),
+        seq=1,
+        site="here",
+        incident="trial",
+        kind=kind,
+        reason=Reason.MAINTENANCE,
+        trigger=AnkletTrigger.DAMAGED if kind == IncidentKind.ANKLET else "",
+        audience=Audience.OPERATOR,
+        by=Actor(user=getuser(), role="technician"),
+        iss="local",
+        iat=at,
+        exp=at + 60,
+        lat=lat,
+        lon=lon,
+        radius_m=radius_m,
+        follow=follow,
+    )
+    return msgspec.json.encode(call).decode()
+
+
+def _candidate_line(seen: dict[str, Any], called: set[str], turned: set[str]) -> str:
+    return (
+        f"  {seen['camera_id']:16} {seen['distance_m']:6.1f} m"
+        f" {seen['bearing_deg']:5.1f} deg {seen['pixels_per_m']:7.1f} px/m"
+        + (", called up" if seen["camera_id"] in called else "")
+        + (", turned to it" if seen["camera_id"] in turned else "")
+        + (", held by others" if seen["is_busy"] else "")
+    )
 
 
 def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:
