@@ -6,7 +6,7 @@ STAMP := $(VENV)/.poleside-setup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint setup setup-demo system-parts bench bench-clips bench-uplink clean
-.PHONY: image image-lock image-verify engines crash-replay crash-errors crash-disk crash-kill faults
+.PHONY: image image-lock image-verify image-faults engines crash-replay crash-errors crash-disk crash-kill faults
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -83,13 +83,21 @@ image: $(STAMP)  ## the box image (root, SOURCES=apt-list), or what is missing h
 image-lock: $(STAMP)  ## pin the wheels of the image by version and hash
 	@$(RECIPE).lock_wheels $(IMAGE_ARGS)
 
-image-verify: $(STAMP)  ## what of the image can be checked without a boot; says what is left out
+IMAGE ?= build/image
+BOOTS = POLESIDE_IMAGE=$(IMAGE) $(BIN)/python -m pytest -rs -m long tests/faults/test_image_boots.py
+
+image-verify: $(STAMP)  ## the image's parts, and boots under QEMU where an image is built; says what is left out
 	@$(RECIPE).image --check $(IMAGE_ARGS)
 	@$(BIN)/python -m pytest -rs tests/unit/test_image_recipe.py tests/unit/test_appliance_parts.py \
 		tests/unit/test_service_unit.py tests/unit/test_boot_backend.py \
 		tests/unit/test_update_on_the_box.py tests/unit/test_update_bundle.py \
 		tests/integration/test_firewall.py \
 		tests/property/test_boot_choice_under_power_cuts.py $(TEST_ARGS)
+	@if ls $(IMAGE)/poleside-*-virt.img >/dev/null 2>&1; then $(BOOTS) -k "not power_cut" $(TEST_ARGS); \
+	else echo "left out: boots; no image in $(IMAGE), make image SOURCES=… makes one"; fi
+
+image-faults: $(STAMP)  ## cut the power over an update of the built image, POLESIDE_CUTS times (20)
+	$(BOOTS) -k power_cut $(TEST_ARGS)
 
 clean:  ## remove what was built; recordings of a demo live in ~/.cache/poleside
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,203 @@
+"""A box in QEMU, as `make image-verify` and `make image-faults` boot it: UEFI, disk, watchdog.
+
+What the image does not have comes from outside, as systemd's credentials over SMBIOS: a root shell
+on a virtual port, and the units' words on the console. A real board takes none of these.
+"""
+
+import base64
+import re
+import secrets
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from poleside_recipe.run import environment, run
+
+FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
+_UNITS = ("poleside", "poleside-grow", "poleside-provision", "poleside-trial", "poleside-update")
+_ON_CONSOLE = "[Service]\nStandardOutput=journal+console\nStandardError=journal+console\n"
+_SHELL = """[Unit]
+Description=A shell for the trial
+After=basic.target
+[Service]
+ExecStart=/bin/sh -c 'while :; do sh 3<>/dev/virtio-ports/shell <&3 >&3 2>&1; sleep 1; done'
+"""
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+_pause = threading.Event().wait
+
+
+class EmulationError(Exception):
+    """The box did not come to what was waited for; the message has its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the box has: the cards of its networks are QEMU's words for `-netdev`."""
+
+    memory_mib: int = 1024
+    uplink: str = "user"
+    cameras: str = ""
+    drives: tuple[Path, ...] = ()
+    stick: Path | None = None
+
+
+def new_disk(image: Path, disk: Path, size: str = "4G") -> Path:
+    """Make a disk that begins as `image`, and leaves it as it is."""
+    disk.unlink(missing_ok=True)
+    made = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", image.resolve(), "-F", "raw"]
+    run(*made, disk, size)
+    return disk
+
+
+def settings_stick(settings: str, stick: Path) -> Path:
+    """Make a technician's stick with the box's settings."""
+    stick.unlink(missing_ok=True)
+    with stick.open("wb") as medium:
+        medium.truncate(33 * 1024 * 1024)
+    run("mkfs.vfat", "-n", "POLESIDE", stick, is_quiet=True)
+    file = stick.with_suffix(".toml")
+    file.write_text(settings)
+    run("mcopy", "-i", stick, file, "::poleside.toml")
+    return stick
+
+
+class Machine:
+    """One box that is switched on; `with` ends it as a power cut does."""
+
+    def __init__(self, disk: Path, folder: Path, hardware: Hardware | None = None) -> None:
+        self._hardware = hardware or Hardware()
+        number = len(list(folder.glob("console-*.log"))) + 1
+        self._log = folder / f"console-{number:03}.log"
+        self._port = folder / f"shell-{number:03}"
+        command = self._command(disk)
+        self._errors = (folder / f"qemu-{number:03}.log").open("wb")
+        self._qemu = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=self._errors, env=environment()
+        )
+        self._switched_on_s = time.monotonic()
+        self._shell: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+
+    def _command(self, disk: Path) -> list[str]:
+        hardware = self._hardware
+        command = ["nice", "-n", "5", "qemu-system-aarch64", "-M", "virt,gic-version=3"]
+        command += ["-cpu", "cortex-a72", "-smp", "2", "-m", f"{hardware.memory_mib}"]
+        command += ["-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none"]
+        command += ["-serial", f"file:{self._log}", "-bios", f"{FIRMWARE}"]
+        command += ["-device", "i6300esb", "-action", "watchdog=reset"]
+        command += ["-drive", f"file={disk},format=qcow2,if=none,id=disk,cache=writeback"]
+        command += ["-device", "virtio-blk-pci,drive=disk,bootindex=1"]
+        for number, drive in enumerate(hardware.drives):
+            name = f"drive{number}"
+            command += ["-drive", f"file={drive},format=raw,if=none,id={name},read-only=on"]
+            command += ["-device", f"virtio-blk-pci,drive={name},serial={name}"]
+        command += ["-netdev", f"{hardware.uplink},id=up"]
+        command += ["-device", "virtio-net-pci,netdev=up,romfile="]
+        if hardware.cameras:
+            command += ["-netdev", f"{hardware.cameras},id=cameras"]
+            command += ["-device", "virtio-net-device,netdev=cameras"]
+        if hardware.stick:
+            command += ["-drive", f"file={hardware.stick},format=raw,if=none,id=stick"]
+            command += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,removable=on"]
+        command += [
+            "-device",
+            "virtio-serial-pci",
+            "-device",
+            "virtserialport,chardev=c,name=shell",
+        ]
+        command += ["-chardev", f"socket,id=c,path={self._port},server=on,wait=off"]
+        units = {f"systemd.unit-dropin.{unit}.service": _ON_CONSOLE for unit in _UNITS}
+        units["systemd.extra-unit.trial-shell.service"] = _SHELL
+        units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-shell.service\n"
+        for name, text in units.items():
+            packed = base64.b64encode(text.encode()).decode()
+            value = f"io.systemd.credential.binary:{name}={packed}"
+            command += ["-smbios", f"type=11,value={value}"]
+        return command
+
+    @property
+    def pid(self) -> int:
+        return self._qemu.pid
+
+    @property
+    def on_for_s(self) -> float:
+        return time.monotonic() - self._switched_on_s
+
+    def console(self) -> str:
+        """Return all it said since it was switched on."""
+        if not self._log.exists():
+            return ""
+        return _COLOURS.sub("", self._log.read_text("utf-8", "replace"))
+
+    def wait_for(self, pattern: str, within_s: float, after: int = 0) -> re.Match[str]:
+        """Return the first such words on the console, `after` so many characters.
+
+        Raises `EmulationError` when they don't come.
+        """
+        end_s = time.monotonic() + within_s
+        while time.monotonic() < end_s:
+            if found := re.compile(pattern).search(self.console(), after):
+                return found
+            if self._qemu.poll() is not None:
+                break
+            _pause(0.2)
+        raise EmulationError(f"no `{pattern}` in {within_s:.0f} s; last:\n{self.console()[-3000:]}")
+
+    def ask(self, command: str, within_s: float = 120.0) -> str:
+        """Return what a command prints inside, run by root. Raises `EmulationError`."""
+        end_s, word = time.monotonic() + within_s, secrets.token_hex(8)
+        if self._shell is None:
+            self._shell = socket.socket(socket.AF_UNIX)
+            self._shell.connect(f"{self._port}")
+        self._shell.settimeout(2.0)
+        asked = f'\n{{ {command}\n}}; echo "@$?@{word}"\n'.encode()
+        self._shell.sendall(asked)
+        answer = b""
+        while time.monotonic() < end_s:
+            try:
+                answer += self._shell.recv(65536)
+            except TimeoutError:
+                continue
+            if found := re.search(rf"@(\d+)@{word}".encode(), answer):
+                return answer[: found.start()].decode("utf-8", "replace")
+        raise EmulationError(f"no answer to `{command}`: {answer!r}")
+
+    def cut(self) -> None:
+        """Cut the power: what QEMU had not yet written is gone."""
+        self._qemu.kill()
+        self._qemu.wait()
+        if self._shell is not None:
+            self._shell.close()
+        self._errors.close()
+
+
+def peak_memory_kib(machine: Machine) -> int:
+    """Return the most memory QEMU took."""
+    status = Path(f"/proc/{machine.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found[1]) if found else 0
+
+
+def missing_for_boot() -> Sequence[str]:
+    """Return what this machine lacks for a boot."""
+    return [] if FIRMWARE.exists() else [f"{FIRMWARE} (Debian package qemu-efi-aarch64)"]
+
+
+def harm(disk: Path, start_bytes: int, size_bytes: int) -> None:
+    """Overwrite a part of a disk with what is no file system."""
+    write = f"write -P 0xa5 {start_bytes} {size_bytes}"
+    run("qemu-io", "-f", "qcow2", "-c", write, disk, is_quiet=True)
+
+
+def wait_s(seconds: float) -> None:
+    _pause(seconds)
