@@ -25,6 +25,7 @@ from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
+from agent.local.setup.network import NetworkDesk
 from agent.local.setup.pages import SetupTools
 from agent.local.setup.read_back import ReadBack
 from agent.local.web.app import create_app
@@ -90,7 +91,15 @@ class ClaimedBox:
         )
         self.read_back = ReadBack(self.clock)
         self.cameras = TriedCameras()
-        tools = SetupTools(self.finder, SetupChanges(self.config), self.read_back, self.cameras)
+        wishes = folder / "network"
+        told = wishes / "run/poleside-network/state.json"
+        tools = SetupTools(
+            self.finder,
+            SetupChanges(self.config),
+            self.read_back,
+            self.cameras,
+            NetworkDesk(wishes, told, self.shown.clock),
+        )
         self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools)
         self.page: Served
 

@@ -29,7 +29,7 @@ from agent.app.orders import register_orders
 from agent.app.page import PageServer
 from agent.app.reboot_note import RebootNote
 from agent.app.run_dir import run_dir
-from agent.app.setup_cameras import SetupCameras
+from agent.app.setup_tools import setup_tools
 from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.time_floor import FloorKeeper
@@ -53,9 +53,6 @@ from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import ClaimCheck
-from agent.local.setup.changes import SetupChanges
-from agent.local.setup.finder import CameraFinder, host_port
-from agent.local.setup.pages import SetupTools
 from agent.local.setup.read_back import ReadBack
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
@@ -212,20 +209,7 @@ class Core:
                     data_dir,
                     settings.box,
                     claim,
-                    SetupTools(
-                        CameraFinder(clock, self._addresses),
-                        SetupChanges(voice.desired),
-                        self._read_back,
-                        SetupCameras(
-                            sight.hub,
-                            sight.desk,
-                            voice.commands,
-                            voice.leases,
-                            voice.aimer,
-                            settings,
-                            clock,
-                        ),
-                    ),
+                    setup_tools(sight, voice, self._read_back, lambda: self._settings, clock),
                     db,
                     note,
                     clock,
@@ -239,14 +223,6 @@ class Core:
     def _bell_preset_of(self, camera_id: str) -> str:
         camera = self._settings.camera(camera_id)
         return camera.ptz.bell_preset if camera else ""
-
-    def _addresses(self) -> dict[str, str]:
-        """Return which camera of the settings answers where over ONVIF."""
-        return {
-            host_port(camera.onvif_url): camera.camera_id
-            for camera in self._settings.cameras
-            if camera.onvif_url
-        }
 
     def _tell_watch(self) -> None:
         """Give the watch what others know of themselves."""

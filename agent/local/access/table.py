@@ -72,6 +72,10 @@ WAYS: Final = (
     Way("/setup/code/check", "check_code", _TECHNICIAN, "POST"),
     Way("/setup/center", "center", _TECHNICIAN),
     Way("/setup/center", "put_center", _TECHNICIAN, "POST"),
+    Way("/setup/network", "network_page", _TECHNICIAN),
+    Way("/setup/network/state", "network", _TECHNICIAN),
+    Way("/setup/network", "put_network", _TECHNICIAN, "POST"),
+    Way("/setup/network/confirm", "confirm_network", _TECHNICIAN, "POST"),
     Way("/setup/confirm", "confirm", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )

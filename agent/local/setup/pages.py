@@ -13,6 +13,7 @@ from agent.local.setup.camera_pages import answered
 from agent.local.setup.cameras import Cameras
 from agent.local.setup.changes import DRAWN_KINDS, SetupChanges
 from agent.local.setup.finder import CameraFinder
+from agent.local.setup.network import NetworkDesk
 from agent.local.setup.read_back import ReadBack
 from agent.local.web.pages import Pages, not_found, plain_json
 from agent.settings.model import CameraSettings
@@ -28,6 +29,7 @@ class SetupTools:
     changes: SetupChanges
     read_back: ReadBack
     cameras: Cameras
+    network: NetworkDesk
 
 
 class SetupPages:

@@ -24,6 +24,7 @@ from agent.local.access.doors import Doors
 from agent.local.access.pages import ACCESS_DIR, AccessPages
 from agent.local.setup.aim_mode import AimMode
 from agent.local.setup.camera_pages import CameraPages
+from agent.local.setup.network_pages import NetworkPages
 from agent.local.setup.pages import SETUP_DIR, SetupPages, SetupTools
 from agent.local.setup.trial_pages import TrialPages
 from agent.local.web import metrics
@@ -61,6 +62,7 @@ def create_app(
         if tools is not None:
             routes += doors.routes(SetupPages(tools, desk, pages))
             routes += doors.routes(TrialPages(tools.read_back, desk))
+            routes += doors.routes(NetworkPages(tools.network, desk, pages))
             aiming = AimMode(tools.cameras, clock)
             routes += doors.routes(CameraPages(tools.cameras, tools.changes, aiming, desk, pages))
     return Starlette(

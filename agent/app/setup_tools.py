@@ -1,0 +1,52 @@
+"""What the page's set-up works with, joined from the core's parts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.app.setup_cameras import SetupCameras
+from agent.app.sight import Sight
+from agent.app.voice import Voice
+from agent.core.clock import Clock
+from agent.local.setup.changes import SetupChanges
+from agent.local.setup.finder import CameraFinder, host_port
+from agent.local.setup.network import NetworkDesk
+from agent.local.setup.pages import SetupTools
+from agent.local.setup.read_back import ReadBack
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
+
+_NETWORK_STATE = "poleside-network/state.json"
+
+
+def setup_tools(
+    sight: Sight,
+    voice: Voice,
+    read_back: ReadBack,
+    settings: Callable[[], Settings],
+    clock: Clock,
+) -> SetupTools:
+    """Return them; `settings` are those in effect when it is asked."""
+    now = settings()
+    return SetupTools(
+        CameraFinder(clock, lambda: _addresses(settings())),
+        SetupChanges(voice.desired),
+        read_back,
+        SetupCameras(sight.hub, sight.desk, voice.commands, voice.leases, voice.aimer, now, clock),
+        _network(now, clock),
+    )
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    """Return which camera of the settings answers where over ONVIF."""
+    return {
+        host_port(camera.onvif_url): camera.camera_id
+        for camera in settings.cameras
+        if camera.onvif_url
+    }
+
+
+def _network(settings: Settings, clock: Clock) -> NetworkDesk:
+    """The image's service tells under /run; that of a simulated board under its own folder."""
+    wishes = data_dir_of(settings) / "network"
+    run = wishes / "run" if settings.board.kind == "simulated" else Path("/run")
+    return NetworkDesk(wishes, run / _NETWORK_STATE, clock)
