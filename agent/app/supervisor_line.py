@@ -10,6 +10,9 @@ from agent.core.disk_wait import DiskWait
 from agent.messages.supervision import Configure, Processes, ProcessReport
 
 BEAT_S = 1.0
+# Parts with a rhythm of their own; the link may wait for hours. One that has nothing to do, such as
+# the outputs of a pole without any, has no progress and is not waited for.
+REQUIRED = ("worker-hub", "events.assembler", "health", "heat", "pole.inputs", "pole.outputs")
 
 
 class SupervisorLine(Service):
@@ -47,9 +50,7 @@ class SupervisorLine(Service):
         self._link.ask_reload()
 
     def _ages_s(self) -> dict[str, float]:
-        """Only parts with a rhythm of their own are listed: the link may wait for hours."""
-        names = ("worker-hub", "events.assembler", "health")
-        ages_s = {name: self._components.idle_s(name) or 0.0 for name in names}
+        ages_s = {name: self._components.idle_s(name) or 0.0 for name in REQUIRED}
         return self._disk.borne(ages_s)
 
     def _hear(self) -> None:

@@ -47,6 +47,7 @@ class Inputs(Service):
             for watch in self._watches.values():
                 tasks.create_task(watch.run())
             while self._watches:
+                self.progressed()
                 for watch in self._watches.values():
                     watch.look()
                 await self._clock.sleep_s(to_tick_s(self._clock, LOOK_S))

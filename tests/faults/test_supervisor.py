@@ -84,6 +84,17 @@ SUPERVISOR = textwrap.dedent("""
                     (folder / "successor-gone").touch()
         return 0
 
+    def stalling(settings, link):
+        '''It beats all the while; one of its parts works for a second, then no more.'''
+        stop, clock = threading.Event(), SystemClock()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        began_s = clock.monotonic_s()
+        while not stop.wait(0.1):
+            link.beat({"health": max(0.0, clock.monotonic_s() - began_s - 1.0), "heat": 0.0})
+            (folder / "beats").write_text(str(clock.monotonic_s()))
+        return 0
+
     NONE = frozenset()
     TABLES = {
         "replaceable": [
@@ -108,6 +119,10 @@ SUPERVISOR = textwrap.dedent("""
         ],
         "mute core": [
             ProcessSpec("core", NONE, living("core", mute_after=5), needed=True, silent_s=3.0),
+        ],
+        "core without progress": [
+            ProcessSpec("camera", NONE, living("camera")),
+            ProcessSpec("core", NONE, stalling, needed=True, silent_s=2.0),
         ],
         "core once": [
             ProcessSpec("camera", NONE, living("camera")),
@@ -359,6 +374,59 @@ def test_the_watchdog_is_not_fed_while_the_needed_process_is_gone(tmp_path):
         threading.Event().wait(2.0)  # the supervisor goes round four times
         assert words() == []
         assert supervisor.row("camera")["state"] == "running"
+
+
+def test_a_part_without_progress_starves_the_watchdog_though_its_process_beats(tmp_path):
+    with (
+        systemd(tmp_path) as words,
+        running(
+            tmp_path, "core without progress", NOTIFY_SOCKET=str(tmp_path / "notify")
+        ) as supervisor,
+    ):
+        core, said = supervisor.until_running("core"), []
+        supervisor.until(lambda: "WATCHDOG=1" in words())
+        supervisor.until(lambda: said.extend(words()) or "STATUS=no progress: core" in said)
+        supervisor.until_running("core", not_pid=core)
+        assert supervisor.row("core")["last_exit"] == "killed by SIGKILL"
+        said += words()
+        starved = said[said.index("STATUS=no progress: core") :]
+        if "STATUS=well" in starved:
+            starved = starved[: starved.index("STATUS=well")]
+        assert "WATCHDOG=1" not in starved
+        assert supervisor.row("camera")["restarts"] == 0
+
+
+class HardwareWatchdog:
+    """What the kernel's device does: fed in time it waits, else it resets the board for good."""
+
+    def __init__(self, timeout_s):
+        self._timeout_s, self._clock = timeout_s, SystemClock()
+        self._fed_s, self.has_reset = self._clock.monotonic_s(), False
+
+    def look(self, *, is_fed):
+        now_s = self._clock.monotonic_s()
+        self.has_reset = self.has_reset or now_s - self._fed_s > self._timeout_s
+        if is_fed:
+            self._fed_s = now_s
+        return self.has_reset
+
+
+def test_a_supervisor_that_stands_still_feeds_nothing_and_the_board_would_be_reset(tmp_path):
+    with (
+        systemd(tmp_path) as words,
+        running(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify")) as supervisor,
+    ):
+        supervisor.until(lambda: "WATCHDOG=1" in words())
+        fed = []
+        supervisor.until(lambda: fed.extend(words()) or fed.count("WATCHDOG=1") >= 3)
+        children = [supervisor.row(name)["pid"] for name in ("camera", "core")]
+        supervisor.process.send_signal(signal.SIGSTOP)
+        words()
+        device = HardwareWatchdog(timeout_s=3.0)
+        supervisor.until(lambda: device.look(is_fed="WATCHDOG=1" in words()))
+        assert all(is_alive(pid) for pid in children)  # they live, which is not enough
+        supervisor.process.send_signal(signal.SIGCONT)
+        supervisor.until(lambda: "WATCHDOG=1" in words())
 
 
 def test_a_box_whose_core_makes_no_progress_reboots_and_keeps_the_reason(tmp_path):
