@@ -221,8 +221,21 @@ class Event(Struct, frozen=True, kw_only=True):
     historical: bool = False
 
 
+class GapReason(StrEnum):
+    """Why records never come; see `Gap`."""
+
+    AGE = "age"
+    QUOTA = "quota"
+    EXPIRED = "expired"
+
+
 class Gap(Struct, frozen=True, kw_only=True, tag_field="kind", tag="gap"):
-    """Sequence numbers that will never come, and why: the center steps over them."""
+    """Sequence numbers that will never come: the center steps over them.
+
+    `why`: `age` (too old before the center could be told), `quota` (the outbox was full), `expired`
+    (acknowledged once, and kept no longer); a later version may know more. Numbers of different
+    reasons come as gaps of their own.
+    """
 
     stream: StreamName
     epoch: str

@@ -7,8 +7,9 @@ First what the center has already acknowledged, oldest first; then waiting telem
 
 import sqlite3
 
-from agent.contract.events import StreamName
+from agent.contract.events import GapReason, StreamName
 from agent.core.errors import StorageError
+from agent.outbox import given_up
 
 ROW_BYTES = 96  # what a row costs beside its body
 _HEADROOM = 64  # making room frees a 64th of the limit at once, not a row each time
@@ -73,7 +74,7 @@ def _drop_kept(connection: sqlite3.Connection, stream: StreamName, upto: int) ->
 def _give_up(connection: sqlite3.Connection, stream: StreamName, which: str, wanted: int) -> int:
     """Delete the oldest waiting rows; they will be read as gaps."""
     upto = _reaching(connection, stream, f"seq > ? AND {which}", wanted)
-    return 0 if upto is None else _give_up_to(connection, stream, which, upto)
+    return 0 if upto is None else _give_up_to(connection, stream, which, upto, GapReason.QUOTA)
 
 
 def give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> bool:
@@ -88,17 +89,16 @@ def give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, u
     ).fetchone()
     if not count:
         return True
-    _give_up_to(connection, stream, which, last)
-    connection.execute(
-        "UPDATE outbox_heads SET aged_upto = max(aged_upto, ?) WHERE stream = ?",
-        (last, stream.value),
-    )
+    _give_up_to(connection, stream, which, last, GapReason.AGE)
     return bool(count < AGED_AT_ONCE)
 
 
-def _give_up_to(connection: sqlite3.Connection, stream: StreamName, which: str, upto: int) -> int:
-    acked = _acked(connection, stream)
-    rows, freed = _delete(connection, stream, f"seq > {acked} AND {which} AND seq <= ?", upto)
+def _give_up_to(
+    connection: sqlite3.Connection, stream: StreamName, which: str, upto: int, why: GapReason
+) -> int:
+    where = f"seq > {_acked(connection, stream)} AND {which} AND seq <= ?"
+    given_up.note(connection, stream, where, upto, why)
+    rows, freed = _delete(connection, stream, where, upto)
     connection.execute(
         "UPDATE outbox_heads SET rows = rows - ?, bytes = bytes - ?,"
         " evicted_total = evicted_total + ? WHERE stream = ?",

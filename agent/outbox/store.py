@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.contract.acks import Ack, Acks
-from agent.contract.events import Gap, StreamName
+from agent.contract.events import Gap, GapReason, StreamName
 from agent.contract.records import encode_gap
 from agent.contract.topics import CHANNEL_OF, MAX_BYTES
 from agent.core.clock import Clock
 from agent.core.db import Part
 from agent.core.errors import StorageError
 from agent.core.ids import new_epoch
-from agent.outbox import eviction, replay
+from agent.outbox import eviction, given_up, replay
 from agent.outbox.ages import Ages, MaxAge
 from agent.outbox.eviction import ROW_BYTES
 
@@ -49,6 +49,7 @@ CREATE TABLE outbox_acks (
 CREATE TABLE outbox_ages (stream TEXT NOT NULL, upto INTEGER NOT NULL, at TEXT NOT NULL);
 ALTER TABLE outbox_heads ADD COLUMN aged_upto INTEGER NOT NULL DEFAULT 0;
 """,
+        given_up.TABLE,
     ],
 )
 
@@ -199,6 +200,7 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?)",
                 (stream.value, ack.upto, self.boot, *self._now()),
             )
+            given_up.forget(connection, stream, ack.upto)
             replay.requeue(connection, self, stream, used_twice)
             moved = True
         if moved:
@@ -269,29 +271,28 @@ class Store:
         ).fetchall()
         for row in rows:
             if row["seq"] > expected:
-                yield from self._gaps(stream, expected, row["seq"] - 1, head)
+                yield from self._gaps(connection, stream, expected, row["seq"] - 1, head)
             yield Record(row["seq"], row["seq"], row["body"])
             expected = row["seq"] + 1
         if len(rows) < limit and expected < head["next_seq"]:
-            yield from self._gaps(stream, expected, head["next_seq"] - 1, head)
+            last = head["next_seq"] - 1
+            yield from self._gaps(connection, stream, expected, last, head)
 
     def _gaps(
-        self, stream: StreamName, first: int, last: int, head: sqlite3.Row
+        self,
+        connection: sqlite3.Connection,
+        stream: StreamName,
+        first: int,
+        last: int,
+        head: sqlite3.Row,
     ) -> Iterator[Record]:
-        """What was acknowledged once had its time; the rest was too old, or had no room.
-
-        What had no room before others grew too old is told as too old: no row says which it was.
-        """
-        acked, aged = head["acked"], max(head["acked"], head["aged_upto"])
-        parts = (
-            (first, min(last, acked), "expired"),
-            (max(first, acked + 1), min(last, aged), "age"),
-            (max(first, aged + 1), last, "quota"),
-        )
+        """What was acknowledged once had its time; the rest was too old, or had no room."""
+        acked = min(last, head["acked"])
+        parts = [(first, acked, GapReason.EXPIRED)] if first <= acked else []
+        parts += given_up.reasons(connection, stream, max(first, acked + 1), last)
         for low, high, why in parts:
-            if low <= high:
-                gap = Gap(stream=stream, epoch=self.epoch, seq=low, until_seq=high, why=why)
-                yield Record(low, high, encode_gap(gap))
+            gap = Gap(stream=stream, epoch=self.epoch, seq=low, until_seq=high, why=why.value)
+            yield Record(low, high, encode_gap(gap))
 
     def _counts(self, connection: sqlite3.Connection, stream: StreamName) -> StreamCounts:
         head = self._head(connection, stream)

@@ -166,6 +166,8 @@ async def test_a_full_outbox_gives_up_in_order_and_tells_the_center_what(mosquit
             view = (await center.boxes())[0]
             missing = {count.stream: count.missing for count in view.streams}
             assert missing == {s: counts[s].evicted_total for s in (A, E, T)}
+            why = {count.stream: count.missing_why for count in view.streams}
+            assert why == {A: {}, E: {"quota": missing[E]}, T: {"quota": 100}}
 
 
 _WRITER = """

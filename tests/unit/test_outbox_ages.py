@@ -98,6 +98,34 @@ def test_what_came_later_waits_on_and_the_center_steps_over_the_gap(box):
     assert box.store.counts(box.connection)[T].waiting == 0
 
 
+def test_what_had_no_room_and_what_was_too_old_are_told_apart(box):
+    for number in range(8):
+        box.queue(E, phase="update" if number % 2 else "new")
+    row_bytes = len(b'{"n":1}') + eviction.ROW_BYTES
+    eviction._give_up(box.connection, E, "phase = 'update'", 2 * row_bytes)
+    eviction._give_up(box.connection, E, "1", 2 * row_bytes)
+    assert box.waiting(E) == ([5, 6, 7, 8], [(1, 4, "quota")])
+    box.days(3.2)  # the updates are too old now
+    assert box.waiting(E) == ([5, 7], [(1, 4, "quota"), (6, 6, "age"), (8, 8, "age")])
+    eviction._give_up(box.connection, E, "1", row_bytes)
+    assert box.waiting(E)[1] == [(1, 5, "quota"), (6, 6, "age"), (8, 8, "age")]
+    box.store.acknowledge(box.connection, {E: Ack(upto=6, epoch=box.store.epoch)})
+    assert box.waiting(E) == ([7], [(1, 6, "expired"), (8, 8, "age")])
+    box.days(5)
+    assert box.waiting(E)[1] == [(1, 6, "expired"), (7, 8, "age")]
+
+
+def test_an_older_box_s_gaps_are_still_told(tmp_path):
+    older = PART.migrations[:2]
+    with closing(open_writer(tmp_path / "box.db", older)) as connection:
+        connection.execute(
+            "UPDATE outbox_heads SET next_seq = 9, acked = 2, aged_upto = 5 WHERE stream = 'e'"
+        )
+    with closing(open_writer(tmp_path / "box.db", PART.migrations)) as connection:
+        gaps = Box(connection).waiting(E)[1]
+    assert gaps == [(1, 2, "expired"), (3, 5, "age"), (6, 8, "quota")]
+
+
 def test_nothing_ages_while_the_clock_is_not_set(box):
     box.clock.told = TimeQuality.UNSYNCED
     box.queue(T)

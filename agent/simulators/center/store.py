@@ -142,6 +142,12 @@ def newest(
 
 def counts(connection: sqlite3.Connection) -> dict[BoxAddress, list[StreamCount]]:
     """Return the counters of all streams of all boxes."""
+    gone: dict[tuple[str, ...], dict[str, int]] = {}
+    for row in connection.execute(
+        "SELECT site, box, stream, epoch, why, sum(until_seq - seq + 1) AS records FROM gaps"
+        " GROUP BY site, box, stream, epoch, why"
+    ):
+        gone.setdefault(tuple(row)[:4], {})[row["why"]] = row["records"]
     found: dict[BoxAddress, list[StreamCount]] = {}
     for row in connection.execute("SELECT * FROM streams ORDER BY site, box, stream, epoch"):
         found.setdefault(BoxAddress(row["site"], row["box"]), []).append(
@@ -152,6 +158,7 @@ def counts(connection: sqlite3.Connection) -> dict[BoxAddress, list[StreamCount]
                 row["stored"],
                 row["redelivered"],
                 row["missing"],
+                gone.get(tuple(row[key] for key in ("site", "box", "stream", "epoch")), {}),
             )
         )
     return found

@@ -4,7 +4,7 @@ All methods run in the center's event loop. Lists are newest first.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +37,10 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class StreamCount:
-    """One stream of one box: all numbers up to `upto` are accounted for, `missing` never came."""
+    """One stream of one box: all numbers up to `upto` are accounted for, `missing` never came.
+
+    `missing_why` counts them by the box's reasons (`GapReason`).
+    """
 
     stream: str
     epoch: str
@@ -45,6 +48,7 @@ class StreamCount:
     stored: int
     redelivered: int
     missing: int
+    missing_why: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ function centerTiles(state) {
         : say("telemetry-age", { age: duration(ageS) }), box.online ? "good" : "bad", { box: box.address.box }),
       ...stateTiles(box, state.sessions?.[`${box.address.site}/${box.address.box}`] ?? []),
       tile("tile.stored", String(sum("stored")), sum("missing") > 0
-        ? say("stored-missing", { missing: sum("missing") }) : say("stored-upto", { upto: upto || 0 }),
+        ? say("stored-missing", { missing: sum("missing"), why: whyMissing(box.streams) }) : say("stored-upto", { upto: upto || 0 }),
       sum("missing") > 0 ? "warn" : "good"),
       tile("tile.redelivered", String(sum("redelivered")), say("redelivered-note")),
       tile("tile.waiting", orUnknown(box.telemetry?.outbox?.waiting), orUnknown(box.telemetry?.outbox?.waiting_bytes, amount)),
@@ -92,6 +92,15 @@ function centerTiles(state) {
       ...boardTiles(box.telemetry),
     ];
   });
+}
+
+/** Why records never came, in the box's words: they were too old, or had no room. */
+function whyMissing(streams) {
+  const counts = new Map();
+  for (const [why, count] of streams.flatMap((stream) => Object.entries(stream.missing_why))) {
+    counts.set(why, (counts.get(why) ?? 0) + count);
+  }
+  return [...counts].map(([why, count]) => `${sayCode("gap", why)} ${count}`).join(", ");
 }
 
 /** What the box made of its settings, and whether its line and its name are its own. */
