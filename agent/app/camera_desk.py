@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.app.worker_hub import WorkerHub
+from agent.cameras import confirmation
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError, CommandError
-from agent.messages.worker import CameraState
+from agent.messages.worker import CameraState, WhoIsThere, Word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 LOST_S = 10.0
+CONFIRM_EVERY_S = 2.0
 AGAIN_S = 5.0
+_MOST_QUESTIONS = 64
 
 
 class CameraDesk(Service):
@@ -60,12 +63,17 @@ class CameraDesk(Service):
         self._places: dict[str, CameraPlace] = {}
         self._search = search
         self._minding: dict[str, asyncio.Task[None]] = {}
+        self._questions: asyncio.Queue[WhoIsThere] = asyncio.Queue(_MOST_QUESTIONS)
+        hub.on_question = self._take_question
+        self._plain: frozenset[str] = frozenset()  # cameras without ONVIF
+        self._accepted: set[str] = set()  # of those
         self._wanted: dict[str, CameraSettings] = {}
         self.use(cameras)
 
     def use(self, cameras: tuple[CameraSettings, ...]) -> None:
         """Take the cameras with an ONVIF address; those that are known stay, changed as told."""
         self._wanted = {camera.camera_id: camera for camera in cameras if camera.onvif_url}
+        self._plain = frozenset(c.camera_id for c in cameras if c.camera_id not in self._wanted)
         for camera in self._wanted.values():
             if (known := self._places.get(camera.camera_id)) is not None:
                 known.use_sectors(camera)
@@ -137,7 +145,10 @@ class CameraDesk(Service):
 
     def accept(self, camera_id: str) -> None:
         """The camera is right as it is now."""
-        self._place(camera_id).upkeep.accept()
+        if camera_id in self._plain:
+            self._accepted.add(camera_id)
+        else:
+            self._place(camera_id).upkeep.accept()
 
     def _place(self, camera_id: str, code: str = "camera.no_onvif") -> CameraPlace:
         place = self._places.get(camera_id)
@@ -152,6 +163,8 @@ class CameraDesk(Service):
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._answer_workers(tasks))
+                tasks.create_task(self._tell_accepted())
                 while True:
                     self.progressed()
                     if self._search is not None:
@@ -166,6 +179,39 @@ class CameraDesk(Service):
             if self._search is not None:
                 self._search.close()
             self._minding.clear()
+
+    def _take_question(self, question: WhoIsThere) -> None:
+        """A worker asks who is at its stream's address. When there are too many, it asks again."""
+        with suppress(asyncio.QueueFull):
+            self._questions.put_nowait(question)
+
+    async def _answer_workers(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            question = await self._questions.get()
+            tasks.create_task(self._answer(question))
+
+    async def _answer(self, question: WhoIsThere) -> None:
+        place = self._places.get(question.camera_id)
+        word = Word.UNKNOWN if place is None else await place.word_of(question.host)
+        if word is not None:
+            await self._tell_word(question.camera_id, question.host, word)
+
+    async def _tell_accepted(self) -> None:
+        """Tell workers of cameras without ONVIF when a technician takes those as they are."""
+        while True:
+            folder, plain = self._data_dir, self._plain
+            if folder is not None and plain:
+                told = [c for c in plain if await asyncio.to_thread(confirmation.take, folder, c)]
+                self._accepted.update(told)
+            for camera_id in tuple(self._accepted):
+                if self._hub.is_connected(camera_id):
+                    self._accepted.discard(camera_id)
+                    await self._tell_word(camera_id, "", Word.ACCEPTED)
+            await self._clock.sleep_s(to_tick_s(self._clock, CONFIRM_EVERY_S))
+
+    async def _tell_word(self, camera_id: str, host: str, word: Word) -> None:
+        with suppress(CameraError):  # the worker is gone, and asks again when it is back
+            await self._hub.recognised(camera_id, host, word)
 
     async def stop(self) -> None:
         async with asyncio.TaskGroup() as tasks:  # none waits for one that is away
@@ -214,6 +260,9 @@ class CameraDesk(Service):
 
     async def _tell(self, camera_id: str, place: CameraPlace) -> None:
         """Tell a new worker, and after a move the one there is, where the streams are."""
+        if place.upkeep.was_confirmed:
+            place.upkeep.was_confirmed = False
+            await self._tell_word(camera_id, "", Word.ACCEPTED)
         if place.has_new_login:
             await self._try_streams_again(camera_id, place)
         streams = place.facts.streams

@@ -7,9 +7,11 @@ address. Core process; the camera itself is spoken to in the threads of its gate
 import asyncio
 import threading
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -25,6 +27,7 @@ from agent.cameras.line import OnvifLine
 from agent.cameras.memory import CameraMemory
 from agent.cameras.port import (
     CameraControl,
+    CameraFailure,
     CameraStranger,
     CameraUnreachable,
     DeviceFacts,
@@ -33,17 +36,20 @@ from agent.cameras.port import (
 from agent.cameras.ptz_sectors import Sector, Sectors
 from agent.cameras.relay_guard import RelayGuard, RelayRule
 from agent.cameras.rotation import rotate, settle
+from agent.cameras.surprises import typed
 from agent.cameras.tls import CameraTls
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import CameraError, SettingsError
 from agent.core.retry import Backoff
+from agent.messages.worker import Word
 from agent.pole.heard_bells import HeardBells
 from agent.settings.camera_secret import PasswordFile
 from agent.settings.model import CameraSettings
 
 FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
 ASK_LOST_S = 10.0
+_WORD_S = 2.0
 UNREACHABLE = CameraUnreachable.camera_code
 
 
@@ -164,6 +170,19 @@ class CameraPlace:
     def kept_settings(self) -> dict[str, str]:
         """The picture of its settings that is kept; empty while there is none."""
         return self._memory.settings
+
+    async def word_of(self, host: str) -> Word | None:
+        """Say whether this camera is who answers at `host` now; None: it can't be asked."""
+        if urlsplit(self.address).hostname != host:
+            return Word.UNKNOWN
+        line = self._new_line()
+        try:
+            look = partial(self._whereabouts.word_of, line.link, _WORD_S)
+            return await asyncio.to_thread(typed, look)
+        except CameraFailure:
+            return None
+        finally:
+            line.close()
 
     async def use(self, camera: CameraSettings) -> None:
         """Take changed settings over; a changed login is tried at once."""

@@ -35,6 +35,7 @@ from agent.app.still_keeper import StillKeeper
 from agent.app.streams import Streams, main_session
 from agent.app.sub_sink import SubSink
 from agent.app.succession import Succession
+from agent.app.view_pictures import picture_reply, small_jpeg
 from agent.buffer import ledger
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
@@ -46,7 +47,6 @@ from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
 from agent.evidence import schema as evidence
-from agent.ingest.jpeg import encode_jpeg
 from agent.ingest.session import IngestSession
 from agent.messages import worker
 from agent.messages.locking import LockSpan, Unlock
@@ -59,13 +59,15 @@ from agent.messages.worker import (
     Hello,
     HitAck,
     HitReport,
-    PictureReply,
+    Recognised,
     RecordingStatus,
     RestartStreams,
     Retune,
     TakePicture,
     ToWorker,
     UseStreams,
+    WhoIsThere,
+    Word,
 )
 from agent.push.live_tap import LiveTap
 from agent.push.pushes import Pushes
@@ -89,9 +91,9 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     folder, no_disk = find_folder(settings, camera_id)
     memory.raise_wall(camera.max_rss_bytes)
     lock, succession = FileLock(folder / WORKER_LOCK, clock), None
+    audio = may_record_audio(settings, camera, clock)
+    streams = Streams(camera, folder, clock, audio=audio, data_dir=data_dir_of(settings))
     if link.is_successor:
-        audio = may_record_audio(settings, camera, clock)
-        streams = Streams(camera, folder, audio=audio, data_dir=data_dir_of(settings))
         succession = Succession(camera, streams, link, clock, stop)
         if not succession.wait(lock):
             return 0
@@ -99,7 +101,7 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
         lock.acquire()  # two workers would tear the index
     with lock:
         return CameraWorker(
-            settings, camera, folder, link, clock, stop, ordered, no_disk, succession
+            settings, camera, folder, streams, link, clock, stop, ordered, no_disk, succession
         ).run()
 
 
@@ -111,6 +113,7 @@ class CameraWorker:
         settings: Settings,
         camera: CameraSettings,
         folder: Path,
+        streams: Streams,
         link: SupervisorLink,
         clock: Clock,
         stop: threading.Event,
@@ -148,12 +151,7 @@ class CameraWorker:
             no_disk,
             stage,
         )
-        audio = may_record_audio(settings, camera, clock)
-        self._streams = (
-            succession.streams
-            if succession
-            else Streams(camera, folder, audio=audio, data_dir=data_dir_of(settings))
-        )
+        self._streams = streams
         self._picture_watch = PictureWatch(
             camera,
             folder,
@@ -237,9 +235,10 @@ class CameraWorker:
             self._line.put,
             lambda: self._line.is_connected,
             clock,
-            self._small_jpeg,
+            lambda max_bytes: small_jpeg(self._eyes.view, max_bytes),
             partial(recorded, folder),
         )
+        self._streams.door.ask = self._ask_who_is_there
         self._hits_total = 0
         self._told: object = None
         self._tell_again_s = 0.0
@@ -349,7 +348,7 @@ class CameraWorker:
                     self._index.ack_hit(message.hit_id)
                 self._keeping.events.told(message)
             case TakePicture():
-                self._line.put(self._picture(message))
+                self._line.put(picture_reply(self._eyes.view, message))
             case LockSpan() | Unlock():
                 self._line.put(self._keeping.order(message))
             case Retune():
@@ -363,31 +362,24 @@ class CameraWorker:
                 self._pushes.stop(message.push_id)
             case RestartStreams():
                 self._restart_streams()
-            case UseStreams():
-                self._picture_watch.fixed = not message.has_ptz
-                if self._streams.use(message):
-                    self._restart_streams()
+            case Recognised() | UseStreams():
+                self._on_streams(message)
+
+    def _on_streams(self, message: Recognised | UseStreams) -> None:
+        """Hear where the streams are, and who is there."""
+        if isinstance(message, Recognised):
+            self._streams.door.told(message)
+            is_news = message.word is Word.ACCEPTED
+        else:
+            self._picture_watch.fixed = not message.has_ptz
+            is_news = self._streams.use(message)
+        if is_news:
+            self._restart_streams()
+
+    def _ask_who_is_there(self, host: str) -> None:
+        if self._line.is_connected:
+            self._line.put(WhoIsThere(camera_id=self._camera.camera_id, host=host))
 
     def _restart_streams(self) -> None:
         self._main.restart()
         self._sub.restart()
-
-    def _small_jpeg(self, max_bytes: int) -> bytes | None:
-        frame = self._eyes.view.frame
-        return None if frame is None else encode_jpeg(frame, 640, max_bytes, for_rtp=True)[0]
-
-    def _picture(self, order: TakePicture) -> PictureReply:
-        view = self._eyes.view
-        if view.frame is None:
-            return PictureReply(request_id=order.request_id)
-        jpeg, width_px, height_px = encode_jpeg(view.frame, order.max_width_px, order.max_bytes)
-        return PictureReply(
-            request_id=order.request_id,
-            jpeg=jpeg,
-            width_px=width_px,
-            height_px=height_px,
-            taken_at=view.at,
-            taken_mono_s=view.mono_s,
-            objects=view.objects,
-            aim=self._aim.look(self._camera, view.frame) if order.is_aiming else None,
-        )

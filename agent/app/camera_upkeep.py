@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.app.onvif_facts import OnvifFacts
-from agent.cameras import care, memory
+from agent.cameras import care, confirmation
 from agent.cameras.gate import CameraGate
 from agent.cameras.memory import CameraMemory
 from agent.cameras.settings_picture import settings_picture
@@ -46,6 +46,7 @@ class CameraUpkeep:
         self._due_mono_s: dict[str, float] = {}
         self._ours: set[str] = set()
         self._is_accepted = False
+        self.was_confirmed = False  # since somebody looked last
         self._log = log.get("camera-upkeep").bind(camera=camera_id)
 
     def again(self, *what: str) -> None:
@@ -96,9 +97,12 @@ class CameraUpkeep:
     async def is_confirmed(self) -> bool:
         """A technician says that all is well as it is now."""
         is_accepted, self._is_accepted = self._is_accepted, False
-        if is_accepted or self._data_dir is None:
-            return is_accepted
-        return await asyncio.to_thread(memory.take_confirmation, self._data_dir, self._camera_id)
+        if not is_accepted and self._data_dir is not None:
+            is_accepted = await asyncio.to_thread(
+                confirmation.take, self._data_dir, self._camera_id
+            )
+        self.was_confirmed = self.was_confirmed or is_accepted
+        return is_accepted
 
     async def _compare_settings(self, gate: CameraGate, facts: OnvifFacts) -> OnvifFacts:
         ours, self._ours = (

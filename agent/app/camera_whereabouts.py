@@ -18,6 +18,7 @@ from agent.cameras.identity import Identity, Match, match, merged, weighed, with
 from agent.cameras.port import CameraStranger, CameraUnreachable
 from agent.cameras.recognition import open_look
 from agent.core.shown import Shown, Verdict
+from agent.messages.worker import Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,18 @@ class Whereabouts:
                 self._is_recognised = verdict is not Verdict.UNPROVEN
                 return verdict is not Verdict.NAMELESS
         raise CameraStranger(_STRANGE)
+
+    def word_of(self, link: SoapLink, timeout_s: float) -> Word:
+        """Say who is there, for the camera's other lines. Raises `CameraFailure`. In threads."""
+        memory = self._remembered()
+        if memory.identity is None:
+            return Word.UNKNOWN
+        seen = open_look(link, timeout_s)
+        verdicts = {self._weighed(known, seen) for known in (memory.identity, memory.successor)}
+        if verdicts & {Verdict.OURS, Verdict.NAMELESS}:
+            return Word.OURS
+        is_open = Verdict.UNPROVEN in verdicts and not self._was_another(seen)
+        return Word.UNKNOWN if is_open else Word.STRANGER
 
     def _was_another(self, seen: Shown) -> bool:
         """Say whether one who shows just this proved to be another, after a login, lately."""

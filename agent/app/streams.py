@@ -14,6 +14,7 @@ import msgspec
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
+from agent.app.stream_door import StreamDoor
 from agent.core.clock import Clock
 from agent.ingest.session import IngestSession, PacketSink, StreamAddress
 from agent.ingest.source import TlsTrust
@@ -47,6 +48,7 @@ class Streams:
         self,
         camera: CameraSettings,
         folder: Path,
+        clock: Clock,
         *,
         audio: bool = False,
         data_dir: Path | None = None,
@@ -57,6 +59,7 @@ class Streams:
         """
         self._camera, self._folder, self.audio = camera, folder, audio
         self._data_dir = data_dir
+        self.door = StreamDoor(camera, folder, clock)
         self._known = _read(folder)
 
     @property
@@ -99,7 +102,7 @@ class Streams:
         camera = self._camera
         trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
         password = password_of(self._data_dir, camera)
-        return StreamAddress(url, camera.username, password, trust, audio)
+        return StreamAddress(url, camera.username, password, trust, audio, self.door)
 
 
 def main_session(

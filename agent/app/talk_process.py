@@ -5,10 +5,12 @@ by itself when the core is gone.
 """
 
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -22,6 +24,8 @@ from agent.buffer.reading import camera_folder
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, wait_s
 from agent.core.errors import CameraError, PolesideError
+from agent.ingest.source import StreamAddress
+from agent.ingest.wire.dialog import asking_of
 from agent.messages.talk import TalkEnd, TalkOrder
 from agent.push.back_channel import BackChannel
 from agent.push.voice import CHUNK_S, Telephone, plain, voice
@@ -87,7 +91,7 @@ class _Camera:
         camera = msgspec.json.decode(order.camera_json, type=CameraSettings)
         data_dir = Path(order.data_dir)
         folder = camera_folder(data_dir, camera.camera_id)
-        address = Streams(camera, folder, data_dir=data_dir).main()
+        address = Streams(camera, folder, SystemClock(), data_dir=data_dir).main()
         if address is None or not address.url.startswith("rtsp"):
             raise CameraError(
                 "talk.no_speaker",
@@ -100,7 +104,8 @@ class _Camera:
         password = address.password if address.username else unquote(parts.password or "")
         ca = Path(address.tls.ca_file).read_text() if address.tls.ca_file else ""
         url = urlunsplit(parts._replace(netloc=place))
-        self._channel = BackChannel(url, username, password, may_go_on, ca)
+        admit = partial(_admit, address)
+        self._channel = BackChannel(url, username, password, may_go_on, ca, admit)
         self._telephone = Telephone(self._channel.law)
 
     def say(self, chunk: AudioFrame) -> None:
@@ -109,6 +114,12 @@ class _Camera:
     def close(self) -> None:
         with suppress(PolesideError):
             self._channel.end()
+
+
+def _admit(address: StreamAddress, line: socket.socket, challenges: list[str]) -> None:
+    """Have it decided whether who asks gets the camera's login. Raises `CameraError`."""
+    if address.door is not None:
+        address.door.admit(asking_of(address, line, challenges))
 
 
 class _Box:

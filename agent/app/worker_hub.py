@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -23,12 +24,17 @@ from agent.messages.worker import (
     HitAck,
     HitReport,
     PictureReply,
+    Recognised,
     RestartStreams,
     Retune,
     TakePicture,
     UseStreams,
+    WhoIsThere,
+    Word,
 )
 from agent.settings.model import CameraSettings
+
+_Reply = TypeVar("_Reply")
 
 PICTURE_TIMEOUT_S = 3.0
 LOCK_TIMEOUT_S = 10.0
@@ -60,6 +66,7 @@ class WorkerHub(Service):
         self.hits_total = 0
         self.on_worker: Callable[[str], Awaitable[None]] | None = None
         self.on_push: Callable[[PushState], Awaitable[None]] = _nobody_listens
+        self.on_question: Callable[[WhoIsThere], None] = _nobody_answers
         self.on_passing: Callable[[Passing], Awaitable[None]] = _nobody_listens
 
     async def run(self) -> None:
@@ -135,6 +142,10 @@ class WorkerHub(Service):
         told = UseStreams(main_url=main_url, sub_url=sub_url, has_ptz=has_ptz)
         await self._send(camera_id, told)
 
+    async def recognised(self, camera_id: str, host: str, word: Word) -> None:
+        """Tell a worker who is at a host. Raises `CameraError` when it is not there."""
+        await self._send(camera_id, Recognised(host=host, word=word))
+
     async def restart_streams(self, camera_id: str) -> None:
         """Have a worker open its streams anew. Raises `CameraError` when it is not there."""
         await self._send(camera_id, RestartStreams())
@@ -202,7 +213,8 @@ class WorkerHub(Service):
         | PictureFinding
         | LockReply
         | PushState
-        | Passing,
+        | Passing
+        | WhoIsThere,
         writer: asyncio.StreamWriter,
     ) -> None:
         match message:
@@ -221,14 +233,21 @@ class WorkerHub(Service):
                 await self.on_push(message)
             case Passing():
                 await self.on_passing(message)
+            case WhoIsThere():
+                self.on_question(message)
             case PictureReply():
-                future = self._pictures.get(message.request_id)
-                if future is not None and not future.done():
-                    future.set_result(message)
+                _settle(self._pictures.get(message.request_id), message)
             case LockReply():
-                waiting = self._lock_orders.get(message.request_id)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(message)
+                _settle(self._lock_orders.get(message.request_id), message)
+
+
+def _settle(waiting: asyncio.Future[_Reply] | None, reply: _Reply) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(reply)
+
+
+def _nobody_answers(_: object) -> None:
+    """Drop a question: the worker goes by what it knows."""
 
 
 async def _nobody_listens(_: object) -> None:

@@ -10,19 +10,18 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from agent.cameras.confirmation import FOLDER
 from agent.cameras.identity import Identity
 from agent.cameras.pull_point import Reference
 from agent.core.whole_file import write_whole
-
-FOLDER = "onvif"
 
 
 class CameraMemory(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`identity` is of the camera the place was calibrated with, `url` where it was found last.
 
-    `given` is the settings' address at that time. `exchanged_at`: when another camera was found in
-    its place, the `successor`, and the calibration came in doubt; until somebody confirms it, the
-    camera may still turn up elsewhere. `has_ptz`: its head may have been left moving.
+    `given` is the settings' address at that time. `exchanged_at`: when a technician said that
+    another camera, the `successor`, hangs in its place, and the calibration came in doubt; until
+    he confirms that, too. `has_ptz`: its head may have been left moving.
 
     `settings` is the picture of its settings that a technician left (`agent.cameras.care`).
     """
@@ -50,26 +49,6 @@ def save(data_dir: Path, camera_id: str, memory: CameraMemory) -> None:
     file = _file(data_dir, camera_id)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, msgspec.json.encode(memory), 0o600)
-
-
-def confirm(data_dir: Path, camera_id: str) -> None:
-    """Ask the running core to take the camera as it is now: who it is, and how it is set up."""
-    mark = _mark(data_dir, camera_id)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(mark, b"")
-
-
-def take_confirmation(data_dir: Path, camera_id: str) -> bool:
-    """Say whether somebody has confirmed the camera since the last look."""
-    mark = _mark(data_dir, camera_id)
-    if not mark.exists():
-        return False
-    mark.unlink(missing_ok=True)
-    return True
-
-
-def _mark(data_dir: Path, camera_id: str) -> Path:
-    return data_dir / FOLDER / f"{camera_id}.confirmed"
 
 
 def _file(data_dir: Path, camera_id: str) -> Path:

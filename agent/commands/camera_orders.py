@@ -137,7 +137,11 @@ class CameraOrders:
         from agent.cameras import care, restore  # noqa: PLC0415 - lxml, ONVIF only
         from agent.cameras.settings_picture import settings_picture  # noqa: PLC0415
 
-        gate, camera_id = self._gate_of(args.camera_id), args.camera_id
+        camera_id = args.camera_id
+        if args.action == "accept":  # of a camera without ONVIF, too
+            self._keeper.accept(camera_id)
+            return {"accepted": True}
+        gate = self._gate_of(camera_id)
         kept = self._keeper.kept_settings(camera_id)
         match args.action:
             case "clock":
@@ -146,9 +150,6 @@ class CameraOrders:
             case "reboot":
                 await gate.over(care.reboot)
                 return {"rebooting": True}
-            case "accept":
-                self._keeper.accept(camera_id)
-                return {"accepted": True}
             case "restore":
                 changed = _told(await gate.over(lambda line: restore.restore(line, kept)))
                 if self._leases.is_held_by(camera_id, command.by):

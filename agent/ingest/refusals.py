@@ -13,6 +13,15 @@ def wrong_password(host: str) -> CameraError:
     )
 
 
+def stranger(host: str) -> CameraError:
+    return CameraError(
+        "camera.stranger",
+        f"Another camera answers at {host}; it gets no password.",
+        hint="If the camera was exchanged, confirm it with `poleside cameras confirm`.",
+        retryable=True,
+    )
+
+
 def no_such_stream(host: str) -> CameraError:
     return CameraError(
         "camera.no_such_stream",

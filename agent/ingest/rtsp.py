@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -33,6 +34,7 @@ from agent.core.clock import Clock
 from agent.core.errors import CameraError
 from agent.core.redact import redact_text
 from agent.ingest import refusals
+from agent.ingest.admission import Asking
 from agent.ingest.greeting import Peer, greet, refuses_clearly
 from agent.ingest.source import (
     STRANGE_BYTES,
@@ -45,6 +47,7 @@ from agent.ingest.source import (
     with_sound,
 )
 from agent.ingest.tls import tls_error
+from agent.ingest.wire.dialog import Dialog
 
 _MOST_TRACKS = 4  # a hostile description lists thousands, a camera video and, maybe, sound
 
@@ -95,6 +98,9 @@ class RtspSource:
         """
         self._url, self._patience, self._clock = address.url, patience, clock
         self._on_sound = on_sound
+        asking = who_asks(address, patience, clock)
+        if asking is None and address.door is not None:
+            address = _without_login(address)
         self._container = _open(address, patience, clock)
         try:
             self.template, self.facts = _video_of(self._container, address.url)
@@ -103,6 +109,8 @@ class RtspSource:
         except CameraError:
             self._container.close()
             raise
+        if address.door is not None and asking is not None:
+            address.door.opened(asking)
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         heard_s, index = self._clock.monotonic_s(), self.template.index
@@ -122,6 +130,52 @@ class RtspSource:
 
     def close(self) -> None:
         self._container.close()
+
+
+class _PeekedError(Exception):
+    """Enough is known."""
+
+
+class _Peek:
+    """Takes down who asks for a login, and gives none."""
+
+    asking: Asking | None = None
+
+    def admit(self, asking: Asking) -> None:
+        self.asking = asking
+        raise _PeekedError
+
+    def opened(self, asking: Asking) -> None:
+        """Never happens."""
+
+
+def who_asks(address: StreamAddress, patience: Patience, clock: Clock) -> Asking | None:
+    """Have it decided over a first connection whether libav may log in over the next one.
+
+    None: no login is asked for. libav would answer whoever asks, in clear, too.
+    """
+    if address.door is None:
+        return None
+    peek = _Peek()
+    dialog = Dialog(replace(address, door=peek), clock, clock.monotonic_s() + patience.open_s)
+    try:
+        dialog.connect()
+        dialog.knock()
+    except _PeekedError:
+        pass
+    except STRANGE_BYTES as error:
+        raise _opening_failed(error, address, patience) from None
+    finally:
+        dialog.close()
+    if peek.asking is not None:
+        address.door.admit(peek.asking)
+    return peek.asking
+
+
+def _without_login(address: StreamAddress) -> StreamAddress:
+    parts = urlsplit(address.url)
+    url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return replace(address, url=url, username="", password="")
 
 
 def _open(address: StreamAddress, patience: Patience, clock: Clock) -> InputContainer:

@@ -31,6 +31,7 @@ __all__ = ["IngestSession", "PacketSink", "StreamAddress"]
 
 # A try costs the box 10 ms of CPU, and a camera on its own LAN little more: be back soon.
 RECONNECT_FIRST_S, RECONNECT_CAP_S = 0.3, 1.0
+STRANGER_EVERY_S = 3.0
 
 _STATE_OF_CODE = {
     "camera.wrong_password": CameraState.AUTH_FAILED,
@@ -223,6 +224,8 @@ class IngestSession:
             name=self._name, state=state, since=since, code=error.code, detail=error.message
         )
         delay_s = self._backoff.next_s()
+        if error.code == "camera.stranger":
+            return STRANGER_EVERY_S
         return self._login.refused(address) if state is CameraState.AUTH_FAILED else delay_s
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from agent.core.clock import Clock, wait_s
 from agent.ingest import refusals
+from agent.ingest.admission import Admission
 from agent.ingest.readers import Readers
 
 RECORDABLE_CODECS = ("h264", "hevc")
@@ -47,6 +48,8 @@ class TlsTrust:
 class StreamAddress:
     """Where a stream is and how to get in. The password never leaves the worker.
 
+    `door` decides who gets it; None: whoever is there.
+
     Audio is left out where the stream is opened, so that it is never even asked for, unless a
     setting signed by the center allows it (`audio`).
     """
@@ -56,6 +59,7 @@ class StreamAddress:
     password: str = ""
     tls: TlsTrust = TlsTrust()
     audio: bool = False
+    door: Admission | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,32 @@ class UseStreams(Struct, frozen=True, kw_only=True, tag="use-streams"):
     has_ptz: bool = False
 
 
+class Word(StrEnum):
+    """What the core says of who is at an address.
+
+    `ACCEPTED`: a technician says that it is our camera, whatever was known of it.
+    """
+
+    OURS = "ours"
+    STRANGER = "stranger"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+
+
+class WhoIsThere(Struct, frozen=True, kw_only=True, tag="who-is-there"):
+    """Who answers at `host` asks for the camera's login, and what it shows is not enough."""
+
+    camera_id: str
+    host: str
+
+
+class Recognised(Struct, frozen=True, kw_only=True, tag="recognised"):
+    """The answer, by what ONVIF shows without a login; `host` is empty when accepted."""
+
+    host: str
+    word: Word
+
+
 class RestartStreams(Struct, frozen=True, kw_only=True, tag="restart-streams"):
     """Nothing reaches the disk: close both streams and open them anew."""
 
@@ -194,12 +220,14 @@ ToCore = (
     | LockReply
     | PushState
     | Passing
+    | WhoIsThere
 )
 ToWorker = (
     HitAck
     | TakePicture
     | Retune
     | UseStreams
+    | Recognised
     | RestartStreams
     | LockSpan
     | Unlock

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Literal
 from urllib.parse import urljoin
 
+from agent.core.errors import PolesideError
 from agent.push.relay_line import PushError, RelayLine, push_error
 from agent.push.rtp import sound_packet
-from agent.push.rtsp_dialog import Answer, RtspDialog
+from agent.push.rtsp_dialog import Admit, Answer, RtspDialog
 from agent.push.rtsp_login import Login
 
 Law = Literal["mulaw", "alaw"]
@@ -27,19 +28,28 @@ class BackChannel:
     """One connection. Used by one thread; `may_go_on` is asked at least every 0.2 s of sending."""
 
     def __init__(
-        self, url: str, username: str, password: str, may_go_on: Callable[[], bool], ca: str = ""
+        self,
+        url: str,
+        username: str,
+        password: str,
+        may_go_on: Callable[[], bool],
+        ca: str = "",
+        admit: Admit = lambda *_: None,
     ) -> None:
-        """Connect and begin. Raises `PushError` as `RelayLine`, and push.refused, no_speaker."""
+        """Connect and begin. Raises `PushError` as `RelayLine`, and push.refused, no_speaker.
+
+        `admit` raises when who asks for the login shall not have it.
+        """
         self._url = url
         self._line = RelayLine(url, may_go_on, ca)
-        self._dialog = RtspDialog(self._line, Login(password, username))
+        self._dialog = RtspDialog(self._line, Login(password, username), admit)
         self._seq, self._time, self._ssrc = 0, secrets.randbits(31), secrets.randbits(32)
         try:
             self._payload_type, self.law = self._begin()
         except (OSError, ValueError):
             self._line.cut()
             raise push_error("not_a_camera", "The camera does not answer.") from None
-        except PushError:
+        except PolesideError:
             self._line.cut()
             raise
         self._line.begun()

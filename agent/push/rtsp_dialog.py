@@ -1,11 +1,15 @@
 """Requests and answers of one RTSP connection of ours (RFC 2326), with the login it asks for."""
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.push.relay_line import RelayLine
 from agent.push.rtsp_login import Login
 
 _MOST_ANSWER_BYTES = 16 * 1024
+
+Admit = Callable[[socket.socket, list[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,9 @@ class Answer:
 class RtspDialog:
     """Used by one thread. Raises `OSError` and `ValueError` for what is no answer."""
 
-    def __init__(self, line: RelayLine, login: Login) -> None:
-        self._socket, self._login = line.socket, login
+    def __init__(self, line: RelayLine, login: Login, admit: Admit = lambda *_: None) -> None:
+        """`admit` raises when who asks for the login shall not have it."""
+        self._socket, self._login, self._admit = line.socket, login, admit
         self._seq, self._session = 0, ""
 
     def ask(
@@ -32,6 +37,7 @@ class RtspDialog:
         self.say(method, url, headers, body)
         answer = self._answer()
         if answer.status == 401 and self._login.challenged(answer.challenges):
+            self._admit(self._socket, answer.challenges)
             self.say(method, url, headers, body)
             answer = self._answer()
         return answer

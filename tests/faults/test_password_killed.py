@@ -206,7 +206,7 @@ def test_the_cameras_worker_uses_the_new_one_at_its_next_connection(tmp_path):
         url = "http://10.0.0.1/onvif/device_service"
 
     camera = structs.replace(_settings(Device), main_url="rtsp://10.0.0.1/main")
-    streams = Streams(camera, tmp_path / "gate", data_dir=tmp_path)
+    streams = Streams(camera, tmp_path / "gate", SystemClock(), data_dir=tmp_path)
     assert streams.main().password == PASSWORD
     PasswordFile(tmp_path, camera).settle("made at the box")
     assert streams.main().password == "made at the box"

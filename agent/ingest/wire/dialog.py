@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import socket
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from msgspec import structs
+
 from agent.core.clock import Clock
+from agent.core.shown import Shown
 from agent.ingest import refusals
+from agent.ingest.admission import Asking
 from agent.ingest.greeting import RTSP_PORT, RTSPS_PORT, refuses_clearly
 from agent.ingest.source import StreamAddress
 from agent.ingest.wire.answers import Answer, take_answer
 from agent.ingest.wire.description import VideoTrack, read_description
-from agent.ingest.wire.line import Line
-from agent.ingest.wire.login import Login
+from agent.ingest.wire.line import Line, shown_by
+from agent.ingest.wire.login import Challenge, Login
 from agent.ingest.wire.pictures import DOLLAR
 
 _AGENT = "Poleside"
+_MOST_REALM = 128
 _SESSION_S, _LEAST_SESSION_S = 60.0, 5.0
 _CHANNELS = re.compile(r"interleaved\s*=\s*(\d{1,3})")
 _TIMEOUT = re.compile(r"timeout\s*=\s*(\d{1,5})")
@@ -27,6 +33,9 @@ class Dialog:
 
     def __init__(self, address: StreamAddress, clock: Clock, until_s: float) -> None:
         self._clock, self._until_s, self._tls = clock, until_s, address.tls
+        self._door = address.door
+        self.asking: Asking | None = None  # who got the login over this connection
+        self.waited_s = 0.0
         parts = urlsplit(address.url)
         self._is_tls = parts.scheme == "rtsps"
         self.host = parts.hostname or ""
@@ -70,6 +79,10 @@ class Dialog:
         track, control = read_description(told.body.decode("utf-8", "replace"))
         self._aggregate = self._joined(control)
         return track
+
+    def knock(self) -> None:
+        """Ask for the description only for the challenge that may come. Raises as `describe`."""
+        self._ask("DESCRIBE", self._url, {"Accept": "application/sdp"})
 
     def set_up(self, track: VideoTrack) -> None:
         """Ask for the track over this connection. Raises as `describe`."""
@@ -154,11 +167,20 @@ class Dialog:
         while True:
             cseq = self._say(method, url, headers)
             answer = self._answer(cseq)
-            may_ask_again = answer.status == 401 and self._login.take(
-                answer.all("www-authenticate")
-            )
-            if not may_ask_again:
+            if answer.status != 401 or not self._login.take(answer.all("www-authenticate")):
                 return answer
+            self._be_admitted()
+
+    def _be_admitted(self) -> None:
+        """Have it decided, once a connection, whether who is there gets the login."""
+        challenge = self._login.asked
+        if self._door is None or challenge is None or self.asking is not None:
+            return
+        asking = _asking(self.host, self.line.shown(), challenge, is_tls=self._is_tls)
+        began_s = self._clock.monotonic_s()
+        self._door.admit(asking)
+        self.asking, self.waited_s = asking, self._clock.monotonic_s() - began_s
+        self._until_s += self.waited_s
 
     def _say(self, method: str, url: str, headers: dict[str, str] | None = None) -> int:
         self._cseq += 1
@@ -206,3 +228,17 @@ class Dialog:
         if left_s <= 0:
             raise TimeoutError
         return left_s
+
+
+def asking_of(address: StreamAddress, line: socket.socket, challenges: list[str]) -> Asking:
+    """Return who asks for a login over another's connection; in clear, if not by a digest."""
+    login = Login("anybody", "")
+    login.take(challenges)
+    parts = urlsplit(address.url)
+    challenge = login.asked or Challenge("")
+    return _asking(parts.hostname or "", shown_by(line), challenge, is_tls=parts.scheme == "rtsps")
+
+
+def _asking(host: str, shown: Shown, challenge: Challenge, *, is_tls: bool) -> Asking:
+    whole = structs.replace(shown, realm=challenge.realm[:_MOST_REALM])
+    return Asking(host, whole, in_clear=not challenge.algorithm and not is_tls)

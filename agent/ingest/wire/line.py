@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 
 from agent.core.clock import Clock
+from agent.core.shown import Shown, mac_of
 from agent.ingest.source import TlsTrust
 from agent.ingest.wire.pictures import SLACK_BYTES
 
@@ -57,6 +59,10 @@ class Line:
         self._socket = tls = secured(plain, trust, host)
         self._pending, self._is_empty = tls.pending, (BlockingIOError, ssl.SSLWantReadError)
 
+    def shown(self) -> Shown:
+        """Return what the other side of the connection shows."""
+        return shown_by(self._socket)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is something to read; False when nothing comes in time."""
         if self._pending is not None and self._pending():
@@ -99,3 +105,11 @@ class Line:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         self._socket.close()
+
+
+def shown_by(line: socket.socket) -> Shown:
+    """Return what the other side of a connection shows: MAC address and certificate."""
+    read = getattr(line, "getpeercert", None)  # of TLS only
+    certificate = (read(binary_form=True) or b"") if read else b""
+    fingerprint = hashlib.sha256(certificate).hexdigest() if certificate else ""
+    return Shown(mac=mac_of(line.getpeername()[0]), fingerprint=fingerprint)

@@ -43,8 +43,15 @@ class Login:
         if not self._username or not understood:
             return False
         best = max(understood, key=lambda c: ["", *_HASHES].index(c.algorithm))
+        if self._challenge is not None and self._challenge.algorithm and not best.algorithm:
+            return False  # who took a digest gets no password in clear
         known, self._challenge, self._count = self._challenge, best, 0
         return known is None or (best.is_stale and best.nonce != known.nonce)
+
+    @property
+    def asked(self) -> Challenge | None:
+        """What it is asked for; None while nobody asked."""
+        return self._challenge
 
     def header(self, method: str, url: str) -> str | None:
         """Return the value of `Authorization` for a request; None before any challenge."""

@@ -108,7 +108,9 @@ class WireSource:
         self._line, self._channel = dialog.line, dialog.channel
         self._keep_alive_due_s = self._clock.monotonic_s() + dialog.keep_alive_s
         while not self._pictures.ready:
-            self._take_in(dialog, until_s)
+            self._take_in(dialog, until_s + dialog.waited_s)
+        if address.door is not None and dialog.asking is not None:
+            address.door.opened(dialog.asking)
 
     def _in_words(self, error: Exception, *, is_opening: bool = False) -> CameraError:
         """Say what went wrong as a technician would."""

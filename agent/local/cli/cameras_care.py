@@ -144,12 +144,13 @@ def dump(target: Target, output: Path, *, as_json: bool) -> None:
 def confirm(camera_id: str, data_dir: Path) -> None:
     """Tell the box that CAMERA_ID is right as it is now: who hangs there, and its settings.
 
-    Do this after an exchange, once zones and calibration are checked, or to keep settings that
-    were changed on purpose. The running agent takes it up within seconds.
+    Do this after an exchange: first to let the box log in to the new camera, and again once zones
+    and calibration are checked; or to keep settings that were changed on purpose. The running
+    agent takes it up within seconds.
     """
-    from agent.cameras import memory
+    from agent.cameras import confirmation
 
-    memory.confirm(data_dir, camera_id)
+    confirmation.give(data_dir, camera_id)
     click.echo(f"{camera_id} is confirmed.")
 
 

@@ -39,7 +39,9 @@ class RtspConnection(asyncio.Protocol):
         credentials: Credentials,
         faults: Faults,
         connections: set["RtspConnection"],
+        saw_login: Callable[[], None],
     ) -> None:
+        self._saw_login = saw_login
         self._streams, self._faults, self._connections = streams, faults, connections
         self._wire_faults = WireFaults(faults)
         self._gate = DigestGate(credentials)
@@ -104,6 +106,8 @@ class RtspConnection(asyncio.Protocol):
             return Response(self._faults.status)
         open_to_all = request.method == "OPTIONS"
         login = request.headers.get("authorization", "")
+        if login:
+            self._saw_login()
         if not open_to_all and not self._gate.admits(request.method, login):
             if login:
                 log.get("simulated-camera").warning("login refused", by="rtsp")

@@ -36,6 +36,7 @@ class RtspServer:
         self._host, self.port = host, port
         self.faults, self._tls = faults, tls
         self.listening = asyncio.Event()
+        self.logins_seen = 0  # requests that carried one
         self._listener: asyncio.Server | None = None
         self._connections: set[RtspConnection] = set()
 
@@ -71,7 +72,12 @@ class RtspServer:
         self.listening.set()
 
     def _new_connection(self) -> RtspConnection:
-        return RtspConnection(self._streams, self._credentials, self.faults, self._connections)
+        return RtspConnection(
+            self._streams, self._credentials, self.faults, self._connections, self._saw_login
+        )
+
+    def _saw_login(self) -> None:
+        self.logins_seen += 1
 
     async def _follow_faults(self) -> None:
         while True:
