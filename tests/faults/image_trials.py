@@ -56,6 +56,15 @@ class Image:
         return target
 
 
+class Drive:
+    """A bundle as a drive of the box: whole sectors, and how much of them is the bundle."""
+
+    def __init__(self, file):
+        self.file, self.size_bytes = file, file.stat().st_size
+        with file.open("r+b") as medium:
+            medium.truncate(-(-self.size_bytes // 512) * 512)
+
+
 class City:
     """mosquitto and the stand-in center, on this machine's loopback."""
 
@@ -124,13 +133,12 @@ def slot(machine):
     return machine.ask("cat /run/poleside-boot/slot").strip()
 
 
-def give_bundle(machine, bundle_file, number, name="new.raucb"):
+def give_bundle(machine, drive, number, name="new.raucb"):
     """Copy a drive's bundle to where the agent leaves what it fetched."""
     device = f"/dev/disk/by-id/virtio-drive{number}"
     folder = "/var/lib/poleside/update"
-    size = bundle_file.stat().st_size
     machine.ask(
-        f"mkdir -p {folder}; head -c {size} {device} > {folder}/{name}; sync;"
+        f"mkdir -p {folder}; head -c {drive.size_bytes} {device} > {folder}/{name}; sync;"
         f" chown -R poleside: {folder}",
         within_s=600,
     )

@@ -98,12 +98,9 @@ def test_updates_commit_roll_back_or_are_refused(built, city, stick, tmp_path, t
     short = tmp_path / "short.raucb"
     short.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
     old = built.bundle_of("0.0.9", tmp_path / "old.raucb")
-    drives = [good, broken, bad, short, old]
-    for drive in drives:
-        with drive.open("r+b") as medium:  # whole sectors; the size is told beside it
-            medium.truncate(-(-drive.stat().st_size // 512) * 512)
+    drives = [trials.Drive(file) for file in (good, broken, bad, short, old)]
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2", "8G")
-    hardware = emulator.Hardware(stick=stick, drives=tuple(drives))
+    hardware = emulator.Hardware(stick=stick, drives=tuple(drive.file for drive in drives))
     with emulator.Machine(disk, tmp_path, hardware) as box:
         box.wait_for(trials.CONNECTED, WITHIN_S)
         box.wait_for("Reached target.*multi-user", WITHIN_S)
@@ -115,14 +112,14 @@ def test_updates_commit_roll_back_or_are_refused(built, city, stick, tmp_path, t
             assert [told["outcome"], told["code"]] == ["refused", code]
 
         heard = len(box.console())
-        trials.give_bundle(box, good, 0)
+        trials.give_bundle(box, drives[0], 0)
         trials.ask_for_update(box)
         box.wait_for("poleside: slot b edge.trial=1", WITHIN_S, heard)
         box.wait_for("trial: kept", WITHIN_S, heard)
         assert [trials.slot(box), trials.release(box)] == ["b", "0.9.0"]
 
         heard = len(box.console())
-        trials.give_bundle(box, broken, 1)
+        trials.give_bundle(box, drives[1], 1)
         trials.ask_for_update(box)
         box.wait_for("poleside: slot a edge.trial=1", WITHIN_S, heard)
         box.wait_for("trial: given up", WITHIN_S, heard)
@@ -143,9 +140,9 @@ def test_no_power_cut_over_an_update_bricks_the_box(built, city, stick, tmp_path
     """The power goes at points of boot, install, trial and commit; each time the box is back."""
     cuts = int(os.environ.get("POLESIDE_CUTS", "20"))
     points = random.Random(int(os.environ.get("POLESIDE_SEED", "10")))
-    good = built.bundle_of("0.9.0", tmp_path / "good.raucb")
+    good = trials.Drive(built.bundle_of("0.9.0", tmp_path / "good.raucb"))
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2", "8G")
-    hardware = emulator.Hardware(stick=stick, drives=(good,))
+    hardware = emulator.Hardware(stick=stick, drives=(good.file,))
     came_up, slots = 0, []
     with emulator.Machine(disk, tmp_path, hardware) as box:
         box.wait_for(trials.CONNECTED, WITHIN_S)

@@ -25,13 +25,14 @@ def run(command: Sequence[str], within_s: float = ANSWER_WITHIN_S, typed: str = 
 
 def ask(command: Sequence[str], within_s: float = ANSWER_WITHIN_S) -> dict[str, Any]:
     """Return the JSON object it prints, whatever its exit code (a red light is one too)."""
-    _, printed, _ = _finished(command, within_s)
+    _, printed, complaint = _finished(command, within_s)
     try:
         answer = json.loads(printed)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise ProgramError(f"{command[0]}: no JSON object was printed")
+        last = (complaint.strip() or "no JSON object was printed").splitlines()[-1]
+        raise ProgramError(f"{command[0]}: {last}")
     return answer
 
 

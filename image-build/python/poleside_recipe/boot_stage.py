@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from poleside_recipe import initramfs
-from poleside_recipe.parts import IMAGE_BUILD, Variant, entries
+from poleside_recipe.parts import IMAGE_BUILD, Variant, boot_packages, entries
 from poleside_recipe.run import EPOCH, run
 
 PACKAGES = "boot-parts"  # in the base: left there by packages/fetch-boot-parts
@@ -13,23 +13,39 @@ BOOT = IMAGE_BUILD / "boot"
 _WORDS = {"virt": "", "rpi": "cgroup_enable=memory"}  # a Pi's firmware switches memory limits off
 
 
-def unpack(root: Path, target: Path) -> Path:
-    """Move the boot packages out of `root`, unpack them; returns the folder of their files."""
+def unpack(variant: Variant, root: Path, target: Path) -> Path:
+    """Take the boot packages out of `root`, unpack the board's; returns the folder of their files.
+
+    Their control files come to lie in its folder `control`, for the parts list.
+    """
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
+    (target / "control").mkdir(parents=True)
+    wanted = boot_packages([variant.board])
     for package in sorted((root / PACKAGES).glob("*.deb")):
-        run("dpkg-deb", "--extract", package, target)
-        control = target / "control" / package.name.split("_")[0]
-        control.parent.mkdir(exist_ok=True)
-        run("dpkg-deb", "--control", package, control)
+        name = package.name.split("_")[0]
+        if name in wanted or name.startswith("linux-image-"):
+            run("dpkg-deb", "--extract", package, target)
+            run("dpkg-deb", "--control", package, target / "control" / name)
     shutil.rmtree(root / PACKAGES)
     return target
+
+
+def lay_firmware(unpacked: Path, root: Path) -> None:
+    """Copy what the board's packages have for the kernel's drivers."""
+    for folder in (unpacked / "usr/lib/firmware", unpacked / "lib/firmware"):
+        if folder.is_dir() and not folder.parent.is_symlink():
+            shutil.copytree(folder, root / "usr/lib/firmware", symlinks=True, dirs_exist_ok=True)
+    for file in (root / "usr/lib/firmware").glob("regulatory.*-debian"):
+        link = file.with_name(file.name.removesuffix("-debian"))  # what its script would choose
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.name)
 
 
 def lay_kernel(unpacked: Path, root: Path) -> Path:
     """Copy the modules a box may need, and what they need, into the root; returns their folder."""
     (source,) = (unpacked / "usr/lib/modules").iterdir()
-    (unpacked / "lib").symlink_to("usr/lib")
+    if not (unpacked / "lib").exists():
+        (unpacked / "lib").symlink_to("usr/lib")
     run("depmod", "--basedir", unpacked, source.name, is_quiet=True)
     target = root / "usr/lib/modules" / source.name
     for name in wanted_modules(source):
@@ -71,10 +87,10 @@ def boot_files(variant: Variant, unpacked: Path, modules: Path, out: Path) -> Pa
 
 def _lay_raspberry_pi(unpacked: Path, out: Path, words: str) -> None:
     firmware = unpacked / "usr/lib/raspi-firmware"
-    for pattern in ("*.elf", "*.dat", "bootcode.bin"):
+    for pattern in ("start.elf", "start4.elf", "start*cd.elf", "fixup*.dat", "bootcode.bin"):
         for file in firmware.glob(pattern):
             shutil.copyfile(file, out / file.name)
-    for file in unpacked.glob("usr/lib/linux-image-*/broadcom/bcm27*-rpi-*.dtb"):
+    for file in unpacked.glob("usr/lib/linux-image-*/broadcom/bcm2*-rpi-*.dtb"):
         shutil.copyfile(file, out / file.name)
     shutil.copyfile(BOOT / "config.txt", out / "config.txt")
     (out / "cmdline.txt").write_text((BOOT / "cmdline.txt").read_text().strip() + f" {words}\n")

@@ -85,9 +85,9 @@ class Built:
     bundle: Path
 
 
-def base(variant: Variant, cache: Path, sources: Path) -> Path:
-    """Return the tar of Debian's part, from the cache or made."""
-    tar = cache / f"{base_key(variant, sources.read_text())}.tar"
+def base(suite: str, cache: Path, sources: Path) -> Path:
+    """Return the tar of Debian's part, the same for all boards, from the cache or made."""
+    tar = cache / f"{base_key(suite, sources.read_text())}.tar"
     if tar.exists():
         return tar
     cache.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def base(variant: Variant, cache: Path, sources: Path) -> Path:
     run(
         *("mmdebstrap", "--mode=root", "--variant=essential", "--architectures=arm64"),
         "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-        f"--include={','.join(packages(variant))}",
+        f"--include={','.join(packages(suite))}",
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={path}" for path in excluded),
@@ -104,8 +104,8 @@ def base(variant: Variant, cache: Path, sources: Path) -> Path:
         "--customize-hook=chroot $1 useradd --system --home-dir /var/lib/poleside"
         " --shell /usr/sbin/nologin --groups video poleside",
         f"--customize-hook={IMAGE_BUILD}/packages/fetch-boot-parts $1 "
-        + " ".join(boot_packages(variant)),
-        *(variant.suite, scratch, sources),
+        + " ".join(boot_packages(BOARDS)),
+        *(suite, scratch, sources),
     )
     scratch.rename(tar)
     return tar
@@ -128,7 +128,7 @@ def choice_image(target: Path, files: Path | None) -> Path:
 
 def unpacked_base(order: Order) -> Path:
     """Return the root with Debian's part in it."""
-    tar = base(order.variant, order.cache, order.sources)
+    tar = base(order.variant.suite, order.cache, order.sources)
     root = order.out / "root"
     shutil.rmtree(root, ignore_errors=True)
     with tarfile.open(tar) as archive:
@@ -143,8 +143,9 @@ def build(order: Order) -> Built:
     version = order.version or project_version()
     name = f"poleside-{version}-{variant.suite}-{variant.board}"
     root = _told("base", lambda: unpacked_base(order))
-    unpacked = _told("boot packages", lambda: boot_stage.unpack(root, out / "unpacked"))
+    unpacked = _told("boot packages", lambda: boot_stage.unpack(variant, root, out / "unpacked"))
     modules = boot_stage.lay_kernel(unpacked, root)
+    boot_stage.lay_firmware(unpacked, root)
     tree.lay_parts(root, variant, version, order.floor)
     signing = keys.signing(order.keys, order.cache / "trial-keys")
     shutil.copyfile(signing.keyring, root / "etc/rauc/keyring.pem")

@@ -1,6 +1,7 @@
 """What goes into an image: Debian packages by list, wheels by hash, units by name."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,24 +74,26 @@ def entries(path: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def packages(variant: Variant, folder: Path = IMAGE_BUILD / "packages") -> list[str]:
-    """Return the Debian packages of an image, sorted, each once."""
-    names = ("common", variant.suite, variant.board)
-    return sorted({entry for name in names for entry in entries(folder / f"{name}.list")})
+def packages(suite: str, folder: Path = IMAGE_BUILD / "packages") -> list[str]:
+    """Return the Debian packages that are installed, on every board; sorted, each once."""
+    return sorted({entry for name in ("common", suite) for entry in _listed(folder, name)})
 
 
-def boot_packages(variant: Variant, folder: Path = IMAGE_BUILD / "packages") -> list[str]:
-    """Return the packages that are unpacked for the boot partitions, and not installed."""
-    names = ("boot", f"boot-{variant.board}")
-    return sorted({entry for name in names for entry in entries(folder / f"{name}.list")})
+def boot_packages(boards: Iterable[str], folder: Path = IMAGE_BUILD / "packages") -> list[str]:
+    """Return the packages that are only unpacked: kernel, boot loaders, boards' firmware."""
+    names = ("boot", *(f"boot-{board}" for board in boards))
+    return sorted({entry for name in names for entry in _listed(folder, name)})
 
 
-def base_key(variant: Variant, sources: str, folder: Path = IMAGE_BUILD / "packages") -> str:
+def _listed(folder: Path, name: str) -> list[str]:
+    return entries(folder / f"{name}.list")
+
+
+def base_key(suite: str, sources: str, folder: Path = IMAGE_BUILD / "packages") -> str:
     """Return what names the cached base: the same packages from the same sources are one base."""
-    excluded = entries(folder / "base-exclude.list")
-    lists = [*packages(variant, folder), *excluded, *boot_packages(variant, folder)]
-    text = "\n".join([variant.suite, sources, *lists])
-    return f"{variant.suite}-{variant.board}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    lists = [*packages(suite, folder), *_listed(folder, "base-exclude")]
+    text = "\n".join([suite, sources, *lists, *boot_packages(BOARDS, folder)])
+    return f"{suite}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def for_the_box(suite: str) -> list[str]:
