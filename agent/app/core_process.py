@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -39,7 +40,7 @@ from agent.grants import policies
 from agent.grants import store as grants
 from agent.local.access import people
 from agent.messages.supervision import Configure
-from agent.outbox import audit, store
+from agent.outbox import audit, epochs, store
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from agent.sightings import links
@@ -92,6 +93,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
     )
     await db.start()
     try:
+        await _begin_epoch(db, data_dir_of(settings) / epochs.MARK)
         boot = await db.run(lambda connection: boots.number_of(connection, boot_id()))
         core = Core(settings, msgspec.json.decode(configure.table_json), link, db, boot)
         await core.outbox.start()
@@ -105,6 +107,14 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             watch.cancel()
     finally:
         await db.stop()
+
+
+async def _begin_epoch(db: Database, mark: Path) -> None:
+    """Number what waits anew when this box has taken another's place (`agent.app.take_over`)."""
+    if await asyncio.to_thread(mark.exists):
+        epoch = await db.run(epochs.begin_epoch)
+        await asyncio.to_thread(mark.unlink)
+        log.get("core").warning("another box took this place", epoch=epoch)
 
 
 async def _until_stopped(core: Core, the_log: Logger) -> None:

@@ -111,6 +111,7 @@ def run(
     # One thread per numpy, as everywhere here; must be set before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from agent.app.supervisor import Supervisor
+    from agent.app.take_over import take_up
     from agent.app.time_floor import stand_on_it
     from agent.core import log
     from agent.core.clock import SystemClock
@@ -118,12 +119,14 @@ def run(
 
     folder = load.data_dir_of(load.validate(table))
     _check_writable(folder)
+    clock = SystemClock()
+    if identity := take_up(folder, table, clock):
+        click.echo(f"This box takes the place {identity.site}/{identity.box}.", err=True)
     if error := load.usable_local(table, folder):
         click.echo(f"What was set at the page no longer fits and is set aside: {error}", err=True)
     if error := load.usable_desired(load.with_local(table, load.read_local(folder)), folder):
         click.echo(f"The center's changes no longer fit and are set aside: {error}", err=True)
     settings = load.in_effect(table, folder)
-    clock = SystemClock()
     log.configure("supervisor", settings.log_level, clock)
     stand_on_it(settings)
     raise SystemExit(Supervisor(settings, table, clock).run())

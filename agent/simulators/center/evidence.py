@@ -153,6 +153,8 @@ def _chain(
         "SELECT hash, entries FROM audit_chains WHERE site = ? AND box = ? AND epoch = ?", key
     ).fetchone()
     expected, entries = (CHAIN_START, 0) if known is None else (known["hash"], known["entries"])
+    if known is None and _ends_an_epoch(connection, address, entry.prev):
+        expected = entry.prev  # another box goes on with this one's disk
     name = f"Audit entry {record.seq} ({entry.op or 'unknown order'} by {entry.actor or '-'})"
     is_broken = True
     if not entry.is_sealed():
@@ -169,6 +171,14 @@ def _chain(
         " ON CONFLICT DO UPDATE SET hash = ?4, entries = ?5, is_broken = is_broken OR ?6",
         (*key, entry.hash, entries + 1, is_broken),
     )
+
+
+def _ends_an_epoch(connection: sqlite3.Connection, address: BoxAddress, head: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM audit_chains WHERE site = ? AND box = ? AND hash = ?",
+        (address.site, address.box, head),
+    ).fetchone()
+    return row is not None
 
 
 def _take_key(
