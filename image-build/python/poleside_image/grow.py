@@ -23,13 +23,18 @@ def grow(partition: Path) -> str:
         done = "fills the medium"
     else:
         device = f"/dev/{disk.name}"
-        table = ["sfdisk", "--quiet", "--force", "--no-reread", "--no-tell-kernel"]
-        run([*table, "--relocate", "gpt-bak-std", device])
-        run([*table, "-N", number, device], typed=", +\n")
+        stretch(device, number)
         run(["partx", "--update", "--nr", number, device])
         done = f"grown by {free_bytes // 2**20} MiB"
     run(["resize2fs", f"/dev/{partition.name}"], within_s=240.0)
     return done
+
+
+def stretch(device: str, number: str) -> None:
+    """Let the last partition of the table end where the medium does."""
+    table = ["sfdisk", "--quiet", "--force", "--no-reread", "--no-tell-kernel"]
+    run([*table, "--relocate", "gpt-bak-std", device])  # the copy of the table, to the end
+    run([*table, "-N", number, device], typed=", +\n")
 
 
 def partition_of(folder: Path) -> Path | None:

@@ -1,0 +1,197 @@
+"""What boots is the same bits each time, and holds what it needs: initramfs, boot partitions."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+import zstandard
+from poleside_image import grow
+from poleside_recipe import boot_stage, initramfs, layout, medium, parts, sbom, tree
+from poleside_recipe.run import environment
+
+PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+DEPENDENCIES = """kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz kernel/fs/mbcache.ko.xz
+kernel/fs/jbd2/jbd2.ko.xz:
+kernel/fs/mbcache.ko.xz:
+kernel/drivers/gpu/big.ko.xz: kernel/fs/mbcache.ko.xz
+kernel/drivers/block/virtio_blk.ko.xz:
+"""
+
+
+@pytest.fixture
+def modules(tmp_path):
+    folder = tmp_path / "6.12.0"
+    for line in DEPENDENCIES.splitlines():
+        file = folder / line.split(":")[0]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    (folder / "modules.dep").write_text(DEPENDENCIES)
+    (folder / "modules.builtin").write_text("kernel/drivers/virtio/virtio_pci.ko\n")
+    return folder
+
+
+def test_a_module_is_loaded_after_what_it_needs_and_once(modules):
+    wanted = ("virtio-pci", "ext4", "virtio_blk", "jbd2")
+    order = [file.name for file in initramfs.load_order(modules, wanted)]
+    assert order == ["mbcache.ko.xz", "jbd2.ko.xz", "ext4.ko.xz", "virtio_blk.ko.xz"]
+    with pytest.raises(ValueError, match="no module zfs"):
+        initramfs.load_order(modules, ("zfs",))
+
+
+def test_the_root_keeps_what_its_modules_need_wherever_it_lies(modules):
+    kept = boot_stage.wanted_modules(modules)
+    assert "kernel/fs/mbcache.ko.xz" in kept  # ext4 needs it; no folder of the list has it
+    assert not [name for name in kept if "gpu" in name]
+
+
+def members(archive):
+    """Read a cpio of the kind the kernel reads."""
+    found, at = {}, 0
+    while True:
+        assert archive[at : at + 6] == b"070701"
+        fields = [int(archive[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        name = archive[at + 110 : at + 110 + fields[11] - 1].decode()
+        at += (110 + fields[11] + 3) // 4 * 4
+        if name == "TRAILER!!!":
+            return found
+        found[name] = (fields[1], fields[2:4], archive[at : at + fields[6]])
+        at += (fields[6] + 3) // 4 * 4
+
+
+def test_the_initramfs_holds_its_programs_and_belongs_to_root():
+    files = {"init": b"#!", "bin/busybox": b"ELF", "bin/sh": "busybox", "modules/order": b"x.ko\n"}
+    made = initramfs.archive(files, ("init", "bin/busybox"))
+    assert made == initramfs.archive(dict(reversed(files.items())), ("bin/busybox", "init"))
+    found = members(made)
+    assert set(found) == {*files, *initramfs.FOLDERS}
+    assert {tuple(owner) for _, owner, _ in found.values()} == {(0, 0)}
+    assert found["init"][0] & 0o111
+    assert not found["modules/order"][0] & 0o111
+    assert found["bin/sh"][2] == b"busybox"
+    assert zstandard.ZstdCompressor(level=19).compress(made)[:4] == b"\x28\xb5\x2f\xfd"
+
+
+@pytest.mark.parametrize("script", ["boot/init", "packages/fetch-boot-parts"])
+def test_a_script_is_understood_by_a_plain_shell(script):
+    subprocess.run(["sh", "-n", str(parts.IMAGE_BUILD / script)], check=True)
+
+
+def test_every_board_has_the_words_it_boots_with():
+    for name in ("boot.cfg", "cmdline.txt"):
+        words = (parts.IMAGE_BUILD / "boot" / name).read_text()
+        assert "panic=10" in words  # else a trial whose kernel panics never ends
+    grub = (parts.IMAGE_BUILD / "boot/grub.cfg").read_text()
+    assert grub.index("save_env") < grub.index("edge.trial=1")  # taken back before it is obeyed
+
+
+def test_a_boot_partition_is_the_same_bits_wherever_it_is_made(tmp_path):
+    made = []
+    for name in ("one", "another"):
+        files = tmp_path / name / "files"
+        (files / "EFI/BOOT").mkdir(parents=True)
+        (files / "EFI/BOOT/BOOTAA64.EFI").write_bytes(b"MZ" * 2000)
+        (files / "a long name.dtb").write_bytes(b"dtb")
+        made.append(tmp_path / name / "boot.img")
+        boot_stage.fat_image(files, made[-1], 8 * layout.MIB, "BOOT")
+    assert made[0].read_bytes() == made[1].read_bytes()
+    listed = subprocess.run(
+        ["mdir", "-/", "-b", "-i", str(made[0])],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    assert "::/EFI/BOOT/BOOTAA64.EFI" in listed.stdout
+    assert "::/a long name.dtb" in listed.stdout
+
+
+def test_data_grows_to_the_end_of_the_medium_and_nothing_else_moves(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", PATH)
+    image = tmp_path / "medium.img"
+    sizes = layout.Sizes(boot_mib=4, system_mib=8, data_mib=8)
+    medium.assemble(image, {}, "virt", sizes)
+
+    def table():
+        told = subprocess.run(
+            ["sfdisk", "--json", str(image)], capture_output=True, check=True, env=environment()
+        )
+        return json.loads(told.stdout)["partitiontable"]["partitions"]
+
+    before = table()
+    os.truncate(image, 256 * layout.MIB)
+    grow.stretch(str(image), "6")
+    after = table()
+    assert after[:5] == before[:5]
+    assert [after[5][key] for key in ("start", "uuid", "name")] == [
+        before[5][key] for key in ("start", "uuid", "name")
+    ]
+    end = (after[5]["start"] + after[5]["size"]) * 512
+    assert 254 * layout.MIB < end < 256 * layout.MIB
+    grow.stretch(str(image), "6")  # again, as after a power cut
+    assert table() == after
+
+
+def test_nothing_of_one_machine_is_in_an_image(tmp_path):
+    for name in ("etc/ssh/ssh_host_ed25519_key", "etc/machine-id", "etc/shadow-", "var/log/x.log"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("of the builder")
+    (tmp_path / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
+    tree.make_nobody(tmp_path)
+    assert list((tmp_path / "etc/ssh").iterdir()) == []
+    assert (tmp_path / "etc/machine-id").read_bytes() == b""
+    assert not (tmp_path / "etc/shadow-").exists()
+    assert (tmp_path / "etc/resolv.conf").is_symlink()
+
+
+def test_the_builders_folders_are_forgotten(tmp_path):
+    info = tmp_path / "poleside-1.dist-info"
+    info.mkdir()
+    (info / "direct_url.json").write_text('{"url": "file:///home/somebody"}')
+    (info / "RECORD").write_text(
+        "a.py,sha256=x,1\npoleside-1.dist-info/direct_url.json,sha256=y,2\n"
+    )
+    tree.forget_where(tmp_path)
+    assert [path.name for path in info.iterdir()] == ["RECORD"]
+    assert (info / "RECORD").read_text() == "a.py,sha256=x,1\n"
+
+
+def test_the_parts_list_names_every_part_its_version_and_licence(tmp_path):
+    root, unpacked = tmp_path / "root", tmp_path / "unpacked"
+    (root / "var/lib/dpkg").mkdir(parents=True)
+    (root / "var/lib/dpkg/status").write_text(
+        "Package: chrony\nStatus: install ok installed\nArchitecture: arm64\nVersion: 4.6-1+b1\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n"
+    )
+    control = unpacked / "control/busybox-static"
+    control.mkdir(parents=True)
+    (control / "control").write_text(
+        "Package: busybox-static\nVersion: 1:1.37\nArchitecture: arm64\n"
+    )
+    document = unpacked / "usr/share/doc/busybox-static/copyright"
+    document.parent.mkdir(parents=True)
+    document.write_text("Files: *\nLicense: GPL-2\n\nFiles: x\nLicense: BSD-3-clause\n")
+    metadata = root / "opt/poleside/lib/zeep-4.dist-info/METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Name: Zeep\nVersion: 4\nClassifier: License :: OSI Approved :: MIT\n\nx\n")
+    sbom.lay(root, unpacked, "1.2.0")
+
+    folder = root / sbom.FOLDER
+    made = json.loads((folder / "sbom.cdx.json").read_text())
+    assert [made["bomFormat"], made["specVersion"]] == ["CycloneDX", "1.5"]
+    assert made["metadata"]["component"]["version"] == "1.2.0"
+    assert [part["purl"] for part in made["components"]] == [
+        "pkg:deb/debian/busybox-static@1%3A1.37?arch=arm64",
+        "pkg:deb/debian/chrony@4.6-1%2Bb1?arch=arm64",
+        "pkg:pypi/zeep@4",
+    ]
+    assert (folder / "licences.txt").read_text() == (
+        "busybox-static 1:1.37: BSD-3-clause, GPL-2\n"
+        "chrony 4.6-1+b1: see its copyright file\n"
+        "zeep 4: MIT\n"
+    )
+    assert (root / "usr/share/doc/busybox-static/copyright").exists()  # travels with the program
+    shutil.rmtree(folder)
+    sbom.lay(root, unpacked, "1.2.0")
+    assert json.loads((folder / "sbom.cdx.json").read_text()) == made
