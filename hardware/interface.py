@@ -82,6 +82,14 @@ class Wear(StrEnum):
     URGENT = "urgent"
 
 
+class Medium(StrEnum):
+    """What kind of disk it is, as far as writing wears it out."""
+
+    CARD = "card"  # SD, eMMC
+    SSD = "ssd"
+    ROTATING = "rotating"
+
+
 @dataclass(frozen=True, slots=True)
 class StorageState:
     """The medium under one folder. `life_used_pct` is the worst the medium itself admits.
@@ -98,6 +106,7 @@ class StorageState:
     wear: Wear | None = None
     is_failing: bool | None = None
     written_bytes: int | None = None
+    medium: Medium | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class TwoStreams(ChainedTape):
             stream: open_chain(data_dir, self.folder, "box-1", camera, self.clock, stream)
             for stream in (MAIN, SUB)
         }
-        counting = ledger.Ledger(self.settings.mode)
+        counting = ledger.Ledger(lambda: self.settings.mode)
         observers = {MAIN: [counting, self.chains[MAIN]], SUB: [self.chains[SUB]]}
         self.recorders = {
             stream: Recorder(

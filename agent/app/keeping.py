@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec import structs
@@ -22,18 +23,22 @@ from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.medium import WRONG, require_medium
 from agent.buffer.reading import camera_folder
 from agent.buffer.retention import Retention
+from agent.buffer.sparing import mode_now
 from agent.buffer.stage import Stage
 from agent.buffer.upkeep import Upkeep
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.disk_wait import STUCK, DiskWait
 from agent.core.errors import StorageError
+from agent.core.patience import Patience
 from agent.evidence.key_store import KeyRing
 from agent.messages.locking import LockOrder, LockReply
 from agent.messages.vision import RuleHit
 from agent.messages.worker import RecordingStatus
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from hardware.interface import Medium, StorageState
+from hardware.pick import pick_board
 
 LOOK_FOR_DISK_EVERY_S = 5.0
 SUB_MISSING, SUB_MISSED_AFTER_S = "storage.sub_not_recorded", 60.0
@@ -63,7 +68,8 @@ def open_stage(
     buffer, memory = settings.buffer, run_dir(settings) / STAGED / camera_id
     is_in_memory = run_dir(settings).name != LINK
     limit_bytes = buffer.stage_bytes if buffer.mode == "events" and is_in_memory else 0
-    if not limit_bytes and not (folder / STAGED).is_symlink():
+    may_spare = buffer.over_budget == "events" and is_in_memory
+    if not limit_bytes and not may_spare and not (folder / STAGED).is_symlink():
         return None
     return Stage(folder, memory, index, limit_bytes, clock)
 
@@ -95,6 +101,7 @@ class Keeping:
             settings.buffer,
             clock,
             lambda: capacity_of(folder, settings.buffer, cameras),
+            mode=self._mode,
         )
         self._upkeep = Upkeep(
             folder,
@@ -108,6 +115,7 @@ class Keeping:
             signer=_signer(data_dir_of(settings)),
             observers=recorders.observers,
             stage=stage,
+            medium=_medium(settings, folder),
         )
         self.events = EventLocks(self._locks, stage, settings.camera(camera_id))
         self._late_hits: deque[tuple[RuleHit, Moment]] = deque(maxlen=1000)
@@ -122,7 +130,7 @@ class Keeping:
         """What the recorder tells, and what upkeep and disk add to it."""
         status = structs.replace(
             self._recorder.status,
-            mode=self._settings.buffer.mode,
+            mode=self._mode(),
             faults=(*self._upkeep.faults, *self._sub_faults()),
         )
         if self._no_disk is None and self.disk.is_stuck:
@@ -138,7 +146,10 @@ class Keeping:
     def sub_status(self) -> RecordingStatus | None:
         """What the recorder of the sub stream tells; None where it is not to be recorded."""
         sub = self._recorders.sub
-        return structs.replace(sub.status, mode=self._settings.buffer.mode) if sub else None
+        return structs.replace(sub.status, mode=self._mode()) if sub else None
+
+    def _mode(self) -> str:
+        return mode_now(self._settings.buffer, self._stage)
 
     def _sub_faults(self) -> tuple[str, ...]:
         status, now_s = self.sub_status, self._clock.monotonic_s()
@@ -197,6 +208,13 @@ class Keeping:
                 request_id=order.request_id, code=error.code, message=error.message, hint=error.hint
             )
         return orders.carry_out(self._locks, order, self._clock, self._recorder.time)
+
+
+def _medium(settings: Settings, folder: Path) -> Medium | None:
+    """Return what kind of disk the recordings lie on, None where nobody knows."""
+    storage = pick_board(kind=settings.board.kind).storage
+    read = partial(storage.read, folder.resolve())
+    return Patience().ask("storage", read, StorageState()).medium
 
 
 def _signer(data_dir: Path) -> Signer | None:

@@ -19,6 +19,7 @@ from agent.buffer.recorder import Recorder
 from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
+from agent.buffer.sparing import mode_now
 from agent.buffer.stage import DISK, Stage
 from agent.core import log
 from agent.core.clock import Clock, boot_id
@@ -88,7 +89,9 @@ def open_recorders(
 
     def observers_of(stream: str) -> tuple[RecordingObserver, ...]:
         chain = _chain(settings, camera.camera_id, folder, clock, stream) if has_disk else ()
-        return (ledger.Ledger(settings.buffer.mode), *chain) if stream == MAIN else chain
+        if stream != MAIN:
+            return chain
+        return ledger.Ledger(partial(mode_now, settings.buffer, stage)), *chain
 
     of_main, of_sub = observers_of(MAIN), observers_of(SUB)
     seam = index.seam(this_boot) if is_successor else None

@@ -9,7 +9,7 @@ box held them for an event to come; that they went again without one is no gap.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -91,7 +91,7 @@ class Coverage:
 class Ledger:
     """The observer that counts. Rates are noted when they change by more than a twentieth."""
 
-    def __init__(self, mode: str = CONTINUOUS) -> None:
+    def __init__(self, mode: Callable[[], str] = lambda: CONTINUOUS) -> None:
         self._mode = mode
         self._stored: Counter[int] = Counter()
         self._intervals: Counter[int] = Counter()
@@ -123,7 +123,7 @@ class Ledger:
 
     def segment_closing(self, connection: Connection, _end: SegmentEnd) -> None:
         counted = self._stored
-        _add(connection, counted, self._mode)
+        _add(connection, counted, self._mode())
         if self._new_rate is not None and self._rate_since_us is not None:
             connection.execute(
                 "INSERT OR REPLACE INTO rates (since_utc_us, milli_fps) VALUES (?, ?)",
@@ -143,7 +143,7 @@ class Ledger:
         for number in range(end.frames):
             frame_us = micros(start_at) + number * end.duration_us // end.frames
             counted[frame_us // _MINUTE_US] += 1
-        _add(connection, counted, self._mode)
+        _add(connection, counted, self._mode())
 
     def segment_thinned(self, _connection: Connection, _segment_id: int, _old: Path) -> None:
         """The ledger tells what was recorded; thinning it later changes nothing of that."""

@@ -62,10 +62,11 @@ class Locks:
         settings: BufferSettings,
         clock: Clock,
         capacity: Callable[[], int],
+        mode: Callable[[], str] | None = None,
     ) -> None:
-        """`capacity` returns how many bytes locks may hold in all."""
+        """`capacity` returns how many bytes locks may hold in all; `mode` the mode just now."""
         self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
-        self._capacity = capacity
+        self._capacity, self._mode = capacity, mode or (lambda: settings.mode)
         self._open_hits: dict[str, tuple[str, int]] = {}
         self._log = log.get("buffer.locks")
         self.is_full = False
@@ -112,8 +113,7 @@ class Locks:
     def hit_began(self, hit_id: str, rule_id: str, at: Moment, *, is_held: bool = True) -> None:
         """Keep what lies around a hit; as a lock where events are locked and `is_held`."""
         days = self._settings.event_lock_days if is_held else 0.0
-        is_events = self._settings.mode == "events"
-        if not days and not is_events:
+        if not days and self._mode() != "events":
             return
         seen, now = from_micros(at.utc_us), self._clock.utc_now()
         until = seen + timedelta(seconds=max(1.0, self._settings.event_post_s))

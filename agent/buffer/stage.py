@@ -42,7 +42,8 @@ class Stage:
     ) -> None:
         """`memory`: a folder on a memory file system, made when it is not there.
 
-        `limit_bytes` 0: nothing is staged any more, and what still is goes to the disk.
+        `limit_bytes` 0: nothing is staged any more, and what still is goes to the disk. `use`
+        changes it.
         """
         self._folder, self._memory, self._index = folder, memory, index
         self._limit_bytes, self._clock = limit_bytes, clock
@@ -52,6 +53,15 @@ class Stage:
         memory.mkdir(parents=True, exist_ok=True)
         _link(folder / STAGED, memory)
         self._find_what_is_lost()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether what is recorded waits here."""
+        return self._limit_bytes > 0
+
+    def use(self, limit_bytes: int) -> None:
+        """Begin to stage, or end it, from the next turn on."""
+        self._limit_bytes = limit_bytes
 
     def turn(self) -> None:
         """Write what is covered, drop what is too much, look whether an event is on.

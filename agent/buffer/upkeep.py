@@ -18,20 +18,23 @@ from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks
 from agent.buffer.observer import RecordingObserver
 from agent.buffer.retention import Retention
+from agent.buffer.sparing import Sparing
 from agent.buffer.stage import Stage
 from agent.buffer.tiers import Thinner
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s, wait_s
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
+from hardware.interface import Medium
 
 TURN_S = 1.0
 PRUNE_EVERY_S, RELEASE_EVERY_S, SIGN_EVERY_S = 30.0, 60.0, 600.0
 THIN_EVERY_S, COPY_EVERY_S, BUDGET_EVERY_S = 2.0, 2.0, 600.0
 CHECK_EVERY_S, LOOK_EVERY_S = 3600.0, 10.0
-SECOND_DISK, BUDGET, LOCKS_FULL, REPAIRED = (
+SECOND_DISK, BUDGET, SPARED, LOCKS_FULL, REPAIRED = (
     "storage.second_disk",
     "storage.write_budget",
+    "storage.spared",
     "storage.locks_full",
     "storage.index_repaired",
 )
@@ -62,6 +65,7 @@ class Upkeep:
         signer: Signer | None = None,
         observers: Sequence[RecordingObserver] = (),
         stage: Stage | None = None,
+        medium: Medium | None = None,
     ) -> None:
         self._folder, self._index, self._clock = folder, index, clock
         self._retention, self._locks, self._signer = retention, locks, signer
@@ -72,19 +76,20 @@ class Upkeep:
         self._check_due_mono_s = 0.0
         self.findings: Findings | None = None
         limit = settings.write_budget_bytes_per_day
-        limit = default_limit(folder) if limit is None else limit
+        limit = default_limit(folder, medium) if limit is None else limit
         self._budget = WriteBudget(index, limit // cameras if limit else None, flushes)
+        self._sparing = Sparing(settings, stage)
         self._failing: set[str] = set()
         self._chores = [
+            _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
+            _Chore("writes", LOOK_EVERY_S, self._look_at_writes),
             _Chore("orders", TURN_S, self._carry_out_orders),
             _Chore("prune", PRUNE_EVERY_S, self._prune),
             _Chore("release", RELEASE_EVERY_S, lambda: void(locks.release_due())),
             _Chore("check", TURN_S, self._check_a_slice),
-            _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
-            _Chore("writes", LOOK_EVERY_S, lambda: self._budget.look(clock.utc_now())),
         ]
-        if stage is not None:
-            self._chores.insert(0, _Chore("stage", TURN_S, stage.turn))
+        if stage is not None:  # behind the looks that tell whether it is used
+            self._chores.insert(2, _Chore("stage", TURN_S, stage.turn))
         if signer is not None:
             self._chores.append(_Chore("sign", SIGN_EVERY_S, self._sign))
         if settings.thin_after_days is not None:
@@ -106,7 +111,8 @@ class Upkeep:
         found = self.findings
         told = {
             SECOND_DISK: "copy" in self._failing,
-            BUDGET: self._budget.is_over,
+            BUDGET: self._budget.is_over and not self._sparing.is_on,
+            SPARED: self._sparing.is_on,
             LOCKS_FULL: self._locks.is_full,
             REPAIRED: found is not None and not found.is_clean,
         }
@@ -139,6 +145,10 @@ class Upkeep:
 
     def _carry_out_orders(self) -> None:
         orders.carry_out_files(self._folder, self._locks, self._clock)
+
+    def _look_at_writes(self) -> None:
+        self._budget.look(self._clock.utc_now())
+        self._sparing.turn(is_over=self._budget.is_over)
 
     def _prune(self) -> None:
         self._retention.prune(lambda: not self._stop.is_set())

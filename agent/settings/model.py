@@ -123,8 +123,9 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     require_mount: str = ""  # a mount point the recordings must lie on; empty: any disk will do
     medium_id: str = ""  # … and the id in its `.poleside-medium`; empty: any id
     second_dir: str = ""  # mount point of a second disk that gets a copy of what is locked
-    # Of all cameras together, beyond it is a fault; None: once the size of their disk, 0: no limit.
+    # Of all cameras, beyond it is a fault; None: what their disk's kind bears, 0: no limit.
     write_budget_bytes_per_day: Annotated[int, Meta(ge=0)] | None = None
+    over_budget: Literal["tell", "events"] = "tell"  # events: `mode` is so till the next day (UTC)
 
     def __post_init__(self) -> None:
         if self.free_again_bytes is not None and self.free_again_bytes < self.min_free_bytes:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hardware.interface import StorageState, Wear
+from hardware.interface import Medium, StorageState, Wear
 from hardware.linux.files import read_int, read_text
 from hardware.linux.smart import Smart, smart_of
 
@@ -35,6 +35,7 @@ class BlockStorage:
             wear=_wear(disk) if disk else None,
             is_failing=smart.is_failing,
             written_bytes=_written_bytes(disk) if disk else None,
+            medium=_medium(disk) if disk else None,
         )
 
     def _mount_of(self, folder: Path) -> tuple[str, str, set[str]] | None:
@@ -67,6 +68,16 @@ class BlockStorage:
 
 def _model(disk: Path) -> str | None:
     return read_text(disk / "device/model") or read_text(disk / "device/name")
+
+
+def _medium(disk: Path) -> Medium | None:
+    """Return the kind; a virtual disk may well call itself rotating."""
+    if disk.name.startswith("mmcblk"):
+        return Medium.CARD
+    rotates = read_int(disk / "queue/rotational")
+    if rotates is None:
+        return Medium.SSD if disk.name.startswith("nvme") else None
+    return Medium.ROTATING if rotates else Medium.SSD
 
 
 def _life_used_pct(disk: Path) -> int | None:

@@ -83,7 +83,7 @@ def test_nothing_is_on_the_disk_until_an_event_which_outlives_a_kill(tmp_path):
     assert written[0].name == rows[1][0].rpartition("/")[2]
 
 
-def test_a_disk_that_is_written_too_much_is_told_and_event_only_mode_spares_it(tmp_path):
+def test_a_disk_that_is_written_too_much_is_spared_by_event_only_mode_which_is_told(tmp_path):
     written_before = io_bytes()
     (tmp_path / "try").write_bytes(bytes(1 << 20))
     if io_bytes() == written_before:
@@ -92,15 +92,26 @@ def test_a_disk_that_is_written_too_much_is_told_and_event_only_mode_spares_it(t
     budget = {"segment_s": 2.0, "min_free_bytes": 0, "write_budget_bytes_per_day": 4_000_000}
     with CameraProcess(tmp_path, "gate", clip, clip) as camera:
         gate = camera.settings("gate", look=False, detect=False)
-        always, events = (
-            BoxProcess(tmp_path, {"cameras": [gate], "buffer": {**budget, "mode": mode}}, mode)
-            for mode in ("continuous", "events")
+        turning, events = (
+            BoxProcess(tmp_path, {"cameras": [gate], "buffer": budget | more}, name)
+            for name, more in (
+                ("turning", {"over_budget": "events"}),
+                ("events", {"mode": "events"}),
+            )
         )
-        with always, events:
+        with turning, events:
+            spared = ("storage.spared", "gate")
+            state = turning.until(lambda state: spared in faults_in(state), PATIENCE_S)
+            folder = camera_folder(turning.data_dir, "gate")
+            on_disk = [path for path, _, _ in closed(folder) if path.startswith("video")]
+            assert on_disk  # all of it, until then
+            until(lambda: sum(path.startswith("staged") for path, _, _ in closed(folder)), turning)
+            turning.until(lambda state: camera_in(state, "gate")["is_event_only"])
+            assert camera_in(state, "gate")["gaps"] == camera_in(turning.state(), "gate")["gaps"]
+            assert set(on_disk) <= {path for path, _, _ in closed(folder)}
+            never = events.until(lambda state: camera_in(state, "gate")["is_event_only"])
             over = ("storage.write_budget", "gate")
-            always.until(lambda state: over in faults_in(state), PATIENCE_S)
-            spared = events.until(lambda state: camera_in(state, "gate")["is_event_only"])
-            assert over not in faults_in(spared)
+            assert {over, spared}.isdisjoint(faults_in(never))
             folder = camera_folder(events.data_dir, "gate")
             until(lambda: len(closed(folder)) >= 3, events)  # it records, too
 

@@ -61,7 +61,7 @@ class Watched(Tape):
         self.start_anew()
 
     def start_anew(self):
-        ledger = Ledger(self.mode)
+        ledger = Ledger(lambda: self.mode)
         self.index = Index(self.folder, [PART])
         recover(self.folder, self.index, BOOT, [ledger])
         self.recorder = Recorder(

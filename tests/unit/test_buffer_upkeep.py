@@ -10,17 +10,20 @@ import pytest
 from msgspec import structs
 
 from agent.buffer import journal, reading
-from agent.buffer.budget import WriteBudget, days
+from agent.buffer.budget import WriteBudget, days, default_limit
 from agent.buffer.check import compare
 from agent.buffer.due import Room, State, due
 from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind, Locks
 from agent.buffer.retention import state_of, usage_of_all
+from agent.buffer.sparing import mode_now
+from agent.buffer.stage import Stage
 from agent.buffer.tiers import KEY_FRAMES, Thinner
-from agent.buffer.upkeep import Upkeep
+from agent.buffer.upkeep import BUDGET_EVERY_S, LOOK_EVERY_S, Upkeep
 from agent.contract.events import TimeQuality
 from agent.core.sqlite import open_reader
 from agent.evidence.key_store import open_box_key
+from hardware.interface import Medium
 from tests.fake_clock import FakeClock
 from tests.footage_maker import make_clip
 from tests.recording import Tape, frames_in, packets_of
@@ -265,6 +268,66 @@ def test_unless_told_otherwise_a_disk_may_be_written_once_a_day(tape, monkeypatc
     written.write_text(f"write_bytes: {facts.f_blocks * facts.f_frsize + 1}\n")
     upkeep.turn()
     assert ("storage.write_budget" in upkeep.faults) is is_over
+
+
+@pytest.mark.parametrize(
+    ("medium", "share"),
+    [(None, 1.0), (Medium.CARD, 1.0), (Medium.SSD, 0.5), (Medium.ROTATING, None)],
+)
+def test_the_budget_is_that_of_the_disks_kind(tape, medium, share):
+    facts = os.statvfs(tape.folder)
+    size_bytes = facts.f_blocks * facts.f_frsize
+    limit = default_limit(tape.folder, medium)
+    assert limit == (None if share is None else int(size_bytes * share))
+
+
+def test_a_disk_over_its_budget_is_spared_until_the_next_day_and_says_so(tape, monkeypatch):
+    written = tape.folder / "io"
+    monkeypatch.setattr("agent.buffer.budget._IO", written)
+    written.write_text("write_bytes: 0\n")
+    tape.settings = structs.replace(
+        tape.settings, write_budget_bytes_per_day=1000, over_budget="events"
+    )
+    stage = Stage(tape.folder, tape.folder / "memory", tape.index, 0, tape.clock)
+    upkeep = upkeep_of(tape, stage=stage)
+
+    def look():
+        tape.clock.pass_s(LOOK_EVERY_S)
+        upkeep.turn()
+        return upkeep.faults, mode_now(tape.settings, stage), stage.base
+
+    assert look() == ((), "continuous", "video")
+    written.write_text("write_bytes: 1001\n")
+    spared = (("storage.spared",), "events", "staged")
+    assert look() == spared
+    kept = tape.segments()
+    assert look() == spared
+    assert tape.segments() == kept  # what lies on the disk goes no sooner for it
+
+    tape.clock.pass_s(BUDGET_EVERY_S)
+    upkeep.turn()
+    stage = Stage(tape.folder, tape.folder / "memory", tape.index, 0, tape.clock)
+    upkeep = upkeep_of(tape, stage=stage)  # the worker has started anew: it is still today
+    assert look() == spared
+    tape.clock.pass_s(DAY_S)
+    assert look() == ((), "continuous", "video")
+
+
+def test_without_room_in_memory_or_the_policy_it_is_told_and_all_is_recorded(tape, monkeypatch):
+    written = tape.folder / "io"
+    monkeypatch.setattr("agent.buffer.budget._IO", written)
+    written.write_text("write_bytes: 0\n")
+    for policy, with_stage in (("events", False), ("tell", True)):
+        tape.settings = structs.replace(
+            tape.settings, write_budget_bytes_per_day=1, over_budget=policy
+        )
+        memory = tape.folder / "memory"
+        stage = Stage(tape.folder, memory, tape.index, 0, tape.clock) if with_stage else None
+        upkeep = upkeep_of(tape, stage=stage)
+        written.write_text(f"write_bytes: {int(written.read_text().split()[1]) + 2}\n")
+        upkeep.turn()
+        assert upkeep.faults == ("storage.write_budget",)
+        assert mode_now(tape.settings, stage) == "continuous"
 
 
 # The thread

@@ -143,6 +143,7 @@ CASES = [
             "storage.second_disk",
             "storage.sub_not_recorded",
             "storage.write_budget",
+            "storage.spared",
             "storage.index_repaired",
         )
     ),

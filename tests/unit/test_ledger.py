@@ -48,7 +48,9 @@ def test_a_minute_without_video_says_why(tape, clip):
 
 
 def test_an_event_only_minute_says_so_and_is_no_gap_when_its_frames_go(tmp_path, clip):
-    tape = Tape(tmp_path / "camera", parts=[PART], observers=[Ledger(EVENTS)], mode="events")
+    tape = Tape(
+        tmp_path / "camera", parts=[PART], observers=[Ledger(lambda: EVENTS)], mode="events"
+    )
     began = tape.clock.utc_now()
     tape.record(clip)
     tape.clock.pass_s(600)

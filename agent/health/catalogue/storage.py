@@ -28,8 +28,15 @@ STORAGE: dict[str, Words] = {
         YELLOW,
         "Camera {camera} writes more a day than the disk is meant to bear.",
         "카메라 {camera}: 하루 쓰기량이 디스크 허용량을 넘었습니다.",
-        "Lower the camera's bit rate, or record events only (`buffer.mode`).",
-        "카메라 비트레이트를 낮추거나 이벤트만 녹화하세요(`buffer.mode`).",
+        "Lower its bit rate, or record events only (`buffer.mode`, `buffer.over_budget`).",
+        "카메라 비트레이트를 낮추거나 이벤트만 녹화하세요(`buffer.mode`, `buffer.over_budget`).",
+    ),
+    "storage.spared": Words(
+        YELLOW,
+        "Camera {camera} records events only until midnight (UTC): today's writing is used up.",
+        "카메라 {camera}: 오늘 쓰기 허용량을 다 써서 자정(UTC)까지 이벤트만 녹화합니다.",
+        "Lower the camera's bit rate, or raise `buffer.write_budget_bytes_per_day`.",
+        "카메라 비트레이트를 낮추거나 `buffer.write_budget_bytes_per_day`를 높이세요.",
     ),
     "storage.index_repaired": Words(
         YELLOW,

@@ -75,7 +75,7 @@ def recorded(folder: Path, root: Path = ROOT) -> tuple[dict[str, str], dict[str,
             paths += [
                 disk / "device" / name for name in ("model", "name", "life_time", "pre_eol_info")
             ]
-            paths.append(disk / "stat")
+            paths += [disk / "stat", disk / "queue/rotational"]
     for path in paths:
         content = _content(path)
         if content is not None:
