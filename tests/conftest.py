@@ -15,7 +15,7 @@ from agent.simulators.footage import prepare
 
 # Film in real time beside a truth: it needs the processor to itself. A camera that answers searches
 # for cameras: other boxes would hear it.
-ALONE = {"test_agent_on_footage", "test_setup_of_running_box"}
+ALONE = {"test_agent_on_footage", "test_setup_of_running_box", "test_wizard_run"}
 
 # Whole boxes with cameras of their own: two side by side are all that two processors carry.
 WHOLE_BOXES = {
@@ -50,6 +50,7 @@ WHOLE_BOXES = {
     "test_scene_orders",
     "test_secrets_stay",
     "test_sessions_restart",
+    "test_stranger_sees_no_login",
     "test_supervisor",
     "test_wrong_disk",
 }

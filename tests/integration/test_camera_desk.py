@@ -242,7 +242,7 @@ async def test_a_subscription_left_by_a_crash_is_closed(tmp_path, told, unused_t
         )
         async with _desk(settings, tmp_path, told, unused_tcp_port) as desk:
             await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
-            assert len(device.events.points) == 1
+            await eventually(lambda: len(device.events.points) == 1)
 
 
 async def test_relays_keep_to_their_list_their_time_and_their_safe_state(

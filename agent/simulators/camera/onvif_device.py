@@ -211,7 +211,7 @@ class OnvifDevice:
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
         faults = self.faults
-        self.logins_seen += "authorization" in request.headers or b"UsernameToken" in request.body
+        self._see_login(request)
         if faults.silent:
             await self.clock.sleep_s(_FOR_EVER_S)
         if faults.html_401:
@@ -232,6 +232,12 @@ class OnvifDevice:
             headers=(*date, *reply.headers),
             drip_s=_DRIP_S if faults.drips else reply.drip_s,
         )
+
+    def _see_login(self, request: HttpRequest) -> None:
+        if "authorization" in request.headers or b"UsernameToken" in request.body:
+            self.logins_seen += 1
+            if self.logins_seen == 1:
+                log.get("simulated-camera").info("first login shown", by="onvif")
 
     def _damaged(self, body: bytes) -> bytes:
         if self.faults.undeclared_prefix:
