@@ -24,6 +24,7 @@ WHOLE_BOXES = {
     "test_bench_runs",
     "test_board_faults",
     "test_box_page_shown",
+    "test_box_swap",
     "test_buffer_cli",
     "test_camera_stream_faults",
     "test_camera_zoo",
