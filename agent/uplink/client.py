@@ -31,8 +31,10 @@ _CONNECT_S = 10.0
 _V5_CONNECT_S = 5.0  # some brokers never answer a version they do not speak
 _FOR_EVER = 0xFFFFFFFF
 _TCP_INFO_BYTES = 144
+_OPTIONS_AT, _TIMESTAMPS = 5, 1
 _COUNTS_AT = 120  # bytes acknowledged, received (u64), segments out, in (u32); Linux 4.2
-_IP_TCP_BYTES = 40
+_TCP_BYTES, _TIMESTAMPS_BYTES = 20, 12  # RFC 9293 3.1; RFC 7323 3.2, and two for alignment
+_IP_BYTES = {socket.AF_INET: 20, socket.AF_INET6: 40}
 
 
 async def make_client(
@@ -162,24 +164,26 @@ def ends_of(client: aiomqtt.Client | None) -> Ends | None:
 
 def wire_bytes(client: aiomqtt.Client) -> int:
     """Return what this connection has carried both ways, TLS and TCP/IP headers included."""
-    payload_bytes, segments = tcp_counts(client)
-    return payload_bytes + _IP_TCP_BYTES * segments
+    return sum(tcp_counts(client))
 
 
 def tcp_counts(client: aiomqtt.Client) -> tuple[int, int]:
-    """Return the bytes and the segments carried both ways; zeros when there is no socket any more.
+    """Return TCP's payload and the bytes of all TCP/IP headers, both ways; zeros without a socket.
 
-    The kernel's own count (TCP_INFO): the bytes are TCP's payload, the segments the repeated, too.
+    By the kernel's own count (TCP_INFO). A segment that is repeated counts by its headers; one
+    without payload is nothing else.
     """
     sock = _socket(client)
     if sock is None:
         return 0, 0
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-        counts = struct.unpack_from("=QQII", info, _COUNTS_AT)
+        acked, received, *segments = struct.unpack_from("=QQII", info, _COUNTS_AT)
     except (OSError, struct.error):  # it is closed, or the kernel is too old to count
         return 0, 0
-    return int(counts[0] + counts[1]), int(counts[2] + counts[3])
+    each = _TCP_BYTES + _IP_BYTES.get(sock.family, 40)
+    each += _TIMESTAMPS_BYTES if info[_OPTIONS_AT] & _TIMESTAMPS else 0
+    return int(acked + received), each * sum(segments)
 
 
 def shut(client: aiomqtt.Client) -> None:

@@ -17,7 +17,7 @@ from agent.contract.records import join
 from agent.contract.topics import CHANNEL_OF, MAX_BATCH, MAX_BYTES, BoxAddress, Channel
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
-from agent.core.errors import LinkError
+from agent.core.errors import LinkError, StorageError
 from agent.uplink.link import Link, Outgoing
 
 WINDOW_RECORDS = 2_000
@@ -261,7 +261,11 @@ class Sender(Service):
         most = min(max_bytes, MAX_BYTES[channel]) - 2  # the brackets
         after = position.sent
         position.is_drained = True  # unless news comes while it is read
-        records = await self._outbox.read(stream, after, limit, most)
+        try:
+            records = await self._outbox.read(stream, after, limit, most)
+        except StorageError:  # a full disk takes no transaction at all; looked at again
+            position.is_drained = False
+            return []
         if not records:
             return []
         position.is_drained = False

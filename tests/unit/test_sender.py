@@ -7,7 +7,7 @@ import pytest
 
 from agent.contract.acks import Ack
 from agent.contract.events import StreamName
-from agent.core.errors import LinkError
+from agent.core.errors import LinkError, StorageError
 from agent.uplink import sender
 from agent.uplink.link import Outgoing
 from agent.uplink.sender import Sender
@@ -56,7 +56,7 @@ class Outbox:
     def __init__(self, **streams):
         self.rows = {stream: [] for stream in StreamName}
         self.marks = dict.fromkeys(StreamName, 0)
-        self.reads = 0
+        self.reads, self.broken = 0, False
         for name, bodies in streams.items():
             self.rows[StreamName(name)] = bodies
 
@@ -65,6 +65,8 @@ class Outbox:
 
     async def read(self, stream, after, limit, max_bytes):
         self.reads += 1
+        if self.broken:
+            raise StorageError("storage.full", "full")
         bodies = self.rows[stream][after : after + limit]
         return [Record(after + n, body) for n, body in enumerate(bodies, 1)]
 
@@ -250,3 +252,15 @@ async def test_a_connection_lost_at_the_moment_of_stopping_does_not_keep_it_aliv
         breaks.set()
         await asyncio.sleep(0)  # the child has failed, the group has not heard of it yet
         running.cancel()
+
+
+async def test_a_disk_that_takes_nothing_ends_nothing_and_is_asked_again(monkeypatch):
+    stage = Stage(monkeypatch, a=[b"1"])
+    stage.outbox.broken = True
+
+    def heals():
+        assert stage.outbox.reads > 1
+        stage.outbox.broken = False
+
+    await stage.play(heals)
+    assert stage.link.sent == [("alm", b"1")]
