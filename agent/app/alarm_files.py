@@ -23,10 +23,10 @@ from agent.core.component import Service
 from agent.core.db import Database, Part
 from agent.core.errors import PolesideError
 from agent.core.ids import new_ulid
+from agent.core.rationing import URGENT_PRIORITY
 from agent.events.incidents import Incidents
 from agent.settings.model import UploadSettings
 from agent.uploads.queue import NewFile
-from agent.uploads.rationing import URGENT_PRIORITY
 from agent.uploads.sender import Uploads
 
 LATE = timedelta(minutes=15)  # an older alarm's files are left; its video stays in the buffer

@@ -14,14 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CommandError
+from agent.core.file_store import Way, address_of, connection_to, target_of
 
 CHUNK_BYTES = 64 * 1024
-TIMEOUT_S = 30.0
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BUSY = frozenset({408, 425, 429})
 
 
@@ -32,15 +31,6 @@ class Range:
     path: Path
     offset: int
     length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How it is sent. `ca_file` empty: the system's authorities; `max_bps` None: full speed."""
-
-    ca_file: str = ""
-    plain_http: bool = False
-    max_bps: int | None = None
 
 
 class UploadError(CommandError):
@@ -84,9 +74,8 @@ class Put:
         with self._part.path.open("rb") as file:
             file.seek(self._part.offset)
             connection = self._connection = self._connect(parts)
-            target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
             try:
-                answer = self._exchange(connection, target, self._chunks(file))
+                answer = self._exchange(connection, target_of(parts), self._chunks(file))
             except ssl.SSLError as error:
                 raise UploadError(
                     "upload.tls",
@@ -120,11 +109,8 @@ class Put:
         return answer
 
     def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
         try:
-            context = ssl.create_default_context(cafile=self._way.ca_file or None)
+            return connection_to(parts, self._way)
         except (OSError, ValueError) as error:
             raise UploadError(
                 "upload.tls",
@@ -132,7 +118,6 @@ class Put:
                 hint="Check `uploads.ca_file`.",
                 spoilt=False,
             ) from error
-        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
 
     def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
         began_s, left = self._clock.monotonic_s(), self._part.length
@@ -158,20 +143,14 @@ def sha256_of(path: Path) -> str:
 
 def _checked(url: str, *, plain_http: bool) -> SplitResult:
     try:
-        parts = urlsplit(url)
-        is_http = parts.scheme == "http" and (plain_http or parts.hostname in _LOOPBACK)
-        is_usable = bool(parts.hostname) and (parts.scheme == "https" or is_http)
-        _ = parts.port  # raises when it is no number
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+        return address_of(url, plain_http=plain_http)
+    except ValueError as error:
         raise UploadError(
             "upload.address",
             "The upload address is not an https address.",
             hint="Presign https addresses, or allow `uploads.plain_http` in a closed network.",
             spoilt=True,
-        )
-    return parts
+        ) from error
 
 
 def _judge(status: int, host: str) -> None:

@@ -15,14 +15,15 @@ from sqlite3 import Connection
 from agent.contract.commands import Reply, UploadUrls
 from agent.contract.events import TimeQuality
 from agent.contract.uploads import part_range
-from agent.core import log
+from agent.core import log, rationing
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
 from agent.core.errors import CommandError, LinkError
+from agent.core.file_store import Way
 from agent.settings.model import UploadSettings
-from agent.uploads import folder, queue, rationing
-from agent.uploads.put import Put, Range, UploadError, Way
+from agent.uploads import folder, queue
+from agent.uploads.put import Put, Range, UploadError
 from agent.uploads.queue import Job, JobPart, NewFile, State
 from agent.uploads.telling import late_reply, need_reply, succeeded
 

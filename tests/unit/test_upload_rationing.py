@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from agent.contract.uploads import PART_BYTES, SINGLE_BYTES, part_count, part_range
+from agent.core.rationing import is_open, next_day_in_s, opens_in_s
 from agent.settings.model import UploadSettings
-from agent.uploads.rationing import is_open, next_day_in_s, opens_in_s
 
 
 def at(hour, minute=0):
