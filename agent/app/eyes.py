@@ -26,7 +26,7 @@ from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
 from agent.detect.letterbox import FrameScaler, Letterboxed
 from agent.detect.manifest import Manifest
-from agent.detect.motion import MotionGate, luma_of
+from agent.detect.motion import Luma, MotionGate, luma_of
 from agent.detect.sharing import Wish
 from agent.detect.tracker import Tracker
 from agent.detect.wire import DetectReply
@@ -40,8 +40,10 @@ from agent.rules.survey import Survey
 from agent.settings.model import CameraSettings
 
 # Frames that nobody waits for may gather so long, and are looked at together: till something moves,
-# or for good where no detector looks.
+# or for good where no detector looks. So many at most: first all are decoded, then all looked at,
+# for each of both puts the other's code and tables out of the processor's caches.
 GATHER_S, BLIND_GATHER_S = 0.5, 1.0
+_MOST_HELD = 6
 MAX_BAD_FRAMES = 50  # in a row; the stream is then opened afresh
 
 HitSink = Callable[[RuleHit], None]
@@ -68,6 +70,15 @@ class View:
     at: datetime | None = None
     mono_s: float = 0.0
     objects: tuple[TrackedObject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A decoded frame, masked, with what the motion gate needs of it and when it came."""
+
+    frame: av.VideoFrame
+    luma: Luma
+    mono_s: float
 
 
 class _Counters:
@@ -110,6 +121,7 @@ class Eyes:
         self._mask = PictureMask(camera.masks)
         self._pictures = HitPictures()
         self._bad_frames = 0
+        self._held: list[_Seen] = []
         self._model: str | None = None
         self._forget()
 
@@ -147,9 +159,18 @@ class Eyes:
             return
         for frame in frames:
             self._bad_frames = 0
-            self.look(frame, arrived_mono_s)
+            self._held.append(self._seen(frame, arrived_mono_s))
+        if len(self._held) >= _MOST_HELD or not self.gather_s():
+            self.flush()
+
+    def flush(self) -> None:
+        """Nothing more comes for a while: what came is looked at."""
+        held, self._held = self._held, []
+        for seen in held:
+            self._look(seen)
 
     def run_ended(self, _cause: str) -> None:
+        self.flush()
         self._tracks = ()
 
     def gather_s(self) -> float:
@@ -193,10 +214,17 @@ class Eyes:
 
     def look(self, frame: av.VideoFrame, mono_s: float) -> None:
         """Take one decoded frame in, seen at `mono_s`; the exam calls it at media time."""
+        self._look(self._seen(frame, mono_s))
+
+    def _seen(self, frame: av.VideoFrame, mono_s: float) -> _Seen:
         self._take_over_settings()
         frame = self._mask.over(frame)
+        return _Seen(frame, luma_of(frame), mono_s)
+
+    def _look(self, seen: _Seen) -> None:
+        frame, mono_s = seen.frame, seen.mono_s
         self._count.frames += 1
-        motion = self._gate.update(luma_of(frame))
+        motion = self._gate.update(seen.luma)
         if motion.active:
             self._count.motion += 1
             self._rhythm.moved(mono_s, motion.share)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Protocol
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -18,12 +19,18 @@ from agent.ingest.source import StreamFacts
 from agent.push.live_tap import LiveTap
 
 
+class LookingSink(PacketSink, Protocol):
+    """Who looks at the pictures, some at a time."""
+
+    def flush(self) -> None: ...
+
+
 class SubSink:
     """What the sub stream is for, in the order of who is waited for."""
 
     def __init__(
         self,
-        eyes: PacketSink | None,
+        eyes: LookingSink | None,
         tap: LiveTap,
         store: MainSink | None = None,
         may_store: Callable[[], bool] = lambda: True,
@@ -54,9 +61,11 @@ class SubSink:
         return GATHER_S if self._store is not None else inf
 
     def flush(self) -> None:
-        """Nothing more comes for a while: what came goes to the disk."""
+        """Nothing more comes for a while: what came is looked at and goes to the disk."""
         if self._storing is not None:
             self._storing.flush()
+        if self._eyes is not None:
+            self._eyes.flush()
 
     def run_ended(self, cause: str) -> None:
         self._tap.run_ended()

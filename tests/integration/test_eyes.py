@@ -221,6 +221,24 @@ def test_where_no_detector_looks_nobody_ever_waits_for_a_frame(scene, clip):
     assert watching.eyes.gather_s() > 0
 
 
+def test_a_handful_is_looked_at_when_nothing_more_comes_for_a_while_and_none_is_kept_long(
+    scene, clip
+):
+    eyes = scene(detect=False).eyes
+    with av.open(str(clip)) as container:
+        eyes.run_started(container.streams.video[0], FACTS)
+        packets = packets_of(container)
+        for number in range(3):
+            eyes.packet(next(packets), 1000.0 + number / FPS)
+        assert eyes.status.frames_total < 3
+        eyes.flush()
+        assert eyes.status.frames_total == 3
+        assert eyes.view.mono_s == 1000.0 + 2 / FPS
+        for number, packet in enumerate(packets, start=3):
+            eyes.packet(packet, 1000.0 + number / FPS)
+        assert eyes.status.frames_total > 6 * FPS
+
+
 def test_it_asks_no_more_often_than_its_share_and_tells_what_was_shed(scene, clip):
     watching = scene(lambda _: (SOMEBODY,), every_s=1.0, detect_fps=5.0)
     watching.watch(clip)
