@@ -20,6 +20,7 @@ function showState(newState) {
   setText(part("where"), `${state.site} / ${state.box_id}${state.board.is_simulated ? ` · ${say("board-simulated")}` : ""}`);
   light.show(state);
   cameras.show(state);
+  part("no-cameras").hidden = state.cameras.length > 0;
   part("tiles").replaceChildren(...healthTiles(state));
   if (part("details").open) part("details-body").replaceChildren(...healthDetails(state));
 }

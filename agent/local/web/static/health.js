@@ -14,7 +14,7 @@ export function healthTiles(state) {
     tile("tile.outbox", String(queued), outbox.oldest_age_s === null ? say("outbox-empty")
       : say("outbox-oldest", { age: duration(outbox.oldest_age_s) }), queued > 0 ? "warn" : "good"),
     tile("tile.latency", orUnknown(state.latency.p50_ms, millis),
-      say("latency-p95", { ms: orUnknown(state.latency.p95_ms, millis) })),
+      state.latency.p95_ms === null ? "" : say("latency-p95", { ms: millis(state.latency.p95_ms) })),
     tile("tile.disk", orUnknown(disk.free_bytes, amount), usedShare === null ? say("unknown")
       : say("disk-used", { pct: Math.round(usedShare * 100) }), usedShare > 0.95 ? "warn" : ""),
     tile("tile.heat", orUnknown(board.temperature_c, (c) => `${c.toFixed(0)} °C`),

@@ -43,8 +43,10 @@ async function look() {
   if (!picture) return;
   try {
     show(await ask(`${path}/look`));
+    part("aiming").classList.remove("away");
   } catch (error) {
     if (String(error.message).endsWith("410")) return end("aim-over");
+    part("aiming").classList.add("away"); // what is shown is old
   }
   setTimeout(look, EVERY_MS);
 }

@@ -6,7 +6,7 @@ import { make, setText } from "./element.js";
 import { poll } from "./poll.js";
 import { hintLines, order, pressable } from "./setup_order.js";
 import { testPanel } from "./site_test.js";
-import { amount, orUnknown, say } from "./words.js";
+import { amount, orUnknown, say, timeOfDay } from "./words.js";
 
 const part = (id) => document.getElementById(id);
 
@@ -90,7 +90,7 @@ function verified(found) {
   const picture = found.jpeg && make("img", { class: "still", alt: say("setup-still"), src: `data:image/jpeg;base64,${found.jpeg}` });
   return [
     make("p", { class: `pill ${found.is_in ? "good" : "bad"}` }, say(found.is_in ? "setup-in" : "setup-not-in")),
-    ...(picture ? [picture] : []),
+    ...(picture ? [make("figure", {}, picture, make("figcaption", { class: "dim" }, say("still-at", { at: timeOfDay(new Date()) })))] : []),
     ...(found.is_in ? [make("p", {}, `${found.maker} ${found.model} ${found.serial}`)] : []),
     ...found.streams.map((stream) => make("p", { "data-stream": stream.role }, say("setup-stream", {
       role: say(`stream-role.${stream.role}`), codec: stream.encoding, width: stream.width_px,
