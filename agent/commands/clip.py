@@ -151,8 +151,12 @@ async def export_clip(
     incident: str,
     purpose: str,
     command_id: str = "",
+    sidecar: bool = False,
 ) -> ClipFacts:
-    """Write a clip to `out`, in a process of its own. Raises `CommandError`."""
+    """Write a clip to `out`, in a process of its own, with `sidecar` its manifest beside it, too.
+
+    Raises `CommandError`.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -163,6 +167,7 @@ async def export_clip(
         *("--from", wanted.start_at.isoformat(), "--to", wanted.end_at.isoformat()),
         *(f"--by={by}", f"--incident={incident}", f"--purpose={purpose}"),
         *(("--order", command_id) if command_id else ()),
+        *(("--sidecar",) if sidecar else ()),
         *(_mask_options(wanted.mask) if wanted.mask else ()),
         stdout=asyncio.subprocess.PIPE,
     )

@@ -16,6 +16,7 @@ _COMMANDS = {
     "events": ("agent.local.cli.events", "events", "What was raised; follow it as it comes."),
     "report": ("agent.local.cli.report", "report", "The acceptance report: HTML and PDF."),
     "swap": ("agent.local.cli.swap", "swap", "Put another box or camera in a place."),
+    "usb": ("agent.local.cli.usb", "usb", "Export recorded video to a USB stick."),
     "bundle": ("agent.local.cli.bundle", "bundle", "All that support needs, without secrets."),
     "run": ("agent.local.cli.run", "run", "Run the agent on this box."),
     "enrol": ("agent.local.cli.enrol", "enrol", "Make this box one of a city's, by its code."),

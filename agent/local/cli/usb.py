@@ -1,0 +1,158 @@
+"""`poleside usb list|export`: recorded video to a stick, with its proof, audited with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from agent.local.cli.audited import local_user, note
+from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.table import echo_table, size_words
+from agent.local.cli.time_range import time_range
+
+
+@click.group()
+def usb() -> None:
+    """Export recorded video to a USB stick.
+
+    \b
+    poleside usb list
+    poleside usb export --camera gate --last 600 --reason "case 2026-77"
+    """
+
+
+@usb.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Answer as one JSON list.")
+def list_(*, as_json: bool) -> None:
+    """List the sticks that are mounted here."""
+    import msgspec
+
+    from agent.local.usb.media import sticks
+
+    found = sticks()
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    echo_table(
+        ("mounted at", "label", "device", "free", "of", ""),
+        (
+            (
+                one.mount,
+                one.label,
+                one.device,
+                size_words(one.free_bytes),
+                size_words(one.total_bytes),
+                "read-only" if one.is_read_only else "",
+            )
+            for one in found
+        ),
+    )
+
+
+@usb.command(epilog="Exit code: 0 all is on the stick and it may be taken out, 1 it is not.")
+@box_options
+@click.option("--camera", required=True, help="The camera's id.")
+@click.option("--from", "since", help="Start, ISO 8601; without a zone it is UTC.")
+@click.option("--to", "until", help="End, ISO 8601; without a zone it is UTC.")
+@click.option("--last", "last_s", type=float, help="Instead of a range: the last SECONDS.")
+@click.option("--media", type=click.Path(path_type=Path), help="Where; else the only stick there.")
+@click.option("--reason", required=True, help="Why, such as the case; it is audited.")
+@click.option("--by", default="", help="Who takes it; else the name you are logged in with.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
+def export(
+    box: Box,
+    camera: str,
+    since: str | None,
+    until: str | None,
+    last_s: float | None,
+    media: Path | None,
+    reason: str,
+    by: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Write a camera's time range to a stick: clip, manifest, key, verifier, how to play it.
+
+    Whether there is room is said before anything is written. A disk of the box itself is refused.
+    """
+    import msgspec
+
+    from agent.commands.clip import export_clip
+    from agent.contract.commands import Clip
+    from agent.core.errors import PolesideError
+    from agent.local.usb import export as writing
+
+    by = by or local_user()
+    audited = partial(note, box.data_dir, "usb.export", by=by, case=reason)
+    try:
+        begin, end = time_range(since, until, last_s)
+        place = media or _only_stick()
+        if not as_json:
+            click.echo(f"Writing to {place} …", err=True)
+        wanted = Clip(camera_id=camera, start_at=begin, end_at=end)
+        clip_of = partial(
+            export_clip,
+            box.data_dir,
+            wanted,
+            by=by,
+            incident=reason,
+            purpose="usb export",
+            sidecar=True,
+        )
+        name, key = _name_and_key(box)
+        done = asyncio.run(
+            writing.export(place, box.data_dir, name, camera, begin, end, clip_of, key)
+        )
+    except PolesideError as error:
+        audited(outcome="failed", code=error.code, detail=camera)
+        if not as_json:
+            raise
+        failure = {"code": error.code, "message": error.message, "hint": error.hint}
+        click.echo(msgspec.json.encode(failure).decode())
+        sys.exit(1)
+    audited(detail=f"{camera} to {done.folder}, sha256 {done.sha256}", sha256=done.sha256)
+    if as_json:
+        click.echo(msgspec.json.encode(done).decode())
+        return
+    click.echo(f"{done.folder}: {done.clip}, {size_words(done.bytes)}, sha256 {done.sha256}")
+    if not done.is_sealed:
+        click.echo("It is NOT sealed: nobody can prove that it was not changed.", err=True)
+    click.echo("All is on the stick: it is safe to take it out.")
+
+
+def _only_stick() -> Path:
+    from agent.local.usb.media import UsbError, sticks
+
+    found = sticks()
+    if len(found) == 1:
+        return Path(found[0].mount)
+    if not found:
+        raise UsbError("usb.none", "There is no stick.", hint="Plug one in, or give --media.")
+    mounts = ", ".join(one.mount for one in found)
+    raise UsbError("usb.several", f"There are several sticks: {mounts}.", hint="Give --media.")
+
+
+def _name_and_key(box: Box) -> tuple[str, bytes]:
+    """Return the box's name for the folder, and its public key as a file."""
+    from contextlib import suppress
+
+    import msgspec
+
+    from agent.core.errors import PolesideError
+    from agent.enrol.identity import IdentityFiles
+    from agent.evidence.key_store import load_box_key
+    from agent.settings import history
+
+    key = msgspec.json.encode(load_box_key(box.data_dir).public) + b"\n"
+    with suppress(PolesideError):
+        identity = IdentityFiles.in_data_dir(box.data_dir).read()
+        versions = history.versions(box.data_dir)
+        if identity is not None:
+            return identity.box, key
+        if versions:
+            return versions[-1].settings().box, key
+    return "box", key
