@@ -104,6 +104,7 @@ class CameraPlace:
     def _door(self) -> Door:
         if self.address not in self._doors:
             door = Door(self._login, self._clock, self._whereabouts.recognise)
+            door.way = self._memory.login_by
             self._doors[self.address] = door
         return self._doors[self.address]
 
@@ -257,7 +258,7 @@ class CameraPlace:
             self._log.warning("who hangs there changed", model=seen.model, serial=seen.serial)
             self.upkeep.again("settings")
         self._door.proven()
-        await self._keep_later(**changes)
+        await self._keep_later(**changes, login_by=self._door.way)
         self._backoff.reset()
         self._whereabouts.found()
         self.facts = replace(
@@ -306,7 +307,7 @@ class CameraPlace:
         self._failed(error)
         if await self.upkeep.is_confirmed():
             await self._keep_later(**self._whereabouts.confirmed())
-            self._due_mono_s = 0.0
+            self._due_mono_s, self._door.way = 0.0, ""
             self._door.doubt()
 
     async def _look_elsewhere(self) -> None:
@@ -357,6 +358,7 @@ class CameraPlace:
             folder, name = self._data_dir, self._camera.camera_id
             self._memory = await asyncio.to_thread(memory.load, folder, name)
             self.has_head = self._memory.has_ptz
+            self._door.way = self._memory.login_by
             if (last := self._whereabouts.last()) != self.address:
                 await self._use_address(last)
 

@@ -170,7 +170,8 @@ class Whereabouts:
         """A technician says that who was met last hangs here now; return what to remember."""
         self._stranger_since_s = self._other = None
         new = Identity(epr=self._shown.epr, shown=self._shown)
-        return {"successor": new, "exchanged_at": self._clock.utc_now(), "settings": {}}
+        at = self._clock.utc_now()
+        return {"successor": new, "exchanged_at": at, "settings": {}, "login_by": ""}
 
     def search_is_due(self) -> bool:
         """Say whether to look around now."""

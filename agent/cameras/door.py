@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from agent.cameras.port import CameraFailure, CameraStranger, CameraUnreachable, Login
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 from agent.core.clock import Clock
 
 BACK_OFF_S = 300.0
+Way = Literal["", "digest", "token"]
 LATELY_S = 30.0  # in less, hardly anybody puts another camera at the address
 _YIELD_S = 0.1  # to another line's try, once the login is known to be good: a Stop can't wait
 
@@ -44,6 +45,8 @@ class Recognise(Protocol):
 class Door:
     """Shared by all lines to one camera.
 
+    `way` is what the camera has taken: "token" of one that asks for a digest and refuses it.
+
     After an absence, and at first, `recognise` is asked before a login goes out: an address may
     have passed to another camera meanwhile.
     """
@@ -57,6 +60,8 @@ class Door:
         self._refusal: CameraFailure | None = None
         self._refused_mono_s = 0.0
         self._answered_mono_s = -inf
+        self.way: Way = ""
+        self._fell_back: Key | None = None
 
     @property
     def key(self) -> Key:
@@ -72,6 +77,15 @@ class Door:
         """Use `login` from now on and forget what the camera thought of the one before."""
         self._key = Key(login, self._key.number + 1)
         self._is_proven, self._refusal = False, None
+
+    def may_fall_back(self, key: Key) -> bool:
+        """Say, once for a login, whether a refused digest may be followed by a token.
+
+        Not where digests were taken before: two wrong tries are nearer to a lock-out than one.
+        """
+        may = self.way != "digest" and key is not self._fell_back
+        self._fell_back = key
+        return may
 
     def check(self) -> None:
         """Raise the last refusal again while it is fresh, without asking the camera."""

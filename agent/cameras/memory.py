@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.cameras.confirmation import FOLDER
+from agent.cameras.door import Way
 from agent.cameras.identity import Identity
 from agent.cameras.pull_point import Reference
 from agent.core.whole_file import write_whole
@@ -21,7 +22,8 @@ class CameraMemory(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `given` is the settings' address at that time. `exchanged_at`: when a technician said that
     another camera, the `successor`, hangs in its place, and the calibration came in doubt; until
-    he confirms that, too. `has_ptz`: its head may have been left moving.
+    he confirms that, too. `has_ptz`: its head may have been left moving. `login_by`: how it was
+    logged in to.
 
     `settings` is the picture of its settings that a technician left (`agent.cameras.care`).
     """
@@ -30,6 +32,7 @@ class CameraMemory(Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str = ""
     given: str = ""
     has_ptz: bool = False
+    login_by: Way = ""
     subscription: Reference | None = None
     successor: Identity | None = None
     exchanged_at: datetime | None = None

@@ -1,8 +1,9 @@
 """The SOAP line to one camera: finds the login the camera takes, stamps its time, judges answers.
 
-Order of trying: nothing, then HTTP digest when challenged, else a UsernameToken by the camera's
-own clock; what works is remembered. A refused password is tried once, then not again for a while
-by any line to the camera (`agent.cameras.door`). Safe for two threads at once. Core process.
+Order of trying: nothing, then HTTP digest when challenged, else (or when that is refused, once) a
+UsernameToken by the camera's own clock; what works is remembered. A refused password is tried once,
+then not again for a while by any line to the camera (`agent.cameras.door`). Safe for two threads at
+once. Core process.
 """
 
 import base64
@@ -287,22 +288,37 @@ class SoapLink:
             raise
 
     def _log_in(self, request: "_Request", key: Key, tried: _Way, refused: Answer) -> Answer:
-        """Try the login the one way the refusal asks for, unless just that was refused."""
+        """Try the login as the refusal asks for it; a refused digest falls back to a token, once.
+
+        Some cameras ask for a digest and know only the users of the token. Both together are one
+        try of the password, and what works is remembered (`Door`).
+        """
         if not request.login.username:
             raise CameraWrongPassword("the camera wants a user name and password")
         self._present_key()
         challenge = DigestChallenge.best_of(refused.challenges)
-        if challenge is not None:  # a fresh nonce is worth a try even when one was just refused
+        if challenge is not None and self.door.way != "token":
+            # a fresh nonce is worth a try even when one was just refused
             self._way, self._challenge = _Way.DIGEST, challenge
-        elif self._digest_only:
+            answer = self._send(request, self._way)
+            if not refuses_login(answer):
+                self.door.way = "digest"
+                return answer
+            is_locked = lock_out(answer) is not None
+            if is_locked or self._digest_only or not self.door.may_fall_back(key):
+                raise self._refuse(answer, key)
+            refused, tried = answer, _Way.DIGEST
+        if self._digest_only:
             raise CameraStranger(_DIGEST_ONLY)
-        elif not self._find_camera_clock(refused) and tried is _Way.TOKEN:
+        if not self._find_camera_clock(refused) and tried is _Way.TOKEN:
             raise self._refuse(refused, key)
-        else:
-            self._way = _Way.TOKEN
+        self._way = _Way.TOKEN
         answer = self._send(request, self._way)
         if refuses_login(answer):
+            self.door.way = ""
             raise self._refuse(answer, key)
+        if challenge is not None:
+            self.door.way = "token"
         return answer
 
     def _find_camera_clock(self, refused: Answer) -> bool:

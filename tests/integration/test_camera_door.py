@@ -8,6 +8,7 @@ import pytest
 from agent.cameras import care
 from agent.cameras.door import BACK_OFF_S, LATELY_S, Door
 from agent.cameras.line import OnvifLine, Service
+from agent.cameras.memory import load
 from agent.cameras.port import (
     CameraFailure,
     CameraStranger,
@@ -48,12 +49,17 @@ async def _ask(line):
         return error
 
 
+def tries(camera):
+    """Return how often one wrong password is seen: by digest, and once by token."""
+    return len(camera.login.takes)
+
+
 async def test_several_lines_at_once_try_a_wrong_password_once(camera):
     lines = _lines(camera, Door(WRONG, SystemClock()), 4)
     for _ in range(2):
         answers = await asyncio.gather(*(_ask(line) for line in lines))
         assert all(isinstance(answer, CameraWrongPassword) for answer in answers)
-    assert camera.login.refused_total == 1
+    assert camera.login.refused_total == tries(camera)
     for line in lines:
         line.close()
 
@@ -65,7 +71,7 @@ async def test_a_changed_secret_is_tried_at_once_by_all(camera):
     door.change(LOGIN)
     answers = await asyncio.gather(*(_ask(line) for line in lines))
     assert not any(isinstance(answer, CameraFailure) for answer in answers)
-    assert camera.login.refused_total == 1
+    assert camera.login.refused_total == tries(camera)
     for line in lines:
         line.close()
 
@@ -77,11 +83,11 @@ async def test_the_same_wrong_password_is_tried_again_only_after_five_minutes(ca
     await _ask(lines[0])
     clock.shift_s = BACK_OFF_S - 30.0
     assert isinstance(await _ask(lines[1]), CameraWrongPassword)
-    assert camera.login.refused_total == 1
+    assert camera.login.refused_total == tries(camera)
     clock.shift_s = BACK_OFF_S + 30.0
     answers = await asyncio.gather(*(_ask(line) for line in lines))
     assert all(isinstance(answer, CameraWrongPassword) for answer in answers)
-    assert camera.login.refused_total == 2
+    assert camera.login.refused_total == tries(camera) + 1
     for line in lines:
         line.close()
 
@@ -234,13 +240,39 @@ async def test_the_box_as_a_whole_tries_a_wrong_password_once_and_a_corrected_on
         for question in (desk.gate("gate").facts, desk.gate("gate").position):
             with pytest.raises(CameraWrongPassword):
                 await question()
-        assert device.login.refused_total == 1
+        assert device.login.refused_total == tries(device)
 
         desk.use((settings_of(device, relays=relays),))
         await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live, within_s=20)
-        assert device.login.refused_total == 1
+        assert device.login.refused_total == tries(device)
         desk.use(())  # taken out of the settings: it is let go, its slot given back
         await eventually(lambda: desk.facts("gate") is None)
         await eventually(lambda: not device.events.points)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_camera_that_asks_for_a_digest_and_takes_a_token_only_is_let_in_by_that(
+    tmp_path, unused_tcp_port
+):
+    async with running_camera() as device:
+        device.faults.refuses_digest = True
+        for refused in (1, 1):  # remembered, over a restart of the box, too
+            desk = make_desk(tmp_path, SystemClock(), unused_tcp_port, settings_of(device))
+            running = asyncio.create_task(Deskwork(desk, SystemClock()).run())
+            await eventually(lambda d=desk: (ears := d.ears("gate")) and ears.status.is_live)
+            assert device.login.refused_total == refused
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        assert load(tmp_path, "gate").login_by == "token"
+
+
+async def test_a_refused_digest_is_the_password_where_digests_were_taken_before():
+    async with running_camera() as device:
+        door = Door(LOGIN, SystemClock())
+        (line,) = _lines(device, door, 1)
+        await _ask(line)
+        door.change(WRONG)
+        assert isinstance(await _ask(line), CameraWrongPassword)
+        assert device.login.refused_total == 1
+        line.close()

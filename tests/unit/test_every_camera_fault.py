@@ -34,6 +34,7 @@ FAULTS = {
     "clock off, with a login for the time query": ("clock_offset_s", "hides_clock"),
     "a year no calendar has": ("year",),
     "nonce replay refusal": ("nonce_once",),
+    "a digest asked for and refused": ("refuses_digest",),
     "300 presets": ("presets",),
     "Min==Max range": ("min_is_max",),
     "move ignored by Timeout": ("ignores_move_timeout",),

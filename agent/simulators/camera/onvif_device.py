@@ -301,6 +301,7 @@ class OnvifDevice:
         ):
             return None
         self.login.nonce_once = self.faults.nonce_once
+        self.login.refuses_digest = self.faults.refuses_digest
         verdict = self.login.judge(request, envelope, self.now())
         if self.faults.locks_after and self.login.refused_total >= self.faults.locks_after:
             return _refuse(400, "NotAuthorized", "This account is locked for 30 minutes")

@@ -43,6 +43,7 @@ class LoginCheck:
     realm: str = "simulated-camera"
     refused_total: int = 0
     nonce_once: bool = False
+    refuses_digest: bool = False
     _nonces: dict[str, int] = field(default_factory=dict)
     _seen_tokens: set[str] = field(default_factory=set)
 
@@ -55,6 +56,7 @@ class LoginCheck:
         verdict = Verdict.NONE
         if authorization.lower().startswith("digest ") and "digest" in self.takes:
             is_good = self._is_good_digest(authorization, request.method)
+            is_good = is_good and not self.refuses_digest
             verdict = Verdict.GOOD if is_good else Verdict.BAD_DIGEST
         elif token is not None and "token" in self.takes:
             verdict = Verdict.GOOD if self._is_good_token(token, now) else Verdict.BAD_TOKEN

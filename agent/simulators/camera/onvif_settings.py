@@ -83,6 +83,7 @@ class OnvifFaults(Struct, kw_only=True):
     year: str = ""  # said in place of its own, such as one no calendar has
     hides_clock: bool = False  # no time without a login, and no HTTP `Date`
     locks_after: int = 0  # so many refused logins, then none is taken any more
+    refuses_digest: bool = False  # asks for one, and takes a token only
     nonce_once: bool = False  # a digest nonce serves for one request only
     snapshot_login: Literal["digest", "basic", "none"] = "digest"
     snapshot_is_html: bool = False
