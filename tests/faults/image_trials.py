@@ -12,6 +12,7 @@ from pathlib import Path
 
 from poleside_recipe import bundle, emulator, image, keys, layout
 from poleside_recipe.parts import Variant
+from poleside_recipe.run import environment
 
 from agent.simulators.broker import free_port
 
@@ -159,3 +160,20 @@ def outcome(machine, file="update.json", within_s=600):
             return json.loads(told)
         emulator.wait_s(2)
     raise emulator.EmulationError(f"no {file}")
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True, env=environment())
+
+
+def scan(within, address):
+    """Knock at every TCP port, and ask for the time, from inside a network."""
+    script = Path(__file__).with_name("image_scan.py")
+    done = subprocess.run(
+        [*within, sys.executable, str(script), address],
+        check=True,
+        capture_output=True,
+        env=environment(),
+        timeout=900,
+    )
+    return json.loads(done.stdout)

@@ -37,13 +37,17 @@ class EmulationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What the box has: the cards of its networks are QEMU's words for `-netdev`."""
+    """What the box has: the cards of its networks are QEMU's words for `-netdev`.
+
+    `within` is what QEMU is started by, as `ip netns exec NAME`.
+    """
 
     memory_mib: int = 1024
     uplink: str = "user"
     cameras: str = ""
     drives: tuple[Path, ...] = ()
     stick: Path | None = None
+    within: tuple[str, ...] = ()
 
 
 def new_disk(image: Path, disk: Path, size: str = "4G") -> Path:
@@ -90,7 +94,15 @@ class Machine:
 
     def _command(self, disk: Path) -> list[str]:
         hardware = self._hardware
-        command = ["nice", "-n", "5", "qemu-system-aarch64", "-M", "virt,gic-version=3"]
+        command = [
+            *hardware.within,
+            "nice",
+            "-n",
+            "5",
+            "qemu-system-aarch64",
+            "-M",
+            "virt,gic-version=3",
+        ]
         command += ["-cpu", "cortex-a72", "-smp", "2", "-m", f"{hardware.memory_mib}"]
         command += ["-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none"]
         command += ["-serial", f"file:{self._log}", "-bios", f"{FIRMWARE}"]
