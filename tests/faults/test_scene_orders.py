@@ -9,12 +9,15 @@ import msgspec
 from click.testing import CliRunner
 from msgspec import structs
 
+from agent.clips.export import sha256_of
 from agent.contract.commands import Actor, Command, GiveGrant, ListGrants, ReplyState
 from agent.contract.scene_args import SignText, Talk
 from agent.core.ids import new_ulid
 from agent.local.cli.main import cli
+from agent.simulators.broker import CENTER, free_port
 from agent.simulators.center.commander import load_key, sign
 from agent.simulators.center.granting import Occasion
+from tests.box_process import camera_in
 from tests.faults.test_grant_to_relay import (  # noqa: F401 - a fixture
     CLOCK,
     TOKEN,
@@ -57,6 +60,57 @@ async def test_a_voice_and_a_text_reach_the_scene_by_order(tmp_path, broker, voi
             return count == 4  # accepted and done, both
 
         await eventually(is_audited)
+
+
+async def test_the_stand_in_has_a_command_for_each_order(tmp_path, broker):  # noqa: F811
+    async with scene(tmp_path, broker) as here:
+        link = broker.settings(CENTER)
+        to_box = ["--broker", link.urls[0], "--username", CENTER, "--password", link.password]
+        to_box += ["--data-dir", str(tmp_path / "center")]
+
+        async def center(*command):
+            words = [*command[0].split(), *to_box, ADDRESS.box, *command[1:]]
+            while True:  # on a machine with much else to do an order may grow too old
+                done = await asyncio.to_thread(CliRunner().invoke, cli, ["center", *words])
+                assert done.stdout, (done.output, done.exception)
+                told = json.loads(done.stdout.splitlines()[-1])
+                if told.get("code") != "command.no_answer":
+                    return done.exit_code, told
+
+        await asyncio.to_thread(
+            here.box.until, lambda state: (camera_in(state, "gate")["recorded_s"] or 0) > 5
+        )
+        out, listen = tmp_path / "gate.mp4", ("--listen", f"127.0.0.1:{free_port()}")
+        span = ("--camera", "gate", "--last", "5", "--out", str(out), *listen)
+        code, told = await center("clip", *span)
+        assert (code, told["state"]) == (0, "done"), told
+        assert await asyncio.to_thread(sha256_of, out) == told["result"]["sha256"]
+        code, told = await center("clip", *span, "--masked", "--outside", "all")
+        assert (code, told["result"]["masked"]["outside"]) == (0, "all"), told
+        assert await asyncio.to_thread(sha256_of, out) == told["result"]["sha256"]
+        picture = tmp_path / "gate.jpg"
+        for more in ((), ("--whole", *listen)):
+            told = await center("snapshot", "--camera", "gate", "--out", str(picture), *more)
+            assert told[0] == 0, told
+            assert (await asyncio.to_thread(picture.read_bytes)).startswith(b"\xff\xd8")
+            await asyncio.to_thread(picture.unlink)
+        assert (await center("search", "--last", "600", "--class", "person"))[0] == 0
+        for move in (("ptz", "gate", "--pan", "0.5"), ("aim", "gate", "37.5", "127.0")):
+            code, told = await center(*move)
+            assert (code, told["code"]) == (1, "ptz.no_onvif")
+        sink = here.relay.url("{camera}")
+        given = ("--kind", "intrusion", "--audience", "112", "--reason", "crime", "--sink", sink)
+        code, told = await center("policy give", *given)
+        assert code == 0, told
+        policy_id = told["result"]["policy"]
+        (known,) = (await center("policy list"))[1]["result"]["policies"]
+        assert (known["policy"], known["kinds"]) == (policy_id, ["intrusion"])
+        assert (await center("policy end", policy_id))[0] == 0
+        held = (await center("grants"))[1]["result"]["grants"]
+        assert {"clip", "search"} <= {what for one in held for what in one["what"]}
+        assert (await center("grants", "--end", held[0]["grant"]))[0] == 0
+        left = (await center("grants"))[1]["result"]["grants"]
+        assert [one["grant"] for one in left] == [one["grant"] for one in held[1:]]
 
 
 STAND = {"lat": 37.5665, "lon": 126.978, "height_m": 45.0, "above_ground_m": 5.0}

@@ -14,9 +14,12 @@ from agent.core.errors import SettingsError
 from agent.local.cli import (
     center_configure,
     center_enrol,
+    center_files,
     center_grant,
     center_incident,
+    center_look,
     center_playback,
+    center_policy,
     center_scene,
 )
 from agent.local.cli.center_link import broker_options
@@ -34,14 +37,23 @@ def center() -> None:
     """The small stand-in for a city's center. It says that it is a simulator."""
 
 
-for _command in center_enrol.COMMANDS:
+for _command in (
+    *center_enrol.COMMANDS,
+    center_configure.configure,
+    center_grant.grant,
+    center_policy.grants,
+    center_policy.policy,
+    center_incident.incident,
+    center_playback.playback,
+    center_files.clip,
+    center_files.snapshot,
+    center_look.search,
+    center_look.ptz,
+    center_look.aim,
+    center_scene.talk,
+    center_scene.sign,
+):
     center.add_command(_command)
-center.add_command(center_configure.configure)
-center.add_command(center_grant.grant)
-center.add_command(center_incident.incident)
-center.add_command(center_playback.playback)
-center.add_command(center_scene.talk)
-center.add_command(center_scene.sign)
 
 
 @center.command()

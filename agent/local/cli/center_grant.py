@@ -56,8 +56,8 @@ def grant(
     poleside center grant bx-0417 --camera gate --audience 119 --reason fire
         --sink rtsps://relay.city.example/gate
 
-    It ends by itself; `poleside center send BOX '{"op": "grant.end", "grant_id": ID}'` ends it
-    before. Exit code 0 when the box took it, 1 otherwise.
+    It ends by itself; `poleside center grants BOX --end ID` ends it before.
+    Exit code 0 when the box took it, 1 otherwise.
     """
     import msgspec
 

@@ -13,9 +13,10 @@ from agent.contract.grants import AnkletTrigger, Audience, Reason
 from agent.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from agent.contract.commands import Actor, Args
+    from agent.contract.commands import Actor, Args, Reply
     from agent.contract.grants import Sink
     from agent.settings.model import BrokerSettings
+    from agent.simulators.center.fetching import Fetch
     from agent.simulators.center.granting import Occasion
 
 
@@ -54,9 +55,12 @@ def give(
     by: "Actor",
     occasion: "Occasion",
     sink: "Sink | None" = None,
+    fetch: "Fetch | None" = None,
+    show: Callable[["Reply"], None] | None = None,
 ) -> int:
-    """Give the order `told`, print each reply, and return the exit code: 0 when it was done.
+    """Give the order `told`, `show` (print) each reply, return the exit code: 0 when it was done.
 
+    `fetch` takes its file in; one that waits at the box is not done.
     Raises `SettingsError` order.malformed.
     """
     import msgspec
@@ -69,16 +73,10 @@ def give(
     log.configure("center", "error")
     guest = Guest(SystemClock(), link, data_dir, BoxAddress(site, box))
     occasion = replace(occasion, sink=sink) if sink else occasion
-    last = asyncio.run(
-        guest.order(
-            as_args(told),
-            by,
-            20.0,
-            lambda reply: click.echo(msgspec.json.encode(reply).decode()),
-            occasion,
-        )
-    )
-    return 0 if last.state.value == "done" else 1
+    echo = show or (lambda reply: click.echo(msgspec.json.encode(reply).decode()))
+    last = asyncio.run(guest.order(as_args(told), by, 20.0, echo, occasion, fetch))
+    is_done = last.state.value == "done" and (last.result or {}).get("uploaded", True)
+    return 0 if is_done else 1
 
 
 def as_args(told: dict[str, Any]) -> "Args":

@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
-from agent.contract.commands import Actor, Args, Clip, Reply
+from agent.contract.commands import Actor, Args, Clip, Reply, Snapshot, UploadUrls
 from agent.contract.config import ConfigReport
 from agent.contract.incidents import IncidentCall
 from agent.contract.presence import State
@@ -19,6 +21,7 @@ from agent.core.errors import CommandError, LinkError
 from agent.settings.model import BrokerSettings
 from agent.simulators.center.commander import Commander, load_key
 from agent.simulators.center.district import District
+from agent.simulators.center.fetching import Fetch
 from agent.simulators.center.granting import Occasion
 from agent.simulators.center.wishes import Wishes
 from agent.uplink.link import Incoming, Link, Outgoing
@@ -72,13 +75,15 @@ class Guest:
         valid_s: float,
         on_reply: Callable[[Reply], None],
         occasion: Occasion | None = None,
+        fetch: Fetch | None = None,
     ) -> Reply:
         """Give the order, hand each reply to `on_reply`, return the final one.
 
-        Raises `LinkError` when the broker can't be reached, `CommandError` for a clip without an
-        address: the running center takes files of its own orders only.
+        `fetch` takes the order's file in. Raises `LinkError` when the broker can't be reached,
+        `CommandError` for a clip without an address: the running center takes files of its own
+        orders only.
         """
-        if isinstance(args, Clip) and not args.upload_url:
+        if isinstance(args, Clip) and not args.upload_url and fetch is None:
             raise CommandError(
                 "order.no_address",
                 "A clip needs an address to be sent to.",
@@ -92,10 +97,24 @@ class Guest:
             command = commander.new_command(
                 self._address, args, by, valid_s=valid_s, nonce=self._nonce, occasion=occasion
             )
-            async for last in commander.send(self._address, command):
-                on_reply(last)
+            if fetch is not None and isinstance(args, Clip | Snapshot):
+                url = fetch.address_for(command.id)
+                command = structs.replace(command, args=structs.replace(args, upload_url=url))
+            async with asyncio.TaskGroup() as tasks:
+                async for last in commander.send(self._address, command):
+                    on_reply(last)
+                    if last.need is not None and fetch is not None:
+                        tasks.create_task(bring(commander, await fetch.answer(last.id, last.need)))
 
-        await self._connected(give)
+        async def bring(commander: Commander, urls: UploadUrls) -> None:
+            command = commander.new_command(
+                self._address, urls, by, valid_s=valid_s, nonce=self._nonce
+            )
+            async for _ in commander.send(self._address, command):
+                pass
+
+        given = partial(self._connected, give)
+        await (given() if fetch is None else fetch.during(given))
         assert last is not None, "an order always ends with a reply"  # noqa: S101
         return last
 
