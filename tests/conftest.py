@@ -41,6 +41,7 @@ WHOLE_BOXES = {
     "test_demo_report",
     "test_evidence_of_box",
     "test_disk_read_only",
+    "test_disk_without_inodes",
     "test_event_only_box",
     "test_fault_matrix",
     "test_fleet",

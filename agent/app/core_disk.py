@@ -11,13 +11,20 @@ from typing import Any
 from msgspec import structs
 
 from agent.app.run_dir import WITHOUT_DISK, run_dir
-from agent.buffer.medium import WRONG, is_read_only, require_medium, require_writable
-from agent.core import log
+from agent.buffer.medium import (
+    WRONG,
+    is_read_only,
+    require_medium,
+    require_openable,
+    require_writable,
+)
+from agent.core import inodes, log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.errors import StorageError
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
+BOX_DATABASE = "box.db"
 LOOK_EVERY_S = 5.0
 
 
@@ -41,6 +48,8 @@ async def watch_disk(told: Settings, stop: asyncio.Event, clock: Clock) -> None:
     while not stop.is_set():
         await clock.sleep_s(to_tick_s(clock, LOOK_EVERY_S))
         is_there = await asyncio.to_thread(lambda: _trouble(told)) is None
+        if is_there:
+            await asyncio.to_thread(inodes.hold, data_dir_of(told))
         if is_there != was_there:
             log.get("core").warning("the disk has come or gone", is_there=is_there)
             stop.set()
@@ -63,6 +72,7 @@ def _trouble(settings: Settings) -> StorageError | None:
             require_writable(data_dir)  # only the recordings lie on that disk
         else:
             require_medium(data_dir, settings.buffer)
+        require_openable(data_dir / BOX_DATABASE)
     except StorageError as error:
         if error.code != WRONG:
             raise

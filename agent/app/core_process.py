@@ -23,7 +23,7 @@ from agent.app import (
 )
 from agent.app.child import SupervisorLink, die_with_parent, orphaned
 from agent.app.core import Core
-from agent.app.core_disk import on_its_disk, watch_disk
+from agent.app.core_disk import BOX_DATABASE, on_its_disk, watch_disk
 from agent.app.run_dir import run_dir
 from agent.app.supervisor_line import receive_settings
 from agent.app.time_floor import keep_floor, stand_on_it
@@ -46,8 +46,6 @@ from agent.settings.model import Settings
 from agent.sightings import links
 from agent.uplink import economy
 from agent.uploads import queue as uploads
-
-BOX_DATABASE = "box.db"
 
 
 async def serve(link: SupervisorLink) -> None:

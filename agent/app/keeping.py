@@ -17,10 +17,10 @@ from agent.app.event_locks import EventLocks
 from agent.app.recorders import Recorders
 from agent.app.run_dir import LINK, STAGED, WITHOUT_DISK, run_dir
 from agent.buffer import orders
-from agent.buffer.index import Index, Moment
+from agent.buffer.index import INDEX_FILE, Index, Moment
 from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks, capacity_of
-from agent.buffer.medium import WRONG, require_medium
+from agent.buffer.medium import WRONG, require_medium, require_openable
 from agent.buffer.reading import camera_folder
 from agent.buffer.retention import Retention
 from agent.buffer.sparing import mode_now
@@ -52,6 +52,7 @@ def find_folder(settings: Settings, camera_id: str) -> tuple[Path, StorageError 
     folder, trouble = camera_folder(data_dir_of(settings), camera_id), None
     try:
         require_medium(folder, settings.buffer)
+        require_openable(folder / INDEX_FILE)
     except StorageError as error:
         if error.code != WRONG:
             raise
@@ -176,6 +177,7 @@ class Keeping:
         folder = camera_folder(data_dir_of(self._settings), self._camera_id)
         try:
             require_medium(folder, self._settings.buffer)
+            require_openable(folder / INDEX_FILE)
             if self._no_disk is None:
                 self._recorder.disk.check()
         except StorageError:

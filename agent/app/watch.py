@@ -268,6 +268,8 @@ class Watch(Service):
                 min_free_bytes=self.settings.buffer.min_free_bytes,
                 storage=vitals.storage,
                 is_stuck=self.disk is not None and self.disk.is_stuck,
+                free_inodes=vitals.disk_free_inodes,
+                inodes=vitals.disk_inodes or 0,
             )
         )
 

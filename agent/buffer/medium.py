@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent.buffer import claim
+from agent.core import inodes
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
@@ -56,6 +57,12 @@ def require_writable(folder: Path) -> None:
     """Raise `StorageError` storage.wrong_medium when the disk under `folder` is read-only."""
     if is_read_only(folder):
         raise _wrong(f"the disk under {folder} is mounted read-only")
+
+
+def require_openable(database: Path) -> None:
+    """Raise `StorageError` storage.wrong_medium when no inode is left to open `database` with."""
+    if not inodes.can_open(database):
+        raise _wrong(f"the disk under {database.parent} takes no further file (it has no inodes)")
 
 
 def is_read_only(folder: Path) -> bool:

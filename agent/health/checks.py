@@ -25,6 +25,7 @@ WORN_PCT = 90
 LINK_GRACE_S = 20.0  # a link that comes and goes this fast is no fault
 CERTIFICATE_DAYS = 14  # renewed at two thirds of its life: so late, somebody must look
 UNHEARD_S = 120.0  # the center stores and acknowledges within a second
+FEW_INODES = 500  # half of what pruning keeps free
 OUTBOX_OLD_S = 600.0
 OUTBOX_FULL_PCT = 80
 
@@ -71,13 +72,16 @@ class LinkFacts:
 class DiskFacts:
     """The disk under the data folder; `min_free_bytes` as set for the buffer.
 
-    `is_stuck`: it neither does what it is asked nor refuses.
+    `is_stuck`: it neither does what it is asked nor refuses. `free_inodes`: how many further files
+    it takes, of `inodes` in all; None where their number has no bound.
     """
 
     free_bytes: int | None
     min_free_bytes: int
     storage: StorageState
     is_stuck: bool = False
+    free_inodes: int | None = None
+    inodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +235,9 @@ def disk_faults(disk: DiskFacts) -> Iterator[Fault]:
     used = disk.storage.life_used_pct
     if used is not None and used >= WORN_PCT:
         yield fault_of("disk.worn", "disk", used=used)
+    few = min(FEW_INODES, disk.inodes // 40)
+    if disk.free_inodes is not None and disk.free_inodes < few:
+        yield fault_of("disk.inodes", "disk", free=disk.free_inodes)
     if disk.free_bytes is None or disk.free_bytes >= disk.min_free_bytes:
         return
     free, wanted = _size(disk.free_bytes), _size(disk.min_free_bytes)

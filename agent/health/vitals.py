@@ -4,7 +4,7 @@ Runs in the core every few seconds, in a thread (it reads some small files of /p
 Memory is PSS, so that shared pages are counted once over all processes of the box.
 """
 
-import shutil
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,8 @@ class Vitals:
     memory_available_bytes: int
     disk_total_bytes: int | None
     disk_free_bytes: int | None
+    disk_inodes: int | None
+    disk_free_inodes: int | None
     processes: tuple[ProcessUse, ...]
     temperatures: tuple[Temperature, ...]
     power: PowerState
@@ -157,6 +159,8 @@ class VitalsReader:
             memory_available_bytes=memory.available,
             disk_total_bytes=disk[0] if disk else None,
             disk_free_bytes=disk[1] if disk else None,
+            disk_inodes=disk[2] if disk and disk[2] else None,
+            disk_free_inodes=disk[3] if disk and disk[2] else None,
             processes=processes,
             temperatures=temperatures,
             power=power,
@@ -185,12 +189,13 @@ class VitalsReader:
         self._clock_chip = self._patience.ask("clock chip", read, self._clock_chip)
         return self._clock_chip
 
-    def _disk(self) -> tuple[int, int] | None:
+    def _disk(self) -> tuple[int, int, int, int] | None:
         try:
-            usage = shutil.disk_usage(self._data_dir)
+            facts = os.statvfs(self._data_dir)
         except OSError:
             return None
-        return usage.total, usage.free
+        total, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
+        return total, free, facts.f_files, facts.f_favail
 
     def _process(self, name: str, pid: int) -> ProcessUse:
         try:

@@ -1,6 +1,7 @@
 """Each fact that matters becomes one plain sentence in two languages, and nothing else does."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,7 @@ from agent.messages.worker import (
 from hardware.interface import ClockChipState, PowerState, Rail, StorageState, Temperature
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ROOMY = DiskFacts(4000 * 1024**2, 512 * 1024**2, StorageState(), inodes=4000)
 
 
 def chip(epoch_s, quality):
@@ -185,6 +187,10 @@ CASES = [
     (
         lambda: disk_faults(DiskFacts(4000 * MIB, 512 * MIB, StorageState(), is_stuck=True)),
         ["disk.stuck"],
+    ),
+    *(
+        (lambda free=free: disk_faults(replace(ROOMY, free_inodes=free)), told)
+        for free, told in ((99, ["disk.inodes"]), (100, []), (None, []))
     ),
     (lambda: process(ProcessState.RUNNING), []),
     (lambda: hot(81.0), ["board.hot"]),

@@ -59,6 +59,13 @@ STORAGE: dict[str, Words] = {
         "Remove what does not belong there; the box deletes old video by itself.",
         "녹화가 아닌 파일을 지우세요. 오래된 영상은 장치가 스스로 지웁니다.",
     ),
+    "disk.inodes": Words(
+        RED,
+        "The disk takes hardly any further file: {free} more, however much room it has.",
+        "디스크에 새 파일을 거의 만들 수 없습니다. 남은 파일 수 {free}개(용량과 무관).",
+        "Something fills it with small files; remove them. The box deletes old video by itself.",
+        "작은 파일이 너무 많습니다. 지우세요. 오래된 영상은 장치가 스스로 지웁니다.",
+    ),
     "disk.stuck": Words(
         RED,
         "The disk does not answer: nothing new can be kept until it does.",
