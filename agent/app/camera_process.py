@@ -348,7 +348,7 @@ class CameraWorker:
                     self._index.ack_hit(message.hit_id)
                 self._keeping.events.told(message)
             case TakePicture():
-                self._line.put(picture_reply(self._eyes.view, message))
+                self._line.put(picture_reply(self._eyes.view, message, self._aim, self._camera))
             case LockSpan() | Unlock():
                 self._line.put(self._keeping.order(message))
             case Retune():

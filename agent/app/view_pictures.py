@@ -1,8 +1,10 @@
 """The newest picture a camera worker has looked at, as JPEG: for an order, or for a narrow push."""
 
+from agent.app.aim_look import AimLook
 from agent.app.eyes import View
 from agent.ingest.jpeg import encode_jpeg
 from agent.messages.worker import PictureReply, TakePicture
+from agent.settings.model import CameraSettings
 
 _SMALL_PX = 640
 
@@ -13,8 +15,13 @@ def small_jpeg(view: View, max_bytes: int) -> bytes | None:
     return None if frame is None else encode_jpeg(frame, _SMALL_PX, max_bytes, for_rtp=True)[0]
 
 
-def picture_reply(view: View, order: TakePicture) -> PictureReply:
-    """Return the answer to an order, with no picture in it before the first look."""
+def picture_reply(
+    view: View, order: TakePicture, aim: AimLook, camera: CameraSettings
+) -> PictureReply:
+    """Return the answer to an order, with no picture in it before the first look.
+
+    Who aims the camera is told, too, what `aim` measures.
+    """
     if view.frame is None:
         return PictureReply(request_id=order.request_id)
     jpeg, width_px, height_px = encode_jpeg(view.frame, order.max_width_px, order.max_bytes)
@@ -26,4 +33,5 @@ def picture_reply(view: View, order: TakePicture) -> PictureReply:
         taken_at=view.at,
         taken_mono_s=view.mono_s,
         objects=view.objects,
+        aim=aim.look(camera, view.frame) if order.is_aiming else None,
     )
