@@ -312,7 +312,9 @@ class CameraPlace:
 
     async def _look_elsewhere(self) -> None:
         found_at, candidates = await self._whereabouts.search()
-        self.facts = replace(self.facts, candidates=candidates)
+        known = self._memory.identity
+        twins = self._search.twins_of(known) if known is not None else ""
+        self.facts = replace(self.facts, candidates=candidates, twins=twins)
         if found_at is not None:
             self._due_mono_s = 0.0
             if found_at != self.address:

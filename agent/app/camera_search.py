@@ -66,6 +66,10 @@ class CameraSearch(asyncio.DatagramProtocol):
         self._note_twins(
             (mac, _place(url), url) for url, who in self._live.values() for mac in who.macs
         )
+        return self.twins_of(identity)
+
+    def twins_of(self, identity: Identity) -> str:
+        """Return where two devices are that have its MAC address, empty if there are none."""
         shared = self.shared_macs.intersection(identity.macs)
         return next((self._twins[mac][1] for mac in sorted(shared)), "")
 

@@ -16,6 +16,7 @@ from agent.core.errors import CommandError, PolesideError
 from agent.core.log import get
 
 _AGAIN_S = 2.0
+REST_S = 10.0  # so long safe, and the time that is allowed counts anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class RelayGuard:
     ) -> None:
         self._rules = {rule.token: rule for rule in rules}
         self._switch, self._clock = switch, clock
+        self._leaving: dict[str, RelayRule] = {}  # off the list, and not safe yet
         self._due: dict[str, float] = {}
+        self._periods = _periods(rules)
         self._changed = threading.Condition()
         self._is_closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,7 +54,10 @@ class RelayGuard:
         return {token: max(0.0, due - now_s) for token, due in self._due.copy().items()}
 
     def pulse(self, token: str, seconds: float) -> float:
-        """Switch a relay out of its safe state for `seconds`, cut to what is allowed; return it."""
+        """Switch a relay out of its safe state for `seconds`, cut to what is allowed; return it.
+
+        Pulses one after another share what is allowed until the relay has rested for `REST_S`.
+        """
         rule = self._rule(token)
         if not 0 < seconds <= rule.max_on_s:
             raise CommandError(
@@ -61,7 +67,12 @@ class RelayGuard:
             )
         # The end is set first: should the answer get lost, it is switched back all the same.
         with self._changed:
-            self._due[token] = self._clock.monotonic_s() + seconds
+            now_s, period = self._clock.monotonic_s(), self._periods[token]
+            seconds = min(seconds, period.left_s(now_s))
+            if seconds <= 0:
+                raise _resting(rule, period.rests_s(now_s))
+            period.note(now_s, is_switched=True)
+            self._due[token] = now_s + seconds
             self._wake()
         self._switch(token, not rule.safe_active)
         return seconds
@@ -87,17 +98,24 @@ class RelayGuard:
                 self._wake()
 
     def use(self, rules: tuple[RelayRule, ...]) -> None:
-        """Take other rules; what was on is made safe before, and all that are listed now after."""
+        """Take other rules; what was on is made safe before, and all that are listed now after.
+
+        One that is taken off the list while it is on is tried until it is safe, by its old rule.
+        """
         if self._due:
             self.make_safe()
         with self._changed:
-            self._rules = {rule.token: rule for rule in rules}
-            self._due = {token: due for token, due in self._due.items() if token in self._rules}
+            before, self._rules = self._rules | self._leaving, {rule.token: rule for rule in rules}
+            off = [token for token in self._due if token not in self._rules]
+            self._leaving = {token: before[token] for token in off}
+            self._due |= dict.fromkeys(off, self._clock.monotonic_s())
+            if off:
+                self._wake()
         self.make_safe()
 
     def make_safe(self) -> None:
         """Put all into their safe state: at the start, and before the agent ends."""
-        for rule in self._rules.values():
+        for rule in (*self._rules.values(), *self._leaving.copy().values()):
             began = self._due.get(rule.token)
             try:
                 self._make_safe(rule)
@@ -132,6 +150,7 @@ class RelayGuard:
         with self._changed:
             if self._due.get(token) == began:
                 self._due.pop(token, None)
+                self._leaving.pop(token, None)
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -154,7 +173,7 @@ class RelayGuard:
     def _end(self, token: str) -> None:
         began = self._due.get(token)
         try:
-            if (rule := self._rules.get(token)) is not None:  # else just taken off the list: safe
+            if (rule := self._rules.get(token) or self._leaving.get(token)) is not None:
                 self._make_safe(rule)
         except PolesideError as error:
             level = self._log.info if isinstance(error, CameraUnreachable) else self._log.warning

@@ -197,6 +197,47 @@ async def test_one_that_may_be_the_camera_is_a_candidate_and_is_sent_no_secret(
         assert not stranger.calls
 
 
+async def test_a_mac_that_two_live_devices_have_is_no_evidence_and_is_told(
+    tmp_path, unused_tcp_port
+):
+    async with (
+        running_camera(discovery_port=unused_tcp_port) as device,
+        _desk(device, tmp_path, unused_tcp_port),
+    ):
+        await eventually(lambda: load(tmp_path, "gate").identity)
+        settings = settings_of(device)
+    # MAC and model agree, which else would do; but two have them at once.
+    port = {"discovery_port": unused_tcp_port}
+    async with (
+        running_camera(serial="SIM-0008", **port) as one,
+        running_camera(serial="SIM-0009", **port) as other,
+        _desk(one, tmp_path, unused_tcp_port, settings) as desk,
+    ):
+        urls = {one.url, other.url}
+        await eventually(lambda: (f := desk.facts("gate")) and set(f.candidates) == urls)
+        assert one.logins_seen + other.logins_seen == 0
+        assert desk.facts("gate").twins
+        assert desk.facts("gate").device is None
+
+
+async def test_a_hello_alone_finds_the_camera_that_moved(tmp_path, unused_tcp_port, monkeypatch):
+    def no_answer(*_, **__):
+        return ()
+
+    for probe in ("probe", "probe_hosts"):  # a switch keeps the questions from it
+        monkeypatch.setattr(f"agent.app.camera_search.discovery.{probe}", no_answer)
+    async with (
+        running_camera(discovery_port=unused_tcp_port) as device,
+        _desk(device, tmp_path, unused_tcp_port) as desk,
+    ):
+        await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
+        before = device.url
+        device.reboot(0.5, moves=True)
+        await eventually(lambda: device.url != before)
+        await eventually(lambda: load(tmp_path, "gate").url == device.url, within_s=60)
+        await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
+
+
 async def test_the_box_asks_for_cameras_and_answers_no_such_question(unused_tcp_port):
     search = CameraSearch(_CLOCK, interfaces=lambda: ("127.0.0.1",), port=unused_tcp_port)
     await search.open()

@@ -7,6 +7,7 @@ import pytest
 from agent.cameras.port import CameraUnreachable
 from agent.cameras.relay_guard import RelayGuard, RelayRule
 from agent.core.clock import SystemClock
+from agent.core.errors import CommandError
 
 PATIENCE_S = 30.0
 
@@ -55,3 +56,26 @@ def test_all_are_made_safe_though_one_answers_oddly():
     rules = RelayRule("siren", 600.0), RelayRule("lamp", 600.0)
     RelayGuard(rules, relay.switch, SystemClock()).make_safe()
     assert relay.is_safe_again.is_set()
+
+
+def test_one_that_is_taken_off_the_list_while_it_is_on_is_tried_until_it_is_safe(monkeypatch):
+    monkeypatch.setattr("agent.cameras.relay_guard._AGAIN_S", 0.01)
+    relay = _Relay(*[CameraUnreachable("cut")] * 4)
+    guard = _guard(relay)
+    guard.pulse("siren", 600.0)
+    guard.use(())
+    assert relay.is_safe_again.wait(PATIENCE_S)
+    assert not relay.is_on
+    with pytest.raises(CommandError):
+        guard.pulse("siren", 1.0)
+    guard.close()
+
+
+def test_one_that_comes_back_to_the_list_meanwhile_keeps_to_its_new_rule():
+    relay = _Relay(*[CameraUnreachable("cut")] * 3)
+    guard = _guard(relay)
+    guard.pulse("siren", 600.0)
+    guard.use(())
+    guard.use((RelayRule("siren", 600.0),))
+    assert relay.is_safe_again.wait(PATIENCE_S)
+    guard.close()

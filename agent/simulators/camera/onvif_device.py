@@ -187,9 +187,9 @@ class OnvifDevice:
             return
         await self.ready.wait()
         self._discovery.epr, self._discovery.url = self.epr, f"{self.base()}{_PATHS[DEVICE]}"
-        await self._discovery.open(self._http.host)
-        self._discovery.hello()
         try:
+            await self._discovery.open(self._http.host)
+            self._discovery.hello()
             await self.clock.sleep_s(_FOR_EVER_S)
         finally:
             self._discovery.bye()

@@ -42,8 +42,13 @@ class DiscoveryResponder(asyncio.DatagramProtocol):
         joined = socket.inet_aton(GROUP) + address
         heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
         self._voice.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, address)
+        heard.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=heard)
+        try:
+            self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=heard)
+        except BaseException:  # cancelled, too
+            heard.close()
+            raise
 
     def close(self) -> None:
         if self._transport is not None:

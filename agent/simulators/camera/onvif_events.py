@@ -60,6 +60,10 @@ class EventSource:
             if not point.roots or root_of(topic) in point.roots:
                 point.put(notification(topic, source, data, "Changed", at))
 
+    def begin(self, topic: str, source: Mapping[str, str], data: Mapping[str, str]) -> None:
+        """Give a property the state it has from the start; told when it is asked for."""
+        self._states.setdefault((topic, tuple(source.items())), tuple(data.items()))
+
     def subscribe(self, now: datetime, lifetime_s: float, when_full: str = "fault") -> str | None:
         """Make a pull point and return its id, or None when all slots are taken.
 

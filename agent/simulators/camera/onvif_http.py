@@ -71,11 +71,13 @@ class HttpServer:
             self._wanted_port,
             limit=_MAX_HEAD_BYTES,
             ssl=self._tls,
+            start_serving=False,  # or it waits with open sockets, and may be cancelled there
         )
         self.port = self._wanted_port = server.sockets[0].getsockname()[1]
-        self.ready.set()
         loop = asyncio.get_running_loop()
         try:
+            await server.start_serving()
+            self.ready.set()
             await loop.create_future()
         finally:
             self.ready.clear()

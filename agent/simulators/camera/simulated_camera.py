@@ -20,7 +20,9 @@ from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.live_stream import LiveStream
 from agent.simulators.camera.media import Media, load_media
 from agent.simulators.camera.onvif_device import OnvifDevice
+from agent.simulators.camera.onvif_events import DIGITAL_INPUT
 from agent.simulators.camera.onvif_settings import OnvifDeviceConfig, OnvifFaults, SimulatedPlace
+from agent.simulators.camera.onvif_system import INPUTS
 from agent.simulators.camera.ptz_motor import PtzMotor
 from agent.simulators.camera.rtsp_server import RtspServer
 
@@ -85,6 +87,8 @@ async def serve(config: SimulatedCameraConfig, clock: Clock) -> None:
         tasks.create_task(server.serve())
         await server.listening.wait()
         device = OnvifDevice(_device_config(config, server.port, main, sub), motor, clock)
+        for token in INPUTS:
+            device.events.begin(DIGITAL_INPUT, {"InputToken": token}, {"LogicalState": "false"})
         tasks.create_task(device.serve())
         await device.ready.wait()
         if config.faults_file:
