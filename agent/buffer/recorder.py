@@ -11,10 +11,9 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
+from typing import TypeVarTuple
 
 from av.audio.stream import AudioStream
 from av.packet import Packet
@@ -37,7 +36,7 @@ from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.recovery import recover
 from agent.buffer.retention import Retention
 from agent.buffer.run import Run, RunEnd
-from agent.buffer.segment_file import SegmentFile, final_path, open_name, salvage
+from agent.buffer.segment_file import Head, SegmentFile, final_path, open_name, salvage
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.disk_wait import STUCK_S, Calls
@@ -48,6 +47,7 @@ from agent.settings.model import BufferSettings
 
 DISK_RETRY_S = 5.0
 FRESH_S = 10.0  # "recording" is said only while frames really reach the disk
+Asked = TypeVarTuple("Asked")
 
 
 class Recorder:
@@ -89,6 +89,7 @@ class Recorder:
         self._seam: Seam | None = None  # a predecessor's run that this one goes on from
         self._template: VideoStream | None = None
         self._sound: AudioStream | None = None
+        self._head: Head | None = None  # of the run's first segment, for the others
         self._refused_until_mono_s = 0.0
         self._sync_error: OSError | None = None
         self.flushes_total = 0
@@ -110,7 +111,7 @@ class Recorder:
         sound: AudioStream | None = None,
     ) -> None:
         """A new timeline begins; its first packet is a key frame. `sound`: its sound, if any."""
-        self._template, self._sound = stream, sound
+        self._template, self._sound, self._head = stream, sound, None
         self._run = Run(
             RunStart(
                 stream=self._stream,
@@ -125,18 +126,18 @@ class Recorder:
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         """Store one packet; a key frame after `segment_s` opens the next segment."""
         if self._run is not None:
-            self._ask_disk(partial(self._store, self._run, packet, arrived_mono_s))
+            self._ask_disk(self._store, self._run, packet, arrived_mono_s)
 
     def flush(self) -> None:
         """Write what waits: nothing more comes for a while."""
         if self._file is not None:
             self._ask_disk(self._file.flush)
 
-    def _ask_disk(self, call: Callable[[], None]) -> None:
+    def _ask_disk(self, call: Callable[[*Asked], None], *asked: *Asked) -> None:
         began_s = self._clock.monotonic_s()
         with self.calls:
             try:
-                call()
+                call(*asked)
             except (OSError, StorageError) as error:
                 self._refused(error)
         if (now_s := self._clock.monotonic_s()) - began_s > STUCK_S:
@@ -151,7 +152,9 @@ class Recorder:
         if self._needs_new_segment(packet):
             self._rotate()
         if self._file is not None:
-            self._tell_stored(packet, self.time.utc(run.now_mono_s))
+            at = self.time.utc(run.now_mono_s)
+            for observer in self._observers:
+                observer.packet_stored(packet, at)
             self._file.mux(packet)
             self._stored_mono_s = self._clock.monotonic_s()
 
@@ -292,7 +295,8 @@ class Recorder:
         begin_at = from_micros(start.utc_us)
         path = self._folder / self._base() / open_name(self._stream, run.run_id, begin_at)
         relative = path.relative_to(self._folder).as_posix()
-        file = SegmentFile(path, template, self._sound)
+        file = SegmentFile(path, template, self._sound, self._head)
+        self._head = file.head
         try:
             segment_id = self._index.next_segment(
                 run.run_id, relative, start, self._unnoted, self._also(self._unnoted)
@@ -374,10 +378,6 @@ class Recorder:
                     observer.segment_closing(connection, end)
 
         return write
-
-    def _tell_stored(self, packet: Packet[VideoStream], at: datetime) -> None:
-        for observer in self._observers:
-            observer.packet_stored(packet, at)
 
     def _refused(self, error: OSError | StorageError) -> None:
         """The disk said no: keep what it holds, free the oldest, try again soon."""

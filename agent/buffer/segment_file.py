@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -34,20 +35,37 @@ _STORED = 1  # the first byte of avcC and hvcC: such samples have lengths, other
 OPEN_SUFFIX = ".open.mp4"
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the first fragment, and the length of each track's ticks."""
+
+    data: bytes
+    ticks: tuple[Fraction, ...]
+
+
 class SegmentFile:
     """A segment being written. Only the thread that made it calls it, but for `sync`."""
 
-    def __init__(self, path: Path, template: VideoStream, sound: AudioStream | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        template: VideoStream,
+        sound: AudioStream | None = None,
+        head: Head | None = None,
+    ) -> None:
+        """`head`: that of an earlier segment of the same run, for it takes a while to make."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         assert template.time_base is not None  # noqa: S101 - known once the stream is open
         self._time_base: Fraction = template.time_base
-        self._head, ticks = _head(template, sound)
+        self.head = head or _head(template, sound)
+        self._unwritten, ticks = self.head.data, self.head.ticks
         self._per_tick = self._time_base / ticks[0]
         self._fragments = Fragments(len(ticks))
         self._sound = SoundTrack(self._fragments, ticks[1]) if len(ticks) > 1 else None
         self._has_start_codes = (template.codec_context.extradata or b"\0")[0] != _STORED
         self._fragment_ticks = FRAGMENT_S / float(ticks[0])
+        self._us_per_tick = self._time_base.numerator * 1_000_000, self._time_base.denominator
         self.size_bytes = 0
         self.frames = 0
         self._base_dts: int | None = None
@@ -92,7 +110,7 @@ class SegmentFile:
 
     def flush(self) -> None:
         """Write what waits: from here on it survives this process. Raises `OSError`."""
-        head, self._head = self._head, b""
+        head, self._unwritten = self._unwritten, b""
         self._write(head + self._fragments.take(self.size_bytes + len(head)))
 
     def _write(self, data: bytes) -> None:
@@ -107,7 +125,8 @@ class SegmentFile:
         """Media time from the first frame to the end of the last one."""
         if not self.frames:
             return 0
-        return round((self._last_dts + self._frame_ticks) * self._time_base * 1_000_000)
+        us, ticks = self._us_per_tick  # no Fraction: it is asked for with each key frame
+        return round((self._last_dts + self._frame_ticks) * us / ticks)
 
     def sync(self) -> None:
         """Push what is written to the medium. Safe from another thread; raises `OSError`."""
@@ -131,8 +150,8 @@ class SegmentFile:
         os.close(self._fd)
 
 
-def _head(template: VideoStream, sound: AudioStream | None) -> tuple[bytes, list[Fraction]]:
-    """Return what libav puts before the first fragment, and the length of each track's ticks."""
+def _head(template: VideoStream, sound: AudioStream | None) -> Head:
+    """Return what libav puts before the first fragment."""
     written = io.BytesIO()
     with av.open(written, "w", format="mp4", options=_MUX_OPTIONS) as container:
         video = container.add_stream_from_template(template)
@@ -141,7 +160,8 @@ def _head(template: VideoStream, sound: AudioStream | None) -> tuple[bytes, list
         container.start_encoding()
         ticks = [stream.time_base for stream in streams]
     assert None not in ticks  # noqa: S101 - the muxer has chosen them
-    return _up_to(written.getvalue(), b"moov"), [tick for tick in ticks if tick is not None]
+    told = tuple(tick for tick in ticks if tick is not None)
+    return Head(_up_to(written.getvalue(), b"moov"), told)
 
 
 def _up_to(data: bytes, last: bytes) -> bytes:
