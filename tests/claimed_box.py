@@ -20,14 +20,18 @@ from agent.contract.config import ConfigReport
 from agent.contract.events import StreamName
 from agent.core.clock import SystemClock
 from agent.core.db import Database
+from agent.core.errors import EnrolError
 from agent.local.access import people
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
+from agent.local.service.pages import Hung, ServiceTools
+from agent.local.service.place import PlaceTaking
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.setup.network import NetworkDesk
 from agent.local.setup.pages import SetupTools
 from agent.local.setup.read_back import ReadBack
+from agent.local.usb.media import Stick
 from agent.local.web.app import create_app
 from agent.local.web.guard import LOOPBACK_HOSTS
 from agent.outbox import audit, store
@@ -100,7 +104,21 @@ class ClaimedBox:
             self.cameras,
             NetworkDesk(wishes, told, self.shown.clock),
         )
-        self.app = create_app(self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools)
+        self.confirmed: list[str] = []
+        self.enrolled: list[tuple[str, str, str]] = []
+        self.sticks: list[Stick] = []
+        service = ServiceTools(
+            data_dir=folder,
+            changes=tools.changes,
+            finder=self.finder,
+            place=PlaceTaking(self._enrol),
+            hung=lambda: {"gate": Hung(device="Maker Model 7", is_exchanged=True)},
+            confirm=self.confirmed.append,
+            sticks=lambda: self.sticks,
+        )
+        self.app = create_app(
+            self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools, service
+        )
         self.page: Served
 
     async def __aenter__(self) -> "ClaimedBox":
@@ -117,6 +135,13 @@ class ClaimedBox:
 
     async def _apply(self, _new: Settings, change: SettingsDiff) -> None:
         self.changes_applied.append(change)
+
+    async def _enrol(self, center: str, code: str, pin: str, say: Any) -> str:
+        self.enrolled.append((center, code, pin))
+        say("Somebody at the center must approve this box.")
+        if not center.startswith("https://"):
+            raise EnrolError("enrol.address", f"`{center}` is no address to enrol at.")
+        return "site-1/bx-pole"
 
     def pass_s(self, seconds: float) -> None:
         """Let time pass for the box's tasks, too."""

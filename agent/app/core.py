@@ -29,6 +29,7 @@ from agent.app.orders import register_orders
 from agent.app.page import PageServer
 from agent.app.reboot_note import RebootNote
 from agent.app.run_dir import run_dir
+from agent.app.service_tools import service_tools
 from agent.app.setup_tools import setup_tools
 from agent.app.sight import Sight
 from agent.app.supervisor_line import SupervisorLine
@@ -202,6 +203,7 @@ class Core:
             claim = ClaimCheck(data_dir, run_dir(settings), clock)
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note
+            tools = setup_tools(sight, voice, self._read_back, lambda: self._settings, clock)
             self._components.add(
                 PageServer(
                     view,
@@ -209,7 +211,8 @@ class Core:
                     data_dir,
                     settings.box,
                     claim,
-                    setup_tools(sight, voice, self._read_back, lambda: self._settings, clock),
+                    tools,
+                    service_tools(tools, sight, lambda: self._settings, clock),
                     db,
                     note,
                     clock,

@@ -12,6 +12,7 @@ from agent.core.errors import PolesideError
 from agent.local.access.certificate import own_certificate
 from agent.local.access.claim import ClaimCheck
 from agent.local.access.desk import AccessDesk, Note
+from agent.local.service.pages import ServiceTools
 from agent.local.setup.pages import SetupTools
 from agent.local.web.app import create_app
 from agent.local.web.guard import LOOPBACK_HOSTS
@@ -39,12 +40,14 @@ class PageServer(Service):
         box_id: str,
         claim: ClaimCheck,
         tools: SetupTools,
+        service: ServiceTools,
         db: Database,
         note: Note,
         clock: Clock,
     ) -> None:
         super().__init__(clock)
-        self._box, self._settings, self._tools = box, settings, tools
+        self._box, self._settings = box, settings
+        self._tools, self._service = tools, service
         self._data_dir, self._box_id = data_dir, box_id
         self._is_local = is_loopback(settings.listen)
         is_open = self._is_local and not settings.login
@@ -70,7 +73,13 @@ class PageServer(Service):
     async def _serve(self, stop: asyncio.Event) -> None:
         listen, hosts = self._settings.listen, LOOPBACK_HOSTS | set(self._settings.hosts)
         app = create_app(
-            self._box, self._clock, hosts, self._desk, self._tools, by_address=not self._is_local
+            self._box,
+            self._clock,
+            hosts,
+            self._desk,
+            self._tools,
+            self._service,
+            by_address=not self._is_local,
         )
         tls = None
         if not self._is_local:

@@ -53,6 +53,11 @@ class SetupChanges:
         camera = {"camera_id": camera_id, "name": name[:64], **reached}
         await self._set({"cameras": [camera]}, by)
 
+    async def swap_camera(self, camera_id: str, reached: Mapping[str, str], by: Person) -> None:
+        """Put a camera that was verified in the place of another; all else of the place stays."""
+        there = {"camera_id": camera_id, "main_url": "", "sub_url": "", **reached}
+        await self._set({"cameras": [there]}, by)
+
     def camera(self, camera_id: str, by: Person) -> CameraSettings | None:
         """Return a camera of the box, None when there is none that `by` may see."""
         return self._config.settings.camera(camera_id) if by.sees(camera_id) else None

@@ -86,6 +86,18 @@ class CameraFinder:
             self._let_in[epr] = login
         return verified
 
+    def verified(self) -> tuple[Found, ...]:
+        """Return the cameras that let us in."""
+        return tuple(
+            Found(
+                epr=epr,
+                address=self._found[epr].address,
+                name=self._found[epr].scope("name"),
+                hardware=self._found[epr].scope("hardware"),
+            )
+            for epr in self._let_in
+        )
+
     def settings_of(self, epr: str) -> dict[str, str] | None:
         """Return how the box is told of a camera that let us in; None: it has not yet."""
         login = self._let_in.get(epr)

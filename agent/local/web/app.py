@@ -22,6 +22,7 @@ from agent.core.clock import Clock
 from agent.local.access.desk import AccessDesk
 from agent.local.access.doors import Doors
 from agent.local.access.pages import ACCESS_DIR, AccessPages
+from agent.local.service.pages import SERVICE_DIR, ServicePages, ServiceTools
 from agent.local.setup.aim_mode import AimMode
 from agent.local.setup.camera_pages import CameraPages
 from agent.local.setup.network_pages import NetworkPages
@@ -46,19 +47,24 @@ def create_app(
     hosts: Iterable[str] = LOOPBACK_HOSTS,
     desk: AccessDesk | None = None,
     tools: SetupTools | None = None,
+    service: ServiceTools | None = None,
     *,
     by_address: bool = False,
 ) -> Starlette:
     """Return the box's page. `hosts` are the names it may be called by, `by_address`: see `Guard`.
 
-    Without a `desk` nobody can sign in: the page is open to read. `tools` are for the set-up page.
+    Without a `desk` nobody can sign in: the page is open to read. `tools` are for the set-up page,
+    `service` for the service page.
     """
-    words = load_words(WORDS_DIR, ACCESS_DIR / "words", SETUP_DIR / "words")
-    pages = Pages(words, ACCESS_DIR / "templates", SETUP_DIR / "templates")
+    folders = (ACCESS_DIR, SETUP_DIR, SERVICE_DIR)
+    words = load_words(WORDS_DIR, *(folder / "words" for folder in folders))
+    pages = Pages(words, *(folder / "templates" for folder in folders))
     doors = Doors(box, desk)
     routes = doors.routes(_Routes(pages, clock, can_sign_in=desk is not None))
     if desk is not None:
         routes += doors.routes(AccessPages(desk, pages))
+        if service is not None:
+            routes += doors.routes(ServicePages(service, desk, pages))
         if tools is not None:
             routes += doors.routes(SetupPages(tools, desk, pages))
             routes += doors.routes(TrialPages(tools.read_back, desk))

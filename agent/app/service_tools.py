@@ -1,0 +1,68 @@
+"""What the service page works with, joined from the core's parts."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agent.app.sight import Sight
+from agent.app.take_over import staged
+from agent.core.clock import Clock
+from agent.enrol.center_door import CenterDoor, Trust
+from agent.enrol.enrolment import Enrolment
+from agent.local.service.pages import Hung, ServiceTools
+from agent.local.service.place import PlaceTaking
+from agent.local.setup.pages import SetupTools
+from agent.local.usb.media import sticks
+from agent.settings.load import data_dir_of
+from agent.settings.model import Settings
+
+_BY_SYSTEMD = "INVOCATION_ID"  # systemd.exec(5): only then somebody starts the agent again
+
+
+def service_tools(
+    setup: SetupTools, sight: Sight, settings: Callable[[], Settings], clock: Clock
+) -> ServiceTools:
+    """Return them; `settings` are those in effect when it is asked."""
+    data_dir = data_dir_of(settings())
+
+    async def enrol(center: str, code: str, pin: str, say: Callable[[str], None]) -> str:
+        files = staged(data_dir)
+        await asyncio.to_thread(_make_folder, files.folder)
+        door = CenterDoor(center, Trust(None, pin))
+        identity = await Enrolment(clock, files, door, code, say).run()
+        return f"{identity.site}/{identity.box}"
+
+    return ServiceTools(
+        data_dir=data_dir,
+        changes=setup.changes,
+        finder=setup.finder,
+        place=PlaceTaking(enrol),
+        hung=lambda: _hung(sight, settings()),
+        confirm=sight.desk.accept,
+        sticks=sticks,
+        restart=_end_agent if _BY_SYSTEMD in os.environ else None,
+    )
+
+
+def _hung(sight: Sight, settings: Settings) -> Mapping[str, Hung]:
+    found = {}
+    for camera in settings.cameras:
+        facts = sight.desk.facts(camera.camera_id)
+        if facts is not None:
+            device = facts.device
+            parts = (device.manufacturer, device.model, device.serial) if device else ()
+            found[camera.camera_id] = Hung(
+                device=" ".join(part for part in parts if part), is_exchanged=facts.is_exchanged
+            )
+    return found
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _end_agent() -> None:
+    """Have the supervisor end; systemd starts the agent again, with what was staged."""
+    os.kill(os.getppid(), signal.SIGTERM)

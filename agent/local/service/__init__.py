@@ -1,0 +1,1 @@
+"""The service page: bundle, report, stick, another camera or box in a place."""

@@ -1,0 +1,210 @@
+"""The service page and what its buttons do. Handlers by the names in the table of ways.
+
+Plain forms without script: it must work on any phone. Files come as answers; everything else comes
+back as the page with one sentence on top.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from agent.core.errors import CommandError, PolesideError
+from agent.local.access.desk import AccessDesk
+from agent.local.access.people import ALL_CAMERAS, Person
+from agent.local.service.command import run_command
+from agent.local.service.place import PlaceTaking
+from agent.local.setup.changes import SetupChanges
+from agent.local.setup.finder import CameraFinder
+from agent.local.usb.media import Stick
+from agent.local.web.pages import Pages, not_found
+from agent.local.web.words import language_of
+
+SERVICE_DIR: Final = Path(__file__).parent
+_REPORTS: Final = {
+    "pdf": ("report.pdf", "application/pdf"),
+    "html": ("report.html", "text/html; charset=utf-8"),
+    "jws": ("report.jws", "application/jose"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """Which camera hangs in a place; `is_exchanged`: not the one it was calibrated with."""
+
+    device: str
+    is_exchanged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTools:
+    """What the service page works with. `restart` None: nothing here would start it again."""
+
+    data_dir: Path
+    changes: SetupChanges
+    finder: CameraFinder
+    place: PlaceTaking
+    hung: Callable[[], Mapping[str, Hung]]
+    confirm: Callable[[str], None]
+    sticks: Callable[[], list[Stick]]
+    restart: Callable[[], None] | None = None
+
+
+class ServicePages:
+    """Handlers by the names in the table of ways."""
+
+    def __init__(self, tools: ServiceTools, desk: AccessDesk, pages: Pages) -> None:
+        self._tools, self._desk, self._pages = tools, desk, pages
+
+    async def service(self, request: Request) -> Response:
+        return await self._page(request)
+
+    async def make_bundle(self, request: Request) -> Response:
+        async def made(folder: Path) -> Path:
+            path = folder / "poleside-bundle.zip"
+            await run_command("bundle", *self._of_box(request), "--out", str(path))
+            return path
+
+        return await self._file(request, made, "application/zip")
+
+    async def make_report(self, request: Request) -> Response:
+        name, content_type = _REPORTS.get(request.state.form.get("as", ""), _REPORTS["pdf"])
+
+        async def made(folder: Path) -> Path:
+            await run_command("report", "make", *self._report(request, folder))
+            return folder / name
+
+        return await self._file(request, made, content_type)
+
+    async def send_report(self, request: Request) -> Response:
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp))
+        try:
+            await run_command("report", "make", *self._report(request, folder), "--send")
+        except CommandError as error:
+            return await self._page(request, error)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        return await self._page(request, done="service.report-sent")
+
+    async def export_usb(self, request: Request) -> Response:
+        form, person = request.state.form, request.state.person
+        camera_id, mount = form.get("camera_id", ""), form.get("mount", "")
+        sticks = await asyncio.to_thread(self._tools.sticks)
+        if not person.sees(camera_id) or mount not in {stick.mount for stick in sticks}:
+            error = CommandError("usb.none", "There is no such stick or camera.")
+            return await self._page(request, error)
+        try:
+            await run_command(
+                *("usb", "export", "--data-dir", str(self._tools.data_dir)),
+                *("--camera", camera_id, "--media", mount, "--by", f"page:{person.name}"),
+                *("--from", _utc(form.get("since", "")), "--to", _utc(form.get("until", ""))),
+                f"--reason={form.get('reason', '').strip() or '-'}",
+            )
+        except PolesideError as error:
+            return await self._page(request, error)
+        return await self._page(request, done="service.usb-done")
+
+    async def confirm_camera(self, request: Request) -> Response:
+        camera = self._camera(request)
+        if camera is None:
+            return not_found()
+        try:
+            self._tools.confirm(camera)
+        except PolesideError as error:
+            return await self._page(request, error)
+        await self._desk.did(request.state.person, "camera.confirm", "done", camera)
+        return await self._page(request, done="service.confirmed")
+
+    async def swap_camera(self, request: Request) -> Response:
+        camera = self._camera(request)
+        if camera is None:
+            return not_found()
+        reached = self._tools.finder.settings_of(request.state.form.get("epr", ""))
+        try:
+            if reached is None:
+                raise CommandError("setup.not_verified", "Verify the new camera first.")
+            await self._tools.changes.swap_camera(camera, reached, request.state.person)
+        except PolesideError as error:
+            return await self._page(request, error)
+        await self._desk.did(request.state.person, "camera.swap", "done", camera)
+        return await self._page(request, done="service.swapped")
+
+    async def take_place(self, request: Request) -> Response:
+        form = request.state.form
+        center, code, pin = (form.get(name, "").strip() for name in ("center", "code", "pin"))
+        self._tools.place.begin(center, code, pin)
+        await self._desk.did(request.state.person, "box.swap_asked", "done", center[:200])
+        return await self._page(request)
+
+    async def restart(self, request: Request) -> Response:
+        if self._tools.restart is None:
+            error = CommandError("service.no_restart", "Nothing here starts it again.")
+            return await self._page(request, error)
+        await self._desk.did(request.state.person, "box.restart", "done", "at the page")
+        response = await self._page(request, done="service.restarting")
+        response.background = BackgroundTask(self._tools.restart)
+        return response
+
+    def _camera(self, request: Request) -> str | None:
+        camera_id: str = request.path_params["camera_id"]
+        found = self._tools.changes.camera(camera_id, request.state.person)
+        return camera_id if found is not None else None
+
+    def _of_box(self, request: Request) -> list[str]:
+        """Return who asks, and what he may see."""
+        person: Person = request.state.person
+        seen = () if ALL_CAMERAS in person.cameras else person.cameras
+        cameras = [word for camera_id in seen for word in ("--camera", camera_id)]
+        return ["--data-dir", str(self._tools.data_dir), "--by", f"page:{person.name}", *cameras]
+
+    def _report(self, request: Request, folder: Path) -> list[str]:
+        return [*self._of_box(request), "--out", str(folder), "--lang", language_of(request)]
+
+    async def _file(self, request: Request, made: Any, content_type: str) -> Response:
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp))
+        gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            path = await made(folder)
+        except CommandError as error:
+            response = await self._page(request, error)
+            response.background = gone
+            return response
+        return FileResponse(path, media_type=content_type, filename=path.name, background=gone)
+
+    async def _page(
+        self, request: Request, error: PolesideError | None = None, done: str = ""
+    ) -> Response:
+        person, tools = request.state.person, self._tools
+        state = await request.state.box.state()
+        response = self._pages.render(
+            request,
+            "service.html",
+            csrf=request.state.session.csrf,
+            error=error,
+            done=done,
+            cameras=[(one.camera_id, one.name) for one in state.cameras],
+            hung={key: one for key, one in tools.hung().items() if person.sees(key)},
+            verified=tools.finder.verified(),
+            sticks=await asyncio.to_thread(tools.sticks),
+            place=tools.place.state,
+            can_restart=tools.restart is not None,
+            now=state.utc_now,
+        )
+        response.status_code = 409 if error else 200
+        return response
+
+
+def _utc(text: str) -> str:
+    """Return a form's date and time as UTC. Raises `CommandError`."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
+    except ValueError as error:
+        raise CommandError("clip.bad_time", f"`{text}` is no time.") from error
