@@ -133,6 +133,17 @@ def lay_agent(root: Path, variant: Variant) -> None:
     byte_compile(root, variant)
 
 
+def try_agent(root: Path) -> None:
+    """Import the agent and what of it is machine code, on an emulated processor.
+
+    Raises `subprocess.CalledProcessError` when the image lacks a library or has a foreign wheel.
+    """
+    machine_code = "av, numpy, ai_edge_litert.interpreter, cryptography.x509, lxml.etree, gpiod"
+    asked = f"import agent.local.cli.main, agent.app.core, {machine_code}, msgspec, zstandard"
+    python = ["env", "PYTHONPATH=/opt/poleside/lib", "/usr/bin/python3", "-s", "-B", "-c", asked]
+    run("chroot", root, *python)
+
+
 def forget_where(packages: Path) -> None:
     """Take away where on the builder a distribution came from."""
     for note in packages.glob("*.dist-info/direct_url.json"):
