@@ -116,9 +116,9 @@ def test_landmarks_teach_a_camera_where_it_looks(box, browse: Browse, tmp_path, 
     finger = Finger(browser)
     browser.run("document.querySelector('#picture').scrollIntoView()")
     finger.tap((0.7, 0.4))
-    browser.wait("return !document.querySelector('.turning')")
+    browser.wait("return document.querySelector('[data-turned=\"1\"]')")
     browser.click("[data-turn=left]")
-    browser.wait("return !document.querySelector('.turning')")
+    browser.wait("return document.querySelector('[data-turned=\"2\"]')")
     (camera_id, (x, y), who), moved = box.cameras.turns
     assert (camera_id, who) == ("gate", "kim")
     assert (round(x, 1), round(y, 1)) == (0.7, 0.4)

@@ -146,8 +146,7 @@ class Wizard:
         for n, tapped in enumerate(((0.9, 0.95), (0.95, 0.6), (0.95, 0.4))):
             self.browser.run("document.querySelector('#picture').scrollIntoView()")
             finger.tap(tapped)
-            self.wait("return document.querySelector('.turning')")
-            self.wait("return !document.querySelector('.turning')")
+            self.wait("return document.querySelector(`[data-turned='${arguments[0]}']`)", n + 1)
             place = looks_at()
             self.fill(
                 "#mark", name=f"<b>{n}</b>", lat=place.lat_deg, lon=place.lon_deg, height_m=GROUND_M

@@ -16,6 +16,7 @@ const base = `/setup/cameras/${encodeURIComponent(cameraId)}`;
 const path = `${base}/landmarks`;
 const markAnswer = part("mark-answer");
 let isTurning = false;
+let turned = 0;
 
 const picture = livePicture("", { camera_id: cameraId, name });
 picture.root.append(draw("svg", { class: "cross", viewBox: "0 0 2 2", "aria-hidden": "true" },
@@ -33,6 +34,8 @@ async function turn(fields) {
     markAnswer.replaceChildren(make("p", { class: "sentence" }, say("setup-failed")));
   } finally {
     isTurning = false;
+    turned += 1;
+    picture.root.dataset.turned = turned;
     picture.root.classList.remove("turning");
   }
 }
