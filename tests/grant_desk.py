@@ -12,7 +12,7 @@ from agent.commands import journal
 from agent.commands.grant import GrantHandler
 from agent.commands.policy import PolicyHandler
 from agent.commands.registry import Commands
-from agent.commands.signature import Signatures
+from agent.commands.signature import Signatures, claimed_id
 from agent.contract.audit import AuditRecord
 from agent.contract.commands import Actor, Command, GiveGrant
 from agent.contract.events import StreamName, TimeQuality
@@ -148,14 +148,18 @@ class Desk:
         return await self.order(GiveGrant(grant=grant), **changes)
 
     async def hand_in(self, token):
-        before = len(self.replies)
+        before, command_id = len(self.replies), claimed_id(token)
         await self.commands.handle(token)
 
+        def ends():
+            told = self.replies[before:]
+            return [reply for reply in told if reply.state.is_final and reply.id == command_id]
+
         async def answered():
-            return any(reply.state.is_final for reply in self.replies[before:])
+            return bool(ends())
 
         await eventually(answered)
-        return self.replies[-1]
+        return ends()[-1]
 
     async def audited(self):
         rows = await self.outbox.read(StreamName.AUDIT, 0, 1000, 10**6)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from agent.commands import journal
 from agent.commands.answers import Answer, Answers
+from agent.commands.outcome import entry_for, reply_for, state_of
 from agent.commands.ptz_key import is_step
 from agent.commands.signature import Signatures, claimed_id
 from agent.contract.audit import AuditEntry
@@ -19,13 +20,13 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.component import Service
 from agent.core.db import Database
-from agent.core.errors import CommandError, PolesideError
+from agent.core.errors import CommandError, PolesideError, StorageError
 from agent.core.ids import new_ulid
 from agent.outbox.audit import Audit
 
 _MOST_AT_ONCE = 8
 _MOST_WAITING = 32
-_FORGET_EVERY_S = 600.0
+_FORGET_EVERY_S, _AGAIN_S = 600.0, 2.0
 _LOCAL, _LOCAL_VALID_S, _LOCAL_LOOK_S = "local", 30, 0.1
 
 
@@ -75,6 +76,14 @@ class _Taken:
     is_written: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An order that waits for its turn; `was_begun` before a restart, perhaps."""
+
+    command: Command
+    was_begun: bool = False
+
+
 class Commands(Service):
     """The box's commands: `register` the operations, hand `handle` to the uplink, `run` it.
 
@@ -101,7 +110,7 @@ class Commands(Service):
         self._db, self._signatures, self._audit = db, signatures, audit
         self._answers, self._nonce = Answers(clock, answer), nonce
         self._operations: dict[str, Operation] = {}
-        self._waiting: asyncio.Queue[Command] = asyncio.Queue()  # _MOST_WAITING, then refused
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()  # _MOST_WAITING, then refused
         self._forgot_mono_s = float("-inf")
         self._tasks: asyncio.TaskGroup | None = None
         self._taking, self._recovered = asyncio.Lock(), asyncio.Event()
@@ -175,12 +184,14 @@ class Commands(Service):
 
     async def run(self) -> None:
         async with self._taking:
-            await self._recover()
+            settled = await self._recover()
         self._recovered.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 tasks.create_task(self._answers.run())
+                for command, reply in settled:
+                    tasks.create_task(self._finish(command, reply))
                 for _ in range(_MOST_AT_ONCE):
                     tasks.create_task(self._work(tasks))
         finally:
@@ -216,43 +227,57 @@ class Commands(Service):
             refusal = self._refusal(command) or await self._unpermitted(command)
             await self._db.run(lambda connection: self._write_down(connection, command, refusal))
         if refusal is not None:
-            return _reply(command.id, _state_of(refusal), refusal)
+            return reply_for(command.id, state_of(refusal), refusal)
         if self._operations[command.op].lasts and self._tasks is not None:
             self._tasks.create_task(self._execute(command))
         else:
-            self._waiting.put_nowait(command)
+            self._waiting.put_nowait(_Waiting(command))
         return Reply(id=command.id, state=ReplyState.ACCEPTED)
 
     async def _repeated(self, command: Command, known: Reply | None) -> Reply:
         """Answer what was ordered before; what it showed under a grant, it shows no longer."""
         if known is not None and known.result and not await self._still_holds(command):
             over = CommandError("grant.over", "The order was done, and its grant has ended.")
-            entry = _entry(command, "refused", over.code)
+            entry = entry_for(command, "refused", over.code)
             await self._db.run(lambda connection: self._audit.append_in(connection, entry))
-            return _reply(command.id, ReplyState.REFUSED, over)
+            return reply_for(command.id, ReplyState.REFUSED, over)
         return known or self._answers.last(command.id)
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            command = await self._waiting.get()
-            if self._operations[command.op].lasts:
+            waiting = await self._waiting.get()
+            command = waiting.command
+            late = None if waiting.was_begun else self._too_late(command)
+            if late is not None:
+                await self._finish(command, reply_for(command.id, state_of(late), late))
+            elif self._operations[command.op].lasts:
                 tasks.create_task(self._execute(command))
             else:
                 await self._execute(command)
 
-    async def _recover(self) -> None:
-        """Settle what a restart interrupted: again if it does no harm, else honestly unknown."""
+    def _too_late(self, command: Command) -> CommandError | None:
+        """An order that waited behind others until its time was over is not begun any more."""
+        try:
+            self._signatures.check_time(command, command.nonce)
+        except CommandError as error:
+            return error if state_of(error) is ReplyState.EXPIRED else None
+        return None
+
+    async def _recover(self) -> list[tuple[Command, Reply]]:
+        """Return how what a restart interrupted ended; what does no harm is done again."""
+        settled: list[tuple[Command, Reply]] = []
         while not self._waiting.empty():
             self._waiting.get_nowait()  # they are in the journal as well
         for command in await self._db.run(journal.interrupted):
             operation = self._operations.get(command.op)
             if operation is not None and operation.idempotent:
-                self._waiting.put_nowait(command)
+                self._waiting.put_nowait(_Waiting(command, was_begun=True))
             elif not await self._still_holds(command):
                 over = CommandError("grant.over", "Its grant ended before it could be done.")
-                await self._finish(command, _reply(command.id, ReplyState.FAILED, over))
+                settled.append((command, reply_for(command.id, ReplyState.FAILED, over)))
             else:
-                await self._finish(command, journal.unknown(command.id))
+                settled.append((command, journal.unknown(command.id)))
+        return settled
 
     async def _execute(self, command: Command) -> None:
         operation = self._operations[command.op]
@@ -265,14 +290,14 @@ class Commands(Service):
             async with asyncio.timeout(operation.deadline_s), rests:
                 result = await operation.handler(command, progress)
         except PolesideError as error:
-            reply = _reply(command.id, ReplyState.FAILED, error)
+            reply = reply_for(command.id, ReplyState.FAILED, error)
         except TimeoutError:
             late = CommandError("command.too_slow", f"Not done in {operation.deadline_s:g} s.")
-            reply = _reply(command.id, ReplyState.FAILED, late)
+            reply = reply_for(command.id, ReplyState.FAILED, late)
         except Exception as error:  # noqa: BLE001  a broken handler must not take the others along
             self._log.error("command handler broke", op=command.op, exc_info=error)
             broken = CommandError("command.broke", f"{type(error).__name__}: {error}")
-            reply = _reply(command.id, ReplyState.FAILED, broken)
+            reply = reply_for(command.id, ReplyState.FAILED, broken)
         else:
             reply = Reply(id=command.id, state=ReplyState.DONE, result=result)
         await self._finish(command, reply)
@@ -319,7 +344,7 @@ class Commands(Service):
         )
         await self._db.run(lambda connection: self._audit.append_in(connection, entry))
         if command_id:
-            await self._answers.say(_reply(command_id, ReplyState.REFUSED, error))
+            await self._answers.say(reply_for(command_id, ReplyState.REFUSED, error))
 
     def _surely_s(self, command: Command) -> int:
         """Return a time (Unix) that has come: an order's own, unless a set clock knows better."""
@@ -340,45 +365,27 @@ class Commands(Service):
         """A refusal is final, unless it may go away: then the same id may be tried again."""
         if refusal is None:
             self._journal(connection, command)
-            self._audit.append_in(connection, _entry(command, "accepted", ""))
+            self._audit.append_in(connection, entry_for(command, "accepted", ""))
             return
-        state = _state_of(refusal)
+        state = state_of(refusal)
         if not refusal.retryable:
             self._journal(connection, command)
-            journal.finish(connection, _reply(command.id, state, refusal))
-        self._audit.append_in(connection, _entry(command, state.value, refusal.code))
+            journal.finish(connection, reply_for(command.id, state, refusal))
+        self._audit.append_in(connection, entry_for(command, state.value, refusal.code))
 
     async def _finish(self, command: Command, reply: Reply) -> None:
         def write(connection: sqlite3.Connection) -> None:
             journal.finish(connection, reply)
             sha256 = str((reply.result or {}).get("sha256", ""))
-            entry = _entry(command, reply.state.value, reply.code, sha256)
+            entry = entry_for(command, reply.state.value, reply.code, sha256)
             self._audit.append_in(connection, entry)
 
-        await self._db.run(write)
+        while True:
+            try:
+                await self._db.run(write)
+            except StorageError as error:  # a full disk; what was done is not forgotten for it
+                self._log.warning("end of an order not on the disk", detail=str(error))
+                await self._clock.sleep_s(_AGAIN_S)
+            else:
+                break
         await self._answers.ended(reply)
-
-
-def _state_of(error: CommandError) -> ReplyState:
-    return ReplyState.EXPIRED if error.code == "command.expired" else ReplyState.REFUSED
-
-
-def _reply(command_id: str, state: ReplyState, error: PolesideError) -> Reply:
-    return Reply(
-        id=command_id, state=state, code=error.code, message=error.message, hint=error.hint
-    )
-
-
-def _entry(command: Command, outcome: str, code: str, sha256: str = "") -> AuditEntry:
-    by = command.by
-    return AuditEntry(
-        command_id=command.id,
-        op=command.op,
-        actor=by.user,
-        agency=by.agency,
-        case=by.case,
-        outcome=outcome,
-        code=code,
-        sha256=sha256,
-        grant=command.grant.id if command.grant else "",
-    )

@@ -142,6 +142,39 @@ async def test_an_order_of_a_year_to_come_makes_the_box_forget_nothing(mosquitto
         assert kept.reply.state is ReplyState.DONE
 
 
+async def test_an_order_whose_time_runs_out_while_it_waits_for_its_turn_is_not_begun(
+    mosquitto, tmp_path
+):
+    full, over, done = asyncio.Semaphore(0), asyncio.Event(), []
+
+    async def holds_a_place(command, progress):
+        done.append(command.id)
+        full.release()
+        await over.wait()
+        return {}
+
+    keys_file = public_keys_file(tmp_path)
+    box = Box(tmp_path, mosquitto.settings("box-1"), keys_file=keys_file, clock=Synchronised())
+    box.commands.register("ptz.move", holds_a_place, idempotent=False, deadline_s=100.0)
+    async with (
+        running(make_center(tmp_path, mosquitto.settings(CENTER))) as center,
+        running(box),
+        asyncio.TaskGroup() as tasks,
+    ):
+        others = [order(center) for _ in range(8)]
+        for other in others:
+            tasks.create_task(replies_to(center, other))
+        for _ in others:
+            await full.acquire()
+        late = order(center, valid_s=1.0)
+        asked = tasks.create_task(replies_to(center, late))
+        await asyncio.sleep(2.5)
+        over.set()
+    end = asked.result()[-1]
+    assert (end.state, end.code) == (ReplyState.EXPIRED, "command.expired")
+    assert sorted(done) == sorted(other.id for other in others)
+
+
 async def test_a_box_that_is_away_is_said_to_be(mosquitto, tmp_path):
     async with running(make_center(tmp_path, mosquitto.settings(CENTER))) as center:
         center._commander._grace_s = 0.2
