@@ -14,6 +14,7 @@ from agent.cameras.surprises import typed
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CommandError, PolesideError
 from agent.core.log import get
+from agent.core.on_time import OnTime
 
 _AGAIN_S = 2.0
 REST_S = 10.0  # so long safe, and the time that is allowed counts anew
@@ -107,6 +108,7 @@ class RelayGuard:
         with self._changed:
             before, self._rules = self._rules | self._leaving, {rule.token: rule for rule in rules}
             off = [token for token in self._due if token not in self._rules]
+            self._periods = _periods(rules)
             self._leaving = {token: before[token] for token in off}
             self._due |= dict.fromkeys(off, self._clock.monotonic_s())
             if off:
@@ -150,6 +152,8 @@ class RelayGuard:
         with self._changed:
             if self._due.get(token) == began:
                 self._due.pop(token, None)
+                if (period := self._periods.get(token)) is not None:
+                    period.note(self._clock.monotonic_s(), is_switched=False)
                 self._leaving.pop(token, None)
 
     def _wake(self) -> None:
@@ -181,3 +185,16 @@ class RelayGuard:
             wait_s(self._is_closing, _AGAIN_S)
             return
         self._settled(token, began)
+
+
+def _periods(rules: tuple[RelayRule, ...]) -> dict[str, OnTime]:
+    return {rule.token: OnTime(rule.max_on_s, REST_S) for rule in rules}
+
+
+def _resting(rule: RelayRule, rests_s: float) -> CommandError:
+    return CommandError(
+        "relay.resting",
+        f"Relay {rule.token} has been on for its {rule.max_on_s:g} s.",
+        hint=f"It may be switched again after {rests_s:.0f} s of rest.",
+        retryable=True,
+    )

@@ -12,7 +12,8 @@ class CameraRelay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A relay output of the camera, by its ONVIF token (`poleside cameras relay ADDRESS`).
 
     It is in its safe state (off, unless `is_on_when_safe`) at start and exit, and leaves it for
-    `max_on_s` at most. A relay that is not listed can't be switched by anybody.
+    `max_on_s` at most, in orders one after another too, until it has rested for ten seconds. A
+    relay that is not listed can't be switched by anybody.
     """
 
     token: Token

@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from agent.cameras.port import CameraUnreachable
-from agent.cameras.relay_guard import RelayGuard, RelayRule
+from agent.cameras.relay_guard import REST_S, RelayGuard, RelayRule
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
+from tests.fake_clock import FakeClock
 
 PATIENCE_S = 30.0
 
@@ -78,4 +79,25 @@ def test_one_that_comes_back_to_the_list_meanwhile_keeps_to_its_new_rule():
     guard.use(())
     guard.use((RelayRule("siren", 600.0),))
     assert relay.is_safe_again.wait(PATIENCE_S)
+    guard.close()
+
+
+def test_pulses_one_after_another_share_the_time_until_the_relay_has_rested():
+    relay, clock = _Relay(), FakeClock()
+    guard = RelayGuard((RelayRule("siren", 30.0),), relay.switch, clock)
+    assert guard.pulse("siren", 20.0) == 20.0
+    clock.pass_s(15.0)
+    assert guard.pulse("siren", 30.0) == 15.0
+    clock.pass_s(10.0)
+    guard.release("siren")
+    clock.pass_s(REST_S - 1.0)
+    assert guard.pulse("siren", 30.0) == 5.0
+    clock.pass_s(5.0)
+    guard.release("siren")
+    with pytest.raises(CommandError) as refusal:
+        guard.pulse("siren", 1.0)
+    assert refusal.value.code == "relay.resting"
+    assert not relay.is_on
+    clock.pass_s(REST_S)
+    assert guard.pulse("siren", 30.0) == 30.0
     guard.close()
