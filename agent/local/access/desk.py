@@ -18,7 +18,7 @@ from agent.local.access.back_off import BackOff
 from agent.local.access.claim import ClaimCheck
 from agent.local.access.people import AccessError, Person, Role
 from agent.local.access.sessions import Session, Sessions
-from agent.outbox.audit import audit_tail
+from agent.outbox.audit import audit_head, audit_tail
 
 TELL_EVERY_S: Final = 60.0  # of one kind of refusal: a flood must not fill the chain
 _MOST_KINDS: Final = 64
@@ -110,9 +110,11 @@ class AccessDesk:
         """Return the people of this box."""
         return await self._db.run(people.everybody)
 
-    async def done(self, limit: int) -> list[AuditRecord]:
-        """Return the newest entries of the audit chain that are still on the box."""
-        return await self._db.run(lambda connection: audit_tail(connection, limit))
+    async def done(self, limit: int) -> tuple[list[AuditRecord], str]:
+        """Return the newest entries of the audit chain still on the box, and the chain's head."""
+        return await self._db.run(
+            lambda connection: (audit_tail(connection, limit), audit_head(connection))
+        )
 
     async def logout(self, token: str, by: Person) -> None:
         """Sign out."""

@@ -1,18 +1,18 @@
 """The pages to come in by: sign in, claim, one's own account, the people, and what was done."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from agent.local.access import doors
+from agent.local.access import audit_view, doors
 from agent.local.access.desk import AccessDesk
 from agent.local.access.people import ALL_CAMERAS, AccessError, Person, Role
 from agent.local.web.pages import Pages
 
 ACCESS_DIR: Final = Path(__file__).parent
-_AUDIT_ROWS: Final = 100
 _ROLES: Final = {role.value: role for role in Role if role is not Role.VISITOR}
 
 
@@ -82,7 +82,17 @@ class AccessPages:
         return RedirectResponse("/people", 303)
 
     async def audit(self, request: Request) -> Response:
-        return self._pages.render(request, "audit.html", done=await self._desk.done(_AUDIT_ROWS))
+        records, head = await self._desk.done(audit_view.MOST_READ)
+        kind, who = (request.query_params.get(name, "") for name in ("kind", "who"))
+        return self._pages.render(
+            request,
+            "audit.html",
+            done=audit_view.chosen(records, kind, who),
+            kinds=tuple(audit_view.KINDS),
+            kind=kind,
+            who=who[:64],
+            chain=await asyncio.to_thread(audit_view.check_chain, records, head),
+        )
 
     async def _people(self, request: Request, error: AccessError | None) -> Response:
         response = self._pages.render(

@@ -1,0 +1,66 @@
+"""The audit chain as a person reads it: who saw, moved, exported or changed what; is it whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.contract.audit import AuditRecord
+
+MOST_READ: Final = 2000  # of the newest: more are at the center
+ROWS: Final = 100
+_EXPORTS: Final = ("clip.export", "clip.masked", "usb.export", "bundle.make", "report.make")
+_SAW: Final = (
+    *("page.view", "console.view", "snapshot", "clip", "playback", "search", "grant", "policy"),
+    "incident",
+)
+KINDS: Final = {
+    "saw": (*_SAW, *_EXPORTS),
+    "moved": ("ptz", "camera.aim"),
+    "exported": _EXPORTS,
+    "changed": (
+        *("settings", "config", "camera", "key", "page.people", "box", "lock", "unlock", "network"),
+        *("output", "relay", "sign", "enrol", "update", "system", "verdict", "nuisance"),
+    ),
+    "came": ("page.login", "page.logout", "page.claim", "page.refused", "claim"),
+}
+_NOT_CHANGED: Final = ("camera.aim",)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainCheck:
+    """What checking the entries against one another says; `broken` names the first that fails."""
+
+    entries: int
+    is_whole: bool
+    broken_seq: int | None = None
+
+
+def is_of(op: str, kind: str) -> bool:
+    """Say whether an operation is of a kind; every one is of a kind there is not."""
+    if kind not in KINDS:
+        return True
+    if kind == "changed" and op in _NOT_CHANGED:
+        return False
+    return any(op == name or op.startswith(f"{name}.") for name in KINDS[kind])
+
+
+def chosen(records: Sequence[AuditRecord], kind: str, who: str) -> list[AuditRecord]:
+    """Return the newest entries of a kind by somebody, at most `ROWS`."""
+    who = who.strip().lower()
+    found = [
+        record
+        for record in records
+        if is_of(record.data.op, kind)
+        and who in f"{record.data.actor} {record.data.agency}".lower()
+    ]
+    return found[:ROWS]
+
+
+def check_chain(records: Sequence[AuditRecord], head: str) -> ChainCheck:
+    """Check entries (newest first) against one another and against the box's head."""
+    expected = head
+    for record in records:
+        if record.data.hash != expected or not record.data.is_sealed():
+            return ChainCheck(len(records), is_whole=False, broken_seq=record.seq)
+        expected = record.data.prev
+    return ChainCheck(len(records), is_whole=True)
