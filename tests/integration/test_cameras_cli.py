@@ -194,8 +194,12 @@ async def test_known_rtsp_paths_are_tried(unused_tcp_port):
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         result = await _run("discover", "--rtsp", f"127.0.0.1:{port}", "--json")
+        silent = "--host", "127.0.0.1", "--port", f"{unused_tcp_port}", "--wait", "0.2"
+        without = await _run("discover", *silent, "--rtsp-port", f"{port}", "--json")
     found = {(f["maker"], f["path"]) for f in json.loads(result.stdout)}
     assert ("tp-link", "/stream1") in found
+    urls = {(told["maker"], told["url"]) for told in json.loads(without.stdout)}
+    assert ("tp-link", f"rtsp://127.0.0.1:{port}/stream1") in urls
     nobody = await _run("discover", "--rtsp", f"127.0.0.1:{unused_tcp_port}")
     assert isinstance(nobody.exception, PolesideError)
 

@@ -43,6 +43,7 @@ def cameras() -> None:
 @click.option("--maker", default="", help="With --rtsp: only this maker's paths.")
 @click.option("--wait", default=3.0, show_default=True, help="Seconds to wait for answers.")
 @click.option("--port", default=3702, show_default=True, hidden=True)
+@click.option("--rtsp-port", default=554, show_default=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 def discover(
     hosts: tuple[str, ...],
@@ -51,13 +52,15 @@ def discover(
     maker: str,
     wait: float,
     port: int,
+    rtsp_port: int,
     *,
     as_json: bool,
 ) -> None:
     """Find cameras: by WS-Discovery on every interface, or by asking given hosts.
 
     No login is sent. Nothing found? The camera may sit in another VLAN (give --host), have
-    discovery or ONVIF switched off, or know RTSP only (give --rtsp).
+    discovery or ONVIF switched off, or know RTSP only: of single hosts that do not answer, known
+    RTSP paths are tried (or give --rtsp).
     """
     from agent.cameras import discovery
     from agent.core.clock import SystemClock
@@ -77,6 +80,11 @@ def discover(
     lines = [
         f"{a['address']:15} {a['name'] or '-':24} {a['mac'] or '-':12} {a['url']}" for a in answer
     ]
+    silent = {host for host in hosts if "/" not in host} - {camera.address for camera in found}
+    for host in sorted(silent):
+        streams = _streams_without_onvif(host, rtsp_port, maker)
+        answer += streams
+        lines += [f"{host:15} {s['maker'] + ', no ONVIF':24} {'-':12} {s['url']}" for s in streams]
     show(answer, lines or ["No camera answered."], as_json=as_json)
 
 
@@ -248,6 +256,30 @@ def _try_rtsp(given: str, maker: str, *, as_json: bool) -> None:
     found = [t for t in tried if t.answered is not Answered.NOTHING]
     lines = [f"{t.answered.value:12} {t.maker:10} {t.stream:5} {t.path}" for t in found]
     show(found, lines or ["None of the known paths answered."], as_json=as_json)
+
+
+def _streams_without_onvif(host: str, port: int, maker: str) -> list[dict[str, Any]]:
+    """Return the known RTSP paths that a camera shows to anybody, or, failing those, asks for."""
+    from agent.cameras.port import CameraUnreachable
+    from agent.cameras.rtsp_paths import Answered, try_paths
+
+    try:
+        tried = [
+            t for t in try_paths(host, port, maker=maker) if t.answered is not Answered.NOTHING
+        ]
+    except CameraUnreachable:
+        return []
+    shown = [t for t in tried if t.answered is Answered.STREAM] or tried
+    return [
+        {
+            "address": host,
+            "maker": t.maker,
+            "stream": t.stream,
+            "url": f"rtsp://{host}:{port}{t.path}",
+            "answered": t.answered.value,
+        }
+        for t in shown
+    ]
 
 
 def _found(camera: FoundCamera) -> dict[str, Any]:

@@ -236,8 +236,6 @@ class OnvifDevice:
     def _see_login(self, request: HttpRequest) -> None:
         if "authorization" in request.headers or b"UsernameToken" in request.body:
             self.logins_seen += 1
-            if self.logins_seen == 1:
-                log.get("simulated-camera").info("first login shown", by="onvif")
 
     def _damaged(self, body: bytes) -> bytes:
         if self.faults.undeclared_prefix:

@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 
-from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import PolesideError
 from agent.simulators.camera.digest import Credentials
@@ -79,8 +78,6 @@ class RtspServer:
 
     def _saw_login(self) -> None:
         self.logins_seen += 1
-        if self.logins_seen == 1:
-            log.get("simulated-camera").info("first login shown", by="rtsp")
 
     async def _follow_faults(self) -> None:
         while True:

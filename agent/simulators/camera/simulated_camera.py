@@ -29,6 +29,7 @@ from agent.simulators.camera.rtsp_server import RtspServer
 MAIN, SUB = "main", "sub"
 
 _FAULTS_EVERY_S = 0.3
+_LOGINS_EVERY_S = 0.1
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Views = Annotated[dict[str, str], Meta(min_length=1)]
@@ -91,12 +92,20 @@ async def serve(config: SimulatedCameraConfig, clock: Clock) -> None:
             device.events.begin(DIGITAL_INPUT, {"InputToken": token}, {"LogicalState": "false"})
         tasks.create_task(device.serve())
         await device.ready.wait()
+        tasks.create_task(_tell_logins(server, device, clock))
         if config.faults_file:
             switches = CameraFaults(rtsp=faults, onvif=device.faults)
             tasks.create_task(_follow_file(Path(config.faults_file), switches, clock))
         log.get("simulated-camera").info(
             "camera ready", name=config.name, rtsp_port=server.port, onvif_url=device.url
         )
+
+
+async def _tell_logins(server: RtspServer, device: OnvifDevice, clock: Clock) -> None:
+    """Say that somebody has shown a login, so that a test can see that nobody has."""
+    while not (server.logins_seen or device.logins_seen):
+        await clock.sleep_s(_LOGINS_EVERY_S)
+    log.get("simulated-camera").info("first login shown")
 
 
 def view_picker(names: tuple[str, ...], motor: PtzMotor) -> Callable[[], str]:
