@@ -189,12 +189,12 @@ def last_words(box):
 def own_network(tmp_path):
     """A network of our own with both of the box's cables in it, ours at .200."""
     name = f"poleside-{os.getpid()}"
-    cards = {"up": "10.99.0.200/24", "cams": "10.77.0.200/24"}
+    cards = {"city": "10.99.0.200/24", "cams": "10.77.0.200/24"}
     trials.ip("netns", "add", name)
     for card, address in cards.items():
         trials.ip("-n", name, "tuntap", "add", card, "mode", "tap")
         trials.ip("-n", name, "addr", "add", address, "dev", card)
-        trials.ip("-n", name, "link", "set", card, "up")
+        trials.ip("-n", name, "link", "set", "dev", card, "up")
     trials.ip("-n", name, "link", "set", "lo", "up")
     yield name
     trials.ip("netns", "delete", name)
@@ -202,7 +202,7 @@ def own_network(tmp_path):
 
 def test_a_scan_from_both_networks_finds_what_is_documented(built, own_network, tmp_path, tell):
     within = ("ip", "netns", "exec", own_network)
-    cards = {"uplink": "tap,ifname=up,script=no,downscript=no"}
+    cards = {"uplink": "tap,ifname=city,script=no,downscript=no"}
     cards["cameras"] = "tap,ifname=cams,script=no,downscript=no"
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2")
     hardware = emulator.Hardware(within=within, **cards)
