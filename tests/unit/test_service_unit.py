@@ -59,6 +59,15 @@ def test_a_ribbon_camera_can_be_opened(device):
     assert f"\nDeviceAllow=char-{device} rw\n" in UNIT.read_text()
 
 
+@pytest.mark.parametrize("device", ["alsa", "ttyUSB", "ttyS", "ttyAMA"])
+def test_a_loudspeaker_and_a_sign_can_be_opened(device):
+    text = UNIT.read_text()
+    assert f"\nDeviceAllow=char-{device} rw\n" in text
+    assert {"audio", "dialout"} <= set(re.search(r"\nSupplementaryGroups=(.*)\n", text)[1].split())
+    packages = UNIT.parents[1] / "packages/common.list"
+    assert "alsa-utils" in packages.read_text().split()
+
+
 def test_the_unit_keeps_what_the_box_relies_on():
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
