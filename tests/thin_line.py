@@ -14,6 +14,17 @@ class ThinLine:
     def __init__(self, to_port, kbps):
         self.to_port, self.kbps = to_port, kbps
         self.carried_bytes = 0
+        self._carried = []  # when, how much by then
+
+    def most_kbps(self, within_s):
+        """Return the highest rate of any window of so many seconds."""
+        most, first = 0, 0
+        for now_s, total in self._carried:
+            while self._carried[first][0] < now_s - within_s:
+                first += 1
+            before = self._carried[first - 1][1] if first else 0
+            most = max(most, total - before)
+        return most / 125 / within_s
 
     def __enter__(self):
         self._listener = socket.socket()
@@ -53,6 +64,7 @@ class ThinLine:
             while piece := source.recv(_PIECE_BYTES):
                 if is_thin:
                     self.carried_bytes += len(piece)
+                    self._carried.append((time.monotonic(), self.carried_bytes))
                     lasts_s = len(piece) / (self.kbps * 125)
                     free_at_s = max(free_at_s, time.monotonic() - 0.02) + lasts_s
                     time.sleep(max(0.0, free_at_s - time.monotonic()))

@@ -223,7 +223,8 @@ class Session:
     async def _hold(self, camera_id: str, known: CalledUp) -> None:
         leases, left_s = self._world.leases, self._until_s - self._world.clock.monotonic_s()
         command = as_command(self.call, self._box)
-        lease = leases.claim(command, camera_id, purpose_of(self.call), 5, left_s)
+        purpose = purpose_of(self.call)
+        lease = leases.claim(command, camera_id, purpose, 5, left_s, waits=True)
         async with leases.held(lease):
             while not lease.ended.done() and self._may_turn(camera_id):
                 known.news.clear()

@@ -286,17 +286,22 @@ class IncidentSessions(Service):
         result = told(session, self.views(session.call))
         if with_pictures:
             for one in result["candidates"][:_MOST_PICTURES]:  # type: ignore[index]
-                one["jpeg"] = await self._picture(session.call, one["camera_id"])
+                one.update(await self._picture(session.call, one["camera_id"]))
         await self._send(Reply(id=session.call.id, state=state, result=result))
 
-    async def _picture(self, call: IncidentCall, camera_id: str) -> str:
+    async def _picture(self, call: IncidentCall, camera_id: str) -> dict[str, object]:
+        """Return what a camera sees and how old that is, where somebody may see it."""
         if not self.may(call, What.SNAPSHOT, camera_id):
-            return ""
+            return {}
         try:
             reply = await self._workers.picture(camera_id, _PICTURE_WIDTH_PX, _PICTURE_BYTES)
         except PolesideError:
-            return ""
-        return base64.b64encode(reply.jpeg or b"").decode()
+            return {}
+        return {
+            "jpeg": base64.b64encode(reply.jpeg or b"").decode(),
+            "taken_at": reply.taken_at,
+            "age_s": round(self.clock.monotonic_s() - reply.taken_mono_s, 2),
+        }
 
     async def _send(self, reply: Reply) -> None:
         try:

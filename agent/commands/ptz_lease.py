@@ -1,10 +1,11 @@
 """`ptz.lease` and `ptz.release`: who holds a camera, and the steps that move it meanwhile.
 
-One lease a camera. A higher purpose, then a higher priority, takes it over, for its holder the same
-is enough; everybody else is refused until it ends. The order lasts as long as the lease: its
-`progress` grants, and tells of a forbidden sector; its final reply says how it ended. Steps are
-neither journalled nor answered. However a lease ends, the camera is told to stop; and without the
-next step the camera's gate stops it after a second.
+One lease a camera. A higher purpose, then a higher priority, takes it over; everybody else is
+refused until it ends, and told who has it. Its holder takes it anew for as much; but what waits by
+itself, as an incident session does, never takes from an equal, or two would do so in turns. The
+order lasts as long as the lease: its `progress` grants, and tells of a forbidden sector; its final
+reply says how it ended. Steps are neither journalled nor answered. However a lease ends, the camera
+is told to stop; and without the next step the camera's gate stops it after a second.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Lease:
     rank: tuple[int, int]  # purpose, then priority; higher wins
     until_mono_s: float
     key: OctKey | None = None  # without one it is not moved by steps
+    waits: bool = False  # it is asked for again and again, until it is had
     moves: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     ended: asyncio.Future[str] = field(default_factory=asyncio.Future)
     seq: int = 0
@@ -83,10 +85,19 @@ class Leases:
         return {"ended": reason, "steps": lease.steps}
 
     def claim(
-        self, command: Command, camera_id: str, purpose: PtzPurpose, priority: int, ttl_s: float
+        self,
+        command: Command,
+        camera_id: str,
+        purpose: PtzPurpose,
+        priority: int,
+        ttl_s: float,
+        *,
+        waits: bool = False,
     ) -> Lease:
         """Return a lease as `held` takes it, for the one who orders."""
-        return self.lease_for(command.by, command.id, camera_id, purpose, priority, ttl_s)
+        lease = self.lease_for(command.by, command.id, camera_id, purpose, priority, ttl_s)
+        lease.waits = waits
+        return lease
 
     def lease_for(
         self,
@@ -249,7 +260,9 @@ def _may_follow(lease: Lease, held: Lease) -> bool:
     """Say whether a lease may take a held camera; nobody's exercise stops his own true call."""
     if held.holder != lease.holder:
         return lease.rank > held.rank
-    return lease.lease_id == held.lease_id or lease.rank >= held.rank
+    if lease.lease_id == held.lease_id:
+        return True
+    return lease.rank > held.rank if lease.waits else lease.rank >= held.rank
 
 
 def _who(actor: Actor) -> str:

@@ -4,6 +4,7 @@ Two boxes, four simulated PTZ cameras along a road, a broker and a center.
 """
 
 import asyncio
+import base64
 import json
 import math
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,6 +32,7 @@ from agent.grants.policies import Policies
 from agent.local.cli.center_incident import incident
 from agent.messages.locking import LockReply, LockSpan
 from agent.messages.push import PushState, StopPush
+from agent.messages.worker import PictureReply
 from agent.outbox.audit import Audit
 from agent.pointing.geodesy import Place, moved
 from agent.settings.model import CameraSettings
@@ -63,13 +65,23 @@ class Workers:
 
     def __init__(self):
         self.locks, self.pushes, self.grants = [], {}, None
+        self.pictures = {}  # by camera: what it sees
 
     async def order_lock(self, camera_id, order):
         self.locks.append((camera_id, order))
         return LockReply(request_id=order.request_id)
 
     async def picture(self, camera_id, *_):
-        raise CameraError("camera.no_picture", "none here")
+        if camera_id not in self.pictures:
+            raise CameraError("camera.no_picture", "none here")
+        return PictureReply(
+            request_id=1,
+            taken_at=CLOCK.utc_now(),
+            taken_mono_s=CLOCK.monotonic_s() - 2.0,
+            width_px=320,
+            height_px=180,
+            jpeg=self.pictures[camera_id],
+        )
 
     async def send(self, camera_id, order):
         if isinstance(order, StopPush):
@@ -134,7 +146,7 @@ def settings(camera_id):
 
 class Town:
     def __init__(self, center, poles):
-        self.center, self.poles = center, poles
+        self.center, self.poles, self.told = center, poles, []
 
     def pole_of(self, camera_id):
         return next(pole for pole in self.poles if camera_id in pole.cameras)
@@ -185,6 +197,18 @@ class Town:
     def answers(self, call_id):
         return self.center.district.incidents[call_id].answers
 
+    async def first_answer(self, call_id, address):
+        """The candidates of a box's first answer: with pictures."""
+
+        def answers():
+            return [reply for whose, reply in self.told if (whose, reply.id) == (address, call_id)]
+
+        async def came():
+            return bool(answers())
+
+        await eventually(came)
+        return answers()[0].result["candidates"]
+
     async def answered(self, call_id, holds, boxes=2):
         async def all_did():
             replies = self.answers(call_id)
@@ -226,6 +250,13 @@ async def town(folder):
             poles.append(Pole(box, address, own, devices))
             await stack.enter_async_context(running(box))
         here = Town(center, poles)
+        take = center.district.replied
+
+        def noted(address, reply):
+            here.told.append((address, reply))
+            take(address, reply)
+
+        center.district.replied = noted
         here.guest, here.folder = broker.settings(broker.guest), folder
 
         async def all_listen():
@@ -275,6 +306,7 @@ async def test_a_walk_past_four_cameras_of_two_boxes_is_handed_on(tmp_path):
         ended_s = CLOCK.monotonic_s()
         await eventually(here.all_free)
         print("released after, s:", round(CLOCK.monotonic_s() - ended_s, 1))  # noqa: T201
+        assert CLOCK.monotonic_s() - ended_s <= 10.0
         await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
         kept = {camera for pole in here.poles for camera, lock in pole.workers.locks
                 if isinstance(lock, LockSpan)}  # fmt: skip
@@ -320,6 +352,62 @@ async def test_without_a_grant_a_box_tells_who_sees_it_and_keeps_the_last_minute
         assert (CLOCK.utc_now() - before.since).total_seconds() >= 60
         assert await here.all_free()
         assert all(d.motor.moves_total == 0 for d in west.devices.values())
+
+
+async def test_the_answer_ranks_who_sees_it_and_shows_what_it_saw_and_how_old_that_is(tmp_path):
+    async with town(tmp_path) as here:
+        west = here.poles[0]
+        west.workers.pictures = {"west": b"nearest", "middle": b"further away"}
+        for granted in (True, False):
+            call = here.call(at(18.0), granted=granted, kind="fire", reason="fire")
+            await here.center.district.open(call)
+            first = await here.first_answer(call.id, BOXES[0])
+            assert {one["camera_id"] for one in first} == {"west", "middle"}
+            keys = {"distance_m", "bearing_deg", "pixels_per_m", "is_busy", "aim_s"}
+            assert all(keys <= one.keys() for one in first)
+            shown = {base64.b64decode(one.get("jpeg", "")) for one in first}
+            assert shown == ({b"nearest", b"further away"} if granted else {b""})
+            assert all(2.0 <= one["age_s"] < 60.0 for one in first if granted)
+            await here.center.district.end(call.id)
+            await eventually(here.all_free)
+
+
+async def test_of_two_equals_the_first_keeps_the_camera_until_its_end(tmp_path):
+    async with town(tmp_path) as here:
+        west = here.poles[0]
+
+        def holder():
+            held = west.box.leases._by_camera.get("west")
+            return "" if held is None else held.lease_id
+
+        async def held_by(call):
+            async def it_is():
+                return holder() == call.id
+
+            await eventually(it_is)
+
+        others = (KIM, Actor(user="lee", agency="119"))  # one who called before, and another
+        calls = [here.call(at(0.0), incident=str(n), grants=here.grants(str(n)), by=by)
+                 for n, by in enumerate((KIM, *others))]  # fmt: skip
+        await here.center.district.open(calls[0])
+        await held_by(calls[0])
+        for call in calls[1:]:
+            await here.center.district.open(call)
+            await here.answered(call.id, lambda reply: reply.result)
+        seen = set()
+        for _ in range(25):  # each asks again every second
+            await asyncio.sleep(0.1)
+            seen.add(holder())
+        assert seen == {calls[0].id}
+        await here.center.district.end(calls[0].id)
+
+        async def another_has_it():
+            return holder() in {call.id for call in calls[1:]}
+
+        await eventually(another_has_it)
+        for call in calls[1:]:
+            await here.center.district.end(call.id)
+        await eventually(here.all_free)
 
 
 async def test_a_standing_policy_streams_for_a_true_call_without_any_grant(tmp_path):
