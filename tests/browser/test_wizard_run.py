@@ -136,7 +136,8 @@ class Wizard:
 
     def landmarks(self, looks_at: Callable[[], Place]) -> None:
         link = "a[href$='/landmarks']"
-        self.wait(f'return document.querySelector("{link}") || void location.reload()')
+        while not self.browser.run("return document.querySelector(arguments[0])", link):
+            self.go("/setup/cameras/gate", PICTURE)  # the box has not asked it yet
         self.press(link)
         self.wait("return document.querySelector('#stand')")
         stand = {"lat": STANDS.lat, "lon": STANDS.lon, "height_m": STANDS.height_m}

@@ -2,7 +2,7 @@
 
 import { make, setText } from "./element.js";
 import { hintLines, order, pressable, refusedLines } from "./setup_order.js";
-import { orUnknown, say, sayCode } from "./words.js";
+import { say, sayCode } from "./words.js";
 
 const TONES = { online: "good", degraded: "warn", connecting: "warn" };
 const shown = new Map(); // camera id -> its line
@@ -52,7 +52,7 @@ export function follow(state) {
     setText(line.state, sayCode("camera", camera?.state ?? "unknown"));
     line.recording.className = `pill ${camera?.is_recording ? "rec" : "dim"}`;
     setText(line.recording, say(`recording.${camera?.is_recording ?? "unknown"}`));
-    setText(line.fps, say("accept-fps", { fps: orUnknown(camera?.sub_fps, (fps) => fps.toFixed(1)) }));
+    setText(line.fps, camera?.sub_fps ? say("accept-fps", { fps: camera.sub_fps.toFixed(1) }) : "");
     const said = JSON.stringify(faults);
     if (said === line.said) continue;
     line.said = said;
