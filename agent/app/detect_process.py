@@ -23,6 +23,7 @@ from agent.app.run_dir import DETECT_SOCKET, run_dir
 from agent.core import log
 from agent.core.clock import Clock, SystemClock
 from agent.core.errors import DetectorError
+from agent.core.patience import Patience
 from agent.detect.backends.opening import runnable
 from agent.detect.choice import ModelChoice, self_test
 from agent.detect.detector import Detector, open_detector
@@ -117,7 +118,8 @@ class _Order:
         told = self._settings.detector
         chips: tuple[Accelerator, ...] = ()
         if len(runnable(manifest)) > 1:  # else a chip that hangs would be asked for nothing
-            chips = pick_board(kind=self._settings.board.kind).accelerators.read()
+            board = pick_board(kind=self._settings.board.kind)
+            chips = Patience().ask("detector chip", board.accelerators.read, ())
         engines = engines_here(manifest, chips)
         if told.engine is not None:
             self.known = named_first(told.engine, engines)
