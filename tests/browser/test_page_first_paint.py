@@ -30,6 +30,15 @@ SMALL = """
         .map(one => one.outerHTML);
 """
 
+GROUND = "return getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)"
+# Rules for a pointer that hovers may colour, but nothing may come to light by them alone.
+ONLY_BY_HOVER = """
+    const rules = [...document.styleSheets].flatMap(sheet => [...sheet.cssRules]);
+    const hides = ['display', 'visibility', 'opacity', 'content', 'transform'];
+    return rules.filter(rule => rule.selectorText?.includes(':hover')
+        && hides.some(name => rule.style.getPropertyValue(name))).map(rule => rule.cssText);
+"""
+
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_first_paint_takes_less_than_100_kb(browse: Browse, language):
@@ -132,8 +141,10 @@ def fill(browser: Browser, **values: str) -> None:
 
 
 def looks_good(browser: Browser, picture) -> None:
-    """It fits a narrow phone, is made for thumbs, and is kept as test output."""
+    """It fits a narrow phone, is dark, made for thumbs, and is kept as test output."""
     assert browser.run("return document.documentElement.scrollWidth") <= SMALL_PHONE[0]
     assert browser.run("return getComputedStyle(document.body).fontSize") == "18px"
     assert browser.run(SMALL) == []
+    assert max(browser.run(GROUND)) < 48
+    assert browser.run(ONLY_BY_HOVER) == []
     browser.screenshot(picture, whole=True)

@@ -199,6 +199,11 @@ class Wizard:
         self.wait("return document.querySelector('[data-code-said=\"code.right\"]')")
         self.keep("center")
 
+    def report(self) -> None:
+        self.press("#report")
+        self.wait("return document.querySelector('form[action=\"/service/report\"]')")
+        self.keep("report")
+
     @property
     def _language(self) -> str:
         return self.browser.run("return document.documentElement.lang")
@@ -273,6 +278,7 @@ async def test_from_the_label_to_the_center_in_one_go(box, camera, browse, tmp_p
                 wizard.cable()
                 wizard.bell()
                 wizard.center(broker.settings("box-1"), read_back)
+                wizard.report()
                 now = pids(box.state())
                 assert (now["core"], now["camera-gate"]) == (core, worker)  # nothing was restarted
                 assert wizard.browser.complaints() == []
