@@ -1,8 +1,7 @@
 """ONVIF's service descriptions, read once per process and shared by all cameras.
 
-The WSDL files are those of the `onvif-zeep` package, which is never imported: importing it adds a
-root log handler, and its `ONVIFCamera` hangs on silent cameras and leaks subscriptions. Reading a
-document costs about 0.15 s of CPU and 7 MB, a further camera almost nothing.
+The WSDL files are those of the `onvif-zeep` package. Reading a document costs about 0.15 s of CPU
+and 7 MB, a further camera almost nothing.
 """
 
 import importlib.util
@@ -30,10 +29,14 @@ def document(name: str) -> Any:
     """Return the parsed `zeep.wsdl.Document` of one file, such as "ptz.wsdl"."""
     with _reading:
         if name not in _documents:
-            path = _folder() / name
             files: Any = _LocalFiles()
-            _documents[name] = zeep.wsdl.Document(str(path), files, settings=LENIENT)
+            _documents[name] = zeep.wsdl.Document(str(file_of(name)), files, settings=LENIENT)
         return _documents[name]
+
+
+def file_of(name: str) -> Path:
+    """Return where a WSDL file is. Raises `CameraError` camera.no_wsdl."""
+    return _folder() / name
 
 
 def _folder() -> Path:

@@ -1,4 +1,4 @@
-"""`CameraControl` over zeep and ONVIF's WSDL files (device, PTZ); media by hand; our own transport.
+"""`CameraControl` over `ONVIFService` (device, PTZ); media by hand; our own transport.
 
 Imported only when the first ONVIF camera is spoken to, as zeep and lxml cost 20 MB. Runs in the
 threads of `agent.cameras.gate`. Nothing a camera says is trusted: each part may be missing.
@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
-import zeep
 import zeep.exceptions
 from lxml import etree
 
@@ -16,6 +15,7 @@ from agent.cameras import media
 from agent.cameras.bounded_http import Answer, within_s
 from agent.cameras.door import Door
 from agent.cameras.line import OPERATION_S, OnvifLine, Service
+from agent.cameras.onvif_service import onvif_service
 from agent.cameras.port import (
     CameraBadResponse,
     CameraNotSupported,
@@ -27,7 +27,6 @@ from agent.cameras.port import (
 from agent.cameras.soap import CALL_S, SoapLink
 from agent.cameras.soap_answer import answered, with_declared_prefixes
 from agent.cameras.tls import CameraTls
-from agent.cameras.wsdl_documents import LENIENT, document
 from agent.core.clock import Clock
 
 _QUICK_S = 1.0  # a time that was so long on its way is none
@@ -164,9 +163,8 @@ class ZeepCamera:
         return _Services(device, ptz)
 
     def _service(self, wsdl: str, binding: str, url: str) -> Any:
-        new_client: Any = zeep.Client  # its signature has no types
-        client = new_client(document(wsdl), transport=_Transport(self._link), settings=LENIENT)
-        return client.create_service(binding, url or self._link.device_url)
+        url = url or self._link.device_url
+        return onvif_service(wsdl, binding, url, _Transport(self._link))
 
     def _find_ptz_profile(self, services: _Services) -> _PtzProfile | None:
         """Return the first profile that can be moved; they all share the one head."""
@@ -205,7 +203,7 @@ class _Transport:
 
 def _ask(service: Any, operation: str, **parts: Any) -> Any:
     try:
-        return service[operation](**parts)
+        return getattr(service, operation)(**parts)
     except _MISREADINGS as error:
         text = f"the answer to {operation} makes no sense ({type(error).__name__})"
         raise CameraBadResponse(text) from error
