@@ -129,11 +129,11 @@ class CameraWatchdog(Service):
         if status.main.state is CameraState.ONLINE:
             return  # it sends; what hinders the recording is in the box
         times = len(self._recent(camera_id))
-        wait_s = POWER_WAITS_S[min(max(times, 1), len(POWER_WAITS_S)) - 1]
-        if watched.cycled_s is not None and now_s - watched.cycled_s < wait_s:
+        off_s = float("inf") if watched.cycled_s is None else now_s - watched.cycled_s
+        if times >= CYCLES_PER_DAY:
+            watched.is_spent = off_s >= POWER_WAITS_S[0]  # it had its time to start
             return
-        watched.is_spent = times >= CYCLES_PER_DAY
-        if watched.is_spent:
+        if off_s < POWER_WAITS_S[min(max(times, 1), len(POWER_WAITS_S)) - 1]:
             return
         watched.cycled_s = now_s
         # Counted before it is done: a crash in between costs a try, not the bound.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import ValidationError, convert
 
-from agent.app.camera_watchdog import CYCLES_PER_DAY, PART, CameraWatchdog
+from agent.app.camera_watchdog import CYCLES_PER_DAY, PART, POWER_WAITS_S, CameraWatchdog
 from agent.core.db import Database
 from agent.messages.worker import (
     CameraState,
@@ -124,6 +124,14 @@ async def test_power_is_taken_so_often_a_day_and_no_more_across_restarts_of_the_
     await pole.begin()
     await pole.live(3600)
     assert pole.power_cuts == CYCLES_PER_DAY
+    assert pole.codes() == ["camera.power_cycles_spent"]
+
+
+async def test_that_the_days_cycles_are_spent_is_told_as_soon_as_the_last_did_not_help(pole):
+    while pole.power_cuts < CYCLES_PER_DAY:
+        await pole.live(5)
+    assert pole.codes() == ["camera.power_cycled"]  # it is starting
+    await pole.live(POWER_WAITS_S[0] + 10)
     assert pole.codes() == ["camera.power_cycles_spent"]
 
 
