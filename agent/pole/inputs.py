@@ -12,6 +12,7 @@ from agent.settings.pole import InputSettings
 from hardware.lines import Bias, LineError, Lines
 
 REOPEN_S, LOOK_S = 5.0, 1.0
+HUNG_LOOKS = 2
 _BIAS = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "none": Bias.NONE, "as-is": Bias.AS_IS}
 
 
@@ -62,6 +63,7 @@ class InputWatch(ContactWatch):
         super().__init__(clock, settings, on_signal)
         self._lines = lines
         self._readers: list[LineReader] = []
+        self._hung_looks = 0
 
     async def run(self) -> None:
         """Read the contact until cancelled."""
@@ -80,8 +82,13 @@ class InputWatch(ContactWatch):
             await self._clock.sleep_s(REOPEN_S)
 
     def look(self) -> None:
-        """Notice a line whose driver hangs: it would be silent for ever."""
-        if any(reader.hangs for reader in self._readers):
+        """Notice a line whose driver hangs: it would be silent for ever.
+
+        At the second look, for after a pause of the whole process a reader needs a moment.
+        """
+        hangs = any(reader.hangs for reader in self._readers)
+        self._hung_looks = self._hung_looks + 1 if hangs else 0
+        if self._hung_looks >= HUNG_LOOKS:
             self.lose(f"Line `{self.settings.line}` does not answer.")
 
     def _open(self, readers: list[LineReader]) -> Contact:
