@@ -15,7 +15,12 @@ from agent.simulators.footage import prepare
 
 # Film in real time beside a truth: it needs the processor to itself. A camera that answers searches
 # for cameras: other boxes would hear it.
-ALONE = {"test_agent_on_footage", "test_setup_of_running_box", "test_wizard_run"}
+ALONE = {
+    "test_agent_on_footage",
+    "test_scripted_install",
+    "test_setup_of_running_box",
+    "test_wizard_run",
+}
 
 # Whole boxes with cameras of their own: two side by side are all that two processors carry.
 WHOLE_BOXES = {
@@ -48,6 +53,7 @@ WHOLE_BOXES = {
     "test_not_recorded",
     "test_grant_to_relay",
     "test_handover",
+    "test_hung_camera",
     "test_run_by_hand",
     "test_scene_orders",
     "test_secrets_stay",
