@@ -17,8 +17,8 @@ from agent.core import log
 from agent.core.clock import RELEASE_FLOOR, Clock, SystemClock, boot_id
 from agent.core.component import Service
 from agent.core.errors import PolesideError
-from agent.core.whole_file import write_whole
 from agent.core.patience import Patience
+from agent.core.whole_file import write_whole
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 from hardware.interface import ClockChipState
