@@ -1,7 +1,8 @@
 """How a box and its center agree on a file: what the box asks for, and the addresses it gets.
 
-Files never travel over MQTT. The box has a file (a clip, a snapshot), bound by `sha256` to the
-order in whose reply it is named, or to the incident whose event names it under `files`. It asks for
+Files never travel over MQTT. The box has a file (a clip, a snapshot, a report), bound by `sha256`
+to the order in whose reply it is named, to the incident whose event names it under `files`, or to
+the entry of the audit chain that names it (`event` is that record's id then). It asks for
 addresses with a reply (`need`, code `need.upload`); the center answers with the order
 `upload.urls`. Up to `SINGLE_BYTES` it is one presigned PUT, above it presigned parts of
 `PART_BYTES` (S3 multipart), which the center puts together and checks. Parts go in their order, so
