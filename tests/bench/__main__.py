@@ -1,5 +1,6 @@
 """Measures the agent beside ffmpeg and motion in one run: `python -m tests.bench`."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -15,8 +16,9 @@ from tests.bench.clip import LOOP_S, ready_clip
 from tests.bench.errors import BenchError
 from tests.bench.flushes import count_flushes
 from tests.bench.machine import this_machine
+from tests.bench.pipeline_commands import in_words
 from tests.bench.report import Report, Writing
-from tests.bench.rounds import BLIND, Rounds
+from tests.bench.rounds import BLIND, PIPES, USUAL, Rounds
 from tests.bench.startup import idle_costs, start_costs
 from tests.bench.systems import broker
 
@@ -113,9 +115,11 @@ def run(
     processes = bench_rounds.agent_processes()
     return Report(
         machine=machine,
+        load_1min_after=round(os.getloadavg()[0], 2),
         broker=broker_kind,
         rounds=rounds,
         seconds=seconds,
+        commands={PIPES: in_words("lean"), USUAL: in_words("usual")},
         systems=bench_rounds.rows(),
         processes=processes,
         start=start,

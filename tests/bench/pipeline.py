@@ -14,35 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from agent.detect.motion import Luma, MotionGate
-from tests.bench.clip import SUB
-
-WIDTH_PX, HEIGHT_PX = SUB.size_px
-_TCP = ("-rtsp_transport", "tcp")
-_INPUT = {
-    "lean": ("-analyzeduration", "0", "-probesize", "32", "-fpsprobesize", "0", "-threads", "1"),
-    "usual": (
-        *("-threads", "2", "-avoid_negative_ts", "make_zero", "-fflags", "+genpts+discardcorrupt"),
-        *("-timeout", "10000000", "-use_wallclock_as_timestamps", "1"),
-    ),
-}
-_FRAMES = {
-    "lean": ("-vf", f"scale={WIDTH_PX}:{HEIGHT_PX}"),
-    "usual": (
-        *("-r", str(SUB.fps), "-vf", f"fps={SUB.fps},scale={WIDTH_PX}:{HEIGHT_PX}"),
-        *("-threads", "2"),
-    ),
-}
-_SEGMENTS = ("-c", "copy", "-an", "-f", "segment", "-segment_time", "10", "-reset_timestamps", "1")
+from tests.bench.pipeline_commands import HEIGHT_PX, WIDTH_PX, decoding, recording
 
 
 def run(kind: str, main_url: str, sub_url: str, folder: Path) -> None:
     """Record and look until ended."""
-    start = ("ffmpeg", "-nostdin", "-hide_banner", "-v", "error", *_INPUT[kind], *_TCP, "-i")
-    frames = ("-an", *_FRAMES[kind], "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
     look = _step(kind)
     with (
-        subprocess.Popen([*start, main_url, *_SEGMENTS, str(folder / "%06d.mp4")]),
-        subprocess.Popen([*start, sub_url, *frames], stdout=subprocess.PIPE) as looking,
+        subprocess.Popen(recording(kind, main_url, folder)),
+        subprocess.Popen(decoding(kind, sub_url), stdout=subprocess.PIPE) as looking,
     ):
         assert looking.stdout is not None
         luma_bytes = WIDTH_PX * HEIGHT_PX

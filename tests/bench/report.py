@@ -29,9 +29,11 @@ class Report:
     """Everything, in the order it is printed."""
 
     machine: Machine
+    load_1min_after: float
     broker: str
     rounds: int
     seconds: float
+    commands: dict[str, str]
     systems: list[Measured]
     processes: list[ProcessCost]
     start: list[StartCost]
@@ -42,7 +44,8 @@ class Report:
         """Return the tables."""
         machine = self.machine
         head = (
-            f"{machine.cores} cores of {machine.cpu}, load {machine.load_1min} before; "
+            f"{machine.cores} cores of {machine.cpu}, load {machine.load_1min} before, "
+            f"{self.load_1min_after} after; "
             f"{machine.os}, Linux {machine.kernel}, Python {machine.python}\n"
             f"{machine.ffmpeg}; {machine.motion}; broker: {self.broker}\n"
             f"Median of {self.rounds} round(s) of {self.seconds:g} s. CPU is user + system time of "
@@ -76,6 +79,8 @@ class Report:
                 for row in self.systems
             ],
         )
+        for system, commands in self.commands.items():
+            yield f"{system}, for each camera: {commands}"
         yield _table(
             [
                 "process at work",

@@ -39,6 +39,11 @@ def test_a_short_bench_measures_every_system_and_process(tmp_path):
         assert name in done.stdout
         assert min(row["cpu_s"], row["times_copy"], row["times_floor"], row["pss_mib"]) > 0
 
+    for commands in report["commands"].values():
+        assert commands in done.stdout
+        assert "-f segment" in commands
+        assert "-f rawvideo pipe:1" in commands
+
     processes = {"supervisor", "camera worker", "detect", "core"}
     assert {row["process"] for row in report["processes"]} == processes
     assert {row["process"] for row in report["idle"]} == processes
