@@ -21,6 +21,13 @@ from poleside_recipe.run import environment, run
 FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
 _UNITS = ("poleside", "poleside-grow", "poleside-provision", "poleside-trial", "poleside-update")
 _ON_CONSOLE = "[Service]\nStandardOutput=journal+console\nStandardError=journal+console\n"
+# An emulated processor beside others' work is a hundred times slower than a board's.
+_PATIENT = {
+    "poleside": "TimeoutStartSec=15min\nWatchdogSec=10min\n",
+    "poleside-provision": "TimeoutStartSec=10min\n",
+    "poleside-trial": "TimeoutStartSec=40min\nEnvironment=POLESIDE_TRIAL_LIMIT_S=1800\n"
+    "[Unit]\nJobTimeoutSec=45min\n",
+}
 _SHELL = """[Unit]
 Description=A shell for the trial
 After=basic.target
@@ -128,7 +135,10 @@ class Machine:
             "virtserialport,chardev=c,name=shell",
         ]
         command += ["-chardev", f"socket,id=c,path={self._port},server=on,wait=off"]
-        units = {f"systemd.unit-dropin.{unit}.service": _ON_CONSOLE for unit in _UNITS}
+        units = {
+            f"systemd.unit-dropin.{unit}.service": _ON_CONSOLE + _PATIENT.get(unit, "")
+            for unit in _UNITS
+        }
         units["systemd.extra-unit.trial-shell.service"] = _SHELL
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-shell.service\n"
         for name, text in units.items():
