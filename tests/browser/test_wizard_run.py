@@ -142,6 +142,7 @@ class Wizard:
         self.wait("return document.querySelector('#stand')")
         stand = {"lat": STANDS.lat, "lon": STANDS.lon, "height_m": STANDS.height_m}
         self.fill("#stand", **stand, above_ground_m=STANDS.height_m - GROUND_M)
+        self.wait("return document.querySelector('#marking:not([hidden])')")
         self.wait(PICTURE)
         finger = Finger(self.browser)
         for n, tapped in enumerate(((0.9, 0.95), (0.95, 0.6), (0.95, 0.4))):
