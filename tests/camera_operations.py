@@ -285,7 +285,12 @@ OPERATIONS: tuple[Asked, ...] = (
 )
 
 # What asks the camera nothing by itself.
-_SILENT = {"CameraControl.change_login", "CameraControl.close", "PullPoint.keep"}
+_SILENT = {
+    "CameraControl.change_login",
+    "CameraControl.close",
+    "PtzHead.check_place",
+    "PullPoint.keep",
+}
 _CLASSES = (CameraControl, PtzHead, PullPoint, PushPoint)
 
 
