@@ -25,7 +25,7 @@ from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import PolesideError
 from agent.messages import locking
-from agent.pointing.course import Course, is_news, neighbours, wanted
+from agent.pointing.course import Course, arrivals, is_news, neighbours, nexts, wanted
 from agent.pointing.footprint import View, candidates
 from agent.pointing.geodesy import Place
 
@@ -76,6 +76,7 @@ class Session:
         self._world, self._box, self._boot = world, box, boot
         self.call = call
         self.cameras: dict[str, CalledUp] = {}
+        self.nexts: tuple[str, ...] = ()  # of other boxes, as "box/camera"
         self._course = Course([Place(lat, lon, self._height()) for lat, lon in call.route])
         self.began_at = world.clock.utc_now()
         self._until_s = 0.0
@@ -91,12 +92,15 @@ class Session:
             self._count, self._before = kept.count, kept.locks
 
     def update(self, call: IncidentCall) -> None:
-        """Take a newer word of the same session."""
-        now_s = self._world.clock.monotonic_s()
-        self.call, self._heard_s, self.is_lost, self._is_unsure = call, now_s, False, False
+        """Take a newer word of the same session; one that only hands over is no sight of it."""
+        now_s, before = self._world.clock.monotonic_s(), self.call
+        is_sight = call.also == before.also or (call.lat, call.lon) != (before.lat, before.lon)
+        self.call, self._is_unsure = call, False
         lasts_s = call.exp - self._world.clock.utc_now().timestamp()
         self._until_s = now_s + lasts_s
-        self._course.heard(now_s, Place(call.lat, call.lon, self._height()))
+        if is_sight:
+            self._heard_s, self.is_lost = now_s, False
+            self._course.heard(now_s, Place(call.lat, call.lon, self._height()))
 
     def kept(self) -> Kept:
         """Return what it takes to go on after a kill."""
@@ -127,7 +131,7 @@ class Session:
     async def step(self, tasks: asyncio.TaskGroup) -> None:
         """Call up who is needed now, let go who is not."""
         now_s, views = self._world.clock.monotonic_s(), self._world.views(self.call)
-        changed = self._look_for_loss(now_s)
+        changed = self._look_for_loss(now_s) | self._look_for_nexts(views)
         if self._before and self._tidying is None:
             self._tidying = tasks.create_task(self._shorten_before())
         for camera_id, place in self.wanted_by(views).items():
@@ -178,11 +182,21 @@ class Session:
         was_lost, self.is_lost = self.is_lost, is_lost
         return is_lost != was_lost
 
+    def _look_for_nexts(self, views: list[View]) -> bool:
+        """Name those of other boxes that are made ready next; say whether they changed."""
+        around_m, before = self.call.radius_m + self.call.accuracy_m, self.nexts
+        here = nexts(views, self.place, around_m) if self.call.follow else ()
+        self.nexts = tuple(one for one in here if "/" in one)
+        return self.nexts != before
+
     def wanted_by(self, views: list[View]) -> dict[str, Place]:
         """Return which cameras it wants now, and where each should look."""
         around_m = self.call.radius_m + self.call.accuracy_m
         if self.call.follow:
-            near = neighbours(views, self.place, around_m)
+            own = f"{self._box}/"
+            handed = [one.removeprefix(own) for one in self.call.also if one.startswith(own)]
+            near = arrivals(views, self.place, handed)
+            near |= neighbours(views, self.place, around_m)
             if self.is_lost:  # who saw it last goes on looking there
                 last = (one for one in self.cameras if one not in near)
                 return near | dict.fromkeys(last, self.place)

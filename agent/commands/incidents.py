@@ -336,6 +336,7 @@ def told(session: Session, views: list[View]) -> dict[str, object]:
         "began_at": session.began_at,
         "seq": call.seq,
         "candidates": [msgspec.to_builtins(one) for one in seen[:8]],
+        "next": list(session.nexts),
         "called": [
             {"camera_id": camera_id, "aimed": known.is_aimed}
             for camera_id, known in session.cameras.items()

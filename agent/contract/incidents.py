@@ -21,6 +21,8 @@ from agent.contract.grants import LONGEST_S, MediaGrant
 
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
+_NAME = "[a-z0-9][a-z0-9-]{0,31}"
+BoxCamera = Annotated[str, Meta(pattern=f"^{_NAME}/{_NAME}$")]
 
 
 class IncidentKind(StrEnum):
@@ -39,7 +41,8 @@ class IncidentCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `radius_m` around the place belongs to it, `accuracy_m` is how sure the place is. With `follow`
     the place moves, along `route` where that is given; without news of it for `silence_s` it counts
-    as lost. `grants` are those of single boxes. `ended` ends the session.
+    as lost. `grants` are those of single boxes. `ended` ends the session. `also` are cameras, as
+    "box/camera", that some box has named as `next` in its answer: they are made ready, too.
     """
 
     id: CommandId
@@ -65,6 +68,7 @@ class IncidentCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     silence_s: Annotated[float, Meta(ge=1, le=600)] = 30.0
     grants: Annotated[tuple[MediaGrant, ...], Meta(max_length=8)] = ()
     ended: bool = False
+    also: Annotated[tuple[BoxCamera, ...], Meta(max_length=32)] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.exp - self.iat <= LONGEST_S:

@@ -103,12 +103,20 @@ def neighbours(views: Sequence[View], place: Place, radius_m: float) -> dict[str
 
     Each looks to where somebody who comes from there comes into its reach.
     """
+    return arrivals(views, place, nexts(views, place, radius_m))
+
+
+def arrivals(views: Sequence[View], place: Place, names: Iterable[str]) -> dict[str, Place]:
+    """Return where those of the named cameras look that are among these: towards `place`."""
+    named = set(names)
+    return {one.camera_id: _edge_towards(one, place) for one in views if one.camera_id in named}
+
+
+def nexts(views: Sequence[View], place: Place, radius_m: float) -> tuple[str, ...]:
+    """Return all names on the list of the camera that sees `place` best, other boxes' too."""
     seen = candidates(views, place, radius_m, DETECT_PX_M)
     by_id = {view.camera_id: view for view in views}
-    if not seen:
-        return {}
-    nexts = (by_id[one] for one in by_id[seen[0].camera_id].nexts if one in by_id)
-    return {view.camera_id: _edge_towards(view, place) for view in nexts}
+    return by_id[seen[0].camera_id].nexts if seen else ()
 
 
 def _edge_towards(view: View, place: Place) -> Place:

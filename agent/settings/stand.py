@@ -4,11 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent.contract.events import Slug
-
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 _Angle = Annotated[float, Meta(gt=0, lt=180)]
+_Neighbour = Annotated[str, Meta(pattern="^([a-z0-9][a-z0-9-]{0,31}/)?[a-z0-9][a-z0-9-]{0,31}$")]
 
 
 class LandmarkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,8 +30,9 @@ class StandSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `azimuth_deg` (clockwise from north) is where a fixed camera looks. `wide_deg` is the horizontal
     field of view, of a PTZ camera with the zoom at its widest, `tele_deg` at its nearest. A PTZ
     camera without GeoMove needs three landmarks or more, better four, all around. An incident
-    further away than `most_m` is left to others. `neighbours` are the cameras of this box that
-    somebody who leaves its view comes to: they are made ready while it follows somebody.
+    further away than `most_m` is left to others. `neighbours` are the cameras that somebody who
+    leaves its view comes to, those of other boxes as "box/camera": they are made ready while it
+    follows somebody.
     """
 
     lat: Latitude
@@ -44,7 +44,7 @@ class StandSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tele_deg: _Angle = 3.0
     width_px: Annotated[int, Meta(ge=16)] = 1920
     most_m: Annotated[float, Meta(gt=0, le=5000)] = 120.0
-    neighbours: Annotated[tuple[Slug, ...], Meta(max_length=8)] = ()
+    neighbours: Annotated[tuple[_Neighbour, ...], Meta(max_length=8)] = ()
     landmarks: Annotated[tuple[LandmarkSettings, ...], Meta(max_length=24)] = ()
 
     def __post_init__(self) -> None:

@@ -133,13 +133,16 @@ class Pole:
 def settings(camera_id):
     where = at(camera_east_m(camera_id), 8.0)
     number = CAMERAS.index(camera_id)
-    own = CAMERAS[number - number % 2 :][:2]
+    near = (one for one in (number - 1, number + 1) if 0 <= one < len(CAMERAS))
     stand = StandSettings(
         lat=where.lat_deg,
         lon=where.lon_deg,
         height_m=45.0,
         most_m=RANGE_M,
-        neighbours=tuple(one for one in own if one != camera_id),
+        neighbours=tuple(
+            CAMERAS[one] if one // 2 == number // 2 else f"box-{one // 2 + 1}/{CAMERAS[one]}"
+            for one in near
+        ),
     )
     return CameraSettings(camera_id=camera_id, main_url="rtsp://10.0.0.1/m", stand=stand)
 
@@ -330,6 +333,34 @@ async def test_the_neighbour_is_ready_before_anybody_knows_where_somebody_goes(t
 
         await eventually(is_lost)
         assert west.active() == {"west", "middle"}  # where it was lost, and where it may come
+        await here.center.district.end(call.id)
+        await eventually(here.all_free)
+
+
+async def test_the_neighbour_is_ready_though_it_is_another_boxs_and_not_its_word(tmp_path):
+    async with town(tmp_path) as here:
+        west, east = here.poles
+        call = here.call(at(40.0), follow=True, silence_s=3.0)
+        await here.center.district.open(call)
+
+        async def both_are_ready():
+            return "middle" in west.active() and east.active() == {"east"}
+
+        await eventually(both_are_ready)
+        told = here.answers(call.id)[BOXES[0]].result
+        assert told["next"] == ["box-2/east"]
+
+        async def is_lost():
+            return bool(list(west.sessions.faults()))
+
+        await eventually(is_lost)  # a word that only hands over is no sight of anybody
+
+        async def east_is_free():
+            await here.center.district.move(call.id, at(0.0).lat_deg, at(0.0).lon_deg)
+            await asyncio.sleep(0.3)
+            return not east.active() and all(east.box.leases.is_free(c) for c in east.cameras)
+
+        await eventually(east_is_free)
         await here.center.district.end(call.id)
         await eventually(here.all_free)
 

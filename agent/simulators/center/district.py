@@ -3,6 +3,7 @@
 What boxes answer is kept by box: who sees the place, which cameras are called up.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -41,6 +42,8 @@ class District(Service):
         self.key: OKPKey | None = None
         self.incidents: dict[str, Called] = {}
         self.on_change: Callable[[], None] = lambda: None
+        self._handed: dict[str, tuple[str, ...]] = {}  # by incident: who is to be made ready
+        self._news = asyncio.Event()
 
     async def open(self, call: IncidentCall) -> None:
         """Call the boxes. Raises `LinkError` when the broker can't be told now."""
@@ -62,9 +65,34 @@ class District(Service):
         called = self.incidents.get(reply.id)
         if called is not None:
             called.answers[address] = reply
+            self._hand_over(called)
             self.on_change()
 
+    def _hand_over(self, called: Called) -> None:
+        """See that the boxes hear which of their cameras another box has named as next."""
+        answers = (one.result or {} for one in called.answers.values())
+        also = tuple(sorted({name for told in answers for name in told.get("next", ())}))
+        if also != called.call.also and not called.call.ended:
+            self._handed[called.call.id] = also
+            self._news.set()
+
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hand_on())
+            await self._say_again()
+
+    async def _hand_on(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._handed:
+                incident_id, also = self._handed.popitem()
+                try:
+                    await self._again(incident_id, also=also)
+                except LinkError:  # it is told with the next word
+                    continue
+
+    async def _say_again(self) -> None:
         while True:
             self.progressed()
             await self._clock.sleep_s(SAY_EVERY_S)
