@@ -187,7 +187,6 @@ class Wizard:
         self.keep("bell")
 
     def center(self, way, read_back: Callable[[], str]) -> None:
-        self.press("#way-form")
         self.browser.run("document.querySelector('#way-form').closest('details').open = true")
         self.fill("#way-form", url=way.urls[0], username=way.username, password=way.password)
         self.wait("return document.querySelector('#way-confirm').getClientRects().length")

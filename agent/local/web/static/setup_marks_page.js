@@ -82,7 +82,7 @@ function markItem(mark, n) {
   const off = mark.error_deg === null ? "" : say("mark-off", { deg: mark.error_deg.toFixed(2) });
   return make("li", { class: "panel", "data-mark": n },
     make("p", {}, make("b", {}, mark.name || `${n + 1}`), " ", off ? make("span", { class: "pill dim" }, off) : null),
-    make("p", { class: "dim" }, `${mark.lat}, ${mark.lon}, ${mark.height_m} m`),
+    make("p", { class: "dim" }, `${mark.lat.toFixed(6)}, ${mark.lon.toFixed(6)}, ${mark.height_m.toFixed(1)} m`),
     make("div", { class: "row-tools" }, remove));
 }
 
