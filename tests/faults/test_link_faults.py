@@ -1,12 +1,15 @@
 """A link that can't be is said in words a technician can act on, and heals by itself."""
 
+import asyncio
+import socket
 import ssl
 
 import msgspec
 import pytest
 
-from agent.contract.topics import BoxAddress
+from agent.contract.topics import BoxAddress, Channel
 from agent.simulators.broker import CENTER, free_port
+from agent.uplink.link import Outgoing
 from tests.brokers import Mosquitto, make_broker
 from tests.certificates import write_certificate
 from tests.spine import ADDRESS, Box, eventually, make_center, running, stored
@@ -126,3 +129,40 @@ async def test_missing_certificate_files_are_named(tls_broker, tmp_path):
     error = await the_error(tmp_path, over_tls(broker, "box-1", folder, "nowhere", "box-1"))
     assert error.code == "link.tls"
     assert "broker.ca_file" in error.hint
+
+
+async def say_more_than_the_socket_takes(broker, settings, folder):
+    """A stopped broker reads nothing; what its socket does not take is written once it goes on."""
+    box = Box(folder, msgspec.structs.replace(settings, publish_timeout_s=60.0))
+    message = Outgoing(ADDRESS.topic(Channel.EVENT), b"x" * 120_000)
+
+    async with running(box):
+        await box.link.connected()
+        paho = box.link._client._client
+        paho.socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        broker.pause()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while not paho.want_write():  # the broker's kernel may take megabytes
+                    for _ in range(20):
+                        tasks.create_task(box.link.publish(message))
+                    await asyncio.sleep(0.1)
+                broker.resume()
+        finally:
+            broker.resume()
+        assert box.link.status.connects_total == 1
+
+
+async def test_more_than_the_line_takes_at_once_waits_for_it(tmp_path):
+    broker = Mosquitto(tmp_path / "broker", [ADDRESS])
+    await broker.start()
+    try:
+        await say_more_than_the_socket_takes(broker, broker.settings("box-1"), tmp_path)
+    finally:
+        await broker.stop()
+
+
+async def test_more_than_a_secure_line_takes_at_once_waits_for_it(tls_broker, tmp_path):
+    broker, folder = tls_broker
+    settings = over_tls(broker, "box-1", folder, "ca", "box-1")
+    await say_more_than_the_socket_takes(broker, settings, tmp_path)
