@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.app.sight import Sight
-from agent.app.take_over import staged
 from agent.core.clock import Clock
 from agent.enrol.center_door import CenterDoor, Trust
 from agent.enrol.enrolment import Enrolment
+from agent.enrol.identity import IdentityFiles
 from agent.local.service.pages import Hung, ServiceTools
 from agent.local.service.place import PlaceTaking
 from agent.local.setup.pages import SetupTools
@@ -18,6 +18,7 @@ from agent.local.usb.media import sticks
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
+_STRANGER = "camera.stranger"
 _BY_SYSTEMD = "INVOCATION_ID"  # systemd.exec(5): only then somebody starts the agent again
 
 
@@ -28,7 +29,7 @@ def service_tools(
     data_dir = data_dir_of(settings())
 
     async def enrol(center: str, code: str, pin: str, say: Callable[[str], None]) -> str:
-        files = staged(data_dir)
+        files = IdentityFiles.staged(data_dir)
         await asyncio.to_thread(_make_folder, files.folder)
         door = CenterDoor(center, Trust(None, pin))
         identity = await Enrolment(clock, files, door, code, say).run()
@@ -54,7 +55,9 @@ def _hung(sight: Sight, settings: Settings) -> Mapping[str, Hung]:
             device = facts.device
             parts = (device.manufacturer, device.model, device.serial) if device else ()
             found[camera.camera_id] = Hung(
-                device=" ".join(part for part in parts if part), is_exchanged=facts.is_exchanged
+                device=" ".join(part for part in parts if part),
+                is_exchanged=facts.is_exchanged,
+                is_stranger=facts.code == _STRANGER,
             )
     return found
 

@@ -27,7 +27,6 @@ from agent.settings import history
 from agent.settings.load import NOT_DESIRABLE, merge_patch, read_local, write_local
 from agent.settings.model import BufferSettings
 
-_NEXT = "next"
 _BEFORE = "before"  # of `agent.enrol.new_ways`: the old identity's, which must not come back
 
 
@@ -40,11 +39,6 @@ class DiskFacts:
     first_at: datetime | None
     last_until: datetime | None
     bytes: int
-
-
-def staged(data_dir: Path) -> IdentityFiles:
-    """Return where the identity lies that the next start takes up."""
-    return IdentityFiles(data_dir / "keys" / _NEXT)
 
 
 def look_at_disk(data_dir: Path, now: datetime) -> DiskFacts:
@@ -76,7 +70,7 @@ def take_up(data_dir: Path, table: dict[str, Any], clock: Clock) -> Identity | N
 
     Raises `EnrolError`, `StorageError`.
     """
-    coming, present = staged(data_dir), IdentityFiles.in_data_dir(data_dir)
+    coming, present = IdentityFiles.staged(data_dir), IdentityFiles.in_data_dir(data_dir)
     identity = coming.read()
     if identity is None:
         return None

@@ -45,6 +45,11 @@ class IdentityFiles:
     def in_data_dir(cls, data_dir: Path) -> "IdentityFiles":
         return cls(data_dir / "keys")
 
+    @classmethod
+    def staged(cls, data_dir: Path) -> "IdentityFiles":
+        """Return where an identity lies that the next start takes up."""
+        return cls(data_dir / "keys" / "next")
+
     @property
     def key(self) -> Path:
         return self.folder / "tls-key.pem"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from agent.settings.model import BufferSettings
 
 
+_STRANGER = "camera.stranger"
+_MEET_S = 90.0
+
+
 @click.group()
 def swap() -> None:
     """Put another box or another camera in a place; what was set up there stays.
@@ -56,12 +60,13 @@ def box(
     from agent.core.lock import FileLock
     from agent.enrol.center_door import CenterDoor, Trust
     from agent.enrol.enrolment import Enrolment
+    from agent.enrol.identity import IdentityFiles
 
     clock = SystemClock()
     _tell_disk(box.data_dir)
     if not yes:
         click.confirm("Take this place with this disk?", abort=True)
-    files = take_over.staged(box.data_dir)
+    files = IdentityFiles.staged(box.data_dir)
     files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     door = CenterDoor(center, Trust(ca, pin))
     with FileLock(box.data_dir / "keys" / "enrol.lock", clock, patience_s=1.0):
@@ -96,8 +101,9 @@ def camera(
 ) -> None:
     """Tell the box of another camera in the place CAMERA_ID; id, zones and recordings stay.
 
-    The box logs in to a camera it does not know only on this word. Its calibration is then marked
-    to be checked until --confirm.
+    Without options it says who hangs there. With an address or a login it changes those, waits
+    until the new camera is met, and lets the box log in to it: not before this word. Its
+    calibration is marked to be checked until --confirm.
     """
     from agent.cameras import confirmation
     from agent.commands.questions import AskCameras, ChangeHere
@@ -111,6 +117,7 @@ def camera(
     if len(changed) > 1:
         box.ask(ChangeHere({"cameras": [changed]}, local_user()), object)
         note(box.data_dir, "camera.swap", detail=camera_id)
+        _let_in(box, camera_id)
     if is_right:
         confirmation.give(box.data_dir, camera_id)
         note(box.data_dir, "camera.confirm", detail=camera_id)
@@ -119,8 +126,6 @@ def camera(
     known = box.ask(AskCameras(), dict).get(camera_id)
     if known is None:
         raise click.ClickException(f"There is no camera {camera_id} with an ONVIF address here.")
-    if not known["is_exchanged"]:  # a stranger is not logged in to without somebody's word
-        confirmation.give(box.data_dir, camera_id)
     device = known["device"] or {}
     click.echo(
         f"{camera_id}: {device.get('manufacturer', '')} {device.get('model', 'not known yet')},"
@@ -131,6 +136,26 @@ def camera(
         click.echo(f"then `poleside swap camera {camera_id} --confirm`.")
     if known["candidates"]:
         click.echo(f"It may be at: {', '.join(known['candidates'])} (--onvif-url)")
+
+
+def _let_in(box: Box, camera_id: str) -> None:
+    """Wait for the stranger and give one word for him; a second would confirm his calibration."""
+    from agent.cameras import confirmation
+    from agent.commands.questions import AskCameras
+    from agent.core.clock import SystemClock
+
+    clock, was_let_in = SystemClock(), False
+    until_s = clock.monotonic_s() + _MEET_S
+    click.echo("Waiting for the new camera …", err=True)
+    while clock.monotonic_s() < until_s:
+        known = box.ask(AskCameras(), dict).get(camera_id, {})
+        if known.get("is_exchanged"):
+            return
+        if known.get("code") == _STRANGER and not was_let_in:
+            confirmation.give(box.data_dir, camera_id)
+            was_let_in = True
+        asyncio.run(clock.sleep_s(1.0))
+    click.echo("The new camera was not met yet; look again in a minute.", err=True)
 
 
 def _tell_disk(data_dir: Path) -> None:

@@ -38,10 +38,14 @@ _REPORTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Hung:
-    """Which camera hangs in a place; `is_exchanged`: not the one it was calibrated with."""
+    """Which camera hangs in a place; `is_exchanged`: not the one it was calibrated with.
+
+    `is_stranger`: one the box does not log in to without somebody's word.
+    """
 
     device: str
     is_exchanged: bool
+    is_stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
