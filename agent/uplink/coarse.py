@@ -16,7 +16,7 @@ _MB = -6
 
 
 def coarse(sample: Telemetry) -> Telemetry:
-    """Return the same with times to a second, memory and disks to a MB."""
+    """Return the same with times to a second, memory and disks to a MB, clocks to 100 MHz."""
     return replace(
         sample,
         t=_second(sample.t),
@@ -50,6 +50,8 @@ def _board(board: BoardSample) -> BoardSample:
         memory_free_bytes=_bytes(board.memory_free_bytes, _MB),
         disk_free_bytes=_bytes(board.disk_free_bytes, _MB),
         disk_written_bytes=_bytes(board.disk_written_bytes, _MB),
+        cpu_mhz=None if board.cpu_mhz is None else round(board.cpu_mhz, -2),
+        gpu_load_pct=None if board.gpu_load_pct is None else round(board.gpu_load_pct),
     )
 
 

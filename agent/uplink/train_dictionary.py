@@ -205,6 +205,10 @@ def _board(chance: random.Random, uptime_s: float, trouble: float) -> BoardSampl
             else {},
         ),
         bell_tests={"bell": "silent" if is_off() else "well"} if chance.random() < 0.6 else {},
+        cpu_mhz=chance.choice([None, 600, 1500, 1800]),
+        gpu_load_pct=round(chance.uniform(0, 100), 1) if has_ups else None,
+        gpu_mhz=chance.choice([306, 625, 918]) if has_ups else None,
+        memory_mhz=2133 if has_ups else None,
     )
 
 
