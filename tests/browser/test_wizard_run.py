@@ -245,7 +245,7 @@ def centred(camera: CameraProcess) -> Place:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("language", ["ko", pytest.param("en", marks=pytest.mark.long)])
 async def test_from_the_label_to_the_center_in_one_go(box, camera, browse, tmp_path, language):
     broker = make_broker("mosquitto", tmp_path / "broker", [ADDRESS])
     await broker.start()
