@@ -7,7 +7,7 @@ from contextlib import suppress
 from agent.cameras.relay_guard import RelayGuard
 from agent.commands.registry import Progress
 from agent.contract.commands import Command, Relay
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, PolesideError
 
 
 class RelayHandler:
@@ -42,5 +42,6 @@ class RelayHandler:
         try:
             guard.pulse(relay[1], for_s)
         finally:
-            if relay not in self._grants:  # the grant has ended meanwhile
-                guard.end(relay[1])
+            if relay not in self._grants:  # the grant has ended meanwhile, before it was on perhaps
+                with suppress(PolesideError):  # then it is tried again
+                    guard.release(relay[1])

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import threading
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
+from agent.cameras.relay_guard import RelayGuard, RelayRule
 from agent.commands.clip import ClipHandler
+from agent.commands.relay import RelayHandler
 from agent.commands.snapshot import SnapshotHandler
 from agent.contract.commands import Clip, EndGrant, Output, Ping, Relay, ReplyState, Snapshot
 from agent.contract.grants import What, Window
@@ -268,3 +271,38 @@ async def test_what_stops_something_is_done_though_a_grant_that_is_over_came_wit
         await box.order(EndGrant(grant_id=grant.id))
         reply = await box.order(Output(output_id="siren", on=False), grant=grant)
         assert (reply.state, len(done)) == (ReplyState.DONE, 1)
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_a_cameras_relay_is_safe_once_its_grant_is_over_also_while_it_is_switched(
+    tmp_path, is_slow
+):
+    switched, may_go_on = [], threading.Event()
+
+    def switch(token, is_on):
+        del token
+        if is_on and is_slow:
+            may_go_on.wait(30.0)
+        switched.append(is_on)
+
+    guard = RelayGuard((RelayRule("siren", 600.0),), switch, Clock())
+    async with desk(tmp_path) as box:
+        relays = RelayHandler(lambda _: guard)
+        box.grants.at_end.append(relays.grant_ended)
+        box.commands.register("relay", relays, idempotent=True, deadline_s=60.0)
+        grant = box.grant(what=(What.TALK,), sink=None)
+        args = Relay(camera_id="gate", relay="siren", on=True, for_s=60.0)
+        await box.commands.handle(sign(box.command(args, grant=grant), box.key))
+
+        async def is_ordered():
+            return "siren" in guard.on_for_s and (is_slow or switched == [True])
+
+        await eventually(is_ordered)
+        await box.order(EndGrant(grant_id=grant.id))
+        may_go_on.set()
+
+        async def is_safe():
+            return not guard.on_for_s and True in switched and not switched[-1]
+
+        await eventually(is_safe)
+    guard.close()
