@@ -1,0 +1,96 @@
+"""The service page's buttons: a stick, a camera that hangs in a place, a dead box's place."""
+
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.local.usb.media import Stick
+from tests.claimed_box import claimed_box, cookie_of
+
+
+@pytest.fixture
+def box(tmp_path):
+    with claimed_box(tmp_path) as box:
+        box.kim = cookie_of(box.take_over())
+        yield box
+
+
+@pytest.fixture
+def stick():
+    folder = Path(tempfile.mkdtemp(prefix="stick-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def press(box, path, **fields):
+    return box.send(path, box.kim, csrf=box.csrf(box.kim), **fields)
+
+
+def notices(answer):
+    found = re.findall(r'class="notice"[^>]*>([^<]*)<', answer.body.decode())
+    return found[1:]  # the first is for a browser without script
+
+
+def test_a_camera_in_doubt_is_shown_and_confirmed_and_audited(box):
+    page = box.page.ask("/service", Cookie=box.kim)
+    assert any("Another camera hangs here" in text for text in notices(page))
+    assert b"Maker Model 7" in page.body
+    assert press(box, "/service/cameras/gate/confirm").status == 200
+    assert box.confirmed == ["gate"]
+    assert press(box, "/service/cameras/none-such/confirm").status == 404
+    assert ("camera.confirm", "page:kim", "done", "") in box.told()
+    refused = press(box, "/service/cameras/gate/swap", epr="urn:uuid:never-verified")
+    assert refused.status == 409
+    assert "setup.not_verified" in notices(refused)[0]
+
+
+def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path):
+    told = {"camera_id": "gate", "since": "2026-11-22T00:00:00", "until": "2026-11-22T00:01:00"}
+    for mount in (str(tmp_path), "/", str(stick)):
+        refused = press(box, "/service/usb", mount=mount, reason="case 7", **told)
+        assert (refused.status, "usb.none" in notices(refused)[0]) == (409, True)
+    box.sticks.append(
+        Stick(
+            mount=str(stick),
+            label="POLESIDE",
+            device="/dev/sda1",
+            free_bytes=10**9,
+            total_bytes=10**9,
+            is_read_only=False,
+        )
+    )
+    assert b"POLESIDE" in box.page.ask("/service", Cookie=box.kim).body
+    foreign = press(box, "/service/usb", mount=str(stick), reason="x", **told | {"camera_id": "no"})
+    assert foreign.status == 409
+    late = press(box, "/service/usb", mount=str(stick), reason="x", **told | {"since": "soon"})
+    assert "clip.bad_time" in notices(late)[0]
+    assert press(box, "/service/usb", mount=str(stick), reason="case 7", **told).status == 409
+    assert list(stick.iterdir()) == []  # nothing is recorded in that time
+
+
+def test_a_dead_boxs_place_is_asked_for_and_taken_after_a_restart(box):
+    def shown(words):
+        deadline_s = time.monotonic() + 30
+        while words not in (page := box.page.ask("/service", Cookie=box.kim).body.decode()):
+            assert time.monotonic() < deadline_s, page
+            time.sleep(0.05)
+        return page
+
+    press(box, "/service/place", center="http://city", code="AAAA", pin="")
+    shown("is no address to enrol at")
+    press(box, "/service/place", center="https://city", code=" AAAA-BBBB ", pin="ab")
+    assert "site-1/bx-pole" in shown("bx-pole")
+    assert box.enrolled[-1] == ("https://city", "AAAA-BBBB", "ab")
+    assert press(box, "/service/restart").status == 409  # nothing would start it again
+    assert ("box.swap_asked", "page:kim", "done", "") in box.told()
+    assert not [one for one in box.entries() if "AAAA" in one.detail]  # the code is a secret
+
+
+def test_what_is_heavy_fails_with_a_sentence_when_the_agent_does_not_run(box):
+    refused = press(box, "/service/report", **{"as": "pdf"})
+    assert refused.status == 409
+    assert "counter.closed" in notices(refused)[0]
