@@ -38,6 +38,7 @@ class Handfuls:
         now_s, before_s = self._clock.monotonic_s(), self._media_s
         self._media_s = media_s = nan if media_s is None else media_s
         if now_s < self._start_over_s or not self._pace.longest_s():
+            self._pace.gather(0.0)  # when the next one comes nobody knows: this one waits for none
             return
         if now_s >= self._drained_s:  # so the last packet was waited for
             self._lead_s, self._guessed = now_s - media_s, 0

@@ -102,10 +102,10 @@ class Pace:
     before_gathering: Callable[[], None] = lambda: None
 
     def gather(self, at_most_s: float) -> None:
-        """Let what comes gather."""
+        """Let what comes gather; with no time for it, what came goes on all the same."""
         seconds = min(self.longest_s(), at_most_s)
+        self.before_gathering()
         if seconds > 0:
-            self.before_gathering()
             self.rest(seconds)
 
     def rest(self, seconds: float) -> None:

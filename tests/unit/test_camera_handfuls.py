@@ -81,6 +81,20 @@ def test_a_stream_that_somebody_waits_for_never_waits():
     assert _waits_s(200_000, longest_s=0.0) == []
 
 
+@pytest.mark.parametrize(("longest_s", "at_s"), [(0.2, 0.0), (0.0, 5.0)])
+def test_what_does_not_gather_is_handed_on_packet_by_packet(longest_s, at_s):
+    """A camera of one frame a second: what a kill costs must not be a second."""
+    clock, handed_on = _SteppedClock(), []
+    naps = _Naps(clock)
+    pace = Pace(naps, lambda: longest_s, lambda: handed_on.append(clock.now_s))
+    handfuls = Handfuls(clock, pace)
+    clock.now_s = at_s
+    handfuls.took(10_000, at_s)
+    assert handed_on == [at_s]
+    pace.gather(0.0)
+    assert (len(handed_on), naps.taken_s) == (2, [])
+
+
 def test_a_worker_that_stops_does_not_wait():
     stop = threading.Event()
     clock = _SteppedClock()

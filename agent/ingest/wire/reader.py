@@ -81,8 +81,10 @@ class WireSource:
                 self._template.learn(picture)
                 yield _packet(picture, self._template.stream)
             self._look_at_damage()
+            until_s = self._clock.monotonic_s() + self._patience.stall_s
+            self._pace.gather(self._fills_in_s)  # what fails in there is not the camera's fault
             try:
-                self._more()
+                self._more(until_s)
             except _TROUBLE as error:
                 raise self._in_words(error) from None
 
@@ -132,14 +134,12 @@ class WireSource:
 
     # Reading on
 
-    def _more(self) -> None:
+    def _more(self, until_s: float) -> None:
         """Wait until there are pictures to hand on."""
         dialog = self._dialog
         assert dialog is not None  # noqa: S101 - nobody reads a closed source
-        heard_s = self._clock.monotonic_s()
-        self._pace.gather(self._fills_in_s)
         while not self._pictures.ready:
-            self._take_in(dialog, heard_s + self._patience.stall_s)
+            self._take_in(dialog, until_s)
 
     def _take_in(self, dialog: Dialog, until_s: float) -> None:
         """Take in what comes next, whatever it is. Raises `TimeoutError` at `until_s`."""
