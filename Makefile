@@ -65,10 +65,11 @@ faults: setup  ## the long versions of all fault tests: over 1,000 power cuts, e
 engines: setup  ## the shipped model on both inference engines, each in an environment of its own
 	$(BIN)/python -m pytest tests/integration/test_two_engines.py -m long $(TEST_ARGS)
 
-bench: setup  ## cost per camera beside ffmpeg, import times, idle memory; controlling cameras; a grant's first picture
+bench: setup  ## cost per camera beside ffmpeg, import times, idle memory; controlling cameras; a grant's first picture; an open page
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.camera_control $(CONTROL_ARGS)
 	$(BIN)/python -m tests.bench.grant_to_picture
+	$(BIN)/python -m tests.bench.open_page
 
 bench-clips: setup  ## how soon the first byte of a clip comes, from a ring of a day
 	$(BIN)/python -m tests.bench.first_byte $(BENCH_ARGS)
