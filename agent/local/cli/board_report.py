@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from agent.core.clock import RELEASE_FLOOR
+from agent.core.patience import Patience
 from agent.health import care, checks, pole
 from agent.health.fault import Fault
-from agent.core.patience import Patience
 from hardware.interface import (
     Accelerator,
     Board,
