@@ -15,12 +15,13 @@ def test_the_gate_and_the_port_load_no_soap_library():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_backend_never_imports_onvif_zeep_s_code_and_leaves_the_root_logger_alone():
+def test_the_backend_takes_onvif_zeep_s_service_and_leaves_the_root_logger_alone():
     program = (
-        "import logging, sys, agent.cameras.zeep_backend as b; b.document('ptz.wsdl'); "
-        "print('onvif' in sys.modules, logging.getLogger().handlers)"
+        "import logging, sys, agent.cameras.zeep_backend; from agent.cameras import wsdl_documents; "
+        "wsdl_documents.document('ptz.wsdl'); "
+        "print('onvif.client' in sys.modules, logging.getLogger().handlers)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "False []"
+    assert done.stdout.strip() == "True []"
