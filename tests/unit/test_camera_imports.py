@@ -17,8 +17,8 @@ def test_the_gate_and_the_port_load_no_soap_library():
 
 def test_the_backend_takes_onvif_zeep_s_service_and_leaves_the_root_logger_alone():
     program = (
-        "import logging, sys, agent.cameras.zeep_backend; from agent.cameras import wsdl_documents; "
-        "wsdl_documents.document('ptz.wsdl'); "
+        "import logging, sys, agent.cameras.zeep_backend, agent.cameras.wsdl_documents as wsdl; "
+        "wsdl.document('ptz.wsdl'); "
         "print('onvif.client' in sys.modules, logging.getLogger().handlers)"
     )
     done = subprocess.run(
