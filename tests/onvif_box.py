@@ -55,9 +55,7 @@ def make_desk(folder, clock, port, *cameras, take=None):
         data_dir=folder,
         take=take or nothing,
         bells=HeardBells(clock, nothing),
-        search=CameraSearch(
-            clock, interfaces=lambda: ("127.0.0.1",), port=port
-        ),
+        search=CameraSearch(clock, interfaces=lambda: ("127.0.0.1",), port=port),
     )
 
 

@@ -148,7 +148,7 @@ def test_nothing_of_one_machine_is_in_an_image(tmp_path):
 def test_the_builders_folders_are_forgotten(tmp_path):
     info = tmp_path / "poleside-1.dist-info"
     info.mkdir()
-    (info / "direct_url.json").write_text('{"url": "file:///home/somebody"}')
+    (info / "direct_url.json").write_text('{"url": "file:///srv/checkout"}')
     (info / "RECORD").write_text(
         "a.py,sha256=x,1\npoleside-1.dist-info/direct_url.json,sha256=y,2\n"
     )
