@@ -11,6 +11,7 @@ import pytest
 from agent.contract.commands import OPERATIONS, ReplyState
 from agent.contract.events import EventKind, Phase, StreamName, TimeQuality
 from agent.local.access.pages import ACCESS_DIR
+from agent.local.service.pages import SERVICE_DIR
 from agent.local.setup.pages import SETUP_DIR
 from agent.local.web import server
 from agent.local.web.app import create_app
@@ -22,6 +23,7 @@ from tests.browser.page_server import served
 from tests.browser.shown_box import EVENT_ID, ShownBox
 
 CENTER_PAGE = Path(server.__file__).parents[2] / "simulators/center/page"
+OTHER_PAGES = (ACCESS_DIR, SETUP_DIR, SERVICE_DIR)
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +162,8 @@ def test_a_language_chosen_by_the_button_is_kept(page):
 
 @pytest.mark.parametrize(
     "folder",
-    [WORDS_DIR, ACCESS_DIR / "words", CENTER_PAGE / "words"],
-    ids=["box", "access", "center"],
+    [WORDS_DIR, *(folder / "words" for folder in (*OTHER_PAGES, CENTER_PAGE))],
+    ids=["box", "access", "setup", "service", "center"],
 )
 def test_both_catalogues_have_the_same_words_and_places_to_fill(folder):
     english, korean = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("en", "ko"))
@@ -176,8 +178,8 @@ def test_both_catalogues_have_the_same_words_and_places_to_fill(folder):
     ("code", "word_folders"),
     [
         (
-            [STATIC_DIR, TEMPLATE_DIR, ACCESS_DIR / "templates", SETUP_DIR / "templates"],
-            [WORDS_DIR, ACCESS_DIR / "words", SETUP_DIR / "words"],
+            [STATIC_DIR, TEMPLATE_DIR, *(folder / "templates" for folder in OTHER_PAGES)],
+            [WORDS_DIR, *(folder / "words" for folder in OTHER_PAGES)],
         ),
         ([CENTER_PAGE / "static", CENTER_PAGE / "templates"], [WORDS_DIR, CENTER_PAGE / "words"]),
     ],

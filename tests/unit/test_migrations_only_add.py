@@ -19,7 +19,8 @@ SOURCES = Path(agent.__file__).parent
 NOT_ON_A_BOX = ("agent.simulators", "agent.exam")
 BY_PLACE = re.compile(r"INSERT (?:OR [A-Z]+ )?INTO (?!schema_versions)\w+\"?\s*\"?\s*VALUES")
 COLUMN = re.compile(r"ALTER TABLE \w+ ADD COLUMN (?P<what>.+)", re.DOTALL)
-ADDS = re.compile(r"CREATE (TABLE|INDEX|TRIGGER) |INSERT INTO usage SELECT |END$")
+ADDS = re.compile(r"CREATE (TABLE|INDEX|TRIGGER) |END$")
+FILLS = re.compile(r"INSERT INTO (?P<table>\w+) .*SELECT ")
 
 
 def schemas():
@@ -39,19 +40,23 @@ SCHEMAS = sorted(set(schemas()))
 
 
 def later_statements(scripts):
+    """Yield each statement after the first version, and the tables that its script makes."""
     for script in scripts[1:]:
+        made = set(re.findall(r"CREATE TABLE (\w+)", script))
         for statement in script.split(";"):
             if text := " ".join(statement.split()):
-                yield text
+                yield text, made
 
 
 @pytest.mark.parametrize(("name", "scripts"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
 def test_a_later_version_only_adds_to_tables(name, scripts):
-    for statement in later_statements(scripts):
+    for statement, made in later_statements(scripts):
         if column := COLUMN.fullmatch(statement):
             what = column["what"].upper()
             assert "NOT NULL" not in what or "DEFAULT" in what, f"{name}: {statement}"
             assert not re.search("UNIQUE|PRIMARY|CHECK|REFERENCES", what), f"{name}: {statement}"
+        elif fills := FILLS.match(statement):
+            assert fills["table"] in made, f"{name}: {statement}"
         elif not statement.startswith("UPDATE usage SET"):  # within a trigger
             assert ADDS.match(statement), f"{name}: {statement}"
 
