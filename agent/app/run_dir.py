@@ -72,7 +72,8 @@ def _made(data_dir: Path) -> Path:
     folder = data_dir / LINK
     if folder.is_symlink():
         folder.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

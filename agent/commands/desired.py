@@ -3,8 +3,8 @@
 A retained order is heard again at each connection, so it is known by its version. The document is
 laid over the technician's file and what he set at the page (`local.json`); a bad key is left out
 alone. What is in effect lies in `desired.json` (the supervisor reads both), what became of it in
-`box.db`. The file is written first: after a crash between the two the same order comes again and
-changes nothing.
+`box.db`: first what to go back to, then the files, then the outcome. After a crash in between the
+change is on trial all the same, and the same order comes again and changes nothing.
 """
 
 import asyncio
@@ -205,7 +205,7 @@ class DesiredConfig(Service):
         await self._ready.wait()
         version = await asyncio.to_thread(history.version_of, self._data_dir, number)
         async with self._changing:
-            layers = replace(self._layers, local=version.local)
+            layers = replace(self._layers, local=history.back_to(version, self._layers.local))
             return await self._use(layers, layers.over(self._table), self._state, by)
 
     async def confirm(self) -> bool:
@@ -280,6 +280,11 @@ class DesiredConfig(Service):
                 worked=tuple(sorted(worked)),
                 needs_word=needs_word,
             )
+            # Before the file: killed between both, the next start still knows what to go back to.
+            trial = structs.replace(
+                state, version=before.version, status=before.status, errors=before.errors
+            )
+            await self._db.run(lambda connection: _write(connection, trial))
             self._begin_trial(worked, needs_word=needs_word)
         elif self._trial is not None:
             state = structs.replace(

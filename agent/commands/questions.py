@@ -157,6 +157,7 @@ async def ask(
 def put(path: Path, content: bytes) -> None:
     """Write a file of the counter's folder, whole or not at all. Raises `OSError`."""
     scratch = path.with_suffix(".tmp")
+    scratch.touch(0o600)  # a change of settings may hold a camera's password
     scratch.write_bytes(content)
     scratch.replace(path)
 

@@ -15,7 +15,7 @@ from agent.contract.events import UtcTime
 from agent.core.errors import SettingsError
 from agent.core.whole_file import write_whole
 from agent.settings.changes import changes
-from agent.settings.load import with_desired, with_local
+from agent.settings.load import NOT_DESIRABLE, with_desired, with_local
 from agent.settings.model import Settings
 
 _KEPT: Final = 50
@@ -106,6 +106,16 @@ def last_good(data_dir: Path) -> int | None:
     with suppress(OSError, ValueError):
         return int((folder_of(data_dir) / _GOOD).read_text("ascii"))
     return None
+
+
+def back_to(version: Version, local: dict[str, Any]) -> dict[str, Any]:
+    """Return what was set at the page in `version`; `local` is what is set now.
+
+    Whose box it is and its way to the center stay: an enrolment or a swap is no setting, and a way
+    is changed only where somebody confirms it.
+    """
+    then = {name: value for name, value in version.local.items() if name not in NOT_DESIRABLE}
+    return then | {name: value for name, value in local.items() if name in NOT_DESIRABLE}
 
 
 def between(old: Version, new: Version) -> str:

@@ -6,7 +6,6 @@ merge patches. A bad file stops the start with a plain message that names the pa
 refused alone and the box goes on with what it had.
 """
 
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -166,19 +165,9 @@ def write_local(data_dir: Path, patch: dict[str, Any]) -> None:
 
 
 def write_desired(data_dir: Path, patch: dict[str, Any]) -> None:
-    """Store the desired patch so that a power cut leaves the old or the new one, whole."""
-    path = data_dir / DESIRED_FILE
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(patch)))
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    folder = os.open(data_dir, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Store the desired patch, old or new at a power cut; it may hold cameras' passwords."""
+    content = msgspec.json.format(msgspec.json.encode(patch))
+    write_whole(data_dir / DESIRED_FILE, content, 0o600)
 
 
 def refuse_undesirable(patch: dict[str, Any]) -> None:

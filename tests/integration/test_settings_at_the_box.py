@@ -3,18 +3,22 @@
 import json
 import stat
 
+import msgspec
 import pytest
 
 from agent.commands.desired import DesiredConfig
 from agent.contract.commands import Actor
 from agent.contract.config import ConfigStatus, settings_hash
 from agent.core.errors import SettingsError
+from agent.settings import history
 from agent.settings.load import (
+    DESIRED_FILE,
     LOCAL_FILE,
     REFUSED_LOCAL_FILE,
     in_effect,
     read_local,
     usable_local,
+    write_desired,
 )
 from agent.settings.trial import LOST_S
 from tests.integration.test_desired_config import LONG, SLOW, Lone, audited
@@ -117,6 +121,46 @@ async def test_a_word_is_still_asked_for_after_a_restart(tmp_path):
         await lone.pass_s(LOST_S + 50)
         assert lone.box.desired.report().status is ConfigStatus.ROLLED_BACK
     assert read_local(tmp_path) == {}
+
+
+async def test_killed_before_its_outcome_is_written_a_change_still_waits_for_a_word(tmp_path):
+    async def is_killed(*_):
+        raise KilledError
+
+    async with Lone(tmp_path) as lone:
+        before = lone.box.desired.settings.broker
+        lone.box.desired._apply = is_killed
+        with pytest.raises(KilledError):
+            await lone.box.desired.set_here(BROKER, TECHNICIAN, needs_word=True)
+    assert read_local(tmp_path) == BROKER
+    async with Lone(tmp_path) as lone:
+        assert lone.box.desired.confirm_within_s is not None
+        await lone.pass_s(LOST_S + 50)
+        assert lone.box.desired.settings.broker == before
+    assert read_local(tmp_path) == {}
+
+
+class KilledError(Exception):
+    """The process goes here."""
+
+
+async def test_a_step_back_leaves_whose_box_it_is_and_its_way_to_the_center(tmp_path):
+    async with Lone(tmp_path) as lone:
+        desired = lone.box.desired
+        now = desired.settings
+        last = history.versions(tmp_path)[-1]
+        of_another = {"site": "site-9", "box": "bx-dead", **BROKER, **NEW}
+        then = history.add(tmp_path, msgspec.structs.replace(last, local=of_another))
+        await desired.restore(then.number, TECHNICIAN)
+        assert desired.settings.camera("yard") is not None
+        assert (desired.settings.site, desired.settings.box) == (now.site, now.box)
+        assert desired.settings.broker == now.broker
+        assert read_local(tmp_path) == NEW
+
+
+def test_what_the_center_wants_is_for_the_agent_s_eyes_alone(tmp_path):
+    write_desired(tmp_path, NEW)
+    assert stat.S_IMODE((tmp_path / DESIRED_FILE).stat().st_mode) == 0o600
 
 
 def test_what_no_longer_fits_the_file_is_set_aside_and_the_file_counts(tmp_path):

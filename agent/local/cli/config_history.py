@@ -98,7 +98,12 @@ def rollback(box: Box, version: int | None, *, yes: bool) -> None:
     """Put back what was set at the page as it was in VERSION; without one, the last good.
 
     The file and the center's configuration are not the box's to change; where they differ from
-    that version it is said. A running agent takes it on trial like every change.
+    that version it is said. Whose box it is and its way to the center stay, too. A running agent
+    takes it on trial like every change.
+
+    \b
+    poleside config history
+    poleside config rollback 3
     """
     from agent.commands.questions import RestoreSettings
     from agent.core.errors import SettingsError
@@ -121,8 +126,9 @@ def rollback(box: Box, version: int | None, *, yes: bool) -> None:
         parts = ", ".join(restored["sections"]) or "nothing that is in effect"
         click.echo(f"Version {number} is back, on trial; changed: {parts}.")
         return
-    with_desired(with_local(now.table, then.local), now.desired)  # refuse what no longer fits
-    write_local(box.data_dir, then.local)
+    local = kept.back_to(then, now.local)
+    with_desired(with_local(now.table, local), now.desired)  # refuse what no longer fits
+    write_local(box.data_dir, local)
     note(box.data_dir, "settings.rollback", detail=f"to version {number}")
     click.echo(f"Version {number} is back; it counts from the next start of the agent.")
 
