@@ -91,7 +91,7 @@ class ShownBox:
                 ProcessView(
                     name="core", state="running", pid=410, restarts=0, pss_mib=41.0, cpu_pct=3.0
                 ),
-                ProcessView(name="camera gate", state="running", pid=411, restarts=1),
+                ProcessView(name="camera-gate", state="running", pid=411, restarts=1),
             ),
             disk=DiskView(
                 free_bytes=38_000_000_000, total_bytes=64_000_000_000, recorded_bytes=21_500_000_000

@@ -47,6 +47,21 @@ def test_the_entries_are_found_by_what_was_done_and_by_whom(box):
     assert shown(box, "?kind=exported")[1] == []
 
 
+def test_who_sees_one_camera_reads_of_that_camera_and_of_himself_alone(box):
+    kim = cookie_of(box.sign_in("kim"))
+    box.add(kim, "aud-yard", "auditor", "yard")
+    box.add(kim, "aud-gate", "auditor", "gate")
+    whole = shown(box)[0]
+    box.auditor = cookie_of(box.sign_in("aud-yard"))
+    chain, rows = shown(box)
+    assert {who for _, who in rows} == {"page:aud-yard", "page:kim"}
+    assert ("page.people", "page:kim") in rows  # that he himself may read the yard
+    assert not {op for op, _ in rows} & {"page.view", "page.claim", "page.refused"}
+    assert chain.split()[:3] == whole.split()[:3]  # the chain is checked as a whole all the same
+    box.auditor = cookie_of(box.sign_in("aud-gate"))
+    assert ("page.view", "page:op-gate") in shown(box)[1]
+
+
 def test_a_chain_that_was_changed_on_the_disk_is_shown_as_broken(box):
     assert "whole over the last" in shown(box)[0]
     with sqlite3.connect(box.folder / "box.db") as connection:

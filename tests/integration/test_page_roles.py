@@ -152,6 +152,7 @@ def test_what_lists_cameras_lists_ones_own(box, who):
         body = box.page.ask(path, Cookie=box.cookies[who]).body
         if path == "/api/state":
             assert (b'"yard"' in body) == ("yard" in SEES[who])
+            assert (b'"camera-gate"' in body) == ("gate" in SEES[who])
         assert (b'"gate"' in body) == ("gate" in SEES[who])
 
 
@@ -159,6 +160,21 @@ def test_what_lists_cameras_lists_ones_own(box, who):
 def test_a_foreign_events_picture_is_no_picture(box, who):
     status = box.page.ask(f"/api/events/{EVENT_ID}/picture.jpg", Cookie=box.cookies[who]).status
     assert status == (200 if "gate" in SEES[who] else 404)
+
+
+def test_a_technician_of_one_camera_gives_nobody_another_and_takes_none(box):
+    kim = box.cookies["technician"]
+    box.add(kim, "tech-gate", "technician", "gate")
+    lee = cookie_of(box.sign_in("tech-gate"))
+    for name, cameras in (("tech-gate", ""), ("helper", "gate yard"), ("op-yard", "gate")):
+        refused = box.add(lee, name, "technician", cameras)
+        assert refused.status == 400, (name, cameras)
+        assert b"not his to see" in refused.body
+    removed = box.send("/people/remove", lee, csrf=box.csrf(lee), name="op-yard")
+    assert removed.status == 400
+    assert box.add(lee, "helper", "operator", "gate").status == 303
+    assert box.page.ask("/api/state", Cookie=box.cookies["op-yard"]).status == 200
+    assert box.send("/people/remove", lee, csrf=box.csrf(lee), name="helper").status == 303
 
 
 def test_who_was_turned_away_by_his_role_is_in_the_chain(box):

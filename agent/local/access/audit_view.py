@@ -1,10 +1,12 @@
 """The audit chain as a person reads it: who saw, moved, exported or changed what; is it whole."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.contract.audit import AuditRecord
+from agent.contract.audit import AuditEntry, AuditRecord
+from agent.local.access.people import ALL_CAMERAS, Person
 
 MOST_READ: Final = 2000  # of the newest: more are at the center
 ROWS: Final = 100
@@ -23,6 +25,7 @@ KINDS: Final = {
     ),
     "came": ("page.login", "page.logout", "page.claim", "page.refused", "claim"),
 }
+_WORD: Final = re.compile(r"[a-z0-9][a-z0-9-]*")  # as a camera's id is written
 _NOT_CHANGED: Final = ("camera.aim",)
 
 
@@ -44,16 +47,26 @@ def is_of(op: str, kind: str) -> bool:
     return any(op == name or op.startswith(f"{name}.") for name in KINDS[kind])
 
 
-def chosen(records: Sequence[AuditRecord], kind: str, who: str) -> list[AuditRecord]:
-    """Return the newest entries of a kind by somebody, at most `ROWS`."""
+def chosen(
+    records: Sequence[AuditRecord], kind: str, who: str, reader: Person
+) -> list[AuditRecord]:
+    """Return the newest entries of a kind by somebody that are the reader's, at most `ROWS`."""
     who = who.strip().lower()
     found = [
         record
         for record in records
         if is_of(record.data.op, kind)
         and who in f"{record.data.actor} {record.data.agency}".lower()
+        and is_for(record.data, reader)
     ]
     return found[:ROWS]
+
+
+def is_for(entry: AuditEntry, reader: Person) -> bool:
+    """Say whether an entry is a person's to read: his own, or one that names a camera of his."""
+    if ALL_CAMERAS in reader.cameras or entry.actor == f"page:{reader.name}":
+        return True
+    return not set(_WORD.findall(entry.detail)).isdisjoint(reader.cameras)
 
 
 def check_chain(records: Sequence[AuditRecord], head: str) -> ChainCheck:

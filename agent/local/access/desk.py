@@ -93,6 +93,7 @@ class AccessDesk:
         if person.name == by.name and person.role is not Role.TECHNICIAN:
             raise AccessError("access.last_technician", "Nobody takes his own right away.")
         people.check_password(password)
+        await self._check_reach(by, person.name, person)
         async with self._one_at_a_time:
             verifier = await asyncio.to_thread(people.verifier_of, password)
         await self._db.run(lambda connection: people.put(connection, person, verifier))
@@ -102,6 +103,7 @@ class AccessDesk:
 
     async def remove(self, by: Person, name: str) -> None:
         """Take a person away, and sign him out. Raises `AccessError`."""
+        await self._check_reach(by, name)
         if await self._db.run(lambda connection: people.remove(connection, name)):
             self.sessions.end_of(name)
             await self._tell("page.people", f"page:{by.name}", detail=f"{name} is removed")
@@ -144,6 +146,12 @@ class AccessDesk:
         self._refused[kind] = (now_s, 0)
         more = f" ({untold} more untold)" if untold else ""
         await self._tell("page.refused", actor, "refused", code, f"{what}{more}")
+
+    async def _check_reach(self, by: Person, name: str, told: Person | None = None) -> None:
+        """Who sees some cameras alone gives no others, and changes nobody who has others."""
+        found = await self._db.run(lambda connection: people.find(connection, name))
+        if not all(by.covers(one) for one in (told, found[0] if found else None) if one):
+            raise AccessError("access.cameras", "Nobody gives or takes what is not his to see.")
 
     async def _charge(self, who: str, op: str, actor: str) -> None:
         try:

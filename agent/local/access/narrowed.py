@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import structs
 
 from agent.local.access.people import Person
-from agent.local.web.view import BoxState, BoxView, EventView, LivePicture, Timeline
+from agent.local.web.view import WORKER, BoxState, BoxView, EventView, LivePicture, Timeline
 
 _MOST_EVENTS = 200
 Seen = Callable[[str], Awaitable[None]]
@@ -32,6 +32,7 @@ class NarrowedView:
             state,
             cameras=tuple(one for one in state.cameras if sees(one.camera_id)),
             faults=tuple(one for one in state.faults if not one.camera_id or sees(one.camera_id)),
+            processes=tuple(one for one in state.processes if self._sees_process(one.name)),
         )
 
     async def live(self, camera_id: str) -> LivePicture | None:
@@ -61,6 +62,10 @@ class NarrowedView:
     async def event_camera(self, event_id: str) -> str | None:
         camera_id = await self._box.event_camera(event_id)
         return camera_id if self._sees(camera_id) else None
+
+    def _sees_process(self, name: str) -> bool:
+        _, is_worker, camera_id = name.partition(WORKER)
+        return not is_worker or self._sees(camera_id)
 
     def _sees(self, camera_id: str | None) -> bool:
         return self._person.sees(camera_id)

@@ -87,7 +87,7 @@ class AccessPages:
         return self._pages.render(
             request,
             "audit.html",
-            done=audit_view.chosen(records, kind, who),
+            done=audit_view.chosen(records, kind, who, request.state.person),
             kinds=tuple(audit_view.KINDS),
             kind=kind,
             who=who[:64],

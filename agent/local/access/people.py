@@ -65,6 +65,10 @@ class Person(Struct, frozen=True, kw_only=True):
         """Say whether a camera's things are his to see; None is the box itself."""
         return ALL_CAMERAS in self.cameras or camera_id in self.cameras
 
+    def covers(self, other: "Person") -> bool:
+        """Say whether all that `other` may see is this one's to see, too."""
+        return ALL_CAMERAS in self.cameras or set(other.cameras) <= set(self.cameras)
+
 
 VISITOR: Final = Person(name="", role=Role.VISITOR)
 

@@ -57,7 +57,7 @@ def json_parts(at: Sources) -> Iterator[Part]:
     data_dir = at.box.data_dir
     report = report_of(pick_board(), data_dir)
     yield "about.json", lambda: _about(at)
-    yield "state.json", lambda: _state(at)
+    yield "state.json", lambda: state(at)
     yield "board.json", lambda: report
     yield "selftest.json", lambda: list(selftest_of(report))
     yield "settings.json", lambda: _settings(at)
@@ -107,15 +107,22 @@ def _about(at: Sources) -> Any:
     return about | ({"os": with_os.read_text("utf-8")} if with_os.is_file() else {})
 
 
-def _state(at: Sources) -> Any:
+def state(at: Sources) -> Any:
+    """Return the front page as far as it may be told."""
     from agent.commands.questions import AskState
+    from agent.local.web.view import WORKER
 
-    state = at.box.ask(AskState(), dict)
-    state["cameras"] = [one for one in state["cameras"] if at.sees(one["camera_id"])]
-    state["faults"] = [
-        one for one in state["faults"] if not one.get("camera_id") or at.sees(one["camera_id"])
+    told = at.box.ask(AskState(), dict)
+    told["cameras"] = [one for one in told["cameras"] if at.sees(one["camera_id"])]
+    told["processes"] = [
+        one
+        for one in told["processes"]
+        if not one["name"].startswith(WORKER) or at.sees(one["name"].removeprefix(WORKER))
     ]
-    return state
+    told["faults"] = [
+        one for one in told["faults"] if not one.get("camera_id") or at.sees(one["camera_id"])
+    ]
+    return told
 
 
 def _settings(at: Sources) -> Any:
@@ -275,4 +282,7 @@ def _run(*command: str) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise StorageError("bundle.no_tool", f"`{command[0]}` can't be run: {error}.") from error
-    return (done.stdout + done.stderr).decode("utf-8", errors="replace")
+    told, said = (text.decode("utf-8", errors="replace") for text in (done.stdout, done.stderr))
+    if done.returncode and not told.strip():
+        raise StorageError("bundle.no_tool", f"`{command[0]}` told nothing: {said.strip()[:200]}.")
+    return told + said

@@ -43,8 +43,12 @@ class SetupPages:
     async def setup(self, request: Request) -> Response:
         return self._pages.render(request, "setup.html", csrf=request.state.session.csrf)
 
-    async def find_cameras(self, _request: Request) -> Response:
-        return plain_json({"found": await self._finder.find()})
+    async def find_cameras(self, request: Request) -> Response:
+        sees = request.state.person.sees
+        found = await self._finder.find()
+        return plain_json(
+            {"found": [one for one in found if not one.camera_id or sees(one.camera_id)]}
+        )
 
     async def verify_camera(self, request: Request) -> Response:
         form = request.state.form

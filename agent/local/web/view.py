@@ -12,6 +12,8 @@ from msgspec import Struct
 from agent.contract.events import Region, TimeQuality, UtcTime
 from agent.contract.telemetry import BoardSample
 
+WORKER = "camera-"  # a camera worker's process is called so, and by its camera
+
 
 class Light(StrEnum):
     """The one traffic light: green = all well, yellow = soon, red = now."""
