@@ -63,7 +63,7 @@ def test_the_pages_to_come_in_by(browse: Browse, tmp_path, language):
         browser.go(f"{box.page.url}/login")
         assert serious_of(browser) == []
         browser.cdp("Network.setCookie", name=name, value=value, url=box.page.url)
-        for path in ("/account", "/people", "/audit"):
+        for path in ("/account", "/people", "/audit", "/service"):
             browser.go(f"{box.page.url}{path}")
             assert serious_of(browser) == [], path
 

@@ -64,8 +64,10 @@ def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path
         )
     )
     assert b"POLESIDE" in box.page.ask("/service", Cookie=box.kim).body
-    foreign = press(box, "/service/usb", mount=str(stick), reason="x", **told | {"camera_id": "no"})
-    assert foreign.status == 409
+    for foreign in ("no", "../keys", ""):
+        asked = told | {"camera_id": foreign}
+        refused = press(box, "/service/usb", mount=str(stick), reason="x", **asked)
+        assert (refused.status, "usb.none" in notices(refused)[0]) == (409, True)
     late = press(box, "/service/usb", mount=str(stick), reason="x", **told | {"since": "soon"})
     assert "clip.bad_time" in notices(late)[0]
     assert press(box, "/service/usb", mount=str(stick), reason="case 7", **told).status == 409
@@ -81,7 +83,9 @@ def test_a_dead_boxs_place_is_asked_for_and_taken_after_a_restart(box):
         return page
 
     press(box, "/service/place", center="http://city", code="AAAA", pin="")
-    shown("is no address to enrol at")
+    shown("must look like https://host")
+    korean = box.page.ask("/service?lang=ko", Cookie=box.kim).body.decode()
+    assert "주소는 https://host 형식이어야 합니다. [enrol.address]" in korean
     press(box, "/service/place", center="https://city", code=" AAAA-BBBB ", pin="ab")
     assert "site-1/bx-pole" in shown("bx-pole")
     assert box.enrolled[-1] == ("https://city", "AAAA-BBBB", "ab")

@@ -107,6 +107,14 @@ def test_disks_of_the_box_and_full_sticks_are_refused_before_anything_is_written
     assert list(stick.iterdir()) == []
 
 
+def test_a_stick_can_t_lead_elsewhere(tape, stick, tmp_path):
+    folder = Path(json.loads(export(tape, stick).stdout)["folder"])
+    shutil.rmtree(folder)
+    folder.symlink_to(tmp_path)
+    assert json.loads(export(tape, stick).stdout)["code"] == "usb.links"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stick_is_known_by_the_kernels_word_or_by_its_label(tmp_path):
     """Another machine's /proc and /sys: a removable disk, a labelled one, and the box's own."""
     blocks = tmp_path / "sys/class/block"

@@ -67,6 +67,7 @@ class ServicePages:
 
     def __init__(self, tools: ServiceTools, desk: AccessDesk, pages: Pages) -> None:
         self._tools, self._desk, self._pages = tools, desk, pages
+        self._one_at_a_time = asyncio.Lock()  # each command is an interpreter of its own
 
     async def service(self, request: Request) -> Response:
         return await self._page(request)
@@ -74,7 +75,7 @@ class ServicePages:
     async def make_bundle(self, request: Request) -> Response:
         async def made(folder: Path) -> Path:
             path = folder / "poleside-bundle.zip"
-            await run_command("bundle", *self._of_box(request), "--out", str(path))
+            await self._run("bundle", *self._of_box(request), "--out", str(path))
             return path
 
         return await self._file(request, made, "application/zip")
@@ -83,7 +84,9 @@ class ServicePages:
         name, content_type = _REPORTS.get(request.state.form.get("as", ""), _REPORTS["pdf"])
 
         async def made(folder: Path) -> Path:
-            await run_command("report", "make", *self._report(request, folder))
+            await self._run("report", "make", *self._report(request, folder))
+            if not (folder / name).exists():
+                raise CommandError("report.not_signed", "The box has no key to sign with yet.")
             return folder / name
 
         return await self._file(request, made, content_type)
@@ -91,7 +94,7 @@ class ServicePages:
     async def send_report(self, request: Request) -> Response:
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp))
         try:
-            await run_command("report", "make", *self._report(request, folder), "--send")
+            await self._run("report", "make", *self._report(request, folder), "--send")
         except CommandError as error:
             return await self._page(request, error)
         finally:
@@ -102,11 +105,12 @@ class ServicePages:
         form, person = request.state.form, request.state.person
         camera_id, mount = form.get("camera_id", ""), form.get("mount", "")
         sticks = await asyncio.to_thread(self._tools.sticks)
-        if not person.sees(camera_id) or mount not in {stick.mount for stick in sticks}:
+        camera = self._tools.changes.camera(camera_id, person)
+        if camera is None or mount not in {stick.mount for stick in sticks}:
             error = CommandError("usb.none", "There is no such stick or camera.")
             return await self._page(request, error)
         try:
-            await run_command(
+            await self._run(
                 *("usb", "export", "--data-dir", str(self._tools.data_dir)),
                 *("--camera", camera_id, "--media", mount, "--by", f"page:{person.name}"),
                 *("--from", _utc(form.get("since", "")), "--to", _utc(form.get("until", ""))),
@@ -156,6 +160,10 @@ class ServicePages:
         response = await self._page(request, done="service.restarting")
         response.background = BackgroundTask(self._tools.restart)
         return response
+
+    async def _run(self, *words: str) -> None:
+        async with self._one_at_a_time:
+            await run_command(*words)
 
     def _camera(self, request: Request) -> str | None:
         camera_id: str = request.path_params["camera_id"]

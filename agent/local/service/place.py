@@ -40,8 +40,10 @@ class PlaceTaking:
     async def _ask(self, center: str, code: str, pin: str) -> None:
         try:
             place = await self._enrol(center, code, pin, self._say)
-        except (PolesideError, OSError) as error:
-            code = error.code if isinstance(error, PolesideError) else "enrol.storage"
+        except PolesideError as error:
+            self.state = PlaceState(step="failed", code=error.code, message=error.message)
+        except (OSError, ValueError) as error:  # a port or a name that is none is a `ValueError`
+            code = "enrol.storage" if isinstance(error, OSError) else "enrol.address"
             self.state = PlaceState(step="failed", code=code, message=str(error))
         else:
             self.state = PlaceState(step="ready", place=place)

@@ -86,6 +86,10 @@ async def export(
     check(media, data_dir, needed_bytes(data_dir, camera_id, since, until))
     folder = media / f"poleside-{box}-{camera_id}-{since:%Y%m%d-%H%M%S}"
     clip = folder / f"{camera_id}-{since:%Y%m%d-%H%M%S}.mp4"
+    if any(path.is_symlink() for path in (folder, *folder.glob("*"))):
+        raise UsbError(
+            "usb.links", f"Links lie where {folder.name} goes.", hint="Take another stick."
+        )
     try:
         folder.mkdir(exist_ok=True)
         made = await make_clip(clip)

@@ -30,6 +30,8 @@ class Pages:
             autoescape=True,
             undefined=StrictUndefined,
         )
+        # Korean as it is: escaped, each sign of the words that travel with a page has six bytes.
+        self._templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": True}
 
     def render(self, request: Request, template: str, **values: Any) -> HTMLResponse:
         """Return the page; a language chosen by the button is remembered in a cookie."""
