@@ -55,14 +55,20 @@ def look_at_disk(data_dir: Path, now: datetime) -> DiskFacts:
     )
 
 
-def accept_disk(data_dir: Path, settings: BufferSettings) -> bool:
-    """Let this box take the disk under `data_dir` for its own; say whether it knew another."""
-    book = claim.book_of(settings)
-    known = claim.find(book, data_dir) if book else None
-    if book is None or known is None or known.medium_id == read_id(Path(known.mount)):
-        return False
-    claim.file_of(book, known.mount).unlink(missing_ok=True)
-    return True
+def accept_disk(
+    data_dir: Path, settings: BufferSettings, of_service: Path = claim.SERVICE_BOOK
+) -> bool:
+    """Let this box take the disk under `data_dir` for its own; say whether it knew another.
+
+    The command line is not in the service's surroundings: `of_service` is where that remembers.
+    """
+    is_another = False
+    for book in (claim.book_of(settings), of_service):
+        known = claim.find(book, data_dir) if book else None
+        if book and known and known.medium_id != read_id(Path(known.mount)):
+            claim.file_of(book, known.mount).unlink(missing_ok=True)
+            is_another = True
+    return is_another
 
 
 def take_up(data_dir: Path, table: dict[str, Any], clock: Clock) -> Identity | None:

@@ -14,6 +14,8 @@ import msgspec
 from agent.core import log
 from agent.settings.model import BufferSettings
 
+SERVICE_BOOK = Path("/var/lib/poleside-medium")  # `StateDirectory=` of the unit
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
