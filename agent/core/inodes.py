@@ -18,15 +18,20 @@ _DEPTH = 4  # a camera's index lies two folders below the reserve's
 
 
 def hold(folder: Path) -> None:
-    """Take what is missing of the reserve in `folder`, where there is plenty."""
+    """Take what is missing of the reserve in `folder`, where there is plenty.
+
+    Called every few seconds: what is there is left alone, for each touch would be a write.
+    """
     with suppress(OSError):
         facts = os.statvfs(folder)
         count = min(COUNT, facts.f_files // _SHARE)
-        if facts.f_favail < _HELD_AGAIN_AT * count:
+        if not count or facts.f_favail < _HELD_AGAIN_AT * count:
             return
         (folder / FOLDER).mkdir(exist_ok=True)
-        for number in range(count):
-            (folder / FOLDER / str(number)).touch()
+        held = {file.name for file in (folder / FOLDER).iterdir()}
+        for name in map(str, range(count)):
+            if name not in held:
+                (folder / FOLDER / name).touch()
 
 
 def can_open(database: Path) -> bool:

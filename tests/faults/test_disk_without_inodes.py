@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 
 import pytest
 
@@ -53,6 +54,17 @@ async def test_a_database_is_opened_with_the_inodes_kept_for_it(tmp_path):
             use_up(folder)
         assert not any((folder / inodes.FOLDER).iterdir())
         await db.stop()
+
+
+def test_what_is_kept_is_not_written_again_at_each_look(tmp_path):
+    with disk.tmpfs(tmp_path / "disk", "size=8m,nr_inodes=200") as folder:
+        inodes.hold(folder)
+        kept = folder / inodes.FOLDER
+        (kept / "3").unlink()
+        for file in kept.iterdir():
+            os.utime(file, (1, 1))
+        inodes.hold(folder)
+        assert sorted(file.name for file in kept.iterdir() if file.stat().st_mtime != 1) == ["3"]
 
 
 def test_nothing_is_kept_where_little_is_free(tmp_path):
