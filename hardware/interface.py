@@ -41,12 +41,14 @@ class Temperature:
     """One sensor by its name (numbers move between boots).
 
     `critical_c`: the board stops itself. `slows_c`: it slows itself, where its maker says so.
+    `may_sleep`: it tells nothing while the part it sits in is switched off.
     """
 
     name: str
     celsius: float | None
     critical_c: float | None = None
     slows_c: float | None = None
+    may_sleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

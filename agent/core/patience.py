@@ -7,7 +7,6 @@ blocked read. It is left behind in its thread, and the part is not asked again u
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -26,6 +25,7 @@ class Patience:
         self._patience_s, self._logs = patience_s, logs
         self._asker: _Asker | None = None
         self._hanging: dict[str, _Asker] = {}
+        self._failing: set[str] = set()
         self._log = log.get("patience")
 
     @property
@@ -39,10 +39,13 @@ class Patience:
         if before is not None and before.is_alive:
             return unknown
         answers: list[Answer] = []
+        errors: list[Exception] = []
 
         def ask() -> None:
-            with suppress(OSError):
+            try:
                 answers.append(question())
+            except Exception as error:  # noqa: BLE001 - it would end the thread that asks the others
+                errors.append(error)
 
         if self._asker is None or not self._asker.is_alive:
             self._asker = _Asker()
@@ -52,7 +55,15 @@ class Patience:
             self._hanging[part], self._asker = self._asker, None
             return unknown
         self._hanging.pop(part, None)
+        for error in errors:
+            self._note_failure(part, error)
         return answers[0] if answers else unknown
+
+    def _note_failure(self, part: str, error: Exception) -> None:
+        """Log, once a part, what is more than a file that refuses to be read."""
+        if self._logs and not isinstance(error, OSError) and part not in self._failing:
+            self._failing.add(part)
+            self._log.error("part of the board can't be asked", part=part, exc_info=error)
 
 
 class _Asker:

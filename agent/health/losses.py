@@ -28,8 +28,12 @@ class Losses:
 
 
 def told_by(temperatures: Iterable[Temperature]) -> Iterable[str]:
-    """Return the names of the thermometers that tell degrees."""
-    return (reading.name for reading in temperatures if reading.celsius is not None)
+    """Return the names of the thermometers that tell degrees and don't sleep at times."""
+    return (
+        reading.name
+        for reading in temperatures
+        if reading.celsius is not None and not reading.may_sleep
+    )
 
 
 def facts_told(

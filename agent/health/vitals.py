@@ -6,7 +6,7 @@ Memory is PSS, so that shared pages are counted once over all processes of the b
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -149,6 +149,8 @@ class VitalsReader:
         fans: tuple[FanState, ...] = ask("fans", board.fans.read, ())
         supplies: tuple[Supply, ...] = ask("supplies", board.supplies.read, ())
         chip = self._ask_clock_chip()
+        processors = ask("processors", board.processors.read, ProcessorState())
+        watchdogs: tuple[WatchdogState, ...] = ask("watchdogs", board.watchdogs.read, ())
         silent = self._patience.silent
         return Vitals(
             mono_s=self._clock.monotonic_s(),
@@ -167,8 +169,8 @@ class VitalsReader:
             storage=storage,
             fans=fans,
             supplies=supplies,
-            processors=ask("processors", board.processors.read, ProcessorState()),
-            watchdogs=ask("watchdogs", board.watchdogs.read, ()),
+            processors=processors,
+            watchdogs=watchdogs,
             clock_chip=chip,
             is_simulated=board.identity.is_simulated,
             silent=silent,
@@ -184,9 +186,9 @@ class VitalsReader:
         return self._board.storage.read(self._data_dir.resolve())
 
     def _ask_clock_chip(self) -> ClockChipState | None:
-        """While a chip is silent, what was known of it holds."""
-        read = self._board.clock_chip.read
-        self._clock_chip = self._patience.ask("clock chip", read, self._clock_chip)
+        """While a chip is silent, what was known of it holds, but for the time it told."""
+        known = self._clock_chip and replace(self._clock_chip, epoch_s=None)
+        self._clock_chip = self._patience.ask("clock chip", self._board.clock_chip.read, known)
         return self._clock_chip
 
     def _disk(self) -> tuple[int, int, int, int] | None:

@@ -16,13 +16,14 @@ from hardware.linux.thermal import ThermalZones
 
 # The lowest of the modules' software throttling points (NVIDIA, thermal design guides: 97 to 99).
 SLOWS_C = 97.0
+SLEEPERS = ("gpu", "cv")  # the GPU and the vision engines: -256 °C, or refused, while they are off
 
 
 def build(root: Path) -> Board:
     """Return the Jetson under `root`."""
     board = generic_linux.build(root)
     identity = replace(board.identity, kind=BoardKind.JETSON)
-    heat = ThermalZones(root, SLOWS_C)
+    heat = ThermalZones(root, SLOWS_C, SLEEPERS)
     return replace(
         board,
         identity=identity,

@@ -18,7 +18,11 @@ class PowerSupplies:
         self._folder = root / "sys/class/power_supply"
 
     def read(self) -> tuple[Supply, ...]:
-        return tuple(_supply(source) for source in sorted(self._folder.glob("*")))
+        return tuple(
+            _supply(source)
+            for source in sorted(self._folder.glob("*"))
+            if read_text(source / "scope") != "Device"  # the battery of a mouse feeds no box
+        )
 
 
 def _supply(source: Path) -> Supply:

@@ -19,21 +19,26 @@ _PROCESSORS = ("coretemp", "k10temp", "zenpower")
 class ThermalZones:
     """Every thermal zone of the kernel, and a PC's processors.
 
-    `slows_c`: where the maker says that the board slows itself.
+    `slows_c`: where the maker says that the board slows itself. `sleepers`: how the names of zones
+    begin whose part is switched off now and then, in small letters.
     """
 
-    def __init__(self, root: Path, slows_c: float | None = None) -> None:
+    def __init__(
+        self, root: Path, slows_c: float | None = None, sleepers: tuple[str, ...] = ()
+    ) -> None:
         self._root, self._folder, self._slows_c = root, root / "sys/class/thermal", slows_c
+        self._sleepers = sleepers
 
     def read(self) -> tuple[Temperature, ...]:
-        found = [_temperature(zone, self._slows_c) for zone in self._folder.glob("thermal_zone*")]
+        found = [self._temperature(zone) for zone in self._folder.glob("thermal_zone*")]
         found += _processors(self._root)
         return tuple(sorted(found, key=lambda reading: reading.name))
 
-
-def _temperature(zone: Path, slows_c: float | None) -> Temperature:
-    celsius = believable(read_scaled(zone / "temp", _MILLI))
-    return Temperature(read_text(zone / "type") or zone.name, celsius, _critical_c(zone), slows_c)
+    def _temperature(self, zone: Path) -> Temperature:
+        name = read_text(zone / "type") or zone.name
+        celsius = believable(read_scaled(zone / "temp", _MILLI))
+        may_sleep = name.lower().startswith(self._sleepers)
+        return Temperature(name, celsius, _critical_c(zone), self._slows_c, may_sleep)
 
 
 def _processors(root: Path) -> Iterator[Temperature]:

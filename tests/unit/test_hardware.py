@@ -253,6 +253,15 @@ def test_a_pc_tells_its_supplies_watchdog_fan_and_stick(tmp_path):
     assert power.under_voltage is None
 
 
+def test_the_battery_of_a_mouse_is_no_supply(tmp_path):
+    root = plant("x86_pc", tmp_path)
+    mouse = root / "sys/class/power_supply/hidpp_battery_0"
+    mouse.mkdir()
+    for name, word in (("type", "Battery"), ("scope", "Device"), ("status", "Discharging")):
+        (mouse / name).write_text(f"{word}\n")
+    assert [supply.name for supply in pick_board(root).supplies.read()] == ["AC", "ups0"]
+
+
 def test_a_pcs_processor_without_a_thermal_zone_is_read_from_its_sensor_chip(tmp_path):
     root = plant("x86_pc", tmp_path)
     thermometers = pick_board(root).thermometers

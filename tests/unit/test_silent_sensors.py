@@ -99,6 +99,41 @@ def test_a_thermal_zone_that_vanishes_is_told_by_its_name(tmp_path):
     assert codes(vitals) == ["board.sensor_lost"]
 
 
+def test_a_gpu_that_falls_asleep_is_no_lost_sensor(tmp_path):
+    root = plant("jetson_orin", tmp_path)
+    gpu = root / "sys/class/thermal/thermal_zone1/temp"
+    gpu.write_text("48500\n")
+    reader = VitalsReader(pick_board(root), tmp_path, SystemClock())
+    assert 48.5 in celsius(reader.read({}))
+    gpu.write_text("-256000\n")
+    asleep = reader.read({})
+    assert (48.5 in celsius(asleep), codes(asleep)) == (False, [])
+
+
+def test_a_clock_chip_that_hangs_tells_no_time_of_long_ago(lines, reader):
+    file = lines / "clock-chip"
+    file.write_text("1795269600")
+    assert reader.read({}).clock_chip.epoch_s == 1795269600
+    file.unlink()
+    os.mkfifo(file)
+    hanging = reader.read({})
+    answer(file, "1795269600")
+    assert (hanging.silent, hanging.clock_chip.is_present) == (("clock chip",), True)
+    assert hanging.clock_chip.epoch_s is None
+
+
+def test_a_question_that_fails_costs_its_own_answer_and_not_the_next_one():
+    patience = Patience()
+
+    def fails():
+        raise ValueError("what a library raises")
+
+    for _ in range(3):
+        assert patience.ask("bus", fails, "unknown") == "unknown"
+        assert patience.ask("fan", lambda: "turns", "unknown") == "turns"
+    assert patience.silent == ()
+
+
 DIALS = {
     "under-voltage": ("0", "7", "supply voltage"),
     "fan-rpm": ("2400", "-1", "fan simulated"),
