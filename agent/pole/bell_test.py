@@ -61,7 +61,9 @@ class BellTest(Service):
         """Test what has not been tested since the hour, and look again."""
         if not self._inputs.testable:
             return
-        self.verdicts = await asyncio.to_thread(self._kept) | self.verdicts
+        bells = {watch.settings.input_id for watch in self._inputs.testable}
+        kept = await asyncio.to_thread(self._kept)
+        self.verdicts = {bell: kept[bell] for bell in bells & kept.keys()} | self.verdicts
         await self._clock.sleep_s(SETTLE_S)
         while True:
             for watch in self._inputs.testable:

@@ -37,8 +37,13 @@ class LineReader:
         return self._clock.monotonic_s() - self._alive_s > HANGS_AFTER_S
 
     def close(self) -> None:
-        """Stop reading; the line is given back when the present wait ends, a second at most."""
+        """Stop reading; the line is given back when the present wait ends, a second at most.
+
+        That of a reader which never began is given back at once.
+        """
         self._stop.set()
+        if self._thread.ident is None:
+            self._line.close()
 
     def _read(self) -> None:
         try:

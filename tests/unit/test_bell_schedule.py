@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core.errors import CommandError
 from agent.messages.pole import ContactState
@@ -81,6 +82,19 @@ async def test_a_failed_test_is_known_after_a_restart_and_not_repeated_before_it
         await pole.clock.advance(3600.0)
         assert test.verdicts["bell"][1] is BellVerdict.SILENT
     assert len(pole.tested_at) == 1
+
+
+async def test_of_a_bell_that_is_tested_no_more_nothing_is_told_after_a_restart(pole):
+    pole.is_cut = True
+    async with pole.box():
+        await pole.clock.advance(60.0)
+    pole.is_cut = False
+    pole.bell.settings = replace(BELL, input_id="new-bell")
+    async with pole.box() as test:
+        await pole.clock.advance(60.0)
+        assert {bell: verdict for bell, (_, verdict) in test.verdicts.items()} == {
+            "new-bell": BellVerdict.WELL
+        }
 
 
 async def test_a_bell_that_can_not_be_tested_now_is_tested_as_soon_as_it_can(pole):

@@ -203,6 +203,18 @@ class Pole:
                 await self._news.wait()
 
 
+async def test_a_contact_whose_second_wire_is_not_there_holds_no_line_meanwhile(kernel, lines):
+    chip, pole = kernel.chip(), Pole()
+    bell = InputSettings(input_id="bell", meaning=Meaning.BELL, line="GPIO17", closed_line="NONE")
+    inputs = Inputs(SystemClock(), lines, (bell,), pole.signal)
+    running = asyncio.ensure_future(inputs.run())
+    await pole.says(ContactState.UNKNOWN)
+    await asyncio.sleep(0)  # it is told before the lines are given back
+    assert not chip.line("GPIO17").is_held
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_press_on_a_chips_line_is_the_agents_bell_and_a_lost_chip_is_unknown(kernel, lines):
     chip, pole, clock = kernel.chip(), Pole(), SystemClock()
     inputs, outputs = Inputs(clock, lines, (BELL,), pole.signal), Outputs(clock, lines, (SIREN,))
