@@ -100,6 +100,7 @@ class Sensor:
                 for reader in all_readers[self._stream]:
                     reader.take(taken)
 
+        camera: Any = None
         try:
             camera = Picamera2(mode.number)
             camera.configure(
@@ -114,6 +115,8 @@ class Sensor:
                 camera.start_encoder(encoder, Frames(stream), name=name)
             camera.start()
         except (RuntimeError, ValueError, LookupError, OSError) as error:
+            if camera is not None:  # left open it would be in use at each further try
+                camera.close()
             raise CameraError(
                 "camera.unreachable",
                 f"The camera sensor {mode.number} does not start: {error}.",

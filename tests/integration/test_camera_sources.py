@@ -54,7 +54,7 @@ class Sensor:
     """picamera2's module as its manual documents it, as far as the source uses it."""
 
     def __init__(self, pictures):
-        self.pictures, self.open, self.silent = pictures, 0, False
+        self.pictures, self.open, self.silent, self.refusals = pictures, 0, False, 0
         self.modules = {
             "picamera2": types.SimpleNamespace(Picamera2=self._camera),
             "picamera2.encoders": types.SimpleNamespace(H264Encoder=self._encoder),
@@ -85,6 +85,9 @@ class StandInCamera:
         return types.SimpleNamespace(main=main, lores=lores, controls=controls)
 
     def configure(self, configuration):
+        if self._sensor.refusals:
+            self._sensor.refusals -= 1
+            raise RuntimeError("Invalid format.")
         self.configuration = configuration
 
     def start_encoder(self, encoder, output, name):
@@ -179,6 +182,15 @@ def test_a_sensor_that_somebody_else_has_or_an_address_that_is_none_is_said(sens
             )
     for visitor in (taken, strange):
         visitor.tape.index.close()
+
+
+def test_a_sensor_that_does_not_start_at_once_is_not_held_by_the_try(sensor, tmp_path):
+    sensor.refusals = 1
+    visitor = Visitor(Place("csi://0?fps=10"), tmp_path / "camera")
+    with visits([visitor]):
+        eventually(lambda: visitor.frames_since(0.0, 3), lambda: f"{visitor.session.status}")
+    assert (sensor.open, sensor.refusals) == (0, 0)
+    visitor.tape.index.close()
 
 
 def test_a_box_without_the_sensors_software_says_so(tmp_path, monkeypatch):
