@@ -135,7 +135,7 @@ class CameraWatchdog(Service):
             return
         if off_s < POWER_WAITS_S[min(max(times, 1), len(POWER_WAITS_S)) - 1]:
             return
-        watched.cycled_s = now_s
+        watched.cycled_s, watched.is_spent = now_s, False
         # Counted before it is done: a crash in between costs a try, not the bound.
         await self._count(camera_id)
         try:

@@ -133,6 +133,9 @@ async def test_that_the_days_cycles_are_spent_is_told_as_soon_as_the_last_did_no
     assert pole.codes() == ["camera.power_cycled"]  # it is starting
     await pole.live(POWER_WAITS_S[0] + 10)
     assert pole.codes() == ["camera.power_cycles_spent"]
+    pole.clock.pass_s(86_400.0)
+    await pole.live(10)
+    assert pole.codes() == ["camera.power_cycled"]  # a new day: it is tried again
 
 
 async def test_a_camera_that_stores_again_is_forgiven_and_needs_no_more(pole):
