@@ -24,7 +24,8 @@ class RecordingClock:
 
     def __init__(self, index: Index, clock: Clock, boot_id: str) -> None:
         self._index, self._clock, self._boot_id = index, clock, boot_id
-        self._keeper = Timekeeper(clock, index.proven_offset_s(boot_id), last_end(index))
+        proven_s, begun_s = index.proven_offset_s(boot_id), index.begun_offset_s(boot_id)
+        self._keeper = Timekeeper(clock, proven_s, last_end(index), begun_s)
         self._look_due_s = 0.0
         self.steady = threading.RLock()
         self._log = log.get("buffer.recorder")

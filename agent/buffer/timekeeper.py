@@ -45,16 +45,21 @@ class Timekeeper:
         clock: Clock,
         proven_offset_s: float | None = None,
         floor: datetime | None = None,
+        begun_offset_s: float | None = None,
     ) -> None:
         """`proven_offset_s`: what an earlier worker of this boot had found out.
 
         `floor`: where the last recording ends; unproven times begin there if the clock is behind.
+        `begun_offset_s`: by what an earlier worker of this boot recorded; unproven times go on with
+        it if the clock is behind, so that one correction is right for all of them.
         """
         self._clock = clock
         self._is_proven = proven_offset_s is not None
         now_s = clock.monotonic_s()
         self._offset_s = self._wall_offset_s(now_s) if proven_offset_s is None else proven_offset_s
-        if floor is not None and not self._is_proven:
+        if begun_offset_s is not None and not self._is_proven:
+            self._offset_s = max(self._offset_s, begun_offset_s)
+        elif floor is not None and not self._is_proven:
             self._offset_s = max(self._offset_s, (floor - _EPOCH).total_seconds() - now_s)
         self._looked_s = now_s
         self._astray_since_s: float | None = None

@@ -1,9 +1,12 @@
 """Clock steps never cut or reorder a recording; a time once proven corrects what was before."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.buffer.index import Index, RunStart, from_micros
+from agent.buffer.recording_clock import RecordingClock
 from agent.buffer.timekeeper import BELIEVE_AFTER_S, RecordedTime, Timekeeper
 from agent.contract.events import TimeQuality
 
@@ -106,6 +109,34 @@ def test_a_new_worker_of_the_same_boot_goes_on_with_the_proven_time():
     second = Timekeeper(clock, first.proven_offset_s)
     assert second.quality is RecordedTime.HOLDOVER
     assert second.utc(clock.mono_s) == TRUE_START
+
+
+def record(index, number, boot_id, start):
+    """Note a segment as a recorder does; return its id."""
+    run = RunStart("main", "h264", 16, 16, replace(start, boot_id=boot_id))
+    return index.next_segment(index.begin_run(run), f"{number}.mp4", run.at, None)
+
+
+def test_a_second_worker_of_a_boot_without_the_time_goes_on_as_the_first_recorded(tmp_path):
+    """One correction is right for both, though the first began where the last boot's end was."""
+    clock, index, ids = SteppingClock(TRUE_START, TimeQuality.NTP), Index(tmp_path), {}
+    record(index, 0, "last boot", RecordingClock(index, clock, "last boot").moment(1000.0))
+    clock.wall -= timedelta(hours=3)
+    clock.now_quality = TimeQuality.UNSYNCED
+    for number in (1, 2):
+        clock.pass_s(40.0)
+        worker = RecordingClock(index, clock, "boot")
+        ids[clock.mono_s] = record(index, number, "boot", worker.moment(clock.mono_s))
+    clock.pass_s(10.0)
+    clock.wall += timedelta(hours=4)
+    clock.now_quality = TimeQuality.NTP
+    worker.look()
+    with index.reading() as db:
+        rows = dict(db.execute("SELECT segment_id, start_utc_us FROM segments").fetchall())
+    for mono_s, segment_id in ids.items():
+        true = TRUE_START + timedelta(hours=1, seconds=mono_s - 1000.0)
+        assert abs(from_micros(rows[segment_id]) - true) < timedelta(seconds=0.001)
+    index.close()
 
 
 def test_an_hour_of_a_drifting_wall_clock_is_followed():
