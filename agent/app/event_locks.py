@@ -39,7 +39,7 @@ class EventLocks:
         self._waiting: dict[str, _Doubtful] = {}
         self._raised: set[str] = set()
         self._lock = threading.Lock()
-        self._is_shed = self._keeps_all = False
+        self._is_shed = False
         self.use(camera)
 
     def use(self, camera: CameraSettings | None, *, is_shed: bool = False) -> None:
@@ -51,11 +51,10 @@ class EventLocks:
     def turn(self, now: Moment) -> None:
         """Begin, go on with or end what is kept for heat; every second."""
         with self._lock, suppress(StorageError):  # tried again at the next turn
-            if self._is_shed and not self._keeps_all:
+            if self._is_shed and not self._locks.is_kept(HEAT):  # the mode may have changed since
                 self._keep(f"heat-{now.utc_us}", HEAT, now, is_held=False)
-            elif self._keeps_all:
+            else:
                 self._locks.hit_goes_on(HEAT, now.utc_us, ended=not self._is_shed)
-            self._keeps_all = self._is_shed
 
     def hit(self, hit: RuleHit, moment: Moment) -> None:
         """Keep what lies around a hit; of a doubtful one only note what would be kept."""

@@ -135,6 +135,10 @@ class Locks:
             _insert(db, lock, at)
             _release(db, hit_id, now, "not-locked", "settings")
 
+    def is_kept(self, rule_id: str) -> bool:
+        """Return whether a hit of this rule lasts whose surroundings are kept."""
+        return rule_id in self._open_hits
+
     def hit_goes_on(self, rule_id: str, at_us: int, *, ended: bool) -> None:
         """Move the end of the span with a hit that lasts."""
         known = self._open_hits.get(rule_id)

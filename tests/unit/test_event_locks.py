@@ -106,6 +106,24 @@ def test_new_settings_end_the_doubt(kept):
     assert tape.locks() == [("hit-1", "hit-1")]
 
 
+def test_a_disk_that_is_spared_while_heat_lasts_still_gets_all_of_it(tmp_path, clip):
+    tape, mode = StagedTape(tmp_path / "camera", tmp_path / "memory"), ["continuous"]
+    tape.locks._mode = lambda: mode[0]
+    events = EventLocks(tape.locks, tape.stage, camera())
+    tape.clock.pass_s(400.0)
+    events.use(camera(), is_shed=True)
+    events.turn(tape.recorder.moment(tape.clock.mono_s))
+    mode[0] = "events"
+    for _ in range(3):
+        events.turn(tape.recorder.moment(tape.clock.mono_s))
+        tape.stage.turn()
+        tape.record(clip, frames=30)
+    events.turn(tape.recorder.moment(tape.clock.mono_s))
+    tape.stage.turn()
+    assert {row["path"].split("/")[0] for row in tape.segments()} == {"video"}
+    tape.index.close()
+
+
 def test_while_heat_keeps_a_camera_from_looking_event_only_mode_records_all_of_it(tmp_path, clip):
     tape = StagedTape(tmp_path / "camera", tmp_path / "memory")
     events = EventLocks(tape.locks, tape.stage, camera())
