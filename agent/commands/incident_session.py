@@ -36,6 +36,7 @@ KEEP = timedelta(days=7)
 MOST_STILL = 3  # cameras called up for a place that does not move
 _TURN_M, _AREA_M = 2.0, 12.0
 _LOOK_S, _AGAIN_S, _BETTER_S, _END_S = 0.25, 1.0, 5.0, 5.0
+_TIDY_S = 600.0  # whose worker is away longer has its video locked until the session's own end
 
 
 class World(Protocol):
@@ -83,6 +84,7 @@ class Session:
         self._heard_s = world.clock.monotonic_s()
         self._count, self._before = 0, tuple[KeptLock, ...]()
         self._tidying: asyncio.Task[None] | None = None
+        self._ended_at: datetime | None = None
         self.is_lost = self._is_unsure = False
         self._log = log.get("incident")
         self.update(call)
@@ -132,8 +134,8 @@ class Session:
         """Call up who is needed now, let go who is not."""
         now_s, views = self._world.clock.monotonic_s(), self._world.views(self.call)
         changed = self._look_for_loss(now_s) | self._look_for_nexts(views)
-        if self._before and self._tidying is None:
-            self._tidying = tasks.create_task(self._shorten_before())
+        if self._before and (self._tidying is None or self._tidying.done()):
+            self._tidying = tasks.create_task(self.tidy())
         for camera_id, place in self.wanted_by(views).items():
             known = self.cameras.get(camera_id)
             if known is None:
@@ -153,11 +155,10 @@ class Session:
             await self._world.changed(self)
 
     async def end(self) -> None:
-        """Let all cameras go; they are free when this returns."""
+        """Let all cameras go; they are free when this returns. What they keep `tidy` sees to."""
+        self._ended_at = self._world.clock.utc_now()
         if self._tidying is not None:
             self._tidying.cancel()
-        for lock in self._before:
-            await self._shorten(lock)
         works = [known.work for known in self.cameras.values() if known.work is not None]
         for camera_id in tuple(self.cameras):
             self._let_go(camera_id)
@@ -169,13 +170,16 @@ class Session:
         since = self._world.clock.utc_now() - timedelta(seconds=KEEP_BEFORE_S)
         return KeptLock(lock_id=f"{self.call.id}-{self._count}", camera_id=camera_id, since=since)
 
-    async def _shorten_before(self) -> None:
-        """What a run before this one kept goes over into what is kept now."""
-        while self._before:
-            if await self._shorten(self._before[0]):
-                self._before = self._before[1:]
-            else:
-                await self._world.clock.sleep_s(_AGAIN_S)
+    async def tidy(self) -> None:
+        """Keep what cameras that were let go have seen, once their workers are there to hear it."""
+        clock = self._world.clock
+        until_s = clock.monotonic_s() + _TIDY_S
+        while self._before and clock.monotonic_s() < until_s:
+            lock = self._before[0]
+            is_done = await self._shorten(lock)
+            self._before = self._before[1:] if is_done else (*self._before[1:], lock)
+            if not is_done:
+                await clock.sleep_s(_AGAIN_S)
 
     def _look_for_loss(self, now_s: float) -> bool:
         is_lost = self.call.follow and now_s - self._heard_s > self.call.silence_s
@@ -206,13 +210,10 @@ class Session:
 
     async def _work(self, camera_id: str, known: CalledUp) -> None:
         clock = self._world.clock
-        try:
-            ends = clock.utc_now() + timedelta(seconds=self._until_s - clock.monotonic_s())
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._lock_surely(known.lock, ends))
-                await self._look(camera_id, known)
-        finally:
-            await self._shorten(known.lock)
+        ends = clock.utc_now() + timedelta(seconds=self._until_s - clock.monotonic_s())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lock_surely(known.lock, ends))
+            await self._look(camera_id, known)
 
     async def _look(self, camera_id: str, known: CalledUp) -> None:
         """Hold the camera and turn it, again after somebody more important had it."""
@@ -255,6 +256,7 @@ class Session:
 
     def _let_go(self, camera_id: str) -> None:
         known = self.cameras.pop(camera_id)
+        self._before = (*self._before, known.lock)
         if known.work is not None:
             known.work.cancel()
 
@@ -281,7 +283,7 @@ class Session:
 
     async def _shorten(self, lock: KeptLock) -> bool:
         """Keep what was seen, and no more; say whether the worker has taken that."""
-        until = self._world.clock.utc_now() + timedelta(seconds=1)
+        until = (self._ended_at or self._world.clock.utc_now()) + timedelta(seconds=1)
         camera_id, lock_id = lock.camera_id, lock.lock_id
         if not await self._lock(camera_id, f"{lock_id}-seen", lock.since, until):
             return False

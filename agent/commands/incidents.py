@@ -115,7 +115,9 @@ class IncidentSessions(Service):
         if known is not None:
             known.update(call)
             await self._keep(known)
-        elif not call.ended:
+        elif call.ended:
+            await self._forget(call)
+        else:
             await self._open(call)
         self._news.set()
 
@@ -147,6 +149,7 @@ class IncidentSessions(Service):
                 for session in tuple(self._sessions.values()):
                     if session.is_over:
                         await self._end(session)
+                        tasks.create_task(session.tidy())
                     else:
                         await session.step(tasks)
                 if self.clock.monotonic_s() >= tally_s:
@@ -253,14 +256,19 @@ class IncidentSessions(Service):
         call = session.call
         del self._sessions[call.id]
         self._over[call.id] = call.seq
-        while len(self._over) > _MOST_REMEMBERED:
-            del self._over[next(iter(self._over))]
         await session.end()
-        await self._db.run(lambda c: incident_store.end(c, call.id, call.seq))
+        await self._forget(call)
         await self._call(call.incident)
         await self._audit("incident.end", session, "ended" if call.ended else "expired")
         await self._say(session, ReplyState.DONE)
         await self._show()
+
+    async def _forget(self, call: IncidentCall) -> None:
+        """Remember its last word only: none from before it is taken any more."""
+        self._over[call.id] = call.seq
+        while len(self._over) > _MOST_REMEMBERED:
+            del self._over[next(iter(self._over))]
+        await self._db.run(lambda c: incident_store.end(c, call.id, call.seq))
 
     async def _take_grants(self, call: IncidentCall) -> None:
         """Take this box's grants that came along; a bad one is audited and no reason to stop."""

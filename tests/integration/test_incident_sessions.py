@@ -7,12 +7,14 @@ import asyncio
 import base64
 import json
 import math
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from datetime import UTC, timedelta
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
+from agent.app.sub_sink import SubSink
 from agent.cameras.gate import CameraGate
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.commands import incident_store, incidents
@@ -30,17 +32,23 @@ from agent.core.ids import new_ulid
 from agent.grants.book import Grants
 from agent.grants.policies import Policies
 from agent.local.cli.center_incident import incident
-from agent.messages.locking import LockReply, LockSpan
+from agent.messages.locking import LockReply, LockSpan, Unlock
 from agent.messages.push import PushState, StopPush
 from agent.messages.worker import PictureReply
 from agent.outbox.audit import Audit
 from agent.pointing.geodesy import Place, moved
+from agent.push.live_tap import LiveTap
+from agent.push.pushes import Pushes
 from agent.settings.model import CameraSettings
 from agent.settings.stand import StandSettings
 from agent.simulators.broker import CENTER
+from agent.simulators.camera.media import load_media
 from agent.simulators.camera.onvif_settings import SimulatedPlace
 from agent.simulators.center.commander import public_keys_file, sign
 from tests.brokers import Mosquitto
+from tests.camera_thread import CameraThread, Notes, Watcher
+from tests.footage_maker import make_clip
+from tests.relay_thread import RelayThread
 from tests.simulated_onvif import LOGIN, running_camera
 from tests.spine import Box, eventually, make_center, running
 
@@ -66,8 +74,11 @@ class Workers:
     def __init__(self):
         self.locks, self.pushes, self.grants = [], {}, None
         self.pictures = {}  # by camera: what it sees
+        self.are_away = False
 
     async def order_lock(self, camera_id, order):
+        if self.are_away:
+            raise CameraError("camera.worker_silent", "its process begins anew")
         self.locks.append((camera_id, order))
         return LockReply(request_id=order.request_id)
 
@@ -90,12 +101,47 @@ class Workers:
         else:
             self.pushes[camera_id] = order
 
+    def shows(self, camera_id):
+        return camera_id in self.pushes
+
+
+class PushingWorkers(Workers):
+    """Cameras whose true streams are pushed to a relay, as their workers do."""
+
+    def __init__(self, relay, urls):
+        super().__init__()
+        self.relay, loop = relay, asyncio.get_running_loop()
+        taps = {camera_id: LiveTap() for camera_id in urls}
+        self.watchers = [Watcher(urls[one], SubSink(Notes(), tap)) for one, tap in taps.items()]
+
+        def tell(state):
+            loop.call_soon_threadsafe(self.grants.pushes.told, state)
+
+        self.pushing = {
+            camera_id: Pushes({"main": tap}, tell, lambda: True, CLOCK)
+            for camera_id, tap in taps.items()
+        }
+
+    async def send(self, camera_id, order):
+        pushing = self.pushing[camera_id]
+        if isinstance(order, StopPush):
+            self.pushes.pop(camera_id, None)
+            await asyncio.to_thread(pushing.stop, order.push_id)
+        else:
+            self.pushes[camera_id] = order
+            pushing.start(order)
+
+    def shows(self, camera_id):
+        arrived = self.relay.publication(camera_id)
+        last_s = None if arrived is None else arrived.last_packet_mono_s
+        return last_s is not None and CLOCK.monotonic_s() - last_s < 1.0
+
 
 class Pole:
     """A box with its cameras, wired as the core wires them."""
 
-    def __init__(self, box, address, cameras, devices):
-        self.box, self.cameras, self.devices, self.workers = box, cameras, devices, Workers()
+    def __init__(self, box, address, cameras, devices, workers):
+        self.box, self.cameras, self.devices, self.workers = box, cameras, devices, workers
         self.audited = []
         audit = Audit(box.outbox, CLOCK, address.source)
         self.grants = Grants(CLOCK, box.db, audit.append_in, lambda: cameras, self.workers.send)
@@ -126,7 +172,7 @@ class Pole:
             camera_id
             for session in self.sessions._sessions.values()
             for camera_id, known in session.cameras.items()
-            if known.is_aimed and camera_id in self.workers.pushes
+            if known.is_aimed and self.workers.shows(camera_id)
         }
 
 
@@ -148,8 +194,8 @@ def settings(camera_id):
 
 
 class Town:
-    def __init__(self, center, poles):
-        self.center, self.poles, self.told = center, poles, []
+    def __init__(self, center, poles, sink):
+        self.center, self.poles, self.told, self.sink = center, poles, [], sink
 
     def pole_of(self, camera_id):
         return next(pole for pole in self.poles if camera_id in pole.cameras)
@@ -168,7 +214,7 @@ class Town:
                 cameras=pole.cameras,
                 nbf=now,
                 exp=now + 600,
-                sink=Sink(url="rtsp://relay.example/{camera}"),
+                sink=Sink(url=self.sink),
                 on_call=True,
             )
             for pole in self.poles
@@ -222,13 +268,15 @@ class Town:
 
     async def all_free(self):
         return all(
-            not pole.workers.pushes and all(pole.box.leases.is_free(c) for c in pole.cameras)
+            not pole.workers.pushes
+            and not any(pole.workers.shows(c) for c in pole.cameras)
+            and all(pole.box.leases.is_free(c) for c in pole.cameras)
             for pole in self.poles
         )
 
 
 @asynccontextmanager
-async def town(folder):
+async def town(folder, workers=lambda _: Workers(), sink="rtsp://relay.example/{camera}"):
     broker = Mosquitto(folder / "broker", BOXES)
     await broker.start()
     async with AsyncExitStack() as stack:
@@ -250,9 +298,9 @@ async def town(folder):
                 gate = CameraGate(lambda url=device.url: ZeepCamera(url, LOGIN, CLOCK), CLOCK)
                 stack.push_async_callback(gate.close)
                 box.gates[camera_id], devices[camera_id] = gate, device
-            poles.append(Pole(box, address, own, devices))
+            poles.append(Pole(box, address, own, devices, workers(own)))
             await stack.enter_async_context(running(box))
-        here = Town(center, poles)
+        here = Town(center, poles, sink)
         take = center.district.replied
 
         def noted(address, reply):
@@ -284,36 +332,59 @@ async def walk(here, call_id, end_east_m, seen):
         await asyncio.sleep(0.1)
 
 
+async def handed_on(here):
+    """Walk past all cameras: each is ready before, none too late, and free soon after the end."""
+    call = here.call(at(-110.0), follow=True, silence_s=20.0)
+    await here.center.district.open(call)
+    await here.answered(call.id, lambda reply: reply.state is ReplyState.PROGRESS)
+    seen = []
+    await walk(here, call.id, 160.0, seen)
+    for camera_id in CAMERAS:
+        came_s = next(now_s for now_s, inside, _ in seen if camera_id in inside)
+        ready_s = next(now_s for now_s, _, active in seen if camera_id in active)
+        print(camera_id, "ready before arrival, s:", round(came_s - ready_s, 1))  # noqa: T201
+        assert came_s - ready_s >= 5.0
+    gap_s, since_s = 0.0, None
+    for now_s, inside, active in seen:
+        if inside and not inside & active:
+            since_s = since_s or now_s
+            gap_s = max(gap_s, now_s - since_s)
+        else:
+            since_s = None
+    print("longest gap, s:", round(gap_s, 1))  # noqa: T201
+    assert gap_s <= 2.0
+    await here.center.district.end(call.id)
+    ended_s = CLOCK.monotonic_s()
+    await eventually(here.all_free)
+    print("released after, s:", round(CLOCK.monotonic_s() - ended_s, 1))  # noqa: T201
+    assert CLOCK.monotonic_s() - ended_s <= 10.0
+    await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
+    kept = {camera for pole in here.poles for camera, lock in pole.workers.locks
+            if isinstance(lock, LockSpan)}  # fmt: skip
+    assert kept == set(CAMERAS)
+
+
 async def test_a_walk_past_four_cameras_of_two_boxes_is_handed_on(tmp_path):
     async with town(tmp_path) as here:
-        call = here.call(at(-110.0), follow=True, silence_s=20.0)
-        await here.center.district.open(call)
-        await here.answered(call.id, lambda reply: reply.state is ReplyState.PROGRESS)
-        seen = []
-        await walk(here, call.id, 160.0, seen)
-        for camera_id in CAMERAS:
-            came_s = next(now_s for now_s, inside, _ in seen if camera_id in inside)
-            ready_s = next(now_s for now_s, _, active in seen if camera_id in active)
-            print(camera_id, "ready before arrival, s:", round(came_s - ready_s, 1))  # noqa: T201
-            assert came_s - ready_s >= 5.0
-        gap_s, since_s = 0.0, None
-        for now_s, inside, active in seen:
-            if inside and not inside & active:
-                since_s = since_s or now_s
-                gap_s = max(gap_s, now_s - since_s)
-            else:
-                since_s = None
-        print("longest gap, s:", round(gap_s, 1))  # noqa: T201
-        assert gap_s <= 2.0
-        await here.center.district.end(call.id)
-        ended_s = CLOCK.monotonic_s()
-        await eventually(here.all_free)
-        print("released after, s:", round(CLOCK.monotonic_s() - ended_s, 1))  # noqa: T201
-        assert CLOCK.monotonic_s() - ended_s <= 10.0
-        await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
-        kept = {camera for pole in here.poles for camera, lock in pole.workers.locks
-                if isinstance(lock, LockSpan)}  # fmt: skip
-        assert kept == set(CAMERAS)
+        await handed_on(here)
+
+
+@pytest.mark.long
+async def test_on_such_a_walk_true_pictures_come_to_a_relay_before_somebody_comes(tmp_path):
+    media = load_media(make_clip(tmp_path / "clip.mp4", seconds=4, size_px=(320, 240)))
+    with ExitStack() as stack:
+        relay = stack.enter_context(RelayThread())
+        urls = {one: stack.enter_context(CameraThread(media)).url for one in CAMERAS}
+
+        def workers(own):
+            made = PushingWorkers(relay, {one: urls[one] for one in own})
+            for one in (*made.watchers, *map(closing, made.pushing.values())):
+                stack.enter_context(one)
+            return made
+
+        async with town(tmp_path, workers, relay.url("{camera}")) as here:
+            await handed_on(here)
+        assert all(relay.publication(one).first_frame_mono_s for one in CAMERAS)
 
 
 async def test_the_neighbour_is_ready_before_anybody_knows_where_somebody_goes(tmp_path):
@@ -383,6 +454,35 @@ async def test_without_a_grant_a_box_tells_who_sees_it_and_keeps_the_last_minute
         assert (CLOCK.utc_now() - before.since).total_seconds() >= 60
         assert await here.all_free()
         assert all(d.motor.moves_total == 0 for d in west.devices.values())
+
+
+async def test_what_was_seen_is_kept_and_no_more_though_the_worker_was_away_at_the_end(tmp_path):
+    async with town(tmp_path) as here:
+        west = here.poles[0]
+        call = here.call(at(0.0), granted=False)
+        await here.center.district.open(call)
+
+        def of(kind):
+            return {order.lock_id: order for _, order in west.workers.locks
+                    if isinstance(order, kind)}  # fmt: skip
+
+        async def is_locked():
+            return bool(of(LockSpan))
+
+        await eventually(is_locked)
+        west.workers.are_away = True
+        await here.center.district.end(call.id)
+        await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
+        ended, first = CLOCK.utc_now(), set(of(LockSpan))
+        await asyncio.sleep(1.5)
+        west.workers.are_away = False
+
+        async def is_unlocked():
+            return set(of(Unlock)) == first
+
+        await eventually(is_unlocked)
+        seen = [of(LockSpan)[f"{lock_id}-seen"] for lock_id in first]
+        assert all(one.until <= ended + timedelta(seconds=1) for one in seen)
 
 
 async def test_the_answer_ranks_who_sees_it_and_shows_what_it_saw_and_how_old_that_is(tmp_path):
@@ -480,6 +580,7 @@ async def test_the_stand_in_calls_by_hand_and_the_box_lists_its_sessions(tmp_pat
         link = ["--broker", here.guest.urls[0], "--username", here.guest.username]
         link += ["--password", here.guest.password, "--data-dir", str(here.folder)]
         told = ["box-1", str(place.lat_deg), str(place.lon_deg), "--camera", "west"]
+        told += ["--follow", "--then", f"{at(5.0).lat_deg},{at(5.0).lon_deg}"]
         calling = asyncio.create_task(
             asyncio.to_thread(
                 CliRunner().invoke, incident, [*told, *link, "--seconds", "4", "--radius", "5"]
@@ -488,9 +589,13 @@ async def test_the_stand_in_calls_by_hand_and_the_box_lists_its_sessions(tmp_pat
 
         async def turned():
             rows = read_sessions(west.box.folder)
-            return rows and rows[0]["called"] == [{"camera_id": "west", "aimed": True}]
+            return rows and {"camera_id": "west", "aimed": True} in rows[0]["called"]
+
+        async def moved_on():
+            return [one.call.lon for one in west.sessions._sessions.values()] == [at(5.0).lon_deg]
 
         await eventually(turned)
+        await eventually(moved_on)
         done = await calling
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         assert lines[-1]["state"] == "done", done.output
@@ -580,6 +685,11 @@ async def test_an_older_word_is_not_taken_nor_one_about_what_is_over(tmp_path):
         await district.end(call.id)
         await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
         await pole.sessions.take(sign(call, district.key))
+        assert pole.audited[-1].code == "incident.replayed"
+        assert not pole.sessions._sessions
+        missed = here.call(at(0.0))  # of which a box hears the end before the beginning
+        await pole.sessions.take(sign(structs.replace(missed, seq=2, ended=True), district.key))
+        await pole.sessions.take(sign(missed, district.key))
         assert pole.audited[-1].code == "incident.replayed"
         assert not pole.sessions._sessions
 

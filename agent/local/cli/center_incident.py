@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 @click.option("--audience", type=click.Choice([x.value for x in Audience]), default="119")
 @click.option("--incident", default="trial", show_default=True, help="The case; audited.")
 @click.option("--radius", "radius_m", default=0.0, help="Metres around that belong to it.")
+@click.option("--accuracy", "accuracy_m", default=5.0, show_default=True, help="Of it, in metres.")
+@click.option("--follow", is_flag=True, help="It moves: cameras are made ready ahead.")
+@click.option("--then", multiple=True, help="LAT,LON where it is next, with --follow; may repeat.")
+@click.option("--every", "every_s", type=click.FloatRange(0.2), default=1.0, show_default=True)
+@click.option("--silence", "silence_s", default=30.0, show_default=True, help="Then it is lost.")
 @click.option("--camera", "cameras", multiple=True, help="BOX may turn and show it; may repeat.")
 @click.option(
     "--sink",
@@ -41,13 +46,22 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True)
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
 def incident(
-    link: "BrokerSettings", site: str, data_dir: Path, box: str, seconds: float, **told: Any
+    link: "BrokerSettings",
+    site: str,
+    data_dir: Path,
+    box: str,
+    seconds: float,
+    then: tuple[str, ...],
+    every_s: float,
+    **told: Any,
 ) -> None:
     """Call all boxes of the site to LAT LON, print what BOX answers, one JSON object a line.
 
     \b
     poleside center incident bx-0417 37.5665 126.9780
     poleside center incident bx-0417 37.5665 126.9780 --camera gate --seconds 60
+    poleside center incident bx-0417 37.5665 126.9780 --kind escort --reason escort-home
+        --follow --then 37.5665,126.9782 --then 37.5665,126.9784 --every 5
 
     Without --camera boxes only say which cameras see the place, and keep their last minute.
     """
@@ -59,7 +73,17 @@ def incident(
     log.configure("center", "error")
     call = _call(site, box, told)
     guest = Guest(SystemClock(), link, data_dir, BoxAddress(site, box))
-    asyncio.run(guest.call(call, seconds, _show))
+    asyncio.run(guest.call(call, seconds, _show, [_place(one) for one in then], every_s))
+
+
+def _place(text: str) -> tuple[float, float]:
+    try:
+        lat, lon = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(
+            "order.malformed", f"`{text}` is no place.", hint="Give LAT,LON in degrees."
+        ) from error
+    return lat, lon
 
 
 def _show(reply: "Reply") -> None:
@@ -90,6 +114,9 @@ def _call(site: str, box: str, told: dict[str, Any]) -> "IncidentCall":
         "audience",
         "incident",
         "radius_m",
+        "accuracy_m",
+        "follow",
+        "silence_s",
     )
     wanted: dict[str, Any] = {name: told[name] for name in names} | span
     wanted |= {"id": new_ulid(now), "seq": 1, "site": site, "iss": site}

@@ -145,9 +145,16 @@ class Guest:
         return found
 
     async def call(
-        self, incident: IncidentCall, seconds: float, on_reply: Callable[[Reply], None]
+        self,
+        incident: IncidentCall,
+        seconds: float,
+        on_reply: Callable[[Reply], None],
+        then: Sequence[tuple[float, float]] = (),
+        every_s: float = 1.0,
     ) -> None:
         """Call the district for so long, hand on what this box answers, let everybody go.
+
+        It moves to one place of `then` (latitude, longitude) after the other.
 
         Raises `LinkError` when the broker can't be reached.
         """
@@ -160,9 +167,18 @@ class Guest:
 
         self._on_reply = take
 
+        async def move() -> None:
+            for lat, lon in then:
+                await self._clock.sleep_s(every_s)
+                await district.move(incident.id, lat, lon)
+
         async def hold(_: Commander) -> None:
             await district.open(incident)
-            await self._clock.sleep_s(seconds)
+            async with asyncio.TaskGroup() as tasks:
+                works = [tasks.create_task(district.run()), tasks.create_task(move())]
+                await self._clock.sleep_s(seconds)
+                for work in works:
+                    work.cancel()
             await district.end(incident.id)
             until_s = self._clock.monotonic_s() + _LAST_WORD_S
             answers = district.incidents[incident.id].answers
