@@ -4,6 +4,7 @@ Down as soon as the line stalls; up again after a while that went well, and more
 that the step up did not hold. Pure: times are monotonic seconds, rates kbit/s.
 """
 
+import math
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -28,7 +29,7 @@ class Ladder:
         self.downs_total = self.ups_total = 0
 
     def rung(self, kbps: Mapping[Rung, float]) -> Rung:
-        """Return where to be now; what is measured above the limit is not climbed."""
+        """Return where to be now; what is not there, or above the limit, is not climbed."""
         self._rung = min(self._rung, self._highest(kbps))
         return self._rung
 
@@ -54,10 +55,9 @@ class Ladder:
         return True
 
     def _highest(self, kbps: Mapping[Rung, float]) -> Rung:
-        if not self._max_kbps:
-            return Rung.MAIN
-        fitting = [rung for rung, rate in kbps.items() if rate <= self._max_kbps]
-        return max(fitting, default=self._lowest)
+        most = self._max_kbps or math.inf
+        fitting = [rung for rung, rate in kbps.items() if rate <= most]
+        return max([*fitting, self._lowest])
 
     def _go(self, rung: Rung, now_s: float) -> None:
         self._rung, self._since_s, self._well_since_s = rung, now_s, now_s

@@ -26,7 +26,7 @@ Jpeg = Callable[[int], bytes | None]  # of at most so many bytes
 
 
 class VehiclePush(Push):
-    """`taps` has main and sub; `jpeg` makes a small picture of now."""
+    """`taps` has main and sub, of which one may be away; `jpeg` makes a small picture of now."""
 
     def __init__(
         self,
@@ -45,15 +45,17 @@ class VehiclePush(Push):
         self._sending_since_s: float | None = None
         self._burst_s = _BURST_S
 
+    def _present(self) -> Run | None:
+        return self._taps["sub"].run or self._taps["main"].run
+
     def _one_connection(self, run: Run) -> None:
         self._rung = self._ladder.rung(self._kbps())
         if self._rung is Rung.JPEG:
             self._stills()
             return
-        if self._rung is Rung.MAIN:
-            self._tap, run = self._taps["main"], self._taps["main"].run or run
-        else:
-            self._tap, run = self._taps["sub"], self._taps["sub"].run or run
+        wanted, other = ("main", "sub") if self._rung is Rung.MAIN else ("sub", "main")
+        self._tap = self._taps[wanted if self._taps[wanted].run is not None else other]
+        run = self._tap.run or run
         self._log.info("rung", push=self._order.push_id, rung=self._rung.name)
         super()._one_connection(run)
 
@@ -123,7 +125,7 @@ class VehiclePush(Push):
 
     def _kbps(self) -> dict[Rung, float]:
         main, sub = self._taps["main"], self._taps["sub"]
-        rates = {Rung.JPEG: 0.0, Rung.KEYS: sub.key_kbps}
+        rates = {Rung.JPEG: 0.0, Rung.KEYS: (main if sub.run is None else sub).key_kbps}
         if sub.run is not None:
             rates[Rung.SUB] = sub.kbps
         if main.run is not None:

@@ -153,6 +153,33 @@ def test_the_limit_holds_whatever_the_line_could_carry(car, relay):
         car.pushes.close()
 
 
+@pytest.mark.parametrize("there", ["main", "sub"])
+def test_of_a_camera_with_one_stream_that_one_is_shown(clips, relay, there):
+    number = ("main", "sub").index(there)
+    with CameraThread(load_media(clips[number])) as camera:
+        car = Car(camera.url, camera.url, None)
+        with car.watchers[number]:
+            eventually(lambda: car.taps[there].kbps > 0)
+            car.start(relay.url())
+            eventually(lambda: relay.packets() > 20)
+            car.pushes.close()
+
+
+def test_while_the_large_stream_is_away_the_small_one_is_shown(clips, relay):
+    large = CameraThread(load_media(clips[0]))
+    with CameraThread(load_media(clips[1])) as small, large:
+        car = Car(large.url, small.url, None)
+        with car.watchers[0], car.watchers[1]:
+            eventually(lambda: all(tap.kbps > 0 for tap in car.taps.values()))
+            car.start(relay.url())
+            eventually(lambda: rung_of(car) == "MAIN" and relay.packets() > 5)
+            large.__exit__()
+            eventually(lambda: rung_of(car) == "SUB" and relay.packets() > 20)
+            large.__enter__()
+            eventually(lambda: rung_of(car) == "MAIN" and relay.packets() > 20)
+            car.pushes.close()
+
+
 def test_a_picture_that_is_no_baseline_jpeg_is_not_sent():
     with pytest.raises(ValueError, match="JPEG"):
         JpegTrack().packets(b"\xff\xd8\xff\xd9", 0.0)

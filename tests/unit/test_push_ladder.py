@@ -30,6 +30,11 @@ def test_it_climbs_after_a_while_that_went_well_and_waits_longer_when_that_did_n
     assert ladder.climbs(8.0 + 2 * FIRST_UP_S, RATES)
 
 
+def test_what_is_not_there_is_not_chosen_nor_what_the_way_can_not_carry():
+    assert Ladder(0.0).rung({Rung.JPEG: 0.0, Rung.SUB: 250.0}) is Rung.SUB
+    assert Ladder(0.0, 50, lowest=Rung.KEYS).rung(RATES) is Rung.KEYS
+
+
 @given(st.lists(st.floats(0.1, 30.0), max_size=40))
 def test_the_wait_has_a_bound(steps):
     ladder, now_s = Ladder(0.0), 0.0
