@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from agent.clips.export import sha256_of
 from agent.commands.clip import ClipHandler
 from agent.contract.commands import Actor, Clip, Command
 from agent.contract.scene_args import ClipMask
+from agent.detect import faces
 from agent.simulators.drawn_scene import person_at
 from tests import drawn_face
 from tests.recording import Tape
@@ -164,6 +166,30 @@ def test_a_face_behind_a_cars_window_is_covered_though_no_body_is_seen(tmp_path)
     for number, ((_, before), (_, after)) in enumerate(zip(clear, covered, strict=True)):
         face = drawn_face.where(number)
         assert detail(cut(after, face)) < BLUR_LEFT * detail(cut(before, face)), number
+
+
+DAMAGES = {
+    "detector.model_missing": lambda file: file.unlink(),
+    "detector.model_hash": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"),
+}
+
+
+@pytest.mark.parametrize("code", DAMAGES)
+def test_without_the_face_model_as_it_was_shipped_nothing_is_given(street, tmp_path, code):
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(faces._FOLDER, model)
+    DAMAGES[code](model / faces._FILE)
+    out.mkdir()
+    elsewhere = "import sys, pathlib; from agent.detect import faces"
+    elsewhere += "; from agent.local.cli import main"
+    elsewhere += "; faces._FOLDER = pathlib.Path(sys.argv.pop(1)); main.main()"
+    begin, end = ((street[1] + timedelta(seconds=one)).isoformat() for one in (7, 8))
+    told = ["--camera", "gate", "--from", begin, "--to", end]
+    told += ["--data-dir", str(street[0]), "--out", str(out / "clip.mp4"), "--json"]
+    command = [sys.executable, "-c", elsewhere, str(model), "clip", "masked", *told]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, code), done.stderr
+    assert list(out.iterdir()) == []
 
 
 async def test_the_centers_order_queues_the_masked_clip_with_its_ledger(street, tmp_path):
