@@ -206,8 +206,15 @@ class CameraDesk(Service):
             for camera_id in tuple(self._accepted):
                 if self._hub.is_connected(camera_id):
                     self._accepted.discard(camera_id)
-                    await self._tell_word(camera_id, "", Word.ACCEPTED)
+                    await self._let_in(camera_id)
             await self._clock.sleep_s(to_tick_s(self._clock, CONFIRM_EVERY_S))
+
+    async def _let_in(self, camera_id: str) -> None:
+        """Have the worker take who is there; streams that come are not cut for it."""
+        status = self._hub.status(camera_id)
+        streams = () if status is None else (status.main, status.sub or status.main)
+        if not streams or any(s.state is not CameraState.ONLINE for s in streams):
+            await self._tell_word(camera_id, "", Word.ACCEPTED)
 
     async def _tell_word(self, camera_id: str, host: str, word: Word) -> None:
         with suppress(CameraError):  # the worker is gone, and asks again when it is back
@@ -260,9 +267,9 @@ class CameraDesk(Service):
 
     async def _tell(self, camera_id: str, place: CameraPlace) -> None:
         """Tell a new worker, and after a move the one there is, where the streams are."""
-        if place.upkeep.was_confirmed:
+        if place.upkeep.was_confirmed and self._hub.is_connected(camera_id):
             place.upkeep.was_confirmed = False
-            await self._tell_word(camera_id, "", Word.ACCEPTED)
+            await self._let_in(camera_id)
         if place.has_new_login:
             await self._try_streams_again(camera_id, place)
         streams = place.facts.streams

@@ -174,6 +174,8 @@ class CameraPlace:
 
     async def word_of(self, host: str) -> Word | None:
         """Say whether this camera is who answers at `host` now; None: it can't be asked."""
+        if not self._has_read:
+            return None  # who ours is is not known yet
         if urlsplit(self.address).hostname != host:
             return Word.UNKNOWN
         line = self._new_line()
@@ -225,6 +227,7 @@ class CameraPlace:
 
     async def close(self) -> None:
         """Leave relays safe and the camera standing, then give everything back."""
+        self._search.missed(self._camera.camera_id)
         await asyncio.to_thread(self.relays.close)
         if self._relay_line is not None:
             self._relay_line.close()
@@ -355,7 +358,6 @@ class CameraPlace:
         return CameraGate(make, clock, sectors=self._sectors)
 
     async def _read_memory(self) -> None:
-        self._has_read = True
         if self._data_dir is not None:
             folder, name = self._data_dir, self._camera.camera_id
             self._memory = await asyncio.to_thread(memory.load, folder, name)
@@ -363,6 +365,7 @@ class CameraPlace:
             self._door.way = self._memory.login_by
             if (last := self._whereabouts.last()) != self.address:
                 await self._use_address(last)
+        self._has_read = True
 
     async def _keep_later(self, **changes: Any) -> None:
         await asyncio.to_thread(self._keep, **changes)

@@ -238,7 +238,8 @@ class CameraWorker:
             lambda max_bytes: small_jpeg(self._eyes.view, max_bytes),
             partial(recorded, folder),
         )
-        self._streams.door.ask = self._ask_who_is_there
+        for door in self._streams.doors:
+            door.ask = self._ask_who_is_there
         self._hits_total = 0
         self._told: object = None
         self._tell_again_s = 0.0
@@ -368,7 +369,8 @@ class CameraWorker:
     def _on_streams(self, message: Recognised | UseStreams) -> None:
         """Hear where the streams are, and who is there."""
         if isinstance(message, Recognised):
-            self._streams.door.told(message)
+            for door in self._streams.doors:
+                door.told(message)
             is_news = message.word is Word.ACCEPTED
         else:
             self._picture_watch.fixed = not message.has_ptz

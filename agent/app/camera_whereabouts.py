@@ -30,8 +30,17 @@ if TYPE_CHECKING:
 
 # Where a stranger is, ours has moved: it is looked for often, until it should be there.
 STRANGER_EVERY_S, STRANGER_NEW_S = 5.0, 120.0
+BLANK_S = 30.0  # a camera that starts answers for a while before it says who it is
 LEAVE_S = 60.0  # a camera that restarts at its last address is not looked for at the given one
 _STRANGE = "another camera answers there"
+
+
+class ShowsNothingYetError(CameraStranger):
+    """What answers shows nothing: it gets no login, but is most likely our camera that starts."""
+
+    camera_code = CameraUnreachable.camera_code
+    advice = CameraUnreachable.advice
+    may_retry = True
 
 
 class Whereabouts:
@@ -52,6 +61,7 @@ class Whereabouts:
         self._strange_at = "", 0.0  # where a stranger was met last, and when
         self._shown = Shown()  # what was seen at the last look
         self._is_recognised = self._is_silent = False
+        self._blank_since_s: float | None = None
         self._other: Shown | None = None  # what one showed who proved to be another
         self._other_mono_s = 0.0
 
@@ -105,6 +115,7 @@ class Whereabouts:
         memory = self._remembered()
         self._shown = seen = open_look(link, timeout_s)
         self._is_recognised = False
+        is_new_blank = self._is_new_blank(seen)
         if memory.identity is None:
             return True
         for known in (memory.identity, memory.successor):
@@ -114,6 +125,8 @@ class Whereabouts:
             if verdict is not Verdict.STRANGER:
                 self._is_recognised = verdict is not Verdict.UNPROVEN
                 return verdict is not Verdict.NAMELESS
+        if is_new_blank:
+            raise ShowsNothingYetError("what answers there does not say yet who it is")
         raise CameraStranger(_STRANGE)
 
     def word_of(self, link: SoapLink, timeout_s: float) -> Word:
@@ -126,7 +139,21 @@ class Whereabouts:
         if verdicts & {Verdict.OURS, Verdict.NAMELESS}:
             return Word.OURS
         is_open = Verdict.UNPROVEN in verdicts and not self._was_another(seen)
-        return Word.UNKNOWN if is_open else Word.STRANGER
+        return Word.UNKNOWN if is_open or self._is_blank(seen) else Word.STRANGER
+
+    def _is_blank(self, seen: Shown) -> bool:
+        """Say whether nothing is shown but the MAC address of ours, or none."""
+        known = self._remembered().identity
+        of_ours = ("",) if known is None else ("", known.shown.mac)
+        return not (seen.epr or seen.realm or seen.fingerprint) and seen.mac in of_ours
+
+    def _is_new_blank(self, seen: Shown) -> bool:
+        now_s = self._clock.monotonic_s()
+        if not self._is_blank(seen):
+            self._blank_since_s = None
+            return False
+        self._blank_since_s = now_s if self._blank_since_s is None else self._blank_since_s
+        return now_s - self._blank_since_s < BLANK_S
 
     def _was_another(self, seen: Shown) -> bool:
         """Say whether one who shows just this proved to be another, after a login, lately."""

@@ -50,15 +50,18 @@ def service_tools(
 def _hung(sight: Sight, settings: Settings) -> Mapping[str, Hung]:
     found = {}
     for camera in settings.cameras:
-        facts = sight.desk.facts(camera.camera_id)
+        facts, status = sight.desk.facts(camera.camera_id), sight.hub.status(camera.camera_id)
+        is_kept_out = status is not None and status.main.code == _STRANGER  # from its video
         if facts is not None:
             device = facts.device
             parts = (device.manufacturer, device.model, device.serial) if device else ()
             found[camera.camera_id] = Hung(
                 device=" ".join(part for part in parts if part),
                 is_exchanged=facts.is_exchanged,
-                is_stranger=facts.code == _STRANGER,
+                is_stranger=facts.code == _STRANGER or is_kept_out,
             )
+        elif is_kept_out:
+            found[camera.camera_id] = Hung(device="", is_exchanged=False, is_stranger=True)
     return found
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent.ingest.admission import Asking
     from agent.settings.model import CameraSettings
 
-PEER_FILE = "peer.json"
+PEER_FILE, SUB_PEER_FILE = "peer.json", "peer-sub.json"
 ANSWER_S = 0.5  # a try to open the stream waits so long for the core
 PATIENCE_S = 6.0  # when the core says nothing for so long, what is known must do
 FRESH_S = 3.0
@@ -53,9 +53,13 @@ class StreamDoor:
     `ask` is set once the line to the core is there; it asks the core and does not wait.
     """
 
-    def __init__(self, camera: CameraSettings, folder: Path, clock: Clock) -> None:
-        self._file, self._clock = folder / PEER_FILE, clock
-        self._given = _place(camera.main_url) or _place(camera.onvif_url)
+    def __init__(
+        self, camera: CameraSettings, folder: Path, clock: Clock, *, of_sub: bool = False
+    ) -> None:
+        """`of_sub`: of the sub stream, where the settings have it come from another place."""
+        self._file, self._clock = folder / (SUB_PEER_FILE if of_sub else PEER_FILE), clock
+        given = place_of(camera.main_url) or place_of(camera.onvif_url)
+        self._given = place_of(camera.sub_url) if of_sub else given
         self._has_onvif = bool(camera.onvif_url)
         self._log = log.get("stream-door").bind(camera=camera.camera_id)
         peer = _read(self._file)
@@ -79,7 +83,7 @@ class StreamDoor:
                 raise refusals.unreachable(host, "who answers there is not known yet")
         if asking.in_clear and not peer.in_clear:
             self._log.warning("password asked for in clear, not given", host=host)
-            raise refusals.stranger(host)
+            raise refusals.in_clear(host)
 
     def opened(self, asking: Asking) -> None:
         """Video came: what is shown there is our camera's."""
@@ -97,6 +101,8 @@ class StreamDoor:
             if message.word is Word.ACCEPTED:
                 self._peer = None
                 self._words.clear()
+                with suppress(OSError):  # else the one before is back at the next start
+                    self._file.unlink(missing_ok=True)
             else:
                 self._words[message.host] = message.word, self._clock.monotonic_s()
                 self._in_vain_since_s.pop(message.host, None)
@@ -124,7 +130,8 @@ class StreamDoor:
         return since_s is not None and self._clock.monotonic_s() - since_s > PATIENCE_S
 
 
-def _place(url: str) -> str:
+def place_of(url: str) -> str:
+    """Return host and port of an address."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.hostname else ""
 

@@ -6,6 +6,7 @@ Worker processes only.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -14,7 +15,7 @@ import msgspec
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from agent.app.stream_door import StreamDoor
+from agent.app.stream_door import StreamDoor, place_of
 from agent.core.clock import Clock
 from agent.ingest.session import IngestSession, PacketSink, StreamAddress
 from agent.ingest.source import TlsTrust
@@ -59,8 +60,15 @@ class Streams:
         """
         self._camera, self._folder, self.audio = camera, folder, audio
         self._data_dir = data_dir
-        self.door = StreamDoor(camera, folder, clock)
+        self.door = self._sub_door = StreamDoor(camera, folder, clock)
+        if camera.sub_url and place_of(camera.sub_url) != place_of(camera.main_url):
+            self._sub_door = StreamDoor(camera, folder, clock, of_sub=True)
         self._known = _read(folder)
+
+    @property
+    def doors(self) -> set[StreamDoor]:
+        """Who is asked before the login goes out: two, where the streams come from two places."""
+        return {self.door, self._sub_door}
 
     @property
     def fixed(self) -> bool:
@@ -89,7 +97,8 @@ class Streams:
     def sub(self) -> StreamAddress | None:
         """Return the sub stream; a camera that has only one is looked at through that."""
         if self._camera.sub_url:
-            return self._address(self._camera.sub_url)
+            address = self._address(self._camera.sub_url)
+            return address and replace(address, door=self._sub_door)
         if (main := self._camera.main_url).startswith("csi:"):  # a sensor always has both
             return self._address(f"{main}{'&' if '?' in main else '?'}stream=sub")
         if self._known and self._known.sub_url:

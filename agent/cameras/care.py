@@ -56,7 +56,7 @@ def identity(line: OnvifLine) -> Identity:
     info = line.ask(Service.DEVICE, "<tds:GetDeviceInformation/>")
     url = urlsplit(line.link.device_url)
     fingerprint = ""
-    if url.scheme == "https" and url.hostname:
+    if url.scheme == "https" and url.hostname and not line.link.tls.is_vouched:
         fingerprint = fingerprint_of(url.hostname, url.port or 443)
     return Identity(
         epr=_endpoint(line),

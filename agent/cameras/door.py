@@ -79,7 +79,7 @@ class Door:
         self._is_proven, self._refusal = False, None
 
     def may_fall_back(self, key: Key) -> bool:
-        """Say, once for a login, whether a refused digest may be followed by a token.
+        """Say, once until the login was taken, whether a token may follow a refused digest.
 
         Not where digests were taken before: two wrong tries are nearer to a lock-out than one.
         """
@@ -153,7 +153,7 @@ class Door:
     def opened(self, key: Key) -> None:
         """The camera took this login."""
         if key is self._key:
-            self._is_proven = True
+            self._is_proven, self._fell_back = True, None  # it is right: what it took it may again
 
     def shut(self, key: Key, error: CameraFailure) -> None:
         """The camera refused this login."""

@@ -183,8 +183,8 @@ class CameraStranger(CameraFailure):
 
     camera_code = "camera.stranger"
     advice = (
-        "If the camera was exchanged, confirm it with `poleside cameras confirm`; else correct the "
-        "address of this camera."
+        "If the camera was exchanged, reset or updated, confirm it with `poleside cameras "
+        "confirm`; else look which device took its address."
     )
 
 

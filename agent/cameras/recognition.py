@@ -21,6 +21,7 @@ _OPENLY = "GetEndpointReference", "GetDeviceInformation"  # the second is refuse
 def open_look(link: SoapLink, timeout_s: float) -> Shown:
     """Return what there is of endpoint id, MAC address on our own network, certificate and realm.
 
+    A certificate that an authority vouches for was checked on the way, and may be renewed: no key.
     Each question may take `timeout_s`. Raises `CameraUnreachable` when none is answered.
     """
     url = urlsplit(link.device_url)
@@ -29,7 +30,7 @@ def open_look(link: SoapLink, timeout_s: float) -> Shown:
     if isinstance(named, CameraUnreachable) and isinstance(refused, CameraUnreachable):
         raise refused
     fingerprint = ""
-    if url.scheme == "https":
+    if url.scheme == "https" and not link.tls.is_vouched:
         fingerprint = fingerprint_of(host, url.port or 443, timeout_s=timeout_s)
     return Shown(
         epr=_epr(named),

@@ -118,7 +118,8 @@ class SoapLink:
         tls: CameraTls | None = None,
     ) -> None:
         self.device_url = device_service_url(device_url)
-        self._http = BoundedHttp(clock, tls)
+        self.tls = tls or CameraTls()
+        self._http = BoundedHttp(clock, self.tls)
         self._clock, self._call_s = clock, call_s
         self._has_spoken_soap = False
         self.door = login if isinstance(login, Door) else Door(login, clock)

@@ -26,6 +26,11 @@ class CameraTls:
     fingerprint: str = ""
     verify: bool = True
 
+    @property
+    def is_vouched(self) -> bool:
+        """Whether an authority vouches for the camera: then its certificate may be renewed."""
+        return self.verify and not self.fingerprint
+
 
 def fingerprint_of(host: str, port: int, *, timeout_s: float = FINGERPRINT_S) -> str:
     """Return the SHA-256 of the certificate a server shows, trusted or not, as lower-case hex."""

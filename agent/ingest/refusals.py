@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from agent.core.errors import CameraError
 
+_CONFIRM = (
+    "If the camera was exchanged, reset or updated, confirm it with `poleside cameras confirm`; "
+    "else look which device took its address."
+)
+
 
 def wrong_password(host: str) -> CameraError:
     return CameraError(
@@ -16,8 +21,17 @@ def wrong_password(host: str) -> CameraError:
 def stranger(host: str) -> CameraError:
     return CameraError(
         "camera.stranger",
-        f"Another camera answers at {host}; it gets no password.",
-        hint="If the camera was exchanged, confirm it with `poleside cameras confirm`.",
+        f"Who answers at {host} is not known as this camera, and gets no password.",
+        hint=_CONFIRM,
+        retryable=True,
+    )
+
+
+def in_clear(host: str) -> CameraError:
+    return CameraError(
+        "camera.stranger",
+        f"Who answers at {host} asks for the password in clear, as this camera never did.",
+        hint=_CONFIRM,
         retryable=True,
     )
 

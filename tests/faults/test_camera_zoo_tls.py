@@ -2,6 +2,7 @@
 
 from agent.ingest.session import StreamAddress
 from agent.ingest.source import TlsTrust
+from agent.ingest.wire.line import Line
 from agent.messages.worker import CameraState
 from agent.simulators.camera.media import load_media
 from tests.camera_certificates import Authority
@@ -49,6 +50,11 @@ def test_only_a_camera_that_proves_who_it_is_is_watched(tmp_path):
                 assert (status.state, status.code) == (CameraState.LOST, "camera.tls"), name
                 assert why in status.detail, name
                 assert visitor.runs == [], name
+        for name, is_key in (("right", False), ("not verified, as was said", True)):
+            of, trust = visitors[name].camera.server, cases[name][1]
+            line = Line("127.0.0.1", of.port, trust, CLOCK, 10.0)
+            assert bool(line.shown().fingerprint) is is_key, name  # a vouched one may be renewed
+            line.close()
     for visitor in everyone:
         visitor.tape.index.close()
 

@@ -14,11 +14,14 @@ from agent.cameras import memory
 from agent.commands.relay import RelayHandler
 from agent.contract.commands import Actor, Command, Relay
 from agent.contract.events import Source
+from agent.core import framing
 from agent.core.clock import SystemClock
 from agent.core.errors import CameraError, CommandError
 from agent.core.ids import new_ulid
+from agent.messages import worker
 from agent.messages.pole import ContactState
 from agent.messages.vision import HitState
+from agent.messages.worker import CameraState
 from agent.pole.heard_bells import HeardBells
 from agent.settings.camera_io import CameraRelay
 from agent.settings.model import CameraSettings
@@ -292,3 +295,58 @@ async def test_a_relay_switched_on_by_an_answer_that_got_lost_is_switched_off(
         device.system.board.switch("relay-1", active=True)
         device.faults.fault_status = 0
         await eventually(lambda: not device.system.board.active["relay-1"])
+
+
+async def test_a_camera_that_was_taken_out_is_no_twin_of_one_that_comes(
+    tmp_path, told, unused_tcp_port
+):
+    async with (
+        running_camera() as device,
+        _desk(_settings(device), tmp_path, told, unused_tcp_port) as desk,
+    ):
+        await eventually(lambda: desk.facts("gate").device)
+        assert "gate" in desk._search._live
+        desk.use(())
+        await eventually(lambda: "gate" not in desk._search._live)
+
+
+async def test_a_technician_s_word_lets_in_who_is_kept_out_and_cuts_no_stream(tmp_path):
+    """A camera without ONVIF; its worker is on the line."""
+    clock = SystemClock()
+
+    async def nothing(_: object) -> None: ...
+
+    statuses = []
+    hub = WorkerHub(tmp_path / "core.sock", clock, nothing, statuses.append)
+    plain = CameraSettings(camera_id="gate", main_url="rtsp://127.0.0.1/main")
+    desk = CameraDesk((plain,), hub, clock, data_dir=tmp_path)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(part.run()) for part in (desk, hub)]
+        await eventually((tmp_path / "core.sock").exists)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "core.sock")
+        await framing.write_frame(writer, worker.encode(worker.Hello(camera_id="gate", pid=1)))
+        for state in (CameraState.ONLINE, CameraState.LOST):
+            await framing.write_frame(writer, worker.encode(_status(clock, state)))
+            await eventually(lambda s=state: statuses and statuses[-1].main.state is s)
+            desk.accept("gate")
+            await eventually(lambda: not desk._accepted)
+        word = worker.decode_to_worker(await framing.read_frame(reader))
+        assert word == worker.Recognised(host="", word=worker.Word.ACCEPTED)
+        await hub.restart_streams("gate")  # what comes next, if there was but one word
+        told = worker.decode_to_worker(await framing.read_frame(reader))
+        assert isinstance(told, worker.RestartStreams)
+        writer.close()
+        await writer.wait_closed()
+        for task in running:
+            task.cancel()
+
+
+def _status(clock: SystemClock, state: CameraState) -> worker.CameraStatus:
+    now = clock.utc_now()
+    return worker.CameraStatus(
+        camera_id="gate",
+        main=worker.StreamStatus(name="main", state=state, since=now),
+        sub=None,
+        recording=worker.RecordingStatus(recording=False),
+        detection=worker.DetectionStatus(state="off", since=now),
+    )

@@ -267,6 +267,14 @@ async def test_a_camera_that_asks_for_a_digest_and_takes_a_token_only_is_let_in_
         assert load(tmp_path, "gate").login_by == "token"
 
 
+def test_a_login_that_was_taken_may_fall_back_again():
+    door = Door(LOGIN, SystemClock())
+    assert door.may_fall_back(door.key)
+    assert not door.may_fall_back(door.key)  # each try may count for a lock-out
+    door.opened(door.key)
+    assert door.may_fall_back(door.key)
+
+
 async def test_a_refused_digest_is_the_password_where_digests_were_taken_before():
     async with running_camera() as device:
         door = Door(LOGIN, SystemClock())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agent.app.stream_door import PATIENCE_S, Peer, StreamDoor
+from agent.app.streams import Streams
 from agent.core.errors import CameraError
 from agent.core.shown import Shown
 from agent.ingest.admission import Asking
@@ -107,9 +108,24 @@ def test_a_technician_s_word_lets_the_new_camera_in(tmp_path):
     door = door_to(tmp_path)
     assert not is_let_in(door, replace_mac(OURS))
     door.told(Recognised(host="", word=Word.ACCEPTED))
+    assert is_let_in(StreamDoor(PLAIN, tmp_path, CLOCK), replace_mac(OURS))  # started anew
     assert is_let_in(door, replace_mac(OURS))
     door.opened(Asking(HOST, replace_mac(OURS)))
     assert not is_let_in(door, OURS)
+
+
+def test_streams_from_two_places_are_known_apart(tmp_path):
+    told = {"camera_id": "gate", "main_url": "rtsp://10.0.0.7/main"}
+    one = Streams(CameraSettings(**told, sub_url="rtsp://10.0.0.7/sub"), tmp_path, CLOCK)
+    assert one.main().door is one.sub().door
+    two = Streams(CameraSettings(**told, sub_url="rtsp://10.0.0.8/sub"), tmp_path, CLOCK)
+    for start in range(2):
+        two.main().door.admit(Asking(HOST, OURS))
+        two.main().door.opened(Asking(HOST, OURS))
+        assert is_let_in(two.sub().door, replace_mac(OURS)), start
+        two.sub().door.opened(Asking("10.0.0.8", replace_mac(OURS)))
+    assert not is_let_in(two.sub().door, OURS)
+    assert len(two.doors) == 2
 
 
 def test_a_damaged_record_is_as_none(tmp_path):

@@ -25,11 +25,11 @@ CAMERAS: dict[str, Words] = {
         "카메라에서 ONVIF를 켜거나 `poleside cameras discover --rtsp`로 `main_url`을 찾으세요.",
     ),
     "camera.stranger": Words(
-        YELLOW,
-        "Another camera is at the address of {camera}; it gets no password.",
-        "카메라 {camera}: 이 주소에 다른 카메라가 있습니다. 비밀번호를 보내지 않습니다.",
-        "If the camera was exchanged, confirm it with `poleside cameras confirm`.",
-        "카메라를 교체했다면 `poleside cameras confirm`으로 확정하세요.",
+        RED,
+        "What answers at the address of {camera} is not known as it, and gets no password.",
+        "카메라 {camera}: 이 주소의 장비가 이 카메라인지 알 수 없어 비밀번호를 보내지 않습니다.",
+        "Exchanged, reset or updated? `poleside cameras confirm`. Else look what took its address.",
+        "교체·초기화·업데이트 후라면 `poleside cameras confirm`, 아니면 그 장비를 확인하세요.",
     ),
     "camera.not_a_camera": Words(
         RED,

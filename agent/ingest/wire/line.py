@@ -108,8 +108,12 @@ class Line:
 
 
 def shown_by(line: socket.socket) -> Shown:
-    """Return what the other side of a connection shows: MAC address and certificate."""
-    read = getattr(line, "getpeercert", None)  # of TLS only
+    """Return what the other side of a connection shows: MAC address and certificate.
+
+    Not one that an authority vouches for: that was checked, and may be renewed.
+    """
+    context = getattr(line, "context", None)  # of TLS only
+    read = getattr(line, "getpeercert", None) if context and not context.verify_mode else None
     certificate = (read(binary_form=True) or b"") if read else b""
     fingerprint = hashlib.sha256(certificate).hexdigest() if certificate else ""
     return Shown(mac=mac_of(line.getpeername()[0]), fingerprint=fingerprint)
