@@ -189,7 +189,10 @@ async def test_wrong_passwords_and_strangers_cost_only_themselves(tmp_path, came
             {"camera_id": "stranger-onvif", "onvif_url": f"http://{HOST}:{stranger}/onvif"},
         ]
         settings = {"broker": broker_settings(mosquitto.port), "cameras": told}
-        with BoxProcess(tmp_path, settings | {"site": SITE, "box": BOX}) as box:
+        with (
+            contextlib.ExitStack() as center,  # outlives the box: what it says last is heard, too
+            BoxProcess(tmp_path, settings | {"site": SITE, "box": BOX}) as box,
+        ):
             expected = {
                 ("camera.wrong_password", "locked"),
                 ("camera.wrong_password", "locked-onvif"),
@@ -206,8 +209,8 @@ async def test_wrong_passwords_and_strangers_cost_only_themselves(tmp_path, came
 
             # the broker's list is put right: everything kept meanwhile arrives, each thing once
             mosquitto.set_password(BOX, f"secret-{BOX}")
-            with center_process(tmp_path, mosquitto.port):
-                box.until(lambda state: sum(state["outbox"]["queued"].values()) == 0, within_s=120)
+            center.enter_context(center_process(tmp_path, mosquitto.port))
+            box.until(lambda state: sum(state["outbox"]["queued"].values()) == 0, within_s=120)
             state = box.until(
                 lambda state: ("link.refused_credentials", None) not in faults_in(state)
             )
@@ -230,14 +233,14 @@ async def test_a_broker_that_comes_late_gets_everything_once(tmp_path, cameras):
         "broker": broker_settings(mosquitto.port),
         "cameras": [good.settings("good", rules=[RULE])],
     }
-    with BoxProcess(tmp_path, settings) as box:
+    with contextlib.ExitStack() as center, BoxProcess(tmp_path, settings) as box:
         state = box.until(lambda state: ("link.down", None) in faults_in(state), within_s=60)
         assert "link.unreachable" in faults_in(state)["link.down", None]["sentence_en"]
         assert camera_in(state, "good")["is_recording"]
         box.until(lambda state: state["outbox"]["queued"]["a"] > 0)
         await mosquitto.start()
-        with center_process(tmp_path, mosquitto.port):
-            box.until(lambda state: sum(state["outbox"]["queued"].values()) == 0, within_s=90)
+        center.enter_context(center_process(tmp_path, mosquitto.port))
+        box.until(lambda state: sum(state["outbox"]["queued"].values()) == 0, within_s=90)
     assert_delivered_once(tmp_path, box.data_dir)
     assert gaps_of(box.data_dir, "good") == []
     await mosquitto.stop()
