@@ -27,5 +27,5 @@ class CenterTime:
     def ahead_s(self) -> float | None:
         """How far the box is ahead, by today's freshest order; None before two have come."""
         now_s = self._clock.monotonic_s()
-        told = [ahead_s for at_s, ahead_s in self._heard if now_s - at_s < _FRESH_S]
+        told = [ahead_s for at_s, ahead_s in tuple(self._heard) if now_s - at_s < _FRESH_S]
         return min(told) if len(told) > 1 else None

@@ -62,7 +62,7 @@ def read_step(token: bytes, key: OctKey, after_seq: int) -> PtzStep:
     try:
         payload = jws.deserialize_compact(token, key, algorithms=[STEP_ALGORITHM]).payload
         step = _step.decode(payload)
-    except (JoseError, ValueError) as error:  # msgspec's errors are ValueErrors
+    except (JoseError, ValueError, TypeError) as error:  # msgspec's errors are ValueErrors
         raise CommandError("ptz.bad_step", "It is not signed with the lease's key.") from error
     if step.seq <= after_seq:
         raise CommandError("ptz.replayed", f"Step {step.seq} came after {after_seq}.")
@@ -76,7 +76,7 @@ def lease_of(token: bytes) -> str:
         header = msgspec.json.decode(
             base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)), type=_Header
         )
-    except (binascii.Error, msgspec.MsgspecError):
+    except (binascii.Error, msgspec.MsgspecError, RecursionError):
         return ""
     return header.kid if header.alg == STEP_ALGORITHM else ""
 

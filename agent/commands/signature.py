@@ -85,7 +85,7 @@ class Signatures:
         keys = self._load()
         try:
             payload = jws.deserialize_compact(token, keys, algorithms=SIGNATURE_ALGORITHMS).payload
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise CommandError(
                 "command.bad_signature",
                 f"The signature is not one of this box's center: {error}.",
@@ -145,7 +145,7 @@ def claimed_id(token: bytes) -> str:
         part = token.split(b".")[1]
         claims = base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
         return msgspec.json.decode(claims, type=_ClaimedId).id[:64]
-    except (IndexError, binascii.Error, msgspec.MsgspecError):
+    except (IndexError, binascii.Error, msgspec.MsgspecError, RecursionError):
         return ""
 
 

@@ -52,6 +52,8 @@ class Inbound:
             _log.warning("message not understood", topic=message.topic, reason=str(error))
         except PolesideError as error:  # a full disk, say; acks and orders are sent again
             _log.warning("message not handled", topic=message.topic, reason=str(error))
+        except Exception as error:  # noqa: BLE001  whoever has the broker must not end the link by it
+            _log.error("message broke its handler", topic=message.topic, exc_info=error)
 
     async def _dispatch(self, message: Incoming) -> None:
         if message.topic == self.address.center_state:

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from agent.contract.events import Phase
-from agent.contract.topics import BoxAddress
+from agent.contract.topics import BoxAddress, Channel
 from agent.simulators.broker import CENTER
+from agent.uplink.link import Outgoing
 from tests.brokers import make_broker
 from tests.spine import ADDRESS, A, Box, E, eventually, make_center, running, stored
 
@@ -47,6 +48,21 @@ async def test_two_boxes_do_not_mix(broker, tmp_path):
         await second.all_acknowledged()
         for address in TWO:
             assert len(await stored(center, address)) == 50
+
+
+async def test_what_one_box_says_in_rubbish_keeps_the_center_from_no_other(broker, tmp_path):
+    first = Box(tmp_path / "1", broker.settings("box-1"))
+    second = Box(tmp_path / "2", broker.settings("box-2"), TWO[1])
+    beyond = b'{"kind":"gap","stream":"e","epoch":"x","seq":1,"until_seq":%d}' % 2**70
+    center = make_center(tmp_path, broker.settings(CENTER))
+    async with running(center), running(first), running(second):
+        await center._link.connected()
+        await first.link.connected()
+        for payload in (b'{"x":' + b"[" * 4000, beyond, b"[" + beyond + b"]"):
+            await first.link.publish(Outgoing(ADDRESS.topic(Channel.EVENT), payload))
+        await second.say()
+        await second.all_acknowledged()
+        assert center._link.status.connects_total == 1
 
 
 async def test_the_center_sees_who_is_there_and_how_it_does(broker, tmp_path):

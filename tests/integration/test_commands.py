@@ -1,6 +1,7 @@
 """An order is signed, done once, answered from the journal, audited; over both real brokers."""
 
 import asyncio
+import base64
 
 import msgspec
 import pytest
@@ -10,12 +11,14 @@ from agent.contract.audit import CHAIN_START, AuditRecord
 from agent.contract.commands import Actor, Ping, ReplyState
 from agent.contract.events import TimeQuality
 from agent.contract.ptz_args import PtzMove
+from agent.contract.topics import Channel
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.simulators.broker import CENTER
 from agent.simulators.center import store
 from agent.simulators.center.commander import load_key, public_keys_file, sign
 from agent.simulators.center.guest import Guest
+from agent.uplink.link import Outgoing
 from tests.brokers import make_broker
 from tests.spine import ADDRESS, Box, U, make_center, running
 
@@ -95,6 +98,25 @@ async def test_an_order_that_takes_its_time_is_said_to_be_accepted_first(broker,
             states.append(reply.state)
             told.set()
     assert states == [ReplyState.ACCEPTED, ReplyState.DONE]
+
+
+async def test_whoever_has_the_broker_can_t_end_the_link_by_what_he_says(mosquitto, tmp_path):
+    deep = b'{"a":' + b"[" * 4000
+    said = [
+        (ADDRESS.center_state, deep),
+        (ADDRESS.topic(Channel.ACK), b'{"e":{"upto":1,"epoch":"a","x":' + b"[" * 990),
+        (ADDRESS.topic(Channel.COMMAND), b"eyJhbGciOiJFZERTQSIsImNyaXQiOjV9.e30.AAAA"),
+        (ADDRESS.topic(Channel.COMMAND), b"e30." + base64.urlsafe_b64encode(deep) + b".AAAA"),
+        (ADDRESS.topic(Channel.CONFIG), b"eyJhbGciOiJFZERTQSIsImNyaXQiOjV9.e30.AAAA"),
+    ]
+    box = make_box(tmp_path, mosquitto)
+    async with running(make_center(tmp_path, mosquitto.settings(CENTER))) as center, running(box):
+        assert (await replies_to(center, order(center, Ping())))[-1].state is ReplyState.DONE
+        beyond = b'{"e":{"upto":9223372036854775807,"epoch":"%s"}}' % box.outbox.epoch.encode()
+        for topic, payload in [*said, (ADDRESS.topic(Channel.ACK), beyond)]:
+            await center._link.publish(Outgoing(topic, payload))
+        assert (await replies_to(center, order(center, Ping())))[-1].state is ReplyState.DONE
+        assert box.link.status.connects_total == 1
 
 
 async def test_failures_and_refusals_are_answered_with_a_code(mosquitto, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey
 
+from agent.commands.ptz_key import is_step
 from agent.commands.signature import Signatures, claimed_id
 from agent.contract.commands import Actor, Command, Ping
 from agent.contract.events import TimeQuality
@@ -100,10 +101,31 @@ def test_an_unsigned_order_is_refused(signatures, key):
     assert code_of(signatures.verify, token) == "command.bad_signature"
 
 
-@pytest.mark.parametrize("token", [b"", b"a.b", b"a.b.c", b"\xff\xfe", b"...."])
+def part(content):
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+DEEP = b'{"a":' + b"[" * 4000
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"",
+        b"a.b",
+        b"a.b.c",
+        b"\xff\xfe",
+        b"....",
+        part(b'{"alg":"EdDSA","crit":5}') + b".e30.AAAA",
+        part(b'{"alg":["EdDSA"],"kid":{}}') + b".e30.AAAA",
+        part(DEEP) + b"." + part(DEEP) + b".AAAA",
+        part(b'{"alg":"HS256","kid":"x","a":' + b"[" * 4000) + b"." + part(DEEP) + b".AAAA",
+    ],
+)
 def test_rubbish_is_refused(signatures, token):
     assert code_of(signatures.verify, token) == "command.bad_signature"
     assert claimed_id(token) == ""
+    assert not is_step(token)
 
 
 def test_an_order_for_another_box_is_refused(signatures, key):

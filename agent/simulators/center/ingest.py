@@ -98,7 +98,7 @@ class Ingest:
             return
         try:
             await self._take(address, channel, message.payload)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
             _log.warning("message not understood", topic=message.topic, reason=str(error))
             return
         self._on_change()
