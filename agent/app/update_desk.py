@@ -27,7 +27,7 @@ def make_updates(
     async def busy() -> str:
         held = await grants.holding()
         if held:
-            return f"{len(held)} grants hold, the last for {max(s for _, s in held):.0f} s more"
+            return f"{len(held)} grants hold"  # no time left: each word is told the center anew
         sessions = await asyncio.to_thread(read_sessions, run_folder)
         actual = [one for one in sessions if one.get("status") == CapStatus.ACTUAL.value]
         return f"the incident {actual[0].get('incident')} is on" if actual else ""

@@ -4,7 +4,9 @@ An address is signed by whoever presigned it, and a secret: what is told of one 
 """
 
 import http.client
+import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -46,3 +48,11 @@ def connection_to(parts: SplitResult, way: Way) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
     context = ssl.create_default_context(cafile=way.ca_file or None)
     return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
+
+
+def cut(connection: http.client.HTTPConnection | None) -> None:
+    """End a connection from another thread, also one whose line takes or gives nothing."""
+    line = None if connection is None else connection.sock
+    if line is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS is not asked: it would wait

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult
 
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CommandError
-from agent.core.file_store import Way, address_of, connection_to, target_of
+from agent.core.file_store import Way, address_of, connection_to, cut, target_of
 from agent.updates import blocks
 from agent.updates.blocks import BlockIndex, Span
 
@@ -58,19 +58,21 @@ class FetchError(CommandError):
 class Fetch:
     """`run()` blocks until the bundle is whole; `abort()` from another thread ends it soon.
 
-    `spend` is asked before each chunk's bytes are counted; False ends the fetch (code
-    `update.budget`). `received_bytes` counts what came over the line, `have_bytes` what is there.
+    `spend` is told of each chunk's bytes; False ends the fetch (code `update.held_back`).
+    `received_bytes` counts what came over the line, `have_bytes` what is there.
     """
 
     def __init__(self, wanted: Wanted, place: Place, way: Way, spend: Spend, clock: Clock) -> None:
         self._wanted, self._place, self._way = wanted, place, way
         self._spend, self._clock = spend, clock
         self._stop = threading.Event()
+        self._line: http.client.HTTPConnection | None = None
         self.received_bytes = self.have_bytes = 0
 
     def abort(self) -> None:
-        """Stop fetching; what came stays."""
+        """Stop fetching at once, also on a line that gives nothing; what came stays."""
         self._stop.set()
+        cut(self._line)
 
     def run(self) -> None:
         """Fetch what is missing and prove the whole. Raises `FetchError`, `OSError` of the disk."""
@@ -124,6 +126,8 @@ class Fetch:
             answer = self._ask(connection, wanted.blocks_url, None)
             while chunk := self._chunk(answer, size_bytes + 1 - len(data)):
                 data += chunk
+            if answer.length:  # http.client takes a line that ended in the middle for the end
+                self._lost(connection.host)
         try:
             return blocks.read_index(bytes(data), wanted.size_bytes)
         except ValueError as error:
@@ -153,6 +157,7 @@ class Fetch:
     def _ask(
         self, connection: http.client.HTTPConnection, url: str, piece: Span | None
     ) -> http.client.HTTPResponse:
+        self._check_stop()
         headers = {"Accept-Encoding": "identity"}
         if piece is not None:
             headers["Range"] = f"bytes={piece.start}-{piece.end - 1}"
@@ -172,25 +177,31 @@ class Fetch:
         except (OSError, http.client.HTTPException) as error:
             self._lost("the store", error)
         self.received_bytes += len(chunk)
-        if self._stop.is_set():
-            raise FetchError("update.stopped", "The fetch was stopped.", hint="It goes on later.")
+        self._check_stop()
         if not self._spend(len(chunk)):
             raise FetchError(
-                "update.budget", "The day's bytes are used up.", hint="It goes on tomorrow."
+                "update.held_back",
+                "No more may go over the line now.",
+                hint="See `uploads.window`, `uploads.daily_bytes`, `data`; it goes on by itself.",
             )
         if self._way.max_bps is not None:
             wait_s(self._stop, len(chunk) * 8 / self._way.max_bps)
         return chunk
 
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise FetchError("update.stopped", "The fetch was stopped.", hint="It goes on later.")
+
     def _connection(self, url: str) -> http.client.HTTPConnection:
         try:
-            return connection_to(self._address(url), self._way)
+            self._line = connection_to(self._address(url), self._way)
         except (OSError, ValueError) as error:
             raise FetchError(
                 "update.tls",
                 "The authority for the file store can't be read.",
                 hint="Check `uploads.ca_file`.",
             ) from error
+        return self._line
 
     def _address(self, url: str) -> SplitResult:
         try:

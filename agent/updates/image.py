@@ -84,6 +84,10 @@ class ImageSide:
         plan = {"update_id": plan_id, "bundle": bundle_name, "restart": restart}
         write_whole(self.folder / PLAN, msgspec.json.encode(plan))
 
+    def is_asked(self) -> bool:
+        """Say whether the plan still lies there: the image takes it away once it is done."""
+        return (self.folder / PLAN).exists()
+
     def hold(self, why: str) -> None:
         """Have no update installed as long as there is a reason; "" lets go. Raises `OSError`."""
         path = self.folder / HOLD

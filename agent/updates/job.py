@@ -17,7 +17,8 @@ class Job(Struct, kw_only=True):
     """What was ordered and how far it is. `order` is the last order's id, `by` whose it was.
 
     `try_` counts plans (each has a name of its own for its outcome); `boot` is that in which it was
-    installed; `spent_bytes` counts on `day`. `local`: the bundle lies here already, from a stick.
+    asked for, `judged` that of the last verdict before; `spent_bytes` counts on `day`. `local`: the
+    bundle lies here already, from a stick.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Job(Struct, kw_only=True):
     waits_for: str = ""
     try_: int = 0
     boot: str = ""
+    judged: str = ""
     day: str = ""
     spent_bytes: int = 0
     received_bytes: int = 0
@@ -72,7 +74,10 @@ class LocalOrder(Struct, frozen=True, kw_only=True):
 
 
 def load(folder: Path) -> Job | None:
-    """Return the job, None when there is none. What can't be understood is no job any more."""
+    """Return the job, None when there is none. What can't be understood is no job any more.
+
+    This and `save` raise `StorageError`.
+    """
     try:
         return msgspec.json.decode((folder / JOB_FILE).read_bytes(), type=Job)
     except (FileNotFoundError, msgspec.MsgspecError):
@@ -82,6 +87,14 @@ def load(folder: Path) -> Job | None:
 
 
 def save(folder: Path, job: Job) -> None:
-    """Keep the job; on the disk when this returns. The address in it is a secret. `OSError`."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(folder / JOB_FILE, msgspec.json.encode(job), mode=0o600)
+    """Keep the job; on the disk when this returns. The address in it is a secret."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(folder / JOB_FILE, msgspec.json.encode(job), mode=0o600)
+    except OSError as error:
+        raise StorageError(
+            "update.storage",
+            f"The order can't be written: {error.strerror}.",
+            hint="Free or repair the data disk, then order it again.",
+            retryable=True,
+        ) from error

@@ -5,7 +5,9 @@ outcome -> `Info.update` and the audit. Runs in the core; every step outlives a 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -15,7 +17,7 @@ from agent.contract.updates import Update, UpdateInfo, UpdateStage
 from agent.core import log, rationing
 from agent.core.clock import Clock, boot_id
 from agent.core.component import Service
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, StorageError
 from agent.core.file_store import Way
 from agent.settings.model import UploadSettings
 from agent.updates import job as jobs
@@ -27,9 +29,10 @@ KEPT = "kept.raucb"
 _LOOK_S = 5.0
 _SAVE_BYTES = 1024 * 1024
 _RETRY_FIRST_S, _RETRY_CAP_S = 5.0, 900.0
-_AGAIN_S = 600.0  # after the image put it off: heat and voltage take their time
+_AGAIN_S = 600.0  # after the image put it off: heat and voltage take their time; or said nothing
 _NO_ANSWER_S = 7_800.0  # the image's own limit is two hours
 _MOST_DAMAGED = 2
+_GOES_ON = (UpdateStage.FETCHING, UpdateStage.READY, UpdateStage.FAILED)  # with the same bundle
 
 Busy = Callable[[], Awaitable[str]]
 Note = Callable[[str, str, str, str, str], Awaitable[None]]  # op, actor, outcome, code, detail
@@ -60,7 +63,11 @@ class Updates(Service):
         self._wake = asyncio.Event()
         self._job: Job | None = None
         self._fetch: Fetch | None = None
-        self._failures, self._not_before_s, self._asked_s = 0, 0.0, 0.0
+        self._failures, self._not_before_s = 0, 0.0
+        self._asked_s: float | None = None  # since when an answer is waited for
+        self._is_lost = False  # the plan, at the last look
+        self._hold: str | None = None
+        self._changing, self._saving = asyncio.Lock(), threading.Lock()
         self._received_bytes = 0
         self._log = log.get(self.name)
 
@@ -74,10 +81,11 @@ class Updates(Service):
 
     async def order(self, order_id: str, by: str, order: Update) -> UpdateInfo | None:
         """Take an order; return how things stand then. Raises `CommandError`."""
-        if order.action == "install":
-            await self._begin(Job(id=order_id, by=by, order=order, stage=UpdateStage.FETCHING))
-        elif order.action == "cancel":
-            await self._cancel(by)
+        async with self._whole():
+            if order.action == "cancel":
+                await self._cancel(by)
+            elif order.action == "install" and not (self._job and self._job.id == order_id):
+                await self._begin(Job(id=order_id, by=by, order=order, stage=UpdateStage.FETCHING))
         return self.told()
 
     async def start(self) -> None:
@@ -86,14 +94,31 @@ class Updates(Service):
     async def run(self) -> None:
         while True:
             self._wake.clear()
-            await self.look()
-            await self._idle()
+            try:
+                await self.look()
+            except (OSError, StorageError) as error:  # a full disk, say
+                self._log.warning("no step on with the update", detail=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._wake.wait()
 
     async def look(self) -> None:
-        """Take what was ordered at the box, and go one step on."""
-        await self._take_local()
-        if self._job is not None and not self._job.stage.is_final:
-            await self._step(self._job)
+        """Take what was ordered at the box, and go one step on; orders come in on a fetch alone."""
+        async with self._whole():
+            await self._take_local()
+            fetch = await self._step(self._job) if self._job else None
+        if fetch is not None and self._job is not None:
+            await self._fetch_on(self._job, fetch)
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncIterator[None]:
+        """Change one thing at a time; what the disk did not take is not so."""
+        async with self._changing:
+            try:
+                yield
+            except (OSError, StorageError):
+                self._job = await asyncio.to_thread(jobs.load, self._image.folder)
+                raise
 
     async def stop(self) -> None:
         if self._fetch is not None:
@@ -109,17 +134,16 @@ class Updates(Service):
                 hint="Wait for its end in `Info.update`, or restart the box.",
                 retryable=True,
             )
-        if old is not None and not old.stage.is_final and old.bundle_name == job.bundle_name:
-            job.received_bytes, job.day, job.spent_bytes = (
-                old.received_bytes,
-                old.day,
-                old.spent_bytes,
-            )
+        is_here = job.local
+        if old is not None and old.stage in _GOES_ON and old.bundle_name == job.bundle_name:
+            is_here = is_here or old.stage is UpdateStage.READY
+            job.received_bytes = old.received_bytes
+            job.day, job.spent_bytes = old.day, old.spent_bytes
         if self._fetch is not None:
             self._fetch.abort()
         self._failures, self._not_before_s = 0, 0.0
-        await self._move(job, UpdateStage.READY if job.local else UpdateStage.FETCHING)
-        await asyncio.to_thread(self._sweep, job)
+        await self._move(job, UpdateStage.READY if is_here else UpdateStage.FETCHING)
+        await asyncio.to_thread(self._sweep)
         self._wake.set()
 
     async def _cancel(self, by: str) -> None:
@@ -137,7 +161,7 @@ class Updates(Service):
         if self._fetch is not None:
             self._fetch.abort()
         await self._move(job, UpdateStage.CANCELLED)
-        await asyncio.to_thread(self._sweep, None)
+        await asyncio.to_thread(self._sweep)
 
     async def _take_local(self) -> None:
         """Take what somebody at the box asked for by `poleside update`."""
@@ -162,67 +186,85 @@ class Updates(Service):
         except CommandError as error:
             await self._note("update", told.by, "refused", error.code, error.message)
 
-    async def _step(self, job: Job) -> None:
+    async def _step(self, job: Job) -> Fetch | None:
+        """Go one step on; return the fetch that must be run for it."""
         match job.stage:
             case UpdateStage.FETCHING:
-                await self._fetch_on(job)
+                return await self._begin_fetch(job)
             case UpdateStage.READY:
                 await self._ask(job)
             case UpdateStage.ASKED:
                 await self._hear(job)
             case UpdateStage.INSTALLED:
                 await self._judge(job)
+        return None
 
-    async def _fetch_on(self, job: Job) -> None:
-        now = self._clock.utc_now()
-        held = self._held(job)
-        if held:
+    async def _begin_fetch(self, job: Job) -> Fetch | None:
+        if held := self._held(job):
             await self._wait(job, held)
-            return
-        if self._clock.monotonic_s() < self._not_before_s:
-            return
-        job.waits_for, job.code, job.why = "", "", ""
-        day, budget = rationing.day_of(now), job.order.daily_bytes or self.settings.daily_bytes
-        if job.day != day:
-            job.day, job.spent_bytes = day, 0
+        elif self._clock.monotonic_s() >= self._not_before_s:
+            job.waits_for, job.code, job.why = "", "", ""
+            self._fetch = self._fetch_of(job, self._part_of(job))
+            return self._fetch
+        return None
 
-        part = self._image.folder / f"{job.bundle_name}.part"
-        self._fetch = fetch = self._fetch_of(job, part, budget)
+    async def _fetch_on(self, job: Job, fetch: Fetch) -> None:
+        """Run the fetch; an order may come meanwhile, and then counts."""
+        trouble: FetchError | None = None
         try:
             await asyncio.to_thread(fetch.run)
         except FetchError as error:
-            if self._job is job and not job.stage.is_final:
-                await self._fetch_failed(job, error)
-            return
+            trouble = error
+        except OSError as error:
+            trouble = FetchError(
+                "update.disk",
+                f"The bundle can't be written: {error.strerror}.",
+                hint="Free or repair the data disk; it is tried again by itself.",
+            )
         finally:
             fetch.abort()
             self._fetch = None
-        if self._job is not job or job.stage is not UpdateStage.FETCHING:
-            return
-        job.have_bytes, self._failures = job.order.size_bytes, 0
-        await asyncio.to_thread(part.replace, part.with_name(job.bundle_name))
-        await self._move(job, UpdateStage.READY)
-        self._wake.set()
+        async with self._whole():
+            if self._job is not job or job.stage is not UpdateStage.FETCHING:
+                await asyncio.to_thread(self._sweep)
+            elif trouble is not None:
+                await self._fetch_failed(job, trouble, came=fetch.received_bytes > 0)
+            else:
+                part, job.have_bytes = self._part_of(job), job.order.size_bytes
+                await asyncio.to_thread(part.replace, part.with_name(job.bundle_name))
+                await self._move(job, UpdateStage.READY)
+                self._wake.set()
 
-    def _fetch_of(self, job: Job, part: Path, budget: int | None) -> Fetch:
+    def _part_of(self, job: Job) -> Path:
+        return self._image.folder / f"{job.bundle_name}.part"
+
+    def _fetch_of(self, job: Job, part: Path) -> Fetch:
         order, settings, unsaved = job.order, self.settings, [0]
 
         def spend(count_bytes: int) -> bool:
             """Count in the fetch's thread; on the disk now and then."""
-            job.spent_bytes += count_bytes
+            day = rationing.day_of(self._clock.utc_now())
+            job.spent_bytes = count_bytes + (job.spent_bytes if job.day == day else 0)
+            job.day = day
             job.received_bytes += count_bytes
             self._received_bytes += count_bytes
             job.have_bytes = fetch.have_bytes
             unsaved[0] += count_bytes
-            if unsaved[0] >= _SAVE_BYTES and self._job is job:
+            if unsaved[0] >= _SAVE_BYTES:
                 unsaved[0] = 0
-                jobs.save(self._image.folder, job)
-            return budget is None or job.spent_bytes <= budget
+                self._save(job)
+            return not self._held(job)
 
         wanted = Wanted(order.url, order.blocks_url, order.sha256, order.size_bytes)
         way = Way(settings.ca_file, settings.plain_http, settings.max_bps)
         fetch = Fetch(wanted, Place(part, part.with_name(KEPT)), way, spend, self._clock)
         return fetch
+
+    def _save(self, job: Job) -> None:
+        """Keep a job unless another one took its place. In a thread; the fetch has its own."""
+        with self._saving:
+            if self._job is job:
+                jobs.save(self._image.folder, job)
 
     def _held(self, job: Job) -> str:
         """Say what the fetch must wait for, "" when it may go."""
@@ -236,31 +278,36 @@ class Updates(Service):
         is_spent = budget is not None and job.spent_bytes >= budget
         return "budget" if is_spent and job.day == rationing.day_of(now) else ""
 
-    async def _fetch_failed(self, job: Job, error: FetchError) -> None:
+    async def _fetch_failed(self, job: Job, error: FetchError, *, came: bool) -> None:
+        """Try again: soon when something came, else ever more rarely. What came stays."""
         job.damaged += error.code == "update.damaged"
         if error.spoilt or job.damaged >= _MOST_DAMAGED:
             await self._move(job, UpdateStage.FAILED, error.code, error.message)
-            await asyncio.to_thread(self._sweep, None)
             return
-        waits_for = "budget" if error.code == "update.budget" else "store"
-        self._failures += 1
+        if error.code == "update.held_back":
+            await self._wait(job, self._held(job))
+            return
+        self._failures = 1 if came else self._failures + 1
         wait_s = min(_RETRY_CAP_S, _RETRY_FIRST_S * 2.0 ** (self._failures - 1))
         self._not_before_s = self._clock.monotonic_s() + wait_s
+        waits_for = "board" if error.code == "update.disk" else "store"
         await self._wait(job, waits_for, error.code, error.message)
 
     async def _ask(self, job: Job) -> None:
         """Leave the plan when the box may restart; hold the image back as long as it may not."""
         why = await self._busy() if job.order.restart else ""
-        await asyncio.to_thread(self._image.hold, why)
+        if why != self._hold:
+            await asyncio.to_thread(self._image.hold, why)
+            self._hold = why
         if why:
             await self._wait(job, "incident", "update.held", why)
             return
         if self._clock.monotonic_s() < self._not_before_s:
             return
         job.try_ += 1
-        job.waits_for, job.code, job.why = "", "", ""
+        job.boot, job.judged = self._boot, (await asyncio.to_thread(self._image.verdict)).boot
+        self._asked_s, self._is_lost = None, False
         await self._move(job, UpdateStage.ASKED)
-        self._asked_s = self._clock.monotonic_s()
         await asyncio.to_thread(
             self._image.ask, job.plan_id, job.bundle_name, restart=job.order.restart
         )
@@ -269,23 +316,35 @@ class Updates(Service):
         """Take what the image says of the plan."""
         outcome = await asyncio.to_thread(self._image.outcome)
         if outcome.update_id != job.plan_id:
-            since_s = self._clock.monotonic_s() - self._asked_s
-            if since_s > _NO_ANSWER_S or self._asked_s == 0.0:
-                await self._again(job, "update.no_answer", "The image did not answer the plan.")
-            return
-        if outcome.outcome == "installed":
-            job.boot = self._boot
+            await self._miss(job)
+        elif outcome.outcome == "installed":
             await self._move(job, UpdateStage.INSTALLED)
         elif outcome.outcome == "postponed":
             await self._again(job, outcome.code, outcome.why)
         else:
             await self._move(job, UpdateStage.REFUSED, outcome.code, outcome.why)
-            await asyncio.to_thread(self._sweep, None)
+            await asyncio.to_thread(self._sweep)
+
+    async def _miss(self, job: Job) -> None:
+        """Without an answer: the plan lies there until the image is done with it, or it is lost."""
+        now_s = self._clock.monotonic_s()
+        if await asyncio.to_thread(self._image.is_asked):
+            self._is_lost = False
+            if self._asked_s is None:
+                self._asked_s = now_s
+            if job.boot != self._boot:  # nothing is installed yet in this boot either
+                job.boot = self._boot
+                await asyncio.to_thread(self._save, job)
+            if now_s - self._asked_s <= _NO_ANSWER_S:
+                return
+        elif not self._is_lost:  # the image takes it away a moment before it answers
+            self._is_lost = True
+            return
+        await self._again(job, "update.no_answer", "The image did not answer the plan.")
 
     async def _again(self, job: Job, code: str, why: str) -> None:
         """Ask once more, later: a plan the image put off, or one that a power cut took."""
-        lost = code == "update.no_answer"
-        self._not_before_s = self._clock.monotonic_s() + (0.0 if lost else _AGAIN_S)
+        self._not_before_s = self._clock.monotonic_s() + _AGAIN_S
         job.waits_for = "board"
         await self._move(job, UpdateStage.READY, code, why)
 
@@ -295,14 +354,14 @@ class Updates(Service):
             return
         verdict = await asyncio.to_thread(self._image.verdict)
         runs_new = self._image.version == job.order.version
-        if runs_new and not (verdict.kept and verdict.boot == self._boot):
+        is_news = verdict.version == job.order.version and verdict.boot != job.judged
+        if runs_new and not (verdict.kept and is_news):
             return  # on trial: a verdict comes, or the box restarts into the old system
         if runs_new:
             await self._move(job, UpdateStage.COMMITTED)
         else:
-            tried = verdict.version == job.order.version and not verdict.kept
-            why = (verdict.why or "") if tried else "The new system did not come up."
-            await self._move(job, UpdateStage.ROLLED_BACK, "update.rolled_back", why)
+            why = verdict.why if is_news and not verdict.kept else "The new system did not come up."
+            await self._move(job, UpdateStage.ROLLED_BACK, "update.rolled_back", why or "")
         await asyncio.to_thread(self._keep_bundle, job, kept=runs_new)
 
     def _keep_bundle(self, job: Job, *, kept: bool) -> None:
@@ -311,11 +370,13 @@ class Updates(Service):
         bundle = folder / job.bundle_name
         if kept and bundle.is_file():
             bundle.replace(folder / KEPT)
-        self._sweep(None)
+        self._sweep()
 
-    def _sweep(self, job: Job | None) -> None:
-        """Remove bundles nobody wants any more."""
-        needed = {job.bundle_name, f"{job.bundle_name}.part"} if job else set()
+    def _sweep(self) -> None:
+        """Remove bundles nobody wants any more; one that failed may be ordered again."""
+        job = self._job
+        is_wanted = job is not None and (job.stage in _GOES_ON or not job.stage.is_final)
+        needed = {job.bundle_name, f"{job.bundle_name}.part"} if job and is_wanted else set()
         for path in self._image.folder.glob("*.raucb*"):
             if path.name not in needed and path.name != KEPT:
                 path.unlink(missing_ok=True)
@@ -324,7 +385,7 @@ class Updates(Service):
         if (job.waits_for, job.code, job.why) == (waits_for, code, why):
             return
         job.waits_for, job.code, job.why = waits_for, code, why
-        await asyncio.to_thread(jobs.save, self._image.folder, job)
+        await asyncio.to_thread(self._save, job)
 
     async def _move(self, job: Job, stage: UpdateStage, code: str = "", why: str = "") -> None:
         """Keep, audit and log each step."""
@@ -332,14 +393,7 @@ class Updates(Service):
         if stage.is_final or stage in (UpdateStage.ASKED, UpdateStage.INSTALLED):
             job.waits_for = ""
         self._job = job
-        await asyncio.to_thread(jobs.save, self._image.folder, job)
+        await asyncio.to_thread(self._save, job)
         detail = f"version {job.order.version}, sha256 {job.order.sha256}"
         await self._note(f"update.{stage.value}", job.by, "done", code, f"{detail}; {why}")
         self._log.info("update", stage=stage.value, version=job.order.version, code=code)
-
-    async def _idle(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return

@@ -29,7 +29,7 @@ def has_room(folder: Path, size_bytes: int) -> bool:
 def bring(bundle: Path, folder: Path, told: LocalOrder, tell: Callable[[int], None]) -> None:
     """Copy a bundle whole or not at all, then leave the order. Raises `OSError`."""
     job = Job(id=told.id, by=told.by, order=told.order, stage=UpdateStage.READY)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(folder)
     scratch = folder / f"{job.bundle_name}.part"
     try:
         with bundle.open("rb") as old, scratch.open("wb") as new:
@@ -46,5 +46,13 @@ def bring(bundle: Path, folder: Path, told: LocalOrder, tell: Callable[[int], No
 
 def leave(folder: Path, told: LocalOrder) -> None:
     """Leave an order for the agent, which looks every few seconds. Raises `OSError`."""
+    _make(folder)
+    write_whole(folder / LOCAL_ORDER, msgspec.json.encode(told))  # nobody else enters the folder
+
+
+def _make(folder: Path) -> None:
+    """Make the folder the agent's own, also when root is who has the stick."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(folder / LOCAL_ORDER, msgspec.json.encode(told), mode=0o600)
+    if os.geteuid() == 0:
+        owner = folder.parent.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)

@@ -6,11 +6,9 @@ center signed one address and no other.
 
 import hashlib
 import http.client
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +16,7 @@ from urllib.parse import SplitResult
 
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CommandError
-from agent.core.file_store import Way, address_of, connection_to, target_of
+from agent.core.file_store import Way, address_of, connection_to, cut, target_of
 
 CHUNK_BYTES = 64 * 1024
 _BUSY = frozenset({408, 425, 429})
@@ -60,10 +58,7 @@ class Put:
     def abort(self) -> None:
         """Stop sending at once, also in the middle of a line that takes nothing."""
         self._stop.set()
-        line = None if self._connection is None else self._connection.sock
-        if line is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(line, socket.SHUT_RDWR)  # TLS is not asked: it would wait
+        cut(self._connection)
 
     def run(self) -> str:
         """Send; return the store's ETag ("" when it has none). Raises `UploadError`, `OSError`.

@@ -1,5 +1,6 @@
 """An update goes from the center's order to its end, whatever breaks on the way."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -10,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from agent.contract.updates import Update, UpdateStage
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, StorageError
 from agent.health.updates import update_faults
 from agent.local.cli.update import update as command_line
 from agent.settings.model import UploadSettings
-from agent.updates import blocks, job
+from agent.updates import blocks, job, stick
 from agent.updates.image import ImageSide
 from agent.updates.keeper import KEPT, Updates
 from tests.bundle_store import BundleStore
@@ -22,6 +23,7 @@ from tests.fake_clock import FakeClock
 
 MEGABYTE = 1024 * 1024
 OLD = os.urandom(8 * MEGABYTE + 100)
+CANCEL = Update(action="cancel")
 NEW = OLD[: 3 * MEGABYTE] + os.urandom(5000) + OLD[3 * MEGABYTE + 5000 :]
 
 
@@ -330,10 +332,10 @@ async def test_the_address_of_a_bundle_is_readable_to_nobody_else(box, store):
 
 
 async def test_a_bundle_from_a_stick_is_installed_the_same_way(box, store, tmp_path):
-    stick = tmp_path / "poleside-1.1.0.raucb"
-    stick.write_bytes(NEW)
+    brought = tmp_path / "poleside-1.1.0.raucb"
+    brought.write_bytes(NEW)
     places = ["--data-dir", str(tmp_path / "box"), "--root"]
-    asking = ["install", str(stick), "--version", "1.1.0", *places]
+    asking = ["install", str(brought), "--version", "1.1.0", *places]
     elsewhere = CliRunner().invoke(command_line, [*asking, str(tmp_path / "box")])
     assert "update.unsupported" in str(elsewhere.exception)
     result = CliRunner().invoke(command_line, [*asking, str(tmp_path)])
@@ -343,3 +345,137 @@ async def test_a_bundle_from_a_stick_is_installed_the_same_way(box, store, tmp_p
     await box.installs()
     told = CliRunner().invoke(command_line, ["status", "--json", *places, str(tmp_path)])
     assert json.loads(told.output)["update"]["stage"] == "installed"
+
+
+async def test_a_box_that_restarts_before_it_heard_of_the_installation_is_judged_too(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    plan = box.plan()
+    (box.side.folder / "plan.json").unlink()
+    box.says("update.json", update_id=plan["update_id"], outcome="installed", version="1.1.0")
+    box.runs("1.1.0")  # the image restarts the box at once
+    await box.restart("boot-2")
+    await box.looks(2)
+    assert box.told.stage is UpdateStage.INSTALLED
+    box.says("trial.json", kept=True, version="1.1.0", boot="boot-2")
+    await box.restart("boot-3")  # and nobody looked before the next restart
+    await box.looks()
+    assert box.told.stage is UpdateStage.COMMITTED
+
+
+async def test_the_verdict_on_an_earlier_trial_of_the_version_counts_no_more(box, store):
+    box.says("trial.json", kept=True, version="1.1.0", boot="boot-0")
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    await box.installs()
+    box.runs("1.1.0")
+    await box.restart("boot-2")
+    await box.looks(2)
+    assert box.told.stage is UpdateStage.INSTALLED
+
+
+async def test_a_plan_the_image_is_at_is_not_asked_for_again_by_an_agent_that_restarts(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    first = box.plan()
+    await box.restart()
+    await box.looks(3)
+    assert (box.told.stage, box.plan()) == (UpdateStage.ASKED, first)
+    (box.side.folder / "plan.json").unlink()  # a power cut took it
+    await box.looks(3)
+    assert box.told.stage is UpdateStage.ASKED
+    assert box.plan()["update_id"] != first["update_id"]
+
+
+async def test_an_address_that_expired_costs_nothing_that_came(box, store):
+    store.cut_after = [9 * MEGABYTE, MEGABYTE]
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+    store.status = 403
+    await box.looks()
+    assert (box.told.stage, box.told.code) == (UpdateStage.FAILED, "update.refused_by_store")
+    store.status = 0
+    await box.updates.order("U2", "kim", ordered(store))
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+    assert store.given_bytes == len(NEW)
+    assert box.told.received_bytes == len(NEW)
+
+
+async def test_the_same_order_again_after_a_kill_begins_nothing_anew(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    await box.restart()
+    told = await box.updates.order("U1", "kim", ordered(store))
+    assert told.stage is UpdateStage.ASKED
+
+
+async def test_an_update_is_given_up_or_installed_and_never_both(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+
+    async def given_up_meanwhile():
+        box.updates._busy = box._busy
+        cancelled.append(asyncio.create_task(box.updates.order("U2", "lee", CANCEL)))
+        await asyncio.sleep(0)
+        return ""
+
+    cancelled, box.updates._busy = [], given_up_meanwhile
+    await box.looks()
+    with pytest.raises(CommandError, match=r"update\.too_late"):
+        await cancelled[0]  # it waited for the step that was under way: both tell the same
+    assert box.plan() is not None
+
+
+async def test_a_list_of_blocks_that_broke_off_is_fetched_again(box, store):
+    new = box.side.outcomes / "scratch"
+    new.write_bytes(NEW)
+    store.files["/new.raucb.blocks"] = blocks.index_of(new)
+    store.cut_after = [1000]
+    order = ordered(store, blocks_url=f"{store.url}/new.raucb.blocks")
+    await box.updates.order("U1", "kim", order)
+    await box.looks()
+    assert (box.told.stage, box.told.code) == (UpdateStage.FETCHING, "update.unreachable")
+    await box.looks(2)
+    assert bundle_of(box).read_bytes() == NEW
+
+
+async def test_a_fetch_stops_when_the_line_is_needed_and_goes_on_behind_what_came(box, store):
+    looked = []
+
+    def spares():
+        looked.append(len(looked))
+        return 20 < len(looked) < 40
+
+    box.updates = Updates(
+        box.clock, box.side, box.settings, box._busy, box._note, spares, this_boot="boot-1"
+    )
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks()
+    assert (box.told.waits_for, box.told.code) == ("line", "")
+    await box.looks(30)
+    assert bundle_of(box).read_bytes() == NEW
+    assert store.given_bytes < len(NEW) + 5 * MEGABYTE
+
+
+async def test_an_order_that_can_t_be_kept_is_answered_so(box, store):
+    folder, aside = box.side.folder, box.side.outcomes / "aside"
+    await box.updates.order("U1", "kim", ordered(store))
+    folder.rename(aside)
+    folder.write_bytes(b"no folder")
+    with pytest.raises(StorageError, match=r"update\.storage"):
+        await box.updates.order("U2", "lee", CANCEL)
+    folder.unlink()
+    aside.rename(folder)
+    await box.restart()
+    await box.looks(2)
+    assert (box.told.id, box.told.stage) == ("U1", UpdateStage.ASKED)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can bring a stick for another user")
+async def test_what_root_brings_is_the_agent_s(box, store, tmp_path):
+    os.chown(tmp_path / "box", 4711, 4711)
+    told = job.LocalOrder(id="U1", by="root", order=CANCEL)
+    stick.leave(box.side.folder, told)
+    assert box.side.folder.stat().st_uid == 4711
+    assert (box.side.folder / job.LOCAL_ORDER).stat().st_mode & 0o004
