@@ -48,7 +48,7 @@ class Keeper(Protocol):
 
 
 class CameraOrders:
-    """All may be repeated without harm, but `camera.password` and a reboot."""
+    """What changes a camera is not repeated after a restart, but for `camera.encoder`."""
 
     def __init__(self, gate_of: GateOf, keeper: Keeper, leases: Leases, clock: Clock) -> None:
         self._gate_of, self._keeper = gate_of, keeper

@@ -26,7 +26,7 @@ class Switches(Protocol):
 
 
 class OutputHandler:
-    """Done again after a restart it only begins anew: the time is bounded either way."""
+    """Never done again after a restart, which makes all safe: nobody wants a siren an hour late."""
 
     def __init__(self, outputs: Switches) -> None:
         self._outputs = outputs

@@ -11,7 +11,7 @@ from agent.core.errors import CommandError, PolesideError
 
 
 class RelayHandler:
-    """Done again after a restart it only begins anew: the time is bounded either way."""
+    """Never done again after a restart, which makes all safe: no door opens twice."""
 
     def __init__(self, guard_of: Callable[[str], RelayGuard]) -> None:
         self._guard_of = guard_of

@@ -17,7 +17,7 @@ class Signs(Protocol):
 
 
 class SignHandler:
-    """Done again after a restart it only begins anew: the time is bounded either way."""
+    """Never done again after a restart, which makes all dark: the words may be out of date."""
 
     def __init__(self, signs: Signs) -> None:
         self._signs = signs
