@@ -222,7 +222,7 @@ class Commands(Service):
         taken = await self._db.run(take)
         command, refusal = taken.command, taken.refusal
         if taken.known is not None:
-            return await self._repeated(command, taken.known.reply)
+            return await self._repeated(taken.known.command, taken.known.reply)
         if not taken.is_written:
             refusal = self._refusal(command) or await self._unpermitted(command)
             await self._db.run(lambda connection: self._write_down(connection, command, refusal))

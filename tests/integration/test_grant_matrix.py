@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from agent.commands.signature import claimed_id
 from agent.contract.commands import (
     OPERATIONS,
     Args,
@@ -16,6 +17,7 @@ from agent.contract.commands import (
     GiveGrant,
     GivePolicy,
     Output,
+    Ping,
     ReplyState,
 )
 from agent.contract.grants import What, Window
@@ -191,6 +193,7 @@ async def test_what_was_ordered_under_a_grant_shows_nothing_again_once_it_ended(
         await box.order(EndGrant(grant_id=grant.id))
         await matrix.refused(token, "grant.over")
         await matrix.refused(matrix.token(grant=grant), "grant.over")
+        await matrix.refused(matrix.token(Ping(), id=claimed_id(token)), "grant.over")
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
