@@ -15,7 +15,7 @@ from agent.commands.registry import Commands
 from agent.commands.signature import Signatures, claimed_id
 from agent.contract.audit import AuditRecord
 from agent.contract.commands import Actor, Command, GiveGrant
-from agent.contract.events import StreamName, TimeQuality
+from agent.contract.events import CapStatus, StreamName, TimeQuality
 from agent.contract.grants import ENDED, GrantReport, MediaGrant, Sink, StandingPolicy, What
 from agent.core.clock import SystemClock
 from agent.core.component import Components
@@ -77,7 +77,7 @@ class Workers:
 class Desk:
     """A box's commands and grants; `give` sends a signed order and returns the last reply."""
 
-    def __init__(self, folder, clock, boot="boot-1", parts=()):
+    def __init__(self, folder, clock, boot="boot-1", parts=(), status=CapStatus.ACTUAL):
         self.folder, self.clock, self.workers, self.replies = folder, clock, Workers(), []
         parts = [store.PART, audit.PART, journal.PART, grant_store.PART, *parts]
         parts += [policies.PART, incidents.PART]
@@ -99,7 +99,7 @@ class Desk:
             clock, self.db, Signatures(keys, "box-1", clock), chain, self._answer
         )
         self.commands.permits = self.grants
-        self.policies = policies.Policies(clock, self.db, self.grants, "box-1", UTC)
+        self.policies = policies.Policies(clock, self.db, self.grants, "box-1", UTC, status)
         self.watch = PolicyWatch(clock, self.db, self.policies)
         for op in ("policy.give", "policy.end", "policy.list"):
             self.commands.register(op, PolicyHandler(self.policies), idempotent=True)

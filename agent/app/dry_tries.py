@@ -76,7 +76,8 @@ class DryTries:
         answer["allowed"] = not code
         outcome = "refused" if code else "done"
         note = self._voice.audit_desk.note
-        await note(op, user, outcome, code=code, detail=str(answer.get("id", "")))
+        about = str(answer.get("id") or answer.get("camera_id", ""))
+        await note(op, user, outcome, code=code, detail=about)
         return answer
 
     async def _grant(self, text: bytes, answer: Answer) -> None:

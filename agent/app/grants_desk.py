@@ -57,7 +57,8 @@ def make_policies(
     grants: Grants, commands: Commands, db: Database, settings: Settings, clock: Clock
 ) -> tuple[Policies, PolicyWatch]:
     """Return the standing policies and who holds alarms against them; orders are registered."""
-    policies = Policies(clock, db, grants, settings.box, zone_named(settings.time_zone))
+    zone = zone_named(settings.time_zone)
+    policies = Policies(clock, db, grants, settings.box, zone, settings.status)
     handler = PolicyHandler(policies)
     for op in ("policy.give", "policy.end", "policy.list"):
         commands.register(op, handler, idempotent=True)

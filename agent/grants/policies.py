@@ -11,7 +11,7 @@ from datetime import tzinfo
 import msgspec
 
 from agent.contract.commands import Actor, Command, Ping
-from agent.contract.events import EventKind, TimeQuality
+from agent.contract.events import CapStatus, EventKind, TimeQuality
 from agent.contract.grants import MediaGrant, Reason, StandingPolicy
 from agent.contract.incidents import IncidentKind
 from agent.core import log
@@ -30,9 +30,18 @@ _KINDS = frozenset(EventKind) | frozenset(IncidentKind)
 
 
 class Policies:
-    """All standing policies of the box; `zone` is the site's local time."""
+    """All standing policies of the box; `zone` is the site's local time, `status` the box's."""
 
-    def __init__(self, clock: Clock, db: Database, grants: Grants, box: str, zone: tzinfo) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        db: Database,
+        grants: Grants,
+        box: str,
+        zone: tzinfo,
+        status: CapStatus = CapStatus.ACTUAL,
+    ) -> None:
+        self._status = status
         self._clock, self._db, self._grants = clock, db, grants
         self._box, self._zone = box, zone
         self._kept: list[StandingPolicy] | None = None
@@ -122,6 +131,7 @@ class Policies:
             exp=exp,
             limits=policy.limits,
             sink=policy.sink,
+            status=self._status,
             on_call=on_call,
         )
         order = Command(

@@ -75,6 +75,14 @@ async def test_an_alarm_of_an_allowed_class_starts_the_push_with_no_word_from_an
         assert TOKEN not in str(listed) + shown.stdout
 
 
+async def test_what_a_box_on_trial_shows_by_itself_is_a_trial_too(tmp_path):
+    async with desk(tmp_path, status=CapStatus.TEST) as box:
+        await box.order(GivePolicy(policy=policy(box)))
+        await alarm(box)
+        await pushed(box)
+        assert [given.grant.status for given, _ in await box.grants.holding()] == [CapStatus.TEST]
+
+
 ELSEWHERE = {
     "class": ({}, {"kind": EventKind.LOITERING}),
     "zone": ({"zones": ("roof",)}, {}),
