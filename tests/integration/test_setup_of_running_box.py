@@ -22,7 +22,13 @@ class SetUpBox(BoxProcess):
     """Claimed at its console; its orders are given as the page gives them."""
 
     def __init__(self, folder, **settings):
-        told = {"broker": {"urls": [f"mqtt://{HOST}:1"]}, "center": {"telemetry_s": 60.0}}
+        told = {
+            "broker": {"urls": [f"mqtt://{HOST}:1"]},
+            "center": {"telemetry_s": 60.0},
+            # Each walk of the drawn scene is an incident of its own: ten seconds lie between two,
+            # about as long as the usual `merge_s`.
+            "alarms": {"merge_s": 2.0},
+        }
         super().__init__(folder, told | settings)
         self.page = Served(self.port, None)
         self.cookie = self.csrf = ""
