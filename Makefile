@@ -33,8 +33,8 @@ system-parts:
 PYTEST = $(BIN)/python -m pytest -rs --reruns 2
 
 test: setup lint  ## everything: types, style, imports, and all tests with the real parts
-	$(PYTEST) -n 4 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS)
-	$(PYTEST) -n 2 --dist loadfile -m "whole_box and not long" $(TEST_ARGS)
+	$(PYTEST) -n 5 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS)
+	$(PYTEST) -n 3 --dist loadfile -m "whole_box and not long" $(TEST_ARGS)
 	$(PYTEST) -m "alone and not long" $(TEST_ARGS)
 
 test-fast: setup lint  ## types, style, imports and the unit tests

@@ -22,7 +22,7 @@ ALONE = {
     "test_wizard_run",
 }
 
-# Whole boxes with cameras of their own: two side by side are all that two processors carry.
+# Whole boxes with cameras of their own: three side by side are all that two processors carry.
 WHOLE_BOXES = {
     "test_bad_input",
     "test_bell_call",
