@@ -97,5 +97,6 @@ def test_what_is_moved_is_not_told_as_a_change_too():
     assert is_of("camera.aim", "moved")
     assert not is_of("camera.aim", "changed")
     assert is_of("camera.swap", "changed")
+    assert is_of("talk", "changed")
     assert is_of("ptz.goto", "moved")
     assert all(is_of("clip.export", kind) == (kind in ("saw", "exported")) for kind in KINDS)

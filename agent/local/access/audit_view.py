@@ -21,7 +21,7 @@ KINDS: Final = {
     "exported": _EXPORTS,
     "changed": (
         *("settings", "config", "camera", "key", "page.people", "box", "lock", "unlock", "network"),
-        *("output", "relay", "sign", "enrol", "update", "system", "verdict", "nuisance"),
+        *("output", "relay", "sign", "talk", "enrol", "update", "system", "verdict", "nuisance"),
     ),
     "came": ("page.login", "page.logout", "page.claim", "page.refused", "claim"),
 }
