@@ -91,14 +91,17 @@ class Wizard:
         self.keep("self-test")
 
     def take_the_camera(self) -> None:
-        found = "return document.querySelector('[data-found]')"
-        while not self.browser.run(found):  # it may still be starting
+        ours = (
+            "return [...document.querySelectorAll('[data-found]')]"
+            ".find(one => one.innerText.includes(arguments[0]))?.dataset.found"
+        )
+        while not (epr := self.browser.run(ours, NAME)):  # it may still be starting
             self.press("#find")
             self.wait("return !document.querySelector('#find').disabled")
         assert self.browser.run("return document.querySelectorAll('[data-found] img').length") == 0
         self.keep("found")
         login = {"username": self.camera.username, "password": self.camera.password}
-        self.fill("[data-found] form", **login)
+        self.fill(f"[data-found='{epr}'] form", **login)
         self.wait("return document.querySelector('[data-accept]')")
         assert self.browser.run("return document.querySelectorAll('[data-stream]').length") == 2
         self.keep("verified")
