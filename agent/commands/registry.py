@@ -12,6 +12,7 @@ from agent.commands.answers import Answer, Answers
 from agent.commands.outcome import entry_for, reply_for, state_of
 from agent.commands.ptz_key import is_step
 from agent.commands.signature import Signatures, claimed_id
+from agent.commands.turned_down import TurnedDown
 from agent.contract.audit import AuditEntry
 from agent.contract.commands import Actor, Args, Command, Reply, ReplyState
 from agent.contract.events import TimeQuality
@@ -110,6 +111,7 @@ class Commands(Service):
         self._db, self._signatures, self._audit = db, signatures, audit
         self._answers, self._nonce = Answers(clock, answer), nonce
         self._operations: dict[str, Operation] = {}
+        self._turned_down = TurnedDown(clock)
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()  # _MOST_WAITING, then refused
         self._forgot_mono_s = float("-inf")
         self._tasks: asyncio.TaskGroup | None = None
@@ -239,7 +241,8 @@ class Commands(Service):
         if known is not None and known.result and not await self._still_holds(command):
             over = CommandError("grant.over", "The order was done, and its grant has ended.")
             entry = entry_for(command, "refused", over.code)
-            await self._db.run(lambda connection: self._audit.append_in(connection, entry))
+            if self._turned_down.is_noted():
+                await self._db.run(lambda connection: self._audit.append_in(connection, entry))
             return reply_for(command.id, ReplyState.REFUSED, over)
         return known or self._answers.last(command.id)
 
@@ -337,6 +340,8 @@ class Commands(Service):
 
     async def _turn_down(self, token: bytes, error: CommandError) -> None:
         """Answer what can't be trusted; it is audited, but has no place in the journal."""
+        if not self._turned_down.is_noted():
+            return
         command_id = claimed_id(token)
         self._log.warning("command refused", command_id=command_id, code=error.code)
         entry = AuditEntry(

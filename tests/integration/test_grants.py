@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from joserfc.jwk import OKPKey
 
+from agent.commands import turned_down
 from agent.contract.commands import EndGrant, GiveGrant, ListGrants, ReplyState
 from agent.contract.events import TimeQuality
 from agent.contract.grants import AnkletTrigger, GrantLimits, Quality
@@ -75,6 +76,17 @@ async def test_what_the_center_did_not_sign_moves_nothing_and_is_audited(tmp_pat
         codes = [entry.code for entry in await box.audited()]
         assert codes == ["command.bad_signature"] * 2 + ["command.wrong_box"]
         assert box.workers.orders == []
+
+
+async def test_whoever_has_the_broker_can_t_fill_the_audit_with_what_is_not_signed(tmp_path):
+    async with desk(tmp_path) as box:
+        for number in range(turned_down.MOST + 50):
+            await box.commands.handle(b"%d.a.b" % number)
+        codes = [entry.code for entry in await box.audited()]
+        assert codes == ["command.bad_signature"] * turned_down.MOST
+        box.clock.mono_jump_s = turned_down.WITHIN_S
+        await box.commands.handle(b"a.b.c")
+        assert len(await box.audited()) == turned_down.MOST + 1
 
 
 async def test_a_replayed_order_and_a_grant_given_twice_start_one_push(tmp_path):
