@@ -249,17 +249,6 @@ class Index:
             ).fetchone()
         return None if row is None else row["offset_us"] / 1e6
 
-    def begun_offset_s(self, boot_id: str) -> float | None:
-        """Return UTC minus monotonic of the last segment of this boot, None without any."""
-        with self.reading() as db:
-            row = db.execute(
-                "SELECT start_utc_us - start_mono_us AS offset_us FROM segments"
-                " WHERE start_mono_us IS NOT NULL AND run_id IN"
-                " (SELECT run_id FROM runs WHERE boot_id = ?) ORDER BY segment_id DESC LIMIT 1",
-                (boot_id,),
-            ).fetchone()
-        return None if row is None else row["offset_us"] / 1e6
-
     def correct(self, boot_id: str, correction: Correction, at: datetime) -> None:
         """Re-date what was recorded in this boot before the time was proven, and say so."""
         before_us = round(correction.before_mono_s * 1e6)

@@ -24,7 +24,7 @@ class RecordingClock:
 
     def __init__(self, index: Index, clock: Clock, boot_id: str) -> None:
         self._index, self._clock, self._boot_id = index, clock, boot_id
-        proven_s, begun_s = index.proven_offset_s(boot_id), index.begun_offset_s(boot_id)
+        proven_s, begun_s = index.proven_offset_s(boot_id), begun_offset_s(index, boot_id)
         self._keeper = Timekeeper(clock, proven_s, last_end(index), begun_s)
         self._look_due_s = 0.0
         self.steady = threading.RLock()
@@ -80,3 +80,15 @@ def last_end(index: Index) -> datetime | None:
         until_us = proven["end_us"] + _LONG_US if proven else 2**62
         row = db.execute(newest.format("start_utc_us <= ?"), (until_us,)).fetchone()
     return None if row is None else from_micros(row["end_us"])
+
+
+def begun_offset_s(index: Index, boot_id: str) -> float | None:
+    """Return UTC minus monotonic of the last segment of this boot, None without any."""
+    with index.reading() as db:
+        row = db.execute(
+            "SELECT start_utc_us - start_mono_us AS offset_us FROM segments"
+            " WHERE start_mono_us IS NOT NULL AND run_id IN"
+            " (SELECT run_id FROM runs WHERE boot_id = ?) ORDER BY segment_id DESC LIMIT 1",
+            (boot_id,),
+        ).fetchone()
+    return None if row is None else row["offset_us"] / 1e6
