@@ -12,14 +12,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
+from agent.commands.outcome import reply_for
 from agent.commands.questions import FOLDER, Answer, Answerer, Question, put
 from agent.commands.registry import Commands
-from agent.contract.commands import Actor, Nuisance, Replay, Reply, Verdict
+from agent.contract.commands import Actor, Nuisance, Replay, Reply, ReplyState, Verdict
 from agent.contract.ptz_args import CameraAim
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
-from agent.core.errors import CommandError, PolesideError
+from agent.core.errors import CommandError, PolesideError, StorageError
 from agent.core.ids import new_ulid
 
 _LOOK_EVERY_S = 1.0
@@ -69,7 +70,10 @@ class Counter(Service):
 
     async def _serve(self, path: Path, order: CounterOrder) -> None:
         by = Actor(user=order.user, role="technician")
-        reply = await self._commands.order(order.args, by, self._box)
+        try:
+            reply = await self._commands.order(order.args, by, self._box)
+        except StorageError as error:  # a full disk does not tell how far it came
+            reply = reply_for(path.stem, ReplyState.UNKNOWN, error)
         await asyncio.to_thread(put, path.with_suffix(".reply"), msgspec.json.encode(reply))
 
     async def _answer(self, path: Path, content: bytes) -> None:
