@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--reason", required=True, type=click.Choice([word.value for word in Reason]))
 @click.option("--sink", required=True, help="rtsp(s):// or rtmp(s)://relay/path; {camera}: the id.")
 @click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
+@click.option("--sink-ca", type=click.File("r"), help="PEM of who vouches for the relay.")
 @click.option("--trigger", default="", type=click.Choice(["", *(x.value for x in AnkletTrigger)]))
 @click.option("--quality", default="main", type=click.Choice([word.value for word in Quality]))
 @click.option("--max-kbps", default=0, help="0 sets no limit.")
@@ -42,6 +43,7 @@ def grant(
     reason: str,
     sink: str,
     token: str,
+    sink_ca: IO[str] | None,
     trigger: str,
     quality: str,
     max_kbps: int,
@@ -79,7 +81,7 @@ def grant(
         "nbf": at,
         "exp": at + max(1, round(minutes * 60)),
         "limits": msgspec.to_builtins(GrantLimits(max_kbps=max_kbps, quality=Quality(quality))),
-        "sink": {"url": sink, "token": token},
+        "sink": {"url": sink, "token": token, "ca": sink_ca.read() if sink_ca else ""},
         "trigger": trigger,
     }
     try:
