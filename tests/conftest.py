@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,8 @@ WHOLE_BOXES = {
     "test_wrong_disk",
 }
 
+_FAILED = pytest.StashKey[bool]()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -79,6 +81,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         hooks = item.config.pluginmanager.hook
         hooks.pytest_timeout_cancel_timer(item=item)
         hooks.pytest_timeout_set_timer(item=item, settings=_get_item_settings(item))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """After a failure end what a module's tests share: a second try finds it as the first did."""
+    if item.stash.get(_FAILED, False):
+        item.stash[_FAILED] = False
+        item.session._setupstate.teardown_exact(item.session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when != "teardown" and report.failed:
+        item.stash[_FAILED] = True
+    return report
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,7 @@
 """Live video reaches relays that others have made: RTMP and RTMPS, and RTSP RECORD."""
 
 import contextlib
+import uuid
 from types import SimpleNamespace
 
 import av
@@ -55,6 +56,12 @@ def codes(live, push_id):
     return {state.code for state in states(live, push_id)}
 
 
+@pytest.fixture
+def once():
+    """What marks the pushes of this try of a test: one that is run again shares `live` with it."""
+    return uuid.uuid4().hex[:8]
+
+
 def has_sent(live, push_id, packets=10):
     return any(state.packets_total >= packets for state in states(live, push_id))
 
@@ -76,35 +83,36 @@ def rtmp(request, tmp_path):
         yield server
 
 
-def test_an_rtmp_server_shows_what_was_pushed_to_who_bears_its_token(live, rtmp, tmp_path):
-    name = f"gate-{live.codec}"
+def test_an_rtmp_server_shows_what_was_pushed_to_who_bears_its_token(live, rtmp, tmp_path, once):
+    name = f"gate-{once}"
+    good, bad, stranger, safe = (f"{kind}-{once}" for kind in ("good", "bad", "stranger", "safe"))
     url = rtmp.url(name) + "?sign={token}"
-    start(live, url, "good", rtmp.sign(name))
-    eventually(lambda: has_sent(live, "good"))
+    start(live, url, good, rtmp.sign(name))
+    eventually(lambda: has_sent(live, good))
     frames = watched(rtmp.url(name))
     assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
     times = [frame.time for frame in frames]
     assert times == sorted(times)
 
-    start(live, rtmp.url("other") + "?sign={token}", "bad", "made-up")
-    eventually(lambda: "push.refused" in codes(live, "bad"))
-    assert not has_sent(live, "bad", 1)
-    live.pushes.stop("bad")
+    start(live, rtmp.url("other") + "?sign={token}", bad, "made-up")
+    eventually(lambda: "push.refused" in codes(live, bad))
+    assert not has_sent(live, bad, 1)
+    live.pushes.stop(bad)
 
     secure = f"rtmps://localhost:{rtmp.tls_port}/live/{name}-s?sign={{token}}"
-    start(live, secure, "stranger", rtmp.sign(f"{name}-s"))
-    eventually(lambda: "push.untrusted" in codes(live, "stranger"))
-    live.pushes.stop("stranger")
-    start(live, secure, "safe", rtmp.sign(f"{name}-s"), ca=(tmp_path / "ca.pem").read_text())
-    eventually(lambda: has_sent(live, "safe"))
+    start(live, secure, stranger, rtmp.sign(f"{name}-s"))
+    eventually(lambda: "push.untrusted" in codes(live, stranger))
+    live.pushes.stop(stranger)
+    start(live, secure, safe, rtmp.sign(f"{name}-s"), ca=(tmp_path / "ca.pem").read_text())
+    eventually(lambda: has_sent(live, safe))
     assert len(watched(rtmp.url(f"{name}-s"), 3)) == 3
-    for push_id in ("good", "safe"):
+    for push_id in (good, safe):
         live.pushes.stop(push_id)
         eventually(lambda push_id=push_id: states(live, push_id)[-1].ended)
 
 
-def test_an_rtmp_server_that_goes_is_found_again_and_the_end_is_the_end(live, rtmp):
-    name = f"again-{live.codec}"
+def test_an_rtmp_server_that_goes_is_found_again_and_the_end_is_the_end(live, rtmp, once):
+    name = f"again-{once}"
     start(live, rtmp.url(name) + "?sign={token}", name, rtmp.sign(name), lasts_s=1000)
     eventually(lambda: has_sent(live, name))
     rtmp.process.kill()
@@ -118,15 +126,23 @@ def test_an_rtmp_server_that_goes_is_found_again_and_the_end_is_the_end(live, rt
         eventually(lambda: states(live, name)[-1].ended)
 
 
-def test_a_foreign_rtsp_server_records_what_was_pushed(live, tmp_path):
+def test_a_foreign_rtsp_server_records_what_was_pushed(live, tmp_path, once):
+    push_id = f"gst-{once}"
     with GstRelay(tmp_path, live.codec) as relay:
-        start(live, relay.url(), f"gst-{live.codec}")
-        eventually(lambda: has_sent(live, f"gst-{live.codec}", 40))
-        live.pushes.stop(f"gst-{live.codec}")
-        eventually(lambda: states(live, f"gst-{live.codec}")[-1].ended)
-        frames = []
-        with av.open(str(relay.file)) as recorded, contextlib.suppress(av.FFmpegError):
-            frames.extend(recorded.decode(video=0))
-    assert len(frames) > 10
+        start(live, relay.url(), push_id)
+        eventually(lambda: has_sent(live, push_id, 40))
+        # the server decides when it writes what it has got
+        eventually(lambda: len(recorded(relay.file)) > 10)
+        live.pushes.stop(push_id)
+        eventually(lambda: states(live, push_id)[-1].ended)
+        frames = recorded(relay.file)
     assert frames[0].key_frame
     assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
+
+
+def recorded(file):
+    """Decode what a server has written so far."""
+    frames = []
+    with contextlib.suppress(av.FFmpegError), av.open(str(file)) as film:
+        frames.extend(film.decode(video=0))
+    return frames
