@@ -31,10 +31,13 @@ system-parts:
 
 # Most tests wait more than they reckon, so more run side by side than there are processors.
 PYTEST = $(BIN)/python -m pytest -rs --reruns 2
+# What failed beside others is tried once more with the machine to itself, and that decides.
+AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none $(TEST_ARGS)
 
 test: setup lint  ## everything: types, style, imports, and all tests with the real parts
-	$(PYTEST) -n 5 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS)
-	$(PYTEST) -n 3 --dist loadfile -m "whole_box and not long" $(TEST_ARGS)
+	@rm -f .pytest_cache/v/cache/lastfailed
+	$(PYTEST) -n 5 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS) || $(AGAIN)
+	$(PYTEST) -n 3 --dist loadfile -m "whole_box and not long" $(TEST_ARGS) || $(AGAIN)
 	$(PYTEST) -m "alone and not long" $(TEST_ARGS)
 
 test-fast: setup lint  ## types, style, imports and the unit tests
