@@ -310,7 +310,9 @@ def _segment(row: Row) -> ChainedSegment:
 
 def _write_head(connection: Connection, stream: str, head: ChainHead) -> None:
     connection.execute(
-        f"INSERT OR REPLACE INTO {_HEAD_TABLES[stream]} VALUES (1,?,?,?,?,?,?)",  # noqa: S608
+        f"INSERT OR REPLACE INTO {_HEAD_TABLES[stream]}"  # noqa: S608
+        " (one, run_id, seq, link, media_us, signed_seq, signed_media_us)"
+        " VALUES (1, ?, ?, ?, ?, ?, ?)",
         (
             head.run_id,
             head.seq,

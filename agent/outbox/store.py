@@ -137,7 +137,8 @@ class Store:
         size = len(body) + ROW_BYTES
         eviction.make_room(connection, size, self._max_bytes)
         connection.execute(
-            f"INSERT INTO outbox_{stream.value} VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO outbox_{stream.value} (seq, event_id, phase, boot, true_mono_s,"
+            " queued_mono_s, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (seq, event_id, phase, self.boot, true_mono_s, self._clock.monotonic_s(), body),
         )
         connection.execute(

@@ -17,7 +17,9 @@ from agent.core.sqlite import Part, migrate_parts, open_writer
 
 SOURCES = Path(agent.__file__).parent
 NOT_ON_A_BOX = ("agent.simulators", "agent.exam")
-BY_PLACE = re.compile(r"INSERT (?:OR [A-Z]+ )?INTO (?!schema_versions)\w+\"?\s*\"?\s*VALUES")
+BY_PLACE = re.compile(
+    r"INSERT (?:OR [A-Z]+ )?INTO (?!schema_versions)[\w{}.\[\]]+\"?\s*f?\"?\s*VALUES"
+)
 COLUMN = re.compile(r"ALTER TABLE \w+ ADD COLUMN (?P<what>.+)", re.DOTALL)
 ADDS = re.compile(r"CREATE (TABLE|INDEX|TRIGGER) |END$")
 FILLS = re.compile(r"INSERT INTO (?P<table>\w+) .*SELECT ")
