@@ -14,7 +14,7 @@ from agent.enrol.identity import IdentityFiles
 from agent.local.service.pages import Hung, ServiceTools
 from agent.local.service.place import PlaceTaking
 from agent.local.setup.pages import SetupTools
-from agent.local.usb.media import sticks
+from agent.local.usb.borrow import usable
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
@@ -42,7 +42,7 @@ def service_tools(
         place=PlaceTaking(enrol),
         hung=lambda: _hung(sight, settings()),
         confirm=sight.desk.accept,
-        sticks=sticks,
+        sticks=usable,
         restart=_end_agent if _BY_SYSTEMD in os.environ else None,
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from agent.local.cli.audited import local_user, note
 from agent.local.cli.box_in_reach import Box, box_options
 from agent.local.cli.table import echo_table, size_words
 from agent.local.cli.time_range import time_range
+
+if TYPE_CHECKING:
+    from agent.local.usb.export import Exported
 
 
 @click.group()
@@ -28,12 +33,12 @@ def usb() -> None:
 @usb.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON list.")
 def list_(*, as_json: bool) -> None:
-    """List the sticks that are mounted here."""
+    """List the sticks that are here; on our own image one is mounted when it is written to."""
     import msgspec
 
-    from agent.local.usb.media import sticks
+    from agent.local.usb.borrow import usable
 
-    found = sticks()
+    found = usable()
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
@@ -59,7 +64,11 @@ def list_(*, as_json: bool) -> None:
 @click.option("--from", "since", help="Start, ISO 8601; without a zone it is UTC.")
 @click.option("--to", "until", help="End, ISO 8601; without a zone it is UTC.")
 @click.option("--last", "last_s", type=float, help="Instead of a range: the last SECONDS.")
-@click.option("--media", type=click.Path(path_type=Path), help="Where; else the only stick there.")
+@click.option(
+    "--media",
+    type=click.Path(path_type=Path),
+    help="Where it is mounted, or a device of `usb list`; else the only stick there.",
+)
 @click.option("--reason", required=True, help="Why, such as the case; it is audited.")
 @click.option("--by", default="", help="Who takes it; else the name you are logged in with.")
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
@@ -105,7 +114,13 @@ def export(
         )
         name, key = _name_and_key(box)
         done = asyncio.run(
-            writing.export(place, box.data_dir, name, camera, begin, end, clip_of, key)
+            _written(
+                place,
+                box.data_dir,
+                lambda media: writing.export(
+                    media, box.data_dir, name, camera, begin, end, clip_of, key
+                ),
+            )
         )
     except PolesideError as error:
         audited(outcome="failed", code=error.code, detail=camera)
@@ -124,15 +139,29 @@ def export(
     click.echo("All is on the stick: it is safe to take it out.")
 
 
-def _only_stick() -> Path:
-    from agent.local.usb.media import UsbError, sticks
+async def _written(
+    place: Path, data_dir: Path, write: Callable[[Path], Awaitable[Exported]]
+) -> Exported:
+    """Write to a folder, or to a device that the system mounts for as long."""
+    from agent.core.clock import SystemClock
+    from agent.local.usb.borrow import borrowed
 
-    found = sticks()
+    if place.parent != Path("/dev"):
+        return await write(place)
+    async with borrowed(str(place), data_dir, SystemClock()) as media:
+        return await write(media)
+
+
+def _only_stick() -> Path:
+    from agent.local.usb.borrow import usable
+    from agent.local.usb.media import UsbError
+
+    found = [stick for stick in usable() if not stick.is_read_only]
     if len(found) == 1:
-        return Path(found[0].mount)
+        return Path(found[0].place)
     if not found:
         raise UsbError("usb.none", "There is no stick.", hint="Plug one in, or give --media.")
-    mounts = ", ".join(one.mount for one in found)
+    mounts = ", ".join(one.place for one in found)
     raise UsbError("usb.several", f"There are several sticks: {mounts}.", hint="Give --media.")
 
 

@@ -106,7 +106,7 @@ class ServicePages:
         camera_id, mount = form.get("camera_id", ""), form.get("mount", "")
         sticks = await asyncio.to_thread(self._tools.sticks)
         camera = self._tools.changes.camera(camera_id, person)
-        if camera is None or mount not in {stick.mount for stick in sticks}:
+        if camera is None or mount not in {stick.place for stick in sticks}:
             error = CommandError("usb.none", "There is no such stick or camera.")
             return await self._page(request, error)
         try:

@@ -1,7 +1,8 @@
 """Sticks that are mounted here, and whether a folder may be written to as one.
 
 A stick is what the kernel calls removable or reaches over USB, or what carries a label that begins
-with POLESIDE. Who mounts it is the system's business; the box itself never formats or mounts.
+with POLESIDE. Who mounts it is the system's business; the agent itself never formats or mounts.
+Our own image mounts one when it is asked (`borrow`), so there also those that wait are listed.
 """
 
 import os
@@ -13,6 +14,8 @@ from typing import Final
 from agent.core.errors import PolesideError
 
 LABEL: Final = "POLESIDE"
+KINDS: Final = ("vfat", "exfat")
+_SECTOR_BYTES: Final = 512
 _SPARE_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -22,14 +25,19 @@ class UsbError(PolesideError):
 
 @dataclass(frozen=True, slots=True)
 class Stick:
-    """One mounted stick."""
+    """`mount` is empty, and nobody knows what is free, while it waits to be asked for."""
 
     mount: str
     label: str
     device: str
-    free_bytes: int
+    free_bytes: int | None
     total_bytes: int
     is_read_only: bool
+
+    @property
+    def place(self) -> str:
+        """What to call it by: where it is mounted, else its device."""
+        return self.mount or self.device
 
 
 def sticks(root: Path = Path("/")) -> list[Stick]:
@@ -40,6 +48,22 @@ def sticks(root: Path = Path("/")) -> list[Stick]:
             stick = _stick(line, root)
             if stick is not None:
                 found.append(stick)
+    return found
+
+
+def waiting(root: Path = Path("/")) -> list[Stick]:
+    """Return the FAT and exFAT sticks that nobody has mounted: udev(7) knows what is on them."""
+    blocks = root / "sys/class/block"
+    taken = {_disk(blocks / Path(stick.device).name) for stick in sticks(root)}
+    found = []
+    for place in sorted(blocks.glob("*")):
+        with suppress(OSError, ValueError):
+            facts = _udev_facts(place, root)
+            label, kind = facts.get("ID_FS_LABEL", ""), facts.get("ID_FS_TYPE")
+            is_free = label != LABEL and _disk(place) not in taken
+            if kind in KINDS and is_free and _is_usb(place, root):
+                size = int((place / "size").read_text("ascii")) * _SECTOR_BYTES
+                found.append(Stick("", label, f"/dev/{place.name}", None, size, False))
     return found
 
 
@@ -108,9 +132,26 @@ def _is_removable(name: str, root: Path) -> bool:
     """Ask sysfs of the disk, for a partition its parent's."""
     place = root / "sys/class/block" / name
     with suppress(OSError):
-        real = place.resolve(strict=True)
-        if "/usb" in str(real.relative_to(root.resolve())):
+        if _is_usb(place, root):
             return True
+        real = place.resolve(strict=True)
         disk = real if (real / "removable").exists() else real.parent
         return (disk / "removable").read_text("ascii").strip() == "1"
     return False
+
+
+def _disk(place: Path) -> Path:
+    real = place.resolve()
+    return real.parent if (real / "partition").exists() else real
+
+
+def _is_usb(place: Path, root: Path) -> bool:
+    return "/usb" in str(place.resolve(strict=True).relative_to(root.resolve()))
+
+
+def _udev_facts(place: Path, root: Path) -> dict[str, str]:
+    """Return what udev has read of a file system. Raises `OSError`."""
+    numbers = (place / "dev").read_text("ascii").strip()
+    text = (root / f"run/udev/data/b{numbers}").read_text("utf-8", "replace")
+    lines = (line[2:].partition("=") for line in text.splitlines() if line.startswith("E:"))
+    return {name: value for name, _, value in lines}

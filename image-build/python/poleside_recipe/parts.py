@@ -20,6 +20,7 @@ ENABLED = {
         "poleside-provision.service",
         "poleside-trial.service",
         "poleside-update.path",
+        "poleside-export.path",
         "poleside-network.path",
         "poleside-network-boot.service",
         "nftables.service",
