@@ -4,14 +4,17 @@
 """
 
 import os
-import random
 import sys
 from pathlib import Path
 
 import pytest
 from poleside_recipe import emulator, keys, layout
 
+from agent.contract.updates import UpdateStage
+from tests.box_process import CameraProcess
 from tests.faults import image_trials as trials
+from tests.faults.image_city import BOX, Caller, City
+from tests.faults.image_cuts import Sweep
 
 FOLDER = os.environ.get("POLESIDE_IMAGE", "")
 pytestmark = [
@@ -20,6 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not FOLDER, reason="POLESIDE_IMAGE names no built image: not booted"),
 ]
 WITHIN_S = 900.0
+VOLATILE = "disk.volatile"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,14 @@ def tell(capsys):
 
 
 @pytest.fixture
-def city(tmp_path):
-    made = trials.City(tmp_path)
+def camera(drawn_loops, tmp_path):
+    with CameraProcess(tmp_path, "camera", *drawn_loops) as camera:
+        yield camera
+
+
+@pytest.fixture
+def city(tmp_path, camera):
+    made = City(tmp_path, camera)
     yield made
     made.close()
 
@@ -72,117 +82,115 @@ def test_a_first_boot_ends_at_the_broker(built, city, stick, tmp_path, tell):
         assert len(machine_id) == 32
         size = int(box.ask("df --output=size -m /data | tail -1"))
         assert size > 1500  # grown
-        assert f"as {trials.BOX}" in city.heard()
+        assert f"as {BOX}" in city.heard()
         box.ask("sync")
     with emulator.Machine(disk, tmp_path) as box:  # after a power cut
         box.wait_for(trials.CONNECTED, WITHIN_S)
         assert box.ask("cat /etc/machine-id").strip() == machine_id
 
 
-def test_data_that_is_broken_is_no_reason_to_stay_away(built, tmp_path):
-    """Without a stick, and with a `data` partition that is none: volatile, and said so."""
+def test_data_that_is_broken_is_no_reason_to_stay_away(built, city, stick, tmp_path, tell):
+    """With a `data` partition that is none: volatile, the center is told, and it does not loop."""
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2")
     start = layout.partitions()[-1].start_bytes
     emulator.harm(disk, start, 8 * 1024 * 1024)
-    with emulator.Machine(disk, tmp_path) as box:
+    with emulator.Machine(disk, tmp_path, emulator.Hardware(stick=stick)) as box:
         box.wait_for("poleside-init: data on tmpfs", WITHIN_S)
-        box.wait_for("Reached target.*multi-user", WITHIN_S)
+        box.wait_for(trials.CONNECTED, WITHIN_S)
+        tell(f"\nwith broken data to the broker: {box.on_for_s:.0f} s since power on")
         assert "/data tmpfs" in box.ask("findmnt --raw --noheadings -o TARGET,FSTYPE")
+        faults = trials.until(lambda: VOLATILE in city.faults() and city.faults(), WITHIN_S)
+        tell("the center is told:", faults)
+        emulator.wait_s(120)
+        assert box.console().count("poleside: slot a") == 1  # it did not start again
 
 
 def test_updates_commit_roll_back_or_are_refused(built, city, stick, tmp_path, tell):
+    """All by signed orders over MQTT; the bundles come from the file store by HTTP ranges."""
     good = built.bundle_of("0.9.0", tmp_path / "good.raucb")
     broken = built.bundle_of("0.9.1", tmp_path / "broken.raucb", breaks=True)
     foreign = keys.signing(None, tmp_path / "foreign")
-    bad = built.bundle_of("0.9.2", tmp_path / "bad.raucb", signing=foreign)
+    unsigned = built.small_bundle("0.9.2", tmp_path / "foreign.raucb", foreign)
+    old = built.small_bundle("0.0.9", tmp_path / "old.raucb")
     short = tmp_path / "short.raucb"
-    short.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
-    old = built.bundle_of("0.0.9", tmp_path / "old.raucb")
-    drives = [trials.Drive(file) for file in (good, broken, bad, short, old)]
+    short.write_bytes(old.read_bytes()[: old.stat().st_size // 2])
+    refused = [
+        (unsigned, "0.9.2", "update.not_trusted"),
+        (short, "0.9.3", "update.not_trusted"),
+        (old, "0.0.9", "update.version"),
+    ]
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2", "8G")
-    hardware = emulator.Hardware(stick=stick, drives=tuple(drive.file for drive in drives))
-    with emulator.Machine(disk, tmp_path, hardware) as box:
+    hardware = emulator.Hardware(stick=stick, gate_limit_s=240)
+    with emulator.Machine(disk, tmp_path, hardware) as box, Caller(city) as caller:
         box.wait_for(trials.CONNECTED, WITHIN_S)
         box.wait_for("Reached target.*multi-user", WITHIN_S)
+        city.give_keys(box)
         assert trials.slot(box) == "a"
         box.ask('echo \'{"floor": "0.1.0"}\' > /data/image/floor.json')
-        for number, code in ((2, "update.not_trusted"), (3, "update.not_trusted"),
-                             (4, "update.version")):  # fmt: skip
-            told = tried(box, drives, number)
-            assert [told["outcome"], told["code"]] == ["refused", code]
+        for bundle, version, code in refused:
+            assert city.order(city.offer(bundle, version)).state == "done"
+            told = city.until_update(version, {UpdateStage.REFUSED}, WITHIN_S)
+            tell(f"{box.on_for_s:.0f} s: {version} refused, {told.code}: {told.why}")
+            assert told.code == code
 
+        before = trials.kept(box)
         heard = len(box.console())
-        trials.give_bundle(box, drives[0], 0)
-        trials.ask_for_update(box)
+        assert city.order(city.offer(good, "0.9.0")).state == "done"
+        city.until_update("0.9.0", {UpdateStage.ASKED}, WITHIN_S)
+        tell(f"{box.on_for_s:.0f} s: 0.9.0 fetched, {city.update().received_bytes} bytes")
         box.wait_for("poleside: slot b edge.trial=1", WITHIN_S, heard)
+        tell(f"{box.on_for_s:.0f} s: installed, restarted on trial")
         box.wait_for("trial: kept", WITHIN_S, heard)
+        tell(f"{box.on_for_s:.0f} s: kept")
+        city.until_update("0.9.0", {UpdateStage.COMMITTED}, WITHIN_S)
         assert [trials.slot(box), trials.release(box)] == ["b", "0.9.0"]
+        after = trials.kept(box)
+        tell("before:", before, "\nafter:", after)
+        trials.assert_kept(before, after)
 
         heard = len(box.console())
-        trials.give_bundle(box, drives[1], 1)
-        trials.ask_for_update(box)
+        assert city.order(city.offer(broken, "0.9.1")).state == "done"
         box.wait_for("poleside: slot a edge.trial=1", WITHIN_S, heard)
+        tell(f"{box.on_for_s:.0f} s: the broken one on trial")
         box.wait_for("trial: given up", WITHIN_S, heard)
-        box.wait_for(r"poleside: slot b \n", WITHIN_S, heard)
-        box.wait_for(trials.CONNECTED, WITHIN_S, heard)
+        box.wait_for(r"poleside: slot b *\n", WITHIN_S, heard)
+        tell(f"{box.on_for_s:.0f} s: given up, restarted into the old one")
+        told = city.until_update("0.9.1", {UpdateStage.ROLLED_BACK}, WITHIN_S)
+        tell(f"{box.on_for_s:.0f} s: rolled back: {told.code}, {told.why}")
         assert [trials.slot(box), trials.release(box)] == ["b", "0.9.0"]
-    tell("\nat the center:", city.streams())
+        trials.assert_kept(after, trials.kept(box))
+        emulator.wait_s(30)
+    tell("at the center:", city.streams(), f"{len(caller.done)} orders done")
+    assert caller.done
+    assert caller.lost() == []
+    assert all(missing == 0 for *_, missing in city.streams())
 
 
-def tried(box, drives, number):
-    box.ask("rm -f /data/image/update.json")
-    trials.give_bundle(box, drives[number], number)
-    trials.ask_for_update(box)
-    return trials.outcome(box)
-
-
-def test_no_power_cut_over_an_update_bricks_the_box(built, city, stick, tmp_path, tell):
-    """The power goes at points of boot, install, trial and commit; each time the box is back."""
-    cuts = int(os.environ.get("POLESIDE_CUTS", "20"))
-    points = random.Random(int(os.environ.get("POLESIDE_SEED", "10")))
-    good = trials.Drive(built.bundle_of("0.9.0", tmp_path / "good.raucb"))
+def test_no_power_cut_over_an_update_bricks_the_box(built, tmp_path, tell):
+    """The power goes at points of boot, fetch, install, trial and commit; each time it is back."""
+    city = City(tmp_path)
+    bundles = {
+        version: built.bundle_of(version, tmp_path / f"{version}.raucb")
+        for version in ("0.9.0", "0.9.1")
+    }
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2", "8G")
-    hardware = emulator.Hardware(stick=stick, drives=(good.file,))
-    came_up, slots = 0, []
-    with emulator.Machine(disk, tmp_path, hardware) as box:
-        box.wait_for(trials.CONNECTED, WITHIN_S)
-        box.wait_for("Reached target.*multi-user", WITHIN_S)
-        trials.give_bundle(box, good, 0, "kept")
-        identity = box.ask("cat /etc/machine-id").strip()
-    for number in range(cuts):
-        with emulator.Machine(disk, tmp_path, hardware) as box:
-            if number % 2:  # in the next boot, whichever slot the update has armed
-                emulator.wait_s(points.uniform(2, 120))
-                tell(f"cut {number + 1}: {box.on_for_s:.0f} s into a boot: {last_words(box)}")
-                continue
-            box.wait_for(trials.CONNECTED, WITHIN_S)
-            box.wait_for("Reached target.*multi-user", WITHIN_S)
-            slots.append((trials.slot(box), trials.release(box)))
-            assert box.ask("cat /etc/machine-id").strip() == identity
-            assert "/data ext4" in box.ask("findmnt --raw --noheadings -o TARGET,FSTYPE")
-            came_up += 1
-            is_trial = "trial" in box.ask("ls /run/poleside-boot")
-            if not is_trial:
-                folder = "/var/lib/poleside/update"
-                box.ask(f"rm -f {folder}/new.raucb; ln {folder}/kept {folder}/new.raucb; sync")
-                trials.ask_for_update(box, update_id=f"u-{number}")
-            emulator.wait_s(points.uniform(0, 180))
-            tell(f"cut {number + 1}: ran {slots[-1]}, trial {is_trial}: {last_words(box)}")
-    with emulator.Machine(disk, tmp_path, hardware) as box:
-        box.wait_for(trials.CONNECTED, WITHIN_S)
-        box.wait_for("Reached target.*multi-user", WITHIN_S)
-        outbox = box.ask("PYTHONPATH=/opt/poleside/lib poleside link status --json; true")
-    streams = city.streams()
-    tell(f"{cuts} cuts, came up {came_up} times, and once more; at the center: {streams}")
-    tell(outbox[-800:])
-    assert came_up == (cuts + 1) // 2
-    epochs = {(stream, epoch) for stream, epoch, *_ in streams}
-    assert len(epochs) == len({stream for stream, *_ in streams})  # never a new outbox
-    assert all(missing == 0 for *_, missing in streams)
-
-
-def last_words(box):
-    return (box.console().strip().splitlines() or [""])[-1][:110]
+    stick = emulator.settings_stick(city.settings, tmp_path / "stick.img")
+    try:
+        with Caller(city, pause_s=2.0) as caller:
+            sweep = Sweep(city, disk, tmp_path, stick, bundles, tell)
+            sweep.begin()
+            sweep.run(int(os.environ.get("POLESIDE_CUTS", "20")))
+            sweep.end()
+        streams = city.streams()
+        tell(sweep.summary(), "\nat the center:", streams)
+        tell(f"{len(caller.done)} orders answered as done, lost {len(caller.lost())}")
+        assert caller.done
+        assert caller.lost() == []
+        epochs = {(stream, epoch) for stream, epoch, *_ in streams}
+        assert len(epochs) == len({stream for stream, *_ in streams})  # never a new outbox
+        assert all(missing == 0 for *_, missing in streams)
+    finally:
+        city.close()
 
 
 @pytest.fixture

@@ -282,3 +282,12 @@ def test_a_box_is_named_after_its_machine_without_telling_the_machine_s_id():
     assert name == provision.hostname("0123456789abcdef0123456789abcdef")
     assert name.startswith("poleside-")
     assert "01234567" not in name
+
+
+def test_what_came_of_it_can_be_read_by_the_agent_whatever_the_units_umask_is(tmp_path):
+    before = os.umask(0o077)
+    try:
+        small_files.write(tmp_path / "update.json", {"outcome": "refused"})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "update.json").stat().st_mode & 0o777 == 0o644

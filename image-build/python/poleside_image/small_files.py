@@ -27,10 +27,12 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, content: Mapping[str, Any], mode: int = 0o644) -> None:
+    """Write it whole; the agent, which is another user, reads it whatever the unit's umask is."""
     scratch = path.with_name(f".{path.name}.new")
     scratch.unlink(missing_ok=True)
     file = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(file, "w") as stream:
+        os.fchmod(file, mode)
         json.dump(content, stream)
         stream.flush()
         os.fsync(stream.fileno())

@@ -25,9 +25,8 @@ _ON_CONSOLE = "[Service]\nStandardOutput=journal+console\nStandardError=journal+
 _PATIENT = {
     "poleside": "TimeoutStartSec=15min\nWatchdogSec=10min\n",
     "poleside-provision": "TimeoutStartSec=10min\n",
-    "poleside-trial": "TimeoutStartSec=40min\nEnvironment=POLESIDE_TRIAL_LIMIT_S=1800\n"
-    "[Unit]\nJobTimeoutSec=45min\n",
 }
+_GATE = "TimeoutStartSec={0}\nEnvironment=POLESIDE_TRIAL_LIMIT_S={0}\n[Unit]\nJobTimeoutSec=45min\n"
 _SHELL = """[Unit]
 Description=A shell for the trial
 After=basic.target
@@ -46,15 +45,16 @@ class EmulationError(Exception):
 class Hardware:
     """What the box has: the cards of its networks are QEMU's words for `-netdev`.
 
-    `within` is what QEMU is started by, as `ip netns exec NAME`.
+    `within` is what QEMU is started by, as `ip netns exec NAME`. The health gate of an update
+    waits `gate_limit_s`, the image's own limit if none is given.
     """
 
     memory_mib: int = 1024
     uplink: str = "user"
     cameras: str = ""
-    drives: tuple[Path, ...] = ()
     stick: Path | None = None
     within: tuple[str, ...] = ()
+    gate_limit_s: int = 300
 
 
 def new_disk(image: Path, disk: Path, size: str = "4G") -> Path:
@@ -103,9 +103,6 @@ class Machine:
         hardware = self._hardware
         command = [
             *hardware.within,
-            "nice",
-            "-n",
-            "5",
             "qemu-system-aarch64",
             "-M",
             "virt,gic-version=3",
@@ -116,10 +113,6 @@ class Machine:
         command += ["-device", "i6300esb", "-action", "watchdog=reset"]
         command += ["-drive", f"file={disk},format=qcow2,if=none,id=disk,cache=writeback"]
         command += ["-device", "virtio-blk-pci,drive=disk,bootindex=1"]
-        for number, drive in enumerate(hardware.drives):
-            name = f"drive{number}"
-            command += ["-drive", f"file={drive},format=raw,if=none,id={name},read-only=on"]
-            command += ["-device", f"virtio-blk-pci,drive={name},serial={name}"]
         command += ["-netdev", f"{hardware.uplink},id=up"]
         command += ["-device", "virtio-net-pci,netdev=up,romfile="]
         if hardware.cameras:
@@ -139,6 +132,7 @@ class Machine:
             f"systemd.unit-dropin.{unit}.service": _ON_CONSOLE + _PATIENT.get(unit, "")
             for unit in _UNITS
         }
+        units["systemd.unit-dropin.poleside-trial.service"] += _GATE.format(hardware.gate_limit_s)
         units["systemd.extra-unit.trial-shell.service"] = _SHELL
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-shell.service\n"
         for name, text in units.items():
@@ -146,6 +140,11 @@ class Machine:
             value = f"io.systemd.credential.binary:{name}={packed}"
             command += ["-smbios", f"type=11,value={value}"]
         return command
+
+    @property
+    def log(self) -> Path:
+        """Where its console is kept."""
+        return self._log
 
     @property
     def pid(self) -> int:
