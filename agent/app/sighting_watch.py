@@ -61,16 +61,10 @@ class SightingWatch:
         objects = self._objects()
         if objects is not self._seen:
             self._seen = objects
-            made: list[NDArray[np.uint8]] = []
-
-            def picture() -> NDArray[np.uint8]:
-                if not made:
-                    made.append(self._rgb.picture(frame))
-                return made[0]
-
             if objects:
-                grey = is_grey(frame)
-                self._gatherer.look(objects, picture, at, mono_s, has_colour=not grey)
+                self._gatherer.look(
+                    objects, lambda: (self._rgb.picture(frame), not is_grey(frame)), at, mono_s
+                )
         if mono_s - self._looked_s >= LOOK_EVERY_S:  # who waits for somebody hears it soon
             self._looked_s = mono_s
             self._over += self._gatherer.over(mono_s)

@@ -2,7 +2,7 @@
 
 Keeping the aspect ratio is worth 3 to 5 points of average precision. Runs in the camera worker;
 libav scales (GIL released; area averaging is worth 2 to 3 points over fast bilinear for 0.2 ms),
-numpy only places the rows.
+numpy only places the rows of each colour.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from agent.detect.manifest import InputSpec
+
+_PLANES = (1, 2, 0)  # of libav's gbrp: green, blue, red
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +35,6 @@ def content_size(source_width_px: int, source_height_px: int, spec: InputSpec) -
     )
 
 
-def pad(picture: NDArray[np.uint8], spec: InputSpec) -> Letterboxed:
-    """Place an RGB picture (already of `content_size`) into the top left of the grey canvas."""
-    height_px, width_px = picture.shape[:2]
-    if (height_px, width_px) == (spec.height_px, spec.width_px):
-        return Letterboxed(np.ascontiguousarray(picture), width_px, height_px)
-    canvas = np.empty((spec.height_px, spec.width_px, 3), np.uint8)
-    canvas[:height_px, :width_px] = picture
-    canvas[height_px:] = spec.padding_grey
-    canvas[:height_px, width_px:] = spec.padding_grey
-    return Letterboxed(canvas, width_px, height_px)
-
-
 class FrameScaler:
     """Makes detector inputs of decoded frames. Keeps one libav scaler: one thread owns it."""
 
@@ -55,17 +45,27 @@ class FrameScaler:
         self._reformatter = VideoReformatter()
 
     def to_detector_input(self, frame: av.VideoFrame) -> Letterboxed:
-        """Scale and pad one frame of any size and pixel format."""
+        """Scale and pad one frame of any size and pixel format.
+
+        By planes of red, green and blue: packed RGB costs libav three times that where the width is
+        odd, as of every 4:3 picture.
+        """
         width_px, height_px = content_size(frame.width, frame.height, self._spec)
         scaled = self._reformatter.reformat(
             frame,
             width=width_px,
             height=height_px,
-            format="rgb24",
+            format="gbrp",
             interpolation=self._interpolation,
             threads=1,  # libav would start its own scaler threads otherwise
         )
-        return pad(_rgb_view(scaled), self._spec)
+        canvas = np.empty((self._spec.height_px, self._spec.width_px, 3), np.uint8)
+        canvas[height_px:] = self._spec.padding_grey
+        canvas[:height_px, width_px:] = self._spec.padding_grey
+        for plane, colour in zip(scaled.planes, _PLANES, strict=True):
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height_px, plane.line_size)
+            canvas[:height_px, :width_px, colour] = rows[:, :width_px]
+        return Letterboxed(canvas, width_px, height_px)
 
 
 class RgbMaker:

@@ -44,6 +44,8 @@ def _soft_bins() -> Floats:
 
 
 _SOFT = _soft_bins()
+# Of the two colour differences, for the outer product of their bins: AAABBB times ABABAB.
+_SOFT_BLUE, _SOFT_RED = np.repeat(_SOFT, _BINS, axis=1), np.tile(_SOFT, (1, _BINS))
 
 
 def looks_of(picture: Letterboxed, detections: Sequence[Detection]) -> Floats:
@@ -53,9 +55,11 @@ def looks_of(picture: Letterboxed, detections: Sequence[Detection]) -> Floats:
     samples = _samples(picture, detections).reshape(-1, 3) @ _COLOURS
     samples += _GREY
     levels = samples.clip(0, 255, out=samples).astype(np.uint8).T
-    light, blue, red = np.take(_SOFT, levels, axis=0).reshape(3, 2 * len(detections), -1, _BINS)
-    colour = (blue[..., :, None] * red[..., None, :]).reshape(*blue.shape[:2], _BINS**2)
-    shares = light.transpose(0, 2, 1) @ colour / (_ACROSS * _DOWN)
+    halves = (2 * len(detections), _ACROSS * _DOWN)
+    light = _SOFT.take(levels[0], axis=0).reshape(*halves, _BINS)
+    colour = _SOFT_BLUE.take(levels[1], axis=0)
+    colour *= _SOFT_RED.take(levels[2], axis=0)
+    shares = light.transpose(0, 2, 1) @ colour.reshape(*halves, _BINS**2) / halves[1]
     looks: Floats = np.sqrt(shares).reshape(len(detections), SIZE)
     return looks
 

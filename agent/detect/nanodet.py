@@ -17,10 +17,11 @@ Floats = NDArray[np.float32]
 
 _STRIDES = (8, 16, 32)
 _BINS = 11
+_STEPS = np.arange(_BINS, dtype=np.float32)
 _SAME_OBJECT_IOU = 0.5
 _MOST_DETECTIONS = 100
 _MOST_CANDIDATES = 400  # before overlapping boxes are removed
-_AT_ONCE = 32  # are set against the rest
+_AT_ONCE = 64  # are set against the rest
 
 
 class NanoDetDecoder:
@@ -61,10 +62,11 @@ class NanoDetDecoder:
 
     def _boxes(self, bins: Floats, cells: NDArray[np.intp]) -> Floats:
         """Return left, top, right, bottom in input pixels."""
-        logits = bins.reshape(-1, 4, _BINS)
-        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-        weights /= weights.sum(axis=2, keepdims=True)
-        sides = weights @ np.arange(_BINS, dtype=np.float32) * self._strides[cells, np.newaxis]
+        weights = bins.reshape(-1, _BINS).T.copy()  # rows as long as can be: numpy is quick there
+        weights -= weights.max(axis=0)
+        np.exp(weights, out=weights)
+        steps = _STEPS @ weights / weights.sum(axis=0)
+        sides = steps.reshape(-1, 4) * self._strides[cells, np.newaxis]
         centers = self._centers[cells]
         boxes: Floats = np.concatenate([centers - sides[:, :2], centers + sides[:, 2:]], axis=1)
         return boxes
@@ -77,27 +79,28 @@ def keep_best(boxes: Floats, classes: NDArray[np.intp], max_iou: float) -> NDArr
     still left, then the best few of what remains: half the time of all against all on some 300.
     """
     sides = (boxes + (2 * classes)[:, None].astype(np.float32)).T  # two classes never meet
-    areas = (sides[2] - sides[0]) * (sides[3] - sides[1])
+    # Overlapping by more than `most`: sharing more than most / (1 + most) of both areas together.
+    sizes = (sides[2] - sides[0]) * (sides[3] - sides[1]) * np.float32(max_iou / (1 + max_iou))
     rows, kept = np.arange(len(boxes)), []
     while len(rows):
-        first, alive = min(_AT_ONCE, len(rows)), np.ones(len(rows), bool)
-        left, top, right, bottom = own = sides[:, rows]
+        first, beaten = min(_AT_ONCE, len(rows)), 0
+        left, top, right, bottom = own = sides.take(rows, axis=1)
         few = own[:, :first, None]
-        shared = np.minimum(few[2], right)
-        shared -= np.maximum(few[0], left)
-        np.maximum(shared, 0.0, out=shared)
+        wide = np.minimum(few[2], right)
+        wide -= np.maximum(few[0], left)
         high = np.minimum(few[3], bottom)
         high -= np.maximum(few[1], top)
-        np.maximum(high, 0.0, out=high)
-        shared *= high
-        # shared / (a + b - shared) > most, solved for shared
-        size = areas[rows]
-        rivals = shared * ((1 + max_iou) / max_iou) > size[:first, None] + size
-        for row in range(first):
-            if alive[row]:
+        size = sizes[rows]
+        rivals = wide * high > size[:first, None] + size
+        rivals &= wide > 0  # then high is, too, or the product were not
+        packed = np.packbits(rivals, axis=1)
+        width, bits = packed.shape[1], packed.tobytes()
+        for row in range(first):  # whom each beats, as one number
+            if not beaten >> (8 * width - 1 - row) & 1:
                 kept.append(rows[row])
-                alive &= ~rivals[row]
-        rows = rows[first:][alive[first:]]
+                beaten |= int.from_bytes(bits[row * width : (row + 1) * width])
+        lost = np.frombuffer(beaten.to_bytes(width), np.uint8)
+        rows = rows[first:][np.unpackbits(lost, count=len(rows))[first:] == 0]
     return np.array(kept, np.intp)
 
 

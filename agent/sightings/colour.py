@@ -4,6 +4,9 @@ Works on a cut of the picture in RGB. Lamps that colour everything make it guess
 help for search, not proof.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +20,8 @@ Shares = NDArray[np.float64]
 _LEAST_PX = 20  # of a part; fewer tell nothing
 _MAJORITY = 0.4
 _UPPER, _LOWER = (0.18, 0.48), (0.54, 0.86)  # of a standing person's height
+_MIDDLE = (0.25, 0.75)  # of a thing's
+_PARTS, _NOTHING = 4, np.zeros((0, 3), np.uint8)
 _ACROSS = (0.28, 0.72)
 _LEAST_TALL_PX = 96  # of a person, for a hat
 _NO_HAIR = frozenset({"red", "yellow", "green", "cyan", "blue", "purple", "pink"})
@@ -31,33 +36,58 @@ _OF_HUE = np.array([COLOURS.index(name) for _, name in _HUES])
 _BROWN_IF_DARK = np.array([name in ("orange", "yellow") for name in COLOURS])
 
 
-def clothes(cut: Picture) -> tuple[Shares, Shares]:
-    """Return the colours of a standing person's upper and lower part."""
-    upper, lower = _part(cut, _UPPER), _part(cut, _LOWER)
-    names = name_pixels(np.concatenate([upper, lower]))
-    return _shares(names[: len(upper)]), _shares(names[len(upper) :])
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The colours of one cut: of a person's upper and lower part and cap; of a thing, its own.
+
+    `hat` is an index into `COLOURS`, where it can be told. That nothing is told means nothing.
+    """
+
+    upper: Shares
+    lower: Shares
+    hat: int = UNKNOWN
 
 
-def whole(cut: Picture) -> Shares:
-    """Return the colours of a thing: of the middle of its region."""
-    return _shares(name_pixels(_part(cut, (0.25, 0.75))))
+def looks_at(cuts: Sequence[tuple[Picture, bool]]) -> list[Look]:
+    """Look at cuts, each with whether it is a standing person.
+
+    All pixels in one pass: on so few of each, it is calls that cost.
+    """
+    parts = [part for cut, is_person in cuts for part in _parts(cut, is_person=is_person)]
+    shares = _shares(parts)
+    looks = []
+    for number, (cut, is_person) in enumerate(cuts):
+        upper, lower, crown, around = shares[number * _PARTS : (number + 1) * _PARTS]
+        looks.append(Look(upper, lower, _hat(cut, crown, around) if is_person else UNKNOWN))
+    return looks
 
 
-def hat(cut: Picture) -> int:
-    """Return the colour of a cap or helmet (index into `COLOURS`), where it can be told.
+def _parts(cut: Picture, *, is_person: bool) -> list[Picture]:
+    """Return the pixels (N, 3) of upper and lower part, of the crown and of what is beside it."""
+    height, width = cut.shape[:2]
+    if not is_person:
+        return [_part(cut, _MIDDLE), _NOTHING, _NOTHING, _NOTHING]
+    band = cut[round(0.01 * height) : round(0.08 * height)]
+    return [
+        _part(cut, _UPPER),
+        _part(cut, _LOWER),
+        band[:, round(0.38 * width) : round(0.62 * width)].reshape(-1, 3),
+        np.concatenate([band[:, : round(0.15 * width)], band[:, round(0.85 * width) :]], 1).reshape(
+            -1, 3
+        ),
+    ]
+
+
+def _hat(cut: Picture, crown: Shares, around: Shares) -> int:
+    """Return the colour of a cap or helmet.
 
     Only of a colour no hair has, on a head tall enough, and unlike what is to its left and right:
-    else it may be the wall behind. That nothing is told means nothing.
+    else it may be the wall behind.
     """
-    height, width = cut.shape[:2]
-    if height < _LEAST_TALL_PX:
+    colour = plain(crown)
+    if cut.shape[0] < _LEAST_TALL_PX or COLOURS[colour] not in _NO_HAIR:
         return UNKNOWN
-    band = cut[round(0.01 * height) : round(0.08 * height)]
-    crown = _plainly(band[:, round(0.38 * width) : round(0.62 * width)])
-    if COLOURS[crown] not in _NO_HAIR:
-        return UNKNOWN
-    around = np.concatenate([band[:, : round(0.15 * width)], band[:, round(0.85 * width) :]], 1)
-    return UNKNOWN if _plainly(around) == crown else crown
+    return UNKNOWN if plain(around) == colour else colour
 
 
 def plain(shares: Shares) -> int:
@@ -66,10 +96,6 @@ def plain(shares: Shares) -> int:
         return UNKNOWN
     best = int(shares.argmax())
     return best if shares[best] >= _MAJORITY else UNKNOWN
-
-
-def _plainly(part: Picture) -> int:
-    return plain(_shares(name_pixels(part.reshape(-1, 3))))
 
 
 def _part(cut: Picture, rows: tuple[float, float]) -> Picture:
@@ -81,11 +107,14 @@ def _part(cut: Picture, rows: tuple[float, float]) -> Picture:
     ].reshape(-1, 3)
 
 
-def _shares(names: NDArray[np.int64]) -> Shares:
-    """Return the share of each of `COLOURS`, all 0 when there are too few pixels to tell."""
-    if len(names) < _LEAST_PX:
-        return np.zeros(len(COLOURS))
-    shares: Shares = np.bincount(names, minlength=len(COLOURS)) / len(names)
+def _shares(parts: Sequence[Picture]) -> Shares:
+    """Return for each part the share of each of `COLOURS`, all 0 where pixels are too few."""
+    sizes = np.array([len(part) for part in parts])
+    names = name_pixels(np.concatenate(parts))
+    names += np.repeat(np.arange(len(parts)) * len(COLOURS), sizes)
+    counts = np.bincount(names, minlength=len(parts) * len(COLOURS)).reshape(-1, len(COLOURS))
+    shares: Shares = counts / np.maximum(sizes, 1)[:, None]
+    shares[sizes < _LEAST_PX] = 0.0
     return shares
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
+from agent.contract.events import Region
 from agent.messages.passing import Passing
 from agent.messages.vision import TrackedObject
-from agent.sightings.colour import clothes, hat, plain, whole
+from agent.sightings.colour import Look, looks_at, plain
 from agent.sightings.store import OnGround, Sighting
 from agent.sightings.words import BAGS, COLOURS, UNKNOWN
 
@@ -82,14 +83,15 @@ class Gatherer:
     def look(
         self,
         tracks: Sequence[TrackedObject],
-        picture: Callable[[], Picture],
+        picture: Callable[[], tuple[Picture, bool]],
         at: datetime,
         at_s: float,
-        *,
-        has_colour: bool,
     ) -> None:
-        """Take the tracks of one look; `picture` (RGB) is made only when somebody needs it."""
-        second = at_s // _LOOK_EVERY_S
+        """Take the tracks of one look.
+
+        `picture`, in RGB and whether it has colour at all, is made only when somebody needs it.
+        """
+        second, due = at_s // _LOOK_EVERY_S, []
         for track in tracks:
             one = self._open.get(track.track_id)
             if one is None:
@@ -98,10 +100,13 @@ class Gatherer:
             one.last_at, one.last_s, one.thing = at, at_s, track
             if second > one.looked_in:
                 one.looked_in = second
-                self._study(one, picture(), tracks, has_colour=has_colour)
-                if not one.is_described and len(one.way) >= _DESCRIBED_AFTER:
-                    one.is_described = True
-                    self._tell(self._passing(one))
+                due.append(one)
+        if due:
+            self._study(due, *picture(), tracks)
+        for one in due:
+            if not one.is_described and len(one.way) >= _DESCRIBED_AFTER:
+                one.is_described = True
+                self._tell(self._passing(one))
 
     def over(self, now_s: float, *, all_of_them: bool = False) -> list[Sighting]:
         """Return the sightings of those gone, and forget them; of who stays, a part."""
@@ -125,30 +130,31 @@ class Gatherer:
         return ended
 
     def _study(
-        self, one: _Open, picture: Picture, tracks: Sequence[TrackedObject], *, has_colour: bool
+        self,
+        due: Sequence[_Open],
+        picture: Picture,
+        has_colour: bool,
+        tracks: Sequence[TrackedObject],
     ) -> None:
-        track, region = one.thing, one.thing.region
-        _keep_place(one, track)
-        one.heights.append(region.height)
-        height_px, width_px = picture.shape[:2]
-        cut = picture[
-            int(region.y * height_px) : int((region.y + region.height) * height_px) + 1,
-            int(region.x * width_px) : int((region.x + region.width) * width_px) + 1,
-        ]
-        if not cut.size:
-            return
-        is_person = track.label == "person"
-        if has_colour:
-            shares = clothes(cut) if is_person else (whole(cut), _none())
-            one.shares += shares
-            one.upper[plain(shares[0])] += 1
-            one.lower[plain(shares[1])] += 1
-        if is_person:
-            one.bags.update(other.label for other in tracks if _carries(track, other))
-            one.hat[hat(cut) if has_colour else UNKNOWN] += 1
-        value = track.score * region.width * region.height
-        if value > 1.2 * one.best:
-            one.best, one.cut = value, cut.copy()  # encoded once, when it is over
+        cuts = []
+        for one in due:
+            _keep_place(one, one.thing)
+            one.heights.append(one.thing.region.height)
+            cuts.append((_cut(picture, one.thing.region), one.thing.label == "person"))
+        looks = looks_at(cuts) if has_colour else [Look(_none(), _none())] * len(cuts)
+        for one, (cut, is_person), look in zip(due, cuts, looks, strict=True):
+            if not cut.size:
+                continue
+            one.shares += (look.upper, look.lower)
+            one.upper[plain(look.upper)] += 1
+            one.lower[plain(look.lower)] += 1
+            if is_person:
+                one.bags.update(other.label for other in tracks if _carries(one.thing, other))
+                one.hat[look.hat] += 1
+            region = one.thing.region
+            value = one.thing.score * region.width * region.height
+            if value > 1.2 * one.best:
+                one.best, one.cut = value, cut.copy()  # encoded once, when it is over
 
     def _passing(self, one: _Open) -> Passing:
         begin, begin_s, came_at = one.since
@@ -170,6 +176,14 @@ class Gatherer:
             lower=lower,
             height_m=_middle(one.heights_m),
         )
+
+
+def _cut(picture: Picture, region: Region) -> Picture:
+    height_px, width_px = picture.shape[:2]
+    return picture[
+        int(region.y * height_px) : int((region.y + region.height) * height_px) + 1,
+        int(region.x * width_px) : int((region.x + region.width) * width_px) + 1,
+    ]
 
 
 def _keep_place(one: _Open, track: TrackedObject) -> None:

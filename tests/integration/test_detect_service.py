@@ -13,7 +13,7 @@ from agent.core.clock import SystemClock
 from agent.core.framing import recv_message, send_message
 from agent.detect.client import DetectClient, DetectorState
 from agent.detect.detector import open_detector
-from agent.detect.letterbox import FrameScaler, pad
+from agent.detect.letterbox import FrameScaler, Letterboxed
 from agent.detect.server import serve
 from agent.detect.sharing import Wish
 from agent.detect.wire import DetectReply, DetectRequest
@@ -191,7 +191,7 @@ def test_the_wire_survives_an_empty_answer():
 
 
 def test_an_all_grey_picture_shows_nothing(service, detector):
-    grey = pad(np.full((256, 416, 3), 114, np.uint8), detector.manifest.input)
+    grey = Letterboxed(np.full((256, 416, 3), 114, np.uint8), 416, 256)
     client = DetectClient(service.path, SystemClock())
     assert client.detect(grey, 1).detections == ()
     client.close()

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from agent.detect.letterbox import FrameScaler, content_size, pad
+from agent.detect.letterbox import FrameScaler, content_size
 from agent.detect.manifest import load_manifest
 
 SPEC = load_manifest().input
@@ -37,8 +37,3 @@ def test_the_picture_is_top_left_and_the_rest_is_grey(source):
     assert np.abs(content - (200, 30, 60)).max() <= 6  # rounding of YUV
     assert (made.image[made.content_height_px :] == 114).all()
     assert (made.image[:, made.content_width_px :] == 114).all()
-
-
-def test_padding_leaves_the_picture_untouched():
-    picture = np.random.default_rng(1).integers(0, 255, (256, 341, 3)).astype(np.uint8)
-    assert (pad(picture, SPEC).image[:, :341] == picture).all()

@@ -10,7 +10,7 @@ from agent.contract.events import Region
 from agent.core.errors import StorageError
 from agent.messages.vision import TrackedObject
 from agent.rules.zone import contains
-from agent.sightings.colour import clothes, hat, name_pixels, plain
+from agent.sightings.colour import looks_at, name_pixels, plain
 from agent.sightings.gatherer import Gatherer
 from agent.sightings.store import (
     OnGround,
@@ -144,8 +144,9 @@ def test_plain_colours_have_their_names(rgb, name):
 def test_upper_and_lower_clothing_are_told_apart_and_a_speck_is_unknown():
     cut = np.zeros((80, 30, 3), np.uint8)
     cut[:40], cut[40:] = (190, 30, 40), (30, 50, 170)
-    assert [COLOURS[plain(part)] for part in clothes(cut)] == ["red", "blue"]
-    assert [COLOURS[plain(part)] for part in clothes(cut[::20, ::10])] == ["unknown", "unknown"]
+    whole, speck, thing = looks_at([(cut, True), (cut[::20, ::10], True), (cut[40:], False)])
+    told = [[COLOURS[plain(one.upper)], COLOURS[plain(one.lower)]] for one in (whole, speck, thing)]
+    assert told == [["red", "blue"], ["unknown", "unknown"], ["blue", "unknown"]]
 
 
 def head(crown, around=(120, 118, 122), tall_px=120):
@@ -167,7 +168,7 @@ def head(crown, around=(120, 118, 122), tall_px=120):
     ],
 )
 def test_a_hat_is_told_only_where_nothing_else_can_be_meant(cut, told):
-    assert COLOURS[hat(cut)] == told
+    assert COLOURS[looks_at([(cut, True)])[0].hat] == told
 
 
 def walk(gatherer, *, has_colour=True, label="person", looks=20):
@@ -187,10 +188,9 @@ def walk(gatherer, *, has_colour=True, label="person", looks=20):
         at_s = n * 0.5
         gatherer.look(
             [person, bag],
-            lambda: picture,
+            lambda: (picture, has_colour),
             START + timedelta(seconds=at_s),
             at_s,
-            has_colour=has_colour,
         )
 
 
