@@ -5,14 +5,12 @@ off shows nothing of it in the small one. Its newest key frame alone is decoded,
 """
 
 import math
-from contextlib import suppress
 
 import av
 import numpy as np
-from av.error import FFmpegError
-from av.packet import Packet
 from numpy.typing import NDArray
 
+from agent.app.key_picture import KeyPicture
 from agent.app.picture_mask import PictureMask
 from agent.ingest.jpeg import encode_jpeg
 from agent.messages.worker import AimReading, ZoneScale
@@ -23,20 +21,17 @@ from agent.settings.model import CameraSettings
 _DETAIL_PX = (480, 270)
 _DETAIL_BYTES = 60 * 1024
 Line = tuple[tuple[float, float], tuple[float, float]]
-_ANNEX_B_START = b"\x00\x00\x00\x01"
 
 
 class AimLook:
     """`tap` holds the main stream's present GOP. Called by one thread."""
 
     def __init__(self, tap: LiveTap) -> None:
-        self._tap = tap
-        self._key_pts: int | None = None
-        self._main: av.VideoFrame | None = None
+        self._main = KeyPicture(tap)
 
     def look(self, camera: CameraSettings, sub: av.VideoFrame) -> AimReading:
         """Return the reading; `sub` is the newest frame that the box looked at."""
-        main = self._newest_main()
+        main = self._main.newest()
         frame = sub if main is None else PictureMask(camera.masks).over(main)
         luma = _luma(frame)
         horizon, scales = _on_ground(camera, frame.width)
@@ -49,21 +44,6 @@ class AimLook:
             scales=scales,
         )
 
-    def _newest_main(self) -> av.VideoFrame | None:
-        run = self._tap.run
-        follower = self._tap.join(run, lean=True) if run else None
-        if run is None or follower is None:
-            return None
-        self._tap.leave(follower)
-        key = follower.get(0.0)
-        if key is None:
-            return None
-        if key.pts != self._key_pts:
-            units = run.coding.with_sets(run.coding.units(key.data))
-            whole = b"".join(_ANNEX_B_START + unit for unit in units)
-            self._key_pts, self._main = key.pts, _decoded(run.coding.codec, whole)
-        return self._main
-
 
 def sharpness(luma: NDArray[np.uint8]) -> float:
     """Return the variance of the Laplacian (Pech-Pacheco et al. 2000): larger is sharper."""
@@ -71,16 +51,6 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     middle = grey[1:-1, 1:-1]
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * middle
     return float(laplacian.var())
-
-
-def _decoded(codec: str, key_frame: bytes) -> av.VideoFrame | None:
-    decoder = av.CodecContext.create(codec, "r")
-    assert isinstance(decoder, av.VideoCodecContext)  # noqa: S101 - both codecs are of video
-    decoder.thread_count = 1
-    with suppress(FFmpegError):
-        frames = [*decoder.decode(Packet(key_frame)), *decoder.decode(None)]
-        return frames[0] if frames else None
-    return None
 
 
 def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:

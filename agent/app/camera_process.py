@@ -34,8 +34,9 @@ from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
 from agent.app.streams import Streams, main_session
 from agent.app.sub_sink import SubSink
+from agent.app.sub_stream import SubStream
 from agent.app.succession import Succession
-from agent.app.view_pictures import picture_reply, small_jpeg
+from agent.app.view_pictures import Stills, picture_reply
 from agent.buffer import ledger
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
@@ -211,17 +212,20 @@ class CameraWorker:
             MainSink(of_sub, os.getppid()) if of_sub else None,
             lambda: self._streams.has_sub,
         )
-        self._sub = IngestSession(
-            "sub",
-            self._streams.sub,
-            sub_sink,
-            clock,
+        self._sub = SubStream(
+            lambda end: IngestSession(
+                "sub",
+                self._streams.sub,
+                sub_sink,
+                clock,
+                end,
+                stall_s=camera.stall_s,
+                gather_s=lambda: min(self._eyes.gather_s(), sub_sink.may_gather_s()),
+                before_gathering=sub_sink.flush,
+            ),
             stop,
-            stall_s=camera.stall_s,
-            gather_s=lambda: min(self._eyes.gather_s(), sub_sink.may_gather_s()),
-            before_gathering=sub_sink.flush,
+            is_permanent=camera.look or of_sub is not None,
         )
-        self._opens_sub = camera.look or of_sub is not None
         self._line_stop = threading.Event()
         self._line = CoreLine(
             run_dir(settings) / CORE_SOCKET,
@@ -235,7 +239,9 @@ class CameraWorker:
             self._line.put,
             lambda: self._line.is_connected,
             clock,
-            lambda max_bytes: small_jpeg(self._eyes.view, max_bytes),
+            Stills(
+                lambda: self._eyes.view, (taps["sub"], taps["main"]), lambda: self._camera, clock
+            ).jpeg,
             partial(recorded, folder),
         )
         for door in self._streams.doors:
@@ -251,7 +257,7 @@ class CameraWorker:
             held.pass_on(self._main_sink, seam, self._clock.monotonic_s())
         streams = [
             self._succession.thread if self._succession else guarded_thread("main", self._main.run),
-            *([guarded_thread("sub", self._sub.run)] if self._opens_sub else []),
+            *self._sub.begin(),
             *(guarded_thread(*sync) for sync in self._recorders.syncs(self._stop)),
             guarded_thread("upkeep", lambda: self._keeping.run(self._stop)),
         ]
@@ -265,11 +271,13 @@ class CameraWorker:
             elif self._replacing.must_end():
                 code = memory.RECYCLED
                 self._stop.set()
+            self._sub.follow(wanted=self._pushes.want_sub)
             self._link.beat(self._ages_s())
             self._tell_core()
         for thread in streams:
             thread.join()
         self._pushes.close()
+        self._sub.close()
         self._keeping.close()
         self._picture_watch.close()
         self._sightings.close()
@@ -302,16 +310,14 @@ class CameraWorker:
 
     def _ages_s(self) -> dict[str, float]:
         now_s = self._clock.monotonic_s()
-        ages_s = {"main": now_s - self._main.last_progress_mono_s}
-        if self._opens_sub:
-            ages_s["sub"] = now_s - self._sub.last_progress_mono_s
+        ages_s = {"main": now_s - self._main.last_progress_mono_s} | self._sub.ages_s(now_s)
         return self._keeping.disk.borne(ages_s)
 
     def _status(self) -> CameraStatus:
         return CameraStatus(
             camera_id=self._camera.camera_id,
             main=self._main.status,
-            sub=self._sub.status if self._opens_sub else None,
+            sub=self._sub.status,
             recording=self._recording(),
             sub_recording=self._keeping.sub_status,
             detection=self._eyes.status,
@@ -358,13 +364,20 @@ class CameraWorker:
                 self._eyes.retune(camera)
                 self._keeping.events.use(camera, is_shed=message.is_shed)
             case StartPush():
-                self._pushes.start(message)
+                self._start_push(message)
             case StopPush():
                 self._pushes.stop(message.push_id)
             case RestartStreams():
                 self._restart_streams()
             case Recognised() | UseStreams():
                 self._on_streams(message)
+
+    def _start_push(self, order: StartPush) -> None:
+        """Begin it; the second stream of a camera that is only recorded is opened for it."""
+        if not (self._sub.is_permanent or self._streams.has_sub):
+            order = structs.replace(order, stream="main")  # the one it has comes already
+        self._pushes.start(order)
+        self._sub.follow(wanted=self._pushes.want_sub)
 
     def _on_streams(self, message: Recognised | UseStreams) -> None:
         """Hear where the streams are, and who is there."""

@@ -64,6 +64,12 @@ class Pushes:
 
         return VehiclePush(order, self._taps, self._jpeg, *rest)
 
+    @property
+    def want_sub(self) -> bool:
+        """Whether one that goes on shows the second stream, or may come to."""
+        with self._lock:
+            return any(push.wants_sub and push.is_alive() for push in self._pushes.values())
+
     def stop(self, push_id: str) -> None:
         """End a push; it tells when it has."""
         with self._lock:
@@ -104,6 +110,11 @@ class Push(threading.Thread):
         self._level_bytes, self._level_s, self._is_shedding = 0.0, clock.monotonic_s(), False
         self._burst_s = _BURST_S
         self._log = log.get("push")
+
+    @property
+    def wants_sub(self) -> bool:
+        """Whether it is of the live second stream, always or at times."""
+        return self._order.stream == "sub" and self._order.since is None
 
     def renew(self, order: StartPush) -> bool:
         """Take over end, limit and token; False when the push has ended."""

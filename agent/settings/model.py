@@ -30,9 +30,10 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     An rtsps:// camera's certificate is verified: `tls_ca_file` (PEM) holds the authority that
     signed it, `tls_host` the name in it where that isn't the address. A worker that grows past
-    `max_rss_bytes` is replaced. With `look` off it is only recorded: its sub stream is left alone,
-    so nothing is detected and there is no motion, picture health or snapshot. `record_sub` records
-    the sub stream, too: it remains when `buffer.sub_after_days` takes the main stream.
+    `max_rss_bytes` is replaced. With `look` off it is only recorded: its sub stream is left alone
+    but while a grant shows it, so nothing is detected and there is no motion, picture health or
+    snapshot. `record_sub` records the sub stream, too: it remains when `buffer.sub_after_days`
+    takes the main stream.
     `record_audio` takes effect only in the center's signed configuration, with its reason.
 
     `tls_fingerprint` (SHA-256) pins the certificate of an https:// ONVIF address. `bell_inputs`

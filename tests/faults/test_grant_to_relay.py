@@ -12,7 +12,15 @@ import pytest
 
 from agent.contract.audit import AUDIT_TYPE, AuditRecord
 from agent.contract.commands import Actor, EndGrant, GiveGrant, ListGrants, ReplyState
-from agent.contract.grants import ENDED, GrantReport, MediaGrant, Sink, What
+from agent.contract.grants import (
+    ENDED,
+    GrantLimits,
+    GrantReport,
+    MediaGrant,
+    Quality,
+    Sink,
+    What,
+)
 from agent.contract.scene_args import Playback
 from agent.core.clock import SystemClock
 from agent.core.ids import new_ulid
@@ -186,6 +194,38 @@ async def test_a_grant_ends_by_itself_and_the_center_stores_the_report(tmp_path,
         before = here.relay.packets()
         await here.nothing_comes()
         assert here.relay.packets() == before
+
+
+async def test_of_a_camera_that_is_only_recorded_the_second_stream_is_open_while_it_is_shown(
+    tmp_path, broker
+):
+    async with scene(tmp_path, broker, look=False) as here:
+        assert here.sessions() == 1
+        small = GrantLimits(quality=Quality.SUB)
+        grants = [here.grant(limits=small) for _ in range(2)]
+        for grant in grants:
+            await here.give(grant)
+            await here.packets_come()
+            assert here.sessions() == 2
+        assert here.relay.relay.announced_total == 1
+        for grant in grants:
+            await here.order(EndGrant(grant_id=grant.id))
+
+        async def is_closed():
+            return here.sessions() == 1
+
+        await eventually(is_closed)
+        thin = here.grant(limits=GrantLimits(quality=Quality.VEHICLE_LTE, max_kbps=10))
+        await here.give(thin)
+
+        async def stills_come():
+            shown = here.relay.publication()
+            return "JPEG" in shown.sdp and shown.pictures_total > 1
+
+        await eventually(stills_come)
+        assert here.sessions() == 2
+        await here.order(EndGrant(grant_id=thin.id))
+        await eventually(is_closed)
 
 
 async def test_what_was_recorded_is_shown_again_as_fast_as_it_was_and_ends_with_its_grant(
