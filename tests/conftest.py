@@ -60,6 +60,7 @@ WHOLE_BOXES = {
     "test_sessions_restart",
     "test_stranger_sees_no_login",
     "test_supervisor",
+    "test_walk_past_four_cameras",
     "test_wrong_disk",
 }
 

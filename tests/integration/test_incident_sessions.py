@@ -1,20 +1,20 @@
-"""One signed word to the district: each box finds its cameras, a walk is handed on between them.
+"""One signed word to the district: each box finds its cameras and calls up who is needed.
 
-Two boxes, four simulated PTZ cameras along a road, a broker and a center.
+Two boxes, four simulated PTZ cameras along a road, a broker and a center; of the boxes' workers
+only what they are asked for is noted. The walk past all cameras, with whole boxes and true
+pictures, is in tests/faults/test_walk_past_four_cameras.py.
 """
 
 import asyncio
 import base64
 import json
-import math
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, timedelta
 
 import pytest
 from click.testing import CliRunner
 from msgspec import structs
 
-from agent.app.sub_sink import SubSink
 from agent.cameras.gate import CameraGate
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.commands import incident_store, incidents
@@ -37,25 +37,19 @@ from agent.messages.push import PushState, StopPush
 from agent.messages.worker import PictureReply
 from agent.outbox.audit import Audit
 from agent.pointing.geodesy import Place, moved
-from agent.push.live_tap import LiveTap
-from agent.push.pushes import Pushes
 from agent.settings.model import CameraSettings
 from agent.settings.stand import StandSettings
 from agent.simulators.broker import CENTER
-from agent.simulators.camera.media import load_media
 from agent.simulators.camera.onvif_settings import SimulatedPlace
 from agent.simulators.center.commander import public_keys_file, sign
 from tests.brokers import Mosquitto
-from tests.camera_thread import CameraThread, Notes, Watcher
-from tests.footage_maker import make_clip
-from tests.relay_thread import RelayThread
 from tests.simulated_onvif import LOGIN, running_camera
 from tests.spine import Box, eventually, make_center, running
 
 CLOCK = SystemClock()
 BOXES = (BoxAddress("site-1", "box-1"), BoxAddress("site-1", "box-2"))
 START = Place(37.5665, 126.9780, 40.0)  # the west end of a road that goes east
-APART_M, RANGE_M, SPEED_M_S = 40.0, 24.0, 10.0
+APART_M, RANGE_M = 40.0, 24.0
 CAMERAS = ("west", "middle", "east", "far")  # two of each box
 KIM = Actor(user="kim", agency="119")
 
@@ -103,38 +97,6 @@ class Workers:
 
     def shows(self, camera_id):
         return camera_id in self.pushes
-
-
-class PushingWorkers(Workers):
-    """Cameras whose true streams are pushed to a relay, as their workers do."""
-
-    def __init__(self, relay, urls):
-        super().__init__()
-        self.relay, loop = relay, asyncio.get_running_loop()
-        taps = {camera_id: LiveTap() for camera_id in urls}
-        self.watchers = [Watcher(urls[one], SubSink(Notes(), tap)) for one, tap in taps.items()]
-
-        def tell(state):
-            loop.call_soon_threadsafe(self.grants.pushes.told, state)
-
-        self.pushing = {
-            camera_id: Pushes({"main": tap}, tell, lambda: True, CLOCK)
-            for camera_id, tap in taps.items()
-        }
-
-    async def send(self, camera_id, order):
-        pushing = self.pushing[camera_id]
-        if isinstance(order, StopPush):
-            self.pushes.pop(camera_id, None)
-            await asyncio.to_thread(pushing.stop, order.push_id)
-        else:
-            self.pushes[camera_id] = order
-            pushing.start(order)
-
-    def shows(self, camera_id):
-        arrived = self.relay.publication(camera_id)
-        last_s = None if arrived is None else arrived.last_packet_mono_s
-        return last_s is not None and CLOCK.monotonic_s() - last_s < 1.0
 
 
 class Pole:
@@ -276,7 +238,7 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder, workers=lambda _: Workers(), sink="rtsp://relay.example/{camera}"):
+async def town(folder):
     broker = Mosquitto(folder / "broker", BOXES)
     await broker.start()
     async with AsyncExitStack() as stack:
@@ -298,9 +260,9 @@ async def town(folder, workers=lambda _: Workers(), sink="rtsp://relay.example/{
                 gate = CameraGate(lambda url=device.url: ZeepCamera(url, LOGIN, CLOCK), CLOCK)
                 stack.push_async_callback(gate.close)
                 box.gates[camera_id], devices[camera_id] = gate, device
-            poles.append(Pole(box, address, own, devices, workers(own)))
+            poles.append(Pole(box, address, own, devices, Workers()))
             await stack.enter_async_context(running(box))
-        here = Town(center, poles, sink)
+        here = Town(center, poles, "rtsp://relay.example/{camera}")
         take = center.district.replied
 
         def noted(address, reply):
@@ -315,76 +277,6 @@ async def town(folder, workers=lambda _: Workers(), sink="rtsp://relay.example/{
 
         await eventually(all_listen)
         yield here
-
-
-async def walk(here, call_id, end_east_m, seen):
-    """Walk along the road; note all the time which cameras are active and which should see."""
-    began_s, east_m, told_s = CLOCK.monotonic_s(), -110.0, 0.0
-    while east_m < end_east_m:
-        now_s = CLOCK.monotonic_s()
-        east_m = -110.0 + SPEED_M_S * (now_s - began_s)
-        if now_s - told_s >= 1.0:
-            told_s, place = now_s, at(east_m)
-            await here.center.district.move(call_id, place.lat_deg, place.lon_deg)
-        active = set().union(*(pole.active() for pole in here.poles))
-        inside = {c for c in CAMERAS if math.hypot(camera_east_m(c) - east_m, 8.0) <= RANGE_M}
-        seen.append((now_s, inside, active))
-        await asyncio.sleep(0.1)
-
-
-async def handed_on(here):
-    """Walk past all cameras: each is ready before, none too late, and free soon after the end."""
-    call = here.call(at(-110.0), follow=True, silence_s=20.0)
-    await here.center.district.open(call)
-    await here.answered(call.id, lambda reply: reply.state is ReplyState.PROGRESS)
-    seen = []
-    await walk(here, call.id, 160.0, seen)
-    for camera_id in CAMERAS:
-        came_s = next(now_s for now_s, inside, _ in seen if camera_id in inside)
-        ready_s = next(now_s for now_s, _, active in seen if camera_id in active)
-        print(camera_id, "ready before arrival, s:", round(came_s - ready_s, 1))  # noqa: T201
-        assert came_s - ready_s >= 5.0
-    gap_s, since_s = 0.0, None
-    for now_s, inside, active in seen:
-        if inside and not inside & active:
-            since_s = since_s or now_s
-            gap_s = max(gap_s, now_s - since_s)
-        else:
-            since_s = None
-    print("longest gap, s:", round(gap_s, 1))  # noqa: T201
-    assert gap_s <= 2.0
-    await here.center.district.end(call.id)
-    ended_s = CLOCK.monotonic_s()
-    await eventually(here.all_free)
-    print("released after, s:", round(CLOCK.monotonic_s() - ended_s, 1))  # noqa: T201
-    assert CLOCK.monotonic_s() - ended_s <= 10.0
-    await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
-    kept = {camera for pole in here.poles for camera, lock in pole.workers.locks
-            if isinstance(lock, LockSpan)}  # fmt: skip
-    assert kept == set(CAMERAS)
-
-
-async def test_a_walk_past_four_cameras_of_two_boxes_is_handed_on(tmp_path):
-    async with town(tmp_path) as here:
-        await handed_on(here)
-
-
-@pytest.mark.long
-async def test_on_such_a_walk_true_pictures_come_to_a_relay_before_somebody_comes(tmp_path):
-    media = load_media(make_clip(tmp_path / "clip.mp4", seconds=4, size_px=(320, 240)))
-    with ExitStack() as stack:
-        relay = stack.enter_context(RelayThread())
-        urls = {one: stack.enter_context(CameraThread(media)).url for one in CAMERAS}
-
-        def workers(own):
-            made = PushingWorkers(relay, {one: urls[one] for one in own})
-            for one in (*made.watchers, *map(closing, made.pushing.values())):
-                stack.enter_context(one)
-            return made
-
-        async with town(tmp_path, workers, relay.url("{camera}")) as here:
-            await handed_on(here)
-        assert all(relay.publication(one).first_frame_mono_s for one in CAMERAS)
 
 
 async def test_the_neighbour_is_ready_before_anybody_knows_where_somebody_goes(tmp_path):
