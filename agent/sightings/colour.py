@@ -120,8 +120,10 @@ def _shares(parts: Sequence[Picture]) -> Shares:
 
 def name_pixels(pixels: Picture) -> NDArray[np.int64]:
     """Return the colour of each RGB pixel (N, 3) as an index into `COLOURS`."""
-    rgb: Floats = pixels.astype(np.float64) / 255
-    value, least = rgb.max(axis=1), rgb.min(axis=1)
+    rgb: Floats = pixels.T.astype(np.float64) / 255
+    red, green, blue = rgb
+    value = np.maximum(np.maximum(red, green), blue)
+    least = np.minimum(np.minimum(red, green), blue)
     spread = value - least
     saturation = spread / np.maximum(value, 1e-6)
     names = _OF_HUE[np.searchsorted(_EDGES, _hue(rgb, value, spread), side="right")]
@@ -135,7 +137,7 @@ def name_pixels(pixels: Picture) -> NDArray[np.int64]:
 
 def _hue(rgb: Floats, value: Floats, spread: Floats) -> Floats:
     """Return the hue in degrees, 0 up to 360."""
-    red, green, blue = rgb.T
+    red, green, blue = rgb
     safe = np.maximum(spread, 1e-6)
     sixths: Floats = np.where(
         value == red,
