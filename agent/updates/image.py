@@ -38,6 +38,10 @@ class Verdict(Struct, frozen=True):
     version: str = ""
     boot: str = ""
 
+    def is_of(self, version: str | None, judged: str) -> bool:
+        """Say whether it is of a trial of `version` other than that in the boot `judged`."""
+        return self.version == version and self.boot != judged
+
 
 class _Release(Struct, frozen=True):
     version: str = ""
@@ -103,6 +107,11 @@ class ImageSide:
     def verdict(self) -> Verdict:
         """Return what the last trial found."""
         return _read(self.outcomes / "trial.json", Verdict)
+
+    def has_kept(self, version: str | None, judged: str) -> bool:
+        """Say whether `version` runs and the gate kept it, in another boot than `judged`."""
+        verdict = self.verdict()
+        return self.version == version and verdict.kept and verdict.is_of(version, judged)
 
 
 def _read(path: Path, kind: type[T]) -> T:

@@ -48,6 +48,12 @@ class Job(Struct, kw_only=True):
         """The name of the present plan, and of its outcome."""
         return f"{self.id}.{self.try_}"
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the image was asked for it and there is no end yet."""
+        under_way = (UpdateStage.READY, UpdateStage.ASKED, UpdateStage.INSTALLED)
+        return self.try_ > 0 and self.stage in under_way
+
     def told(self) -> UpdateInfo:
         """Return what the center is told; progress in tenths, or it would be told all the time."""
         size_bytes = self.order.size_bytes

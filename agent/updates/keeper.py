@@ -188,6 +188,11 @@ class Updates(Service):
 
     async def _step(self, job: Job) -> Fetch | None:
         """Go one step on; return the fetch that must be run for it."""
+        kept = self._image.has_kept
+        if job.was_asked and await asyncio.to_thread(kept, job.order.version, job.judged):
+            await self._move(job, UpdateStage.COMMITTED)
+            await asyncio.to_thread(self._keep_bundle, job, kept=True)
+            return None
         match job.stage:
             case UpdateStage.FETCHING:
                 return await self._begin_fetch(job)
@@ -352,17 +357,13 @@ class Updates(Service):
         """After the restart: see which system runs, and what the health gate said of the new."""
         if job.boot == self._boot:
             return
-        verdict = await asyncio.to_thread(self._image.verdict)
-        runs_new = self._image.version == job.order.version
-        is_news = verdict.version == job.order.version and verdict.boot != job.judged
-        if runs_new and not (verdict.kept and is_news):
+        if self._image.version == job.order.version:
             return  # on trial: a verdict comes, or the box restarts into the old system
-        if runs_new:
-            await self._move(job, UpdateStage.COMMITTED)
-        else:
-            why = verdict.why if is_news and not verdict.kept else "The new system did not come up."
-            await self._move(job, UpdateStage.ROLLED_BACK, "update.rolled_back", why or "")
-        await asyncio.to_thread(self._keep_bundle, job, kept=runs_new)
+        verdict = await asyncio.to_thread(self._image.verdict)
+        was_judged = verdict.is_of(job.order.version, job.judged)
+        why = verdict.why if was_judged else "The new system did not come up."
+        await self._move(job, UpdateStage.ROLLED_BACK, "update.rolled_back", why or "")
+        await asyncio.to_thread(self._keep_bundle, job, kept=False)
 
     def _keep_bundle(self, job: Job, *, kept: bool) -> None:
         """Keep the bundle whose system runs: the next one is mostly made of it."""

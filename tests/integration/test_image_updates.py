@@ -128,6 +128,21 @@ async def test_a_good_update_is_fetched_installed_tried_and_committed(box, store
     assert [op for op, *_ in box.notes] == [f"update.{step}" for step in steps]
 
 
+async def test_an_outcome_that_a_power_cut_took_is_made_good_by_the_verdict(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    (box.side.folder / "plan.json").unlink()  # installed; the power went before it was noted
+    box.runs("1.1.0")
+    await box.restart("boot-2")
+    await box.looks(2)
+    assert box.told.stage is UpdateStage.READY, "nobody knows yet"
+    box.says("trial.json", kept=True, version="1.1.0", boot="boot-2")
+    await box.looks(2)
+    assert box.told.stage is UpdateStage.COMMITTED
+    assert box.plan() is None
+    assert [op for op, *_ in box.notes].count("update.committed") == 1
+
+
 async def test_a_version_that_does_not_come_up_is_told_as_rolled_back(box, store):
     await box.updates.order("U1", "kim", ordered(store))
     await box.looks(2)

@@ -1,6 +1,7 @@
 """Whatever is installed, tried, kept or cut off: what boots is a complete, working system."""
 
 import configparser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +35,7 @@ class Box(BootSector, Firmware):
         self.sector, self.armed, self.cut_in = to_sector(FIRST), False, None
         self.holds = {"a": "works", "b": "works"}
         self.running = Boot("a", is_trial=False)
-        self.bootctl = Bootctl(self, self, None)
+        self.bootctl = Bootctl(self, self, Path("/nowhere"))
 
     def moment(self):
         if self.cut_in is not None:

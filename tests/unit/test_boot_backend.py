@@ -64,6 +64,7 @@ def test_an_update_is_a_trial_until_it_says_itself_that_it_is_good(ask, root):
     assert (root / "run/poleside-boot/trial").exists()
     assert ask("set-state", "b", "good") == ""
     assert [ask("get-primary"), ask("get-state", "b")] == ["b", "good"]
+    assert not (root / "run/poleside-boot/trial").exists(), "the next update may come"
 
 
 def test_the_kept_slot_is_not_given_up_for_one_that_may_not_work(ask):

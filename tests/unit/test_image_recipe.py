@@ -105,7 +105,7 @@ def test_the_boot_choice_partition_is_a_sound_fat():
 def test_the_lists_hold_what_the_parts_need(suite):
     packages = parts.packages(suite)
     assert {"rauc", "nftables", "chrony", "polkitd", "systemd-resolved"} <= set(packages)
-    unpacked = parts.boot_packages(parts.BOARDS)
+    unpacked = parts.boot_packages(suite, parts.BOARDS)
     assert {"linux-image-arm64", "busybox-static", "e2fsck-static"} <= set(unpacked)
     assert not {"linux-image-arm64"} & set(packages)  # its scripts would run under emulation
     for package in [*packages, *unpacked]:

@@ -201,6 +201,17 @@ def test_a_protected_recording_is_not_disturbed(programs, data, plan):
     assert programs.calls() == []
 
 
+def test_in_a_trial_nothing_is_installed_and_the_plan_is_taken_away(
+    programs, data, plan, tmp_path, monkeypatch
+):
+    mark = tmp_path / "trial"
+    mark.touch()
+    monkeypatch.setattr(update, "TRIAL", mark)
+    told = outcome_of(plan, data)
+    assert [told["outcome"], told["code"]] == ["postponed", "update.on_trial"]
+    assert not any("install" in call for call in programs.calls())
+
+
 def test_a_full_disk_waits(data):
     with pytest.raises(update.RefusedError, match="MiB are free"):
         update.check_room(data, least_bytes=2**62)

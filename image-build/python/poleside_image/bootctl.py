@@ -53,6 +53,8 @@ class Bootctl:
             raise BootChoiceError(f"a state is `good` or `bad`, not `{state}`")
         if changed != choice:  # no write at every boot
             self._sector.write(changed)
+        if state == "good" and slot == self._firmware.this_boot().slot:
+            (self._note_folder / "trial").unlink(missing_ok=True)  # it is over: updates may go on
         return ""
 
     def get_current(self) -> str:

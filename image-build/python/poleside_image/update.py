@@ -20,6 +20,7 @@ from poleside_image.trial import BEFORE, FOLDER, red_faults
 
 OUTCOME = "update.json"
 HOLD = "hold"
+TRIAL = Path("/run/poleside-boot/trial")
 INSTALL_WITHIN_S = 6_000.0
 LEAST_FREE_BYTES = 64 * 1024 * 1024  # the journal and the outbox go on while RAUC writes
 HOTTEST_C = 75.0
@@ -79,6 +80,12 @@ def check_board(board: Mapping[str, Any]) -> None:
         raise RefusedError("update.hot", f"too hot: {', '.join(hot)}", may_come=True)
 
 
+def check_trial(mark: Path) -> None:
+    """Raises `RefusedError` in a trial: the idle slot is the way back until it is over."""
+    if mark.exists():
+        raise RefusedError("update.on_trial", "this system is on trial itself", may_come=True)
+
+
 def check_hold(folder: Path) -> None:
     """Raises `RefusedError` while the agent protects a recording: a file `hold` beside the plan."""
     reason = small_files.read(folder / HOLD)
@@ -115,6 +122,7 @@ def note_health(folder: Path) -> None:
 
 def carry_out(plan: Plan, folder: Path) -> str:
     """Check, install and restart. Returns the version; raises `RefusedError`."""
+    check_trial(TRIAL)
     check_hold(plan.bundle.parent)
     check_room(folder)
     try:

@@ -20,7 +20,7 @@ def unpack(variant: Variant, root: Path, target: Path) -> Path:
     """
     shutil.rmtree(target, ignore_errors=True)
     (target / "control").mkdir(parents=True)
-    wanted = boot_packages([variant.board])
+    wanted = boot_packages(variant.suite, [variant.board])
     for package in sorted((root / PACKAGES).glob("*.deb")):
         name = package.name.split("_")[0]
         if name in wanted or name.startswith("linux-image-"):

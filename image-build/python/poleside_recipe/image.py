@@ -104,7 +104,7 @@ def base(suite: str, cache: Path, sources: Path) -> Path:
         "--customize-hook=chroot $1 useradd --system --home-dir /var/lib/poleside"
         " --shell /usr/sbin/nologin --groups video poleside",
         f"--customize-hook={IMAGE_BUILD}/packages/fetch-boot-parts $1 "
-        + " ".join(boot_packages(BOARDS)),
+        + " ".join(boot_packages(suite, BOARDS)),
         *(suite, scratch, sources),
     )
     scratch.rename(tar)

@@ -80,10 +80,16 @@ def packages(suite: str, folder: Path = IMAGE_BUILD / "packages") -> list[str]:
     return sorted({entry for name in ("common", suite) for entry in _listed(folder, name)})
 
 
-def boot_packages(boards: Iterable[str], folder: Path = IMAGE_BUILD / "packages") -> list[str]:
+def boot_packages(
+    suite: str, boards: Iterable[str], folder: Path = IMAGE_BUILD / "packages"
+) -> list[str]:
     """Return the packages that are only unpacked: kernel, boot loaders, boards' firmware."""
-    names = ("boot", *(f"boot-{board}" for board in boards))
-    return sorted({entry for name in names for entry in _listed(folder, name)})
+    names = [
+        "boot",
+        *(name for board in boards for name in (f"boot-{board}", f"boot-{board}-{suite}")),
+    ]
+    there = [name for name in names if (folder / f"{name}.list").exists()]
+    return sorted({entry for name in there for entry in _listed(folder, name)})
 
 
 def _listed(folder: Path, name: str) -> list[str]:
@@ -93,7 +99,7 @@ def _listed(folder: Path, name: str) -> list[str]:
 def base_key(suite: str, sources: str, folder: Path = IMAGE_BUILD / "packages") -> str:
     """Return what names the cached base: the same packages from the same sources are one base."""
     lists = [*packages(suite, folder), *_listed(folder, "base-exclude")]
-    text = "\n".join([suite, sources, *lists, *boot_packages(BOARDS, folder)])
+    text = "\n".join([suite, sources, *lists, *boot_packages(suite, BOARDS, folder)])
     return f"{suite}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
