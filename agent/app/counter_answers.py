@@ -21,6 +21,7 @@ from agent.commands.questions import (
     AskSettings,
     AskState,
     ChangeHere,
+    ConfirmSettings,
     Question,
     RestoreSettings,
     SendFile,
@@ -62,6 +63,7 @@ class CounterAnswers:
             AskCameras: self._cameras,
             AskDump: self._dump,
             ChangeHere: self._change,
+            ConfirmSettings: self._confirm,
             RestoreSettings: self._restore,
             SendFile: self._send,
         }
@@ -130,6 +132,9 @@ class CounterAnswers:
                 )
         needs_word = bool(_NEEDS_A_WORD & question.patch.keys())
         await self._config.set_here(question.patch, by, needs_word=needs_word)
+
+    async def _confirm(self, _question: ConfirmSettings) -> Any:
+        return await self._config.confirm()
 
     async def _restore(self, question: RestoreSettings) -> Any:
         by = Actor(user=question.user, role="technician")

@@ -9,13 +9,11 @@ from agent.app.voice import Voice
 from agent.core.clock import Clock
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder, host_port
-from agent.local.setup.network import NetworkDesk
+from agent.local.setup.network import NetworkDesk, told_by
 from agent.local.setup.pages import SetupTools
 from agent.local.setup.read_back import ReadBack
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
-
-_NETWORK_STATE = "poleside-network/state.json"
 
 
 def setup_tools(
@@ -49,4 +47,4 @@ def _network(settings: Settings, clock: Clock) -> NetworkDesk:
     """The image's service tells under /run; that of a simulated board under its own folder."""
     wishes = data_dir_of(settings) / "network"
     run = wishes / "run" if settings.board.kind == "simulated" else Path("/run")
-    return NetworkDesk(wishes, run / _NETWORK_STATE, clock)
+    return NetworkDesk(wishes, told_by(run), clock)

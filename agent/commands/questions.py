@@ -60,6 +60,12 @@ class ChangeHere(Struct, frozen=True, tag="change", tag_field="ask", forbid_unkn
     user: str
 
 
+class ConfirmSettings(
+    Struct, frozen=True, tag="confirm", tag_field="ask", forbid_unknown_fields=True
+):
+    """Keep a change that needs a word; false: nothing waits for one."""
+
+
 class RestoreSettings(
     Struct, frozen=True, tag="restore", tag_field="ask", forbid_unknown_fields=True
 ):
@@ -111,6 +117,7 @@ Question = (
     | AskCameras
     | AskDump
     | ChangeHere
+    | ConfirmSettings
     | RestoreSettings
     | SendFile
     | TryGrant

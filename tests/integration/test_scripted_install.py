@@ -187,7 +187,8 @@ def command_line_tells(box):
         check=False,
     )
     assert "cameras.gate.rules" in diff.stdout, diff
-    poleside(box, "config", "rollback", *map(str, config), str(with_name), "--yes")
+    words = ("config", "rollback", *map(str, config), str(with_name), "--yes", "--json")
+    assert json.loads(poleside(box, *words))["is_on_trial"]
     assert box.ask("/setup/cameras/gate/rules")["rules"] == []
 
 

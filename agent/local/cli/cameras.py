@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import PolesideError
+from agent.local.cli.answer import show
 from agent.local.cli.cameras_calibrate import calibrate
 from agent.local.cli.cameras_care import CARE
 from agent.local.cli.cameras_overlays import masks, osd
 from agent.local.cli.cameras_ptz import ptz
-from agent.local.cli.cameras_target import Target, show, target_options
+from agent.local.cli.cameras_target import Target, target_options
 
 if TYPE_CHECKING:
     from agent.cameras.camera_states import CameraHit

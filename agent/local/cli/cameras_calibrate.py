@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.local.cli.cameras_target import Target, show, target_options
+from agent.local.cli.answer import show
+from agent.local.cli.cameras_target import Target, target_options
 
 if TYPE_CHECKING:
     from agent.settings.stand import StandSettings

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.local.cli.cameras_target import Target, show, target_options
+from agent.local.cli.answer import json_option, show
+from agent.local.cli.cameras_target import Target, target_options
 
 if TYPE_CHECKING:
     from agent.cameras.media import AskedGot
@@ -141,7 +142,8 @@ def dump(target: Target, output: Path, *, as_json: bool) -> None:
     default=Path("/var/lib/poleside"),
     show_default=True,
 )
-def confirm(camera_id: str, data_dir: Path) -> None:
+@json_option
+def confirm(camera_id: str, data_dir: Path, *, as_json: bool) -> None:
     """Tell the box that CAMERA_ID is right as it is now: who hangs there, and its settings.
 
     Do this after an exchange: first to let the box log in to the new camera, and again once zones
@@ -151,7 +153,7 @@ def confirm(camera_id: str, data_dir: Path) -> None:
     from agent.cameras import confirmation
 
     confirmation.give(data_dir, camera_id)
-    click.echo(f"{camera_id} is confirmed.")
+    show({"confirmed": camera_id}, [f"{camera_id} is confirmed."], as_json=as_json)
 
 
 @click.command("settings")

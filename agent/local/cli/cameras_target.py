@@ -90,17 +90,6 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def show(answer: Any, lines: list[str], *, as_json: bool) -> None:
-    """Print one answer, for a machine or for a person."""
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(answer).decode())
-    else:
-        for line in lines:
-            click.echo(line)
-
-
 def _password(user: str, file: Path | None) -> str:
     if file is not None:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")

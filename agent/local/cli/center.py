@@ -22,6 +22,7 @@ from agent.local.cli import (
     center_policy,
     center_scene,
 )
+from agent.local.cli.answer import always_json, json_option, show
 from agent.local.cli.center_link import broker_options
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def watch(data_dir: Path, *, as_json: bool, once: bool) -> None:
 @click.argument("box")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("center-data"))
-def anchors(box: str, out: Path, data_dir: Path) -> None:
+@json_option
+def anchors(box: str, out: Path, data_dir: Path, *, as_json: bool) -> None:
     """Write what the center kept of BOX's video chains, to check its clips against.
 
     poleside center anchors bx-0417 --out bx-0417.anchors
@@ -168,7 +170,8 @@ def anchors(box: str, out: Path, data_dir: Path) -> None:
             hint="A box tells them once an hour; check the box's name and --data-dir.",
         )
     out.write_bytes(b"\n".join(records) + b"\n")
-    click.echo(f"{out}: {len(records)} records")
+    answer = {"file": str(out), "records": len(records)}
+    show(answer, [f"{out}: {len(records)} records"], as_json=as_json)
 
 
 @center.command()
@@ -178,6 +181,7 @@ def anchors(box: str, out: Path, data_dir: Path) -> None:
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
 @click.option("--case", default="", help="The case it belongs to; audited.")
 @click.option("--valid-s", default=20.0, show_default=True)
+@always_json
 def send(
     link: "BrokerSettings",
     site: str,

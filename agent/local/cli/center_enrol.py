@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.core.errors import EnrolError
+from agent.local.cli.answer import json_option, show
 
 if TYPE_CHECKING:
     from agent.contract.topics import BoxAddress
@@ -29,9 +30,11 @@ def _data_dir(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("enrol-code")
 @_data_dir
 @click.argument("box")
-def enrol_code(data_dir: Path, box: str) -> None:
+@json_option
+def enrol_code(data_dir: Path, box: str, *, as_json: bool) -> None:
     """Make a one-time code for the label of BOX, and print it. It is not kept."""
-    click.echo(_registrar(data_dir).new_code(box))
+    code = _registrar(data_dir).new_code(box)
+    show({"box": box, "code": code}, [code], as_json=as_json)
 
 
 @click.command()
@@ -39,16 +42,25 @@ def enrol_code(data_dir: Path, box: str) -> None:
 @click.argument("box")
 @click.option("--site", default="site-1", show_default=True)
 @click.option("--take-over", metavar="SITE/BOX", help="Give it the place of that box.")
-def approve(data_dir: Path, box: str, site: str, take_over: str | None) -> None:
+@json_option
+def approve(data_dir: Path, box: str, site: str, take_over: str | None, *, as_json: bool) -> None:
     """Let BOX in, which has asked with its code.
 
     With --take-over the old box's certificate is revoked: have the broker load `ca/crl.pem` again.
     """
     registrar = _registrar(data_dir)
     issued = registrar.approve(box, site, _address(take_over) if take_over else None)
-    click.echo(f"{box} is {issued.address.site}/{issued.address.box} until {issued.ends_at:%F}.")
+    site, name, crl = issued.address.site, issued.address.box, str(registrar.authority.crl_file)
+    lines = [f"{box} is {site}/{name} until {issued.ends_at:%F}."]
     if take_over:
-        click.echo(f"Let the broker reload {registrar.authority.crl_file} (SIGHUP to mosquitto).")
+        lines.append(f"Let the broker reload {crl} (SIGHUP to mosquitto).")
+    told = {
+        "site": site,
+        "box": name,
+        "ends_at": issued.ends_at,
+        "reload": crl if take_over else "",
+    }
+    show(told, lines, as_json=as_json)
 
 
 @click.command()
@@ -109,7 +121,8 @@ def enrolment(data_dir: Path, listen: str, hosts: tuple[str, ...], urls: tuple[s
 @_data_dir
 @click.argument("name")
 @click.option("--host", "hosts", multiple=True, help="A server's name or address; may repeat.")
-def certificate(data_dir: Path, name: str, hosts: tuple[str, ...]) -> None:
+@json_option
+def certificate(data_dir: Path, name: str, hosts: tuple[str, ...], *, as_json: bool) -> None:
     """Make NAME a certificate of the center's authority, and print where it lies.
 
     With --host for a server (the broker), else for one of the center's own programs (`center` for
@@ -117,7 +130,8 @@ def certificate(data_dir: Path, name: str, hosts: tuple[str, ...]) -> None:
     """
     authority = _registrar(data_dir).authority
     files = authority.server_files(name, hosts) if hosts else authority.client_files(name)
-    click.echo(f"{files.certificate}\n{files.key}\n{files.ca}")
+    told = {name: str(getattr(files, name)) for name in ("certificate", "key", "ca")}
+    show(told, list(told.values()), as_json=as_json)
 
 
 @click.command("next-key")

@@ -10,6 +10,7 @@ import click
 
 from agent.contract.grants import AnkletTrigger, Audience, GrantLimits, Quality, Reason
 from agent.core.errors import SettingsError
+from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--incident", default="trial", show_default=True, help="The case; audited.")
 @click.option("--purpose", default="shown live", show_default=True)
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
+@always_json
 def grant(
     link: "BrokerSettings",
     site: str,

@@ -11,6 +11,7 @@ from agent.contract.events import CapStatus
 from agent.contract.grants import AnkletTrigger, Audience, Reason
 from agent.contract.incidents import IncidentKind
 from agent.core.errors import SettingsError
+from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True)
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
+@always_json
 def incident(
     link: "BrokerSettings",
     site: str,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.contract.grants import Audience, Quality, Reason
+from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
 from agent.local.cli.center_order import give
 
@@ -38,6 +39,7 @@ def policy() -> None:
 @click.option("--days", type=click.FloatRange(0, 400, min_open=True), default=30.0)
 @click.option("--purpose", default="seen at once when it happens", show_default=True)
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
+@always_json
 def give_(
     link: "BrokerSettings",
     site: str,
@@ -73,6 +75,7 @@ def give_(
 @click.argument("box")
 @click.argument("policy_id")
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
+@always_json
 def end(
     link: "BrokerSettings", site: str, data_dir: Path, box: str, policy_id: str, user: str
 ) -> None:
@@ -84,6 +87,7 @@ def end(
 @policy.command(name="list")
 @broker_options
 @click.argument("box")
+@always_json
 def list_(link: "BrokerSettings", site: str, data_dir: Path, box: str) -> None:
     """Show the policies that hold at BOX."""
     sys.exit(_give(link, data_dir, site, box, "operator", {"op": "policy.list"}))
@@ -94,6 +98,7 @@ def list_(link: "BrokerSettings", site: str, data_dir: Path, box: str) -> None:
 @click.argument("box")
 @click.option("--end", "grant_id", default="", help="End this one before its time.")
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
+@always_json
 def grants(
     link: "BrokerSettings", site: str, data_dir: Path, box: str, grant_id: str, user: str
 ) -> None:

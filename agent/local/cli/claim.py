@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from agent.local.cli.answer import json_option, show
+
 DATA_DIR = Path("/var/lib/poleside")
 
 
@@ -20,7 +22,8 @@ def claim() -> None:
 @claim.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True)
 @click.option("--config", type=click.Path(path_type=Path), help="The box's settings file.")
-def secret(data_dir: Path, config: Path | None) -> None:
+@json_option
+def secret(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
     """Make the box's secret and show it once, for its QR label; only a check of it is kept.
 
     The label holds the page's address with the secret behind a #, which no browser sends:
@@ -32,13 +35,14 @@ def secret(data_dir: Path, config: Path | None) -> None:
     folder = _folder(data_dir, config)
     text = make_secret(folder)
     note(folder, "claim.secret")
-    click.echo(text)
+    show({"secret": text}, [text], as_json=as_json)
 
 
 @claim.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True)
 @click.option("--config", type=click.Path(path_type=Path), help="The box's settings file.")
-def code(data_dir: Path, config: Path | None) -> None:
+@json_option
+def code(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
     """Show a code that is good once, for ten minutes: in place of the claim button."""
     from msgspec.structs import replace
 
@@ -60,10 +64,11 @@ def code(data_dir: Path, config: Path | None) -> None:
             hint="Run as the agent's user.",
         ) from error
     note(folder, "claim.code")
-    click.echo(text)
     certificate = folder / "keys" / "page-cert.pem"
-    if certificate.exists():
-        click.echo(f"The page's certificate, SHA-256: {fingerprint(certificate)}", err=True)
+    sha256 = fingerprint(certificate) if certificate.exists() else ""
+    show({"code": text, "certificate_sha256": sha256}, [text], as_json=as_json)
+    if sha256:
+        click.echo(f"The page's certificate, SHA-256: {sha256}", err=True)
 
 
 def _folder(data_dir: Path, config: Path | None) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from agent.local.cli.answer import always_json, json_option, show
 from agent.local.cli.audited import local_user, note
 
 _data_dir = click.option("--data-dir", type=click.Path(path_type=Path), default="/var/lib/poleside")
@@ -14,6 +15,7 @@ _data_dir = click.option("--data-dir", type=click.Path(path_type=Path), default=
 
 @click.command()
 @_data_dir
+@always_json
 def key(data_dir: Path) -> None:
     """Print the box's public key (JWK) for those who check its clips.
 
@@ -34,7 +36,8 @@ def key(data_dir: Path) -> None:
 @click.option("--to", "kind", type=click.Choice(["file", "tpm2"]), help="Else where it lies now.")
 @click.option("--by", default="", help="Who orders it; else the name you are logged in with.")
 @click.option("--reason", required=True, help="Why; it is signed and audited.")
-def rotate_key(data_dir: Path, kind: str | None, by: str, reason: str) -> None:
+@json_option
+def rotate_key(data_dir: Path, kind: str | None, by: str, reason: str, *, as_json: bool) -> None:
     """Give the box a new key, signed for by the old one; the agent may be running.
 
     \b
@@ -58,5 +61,9 @@ def rotate_key(data_dir: Path, kind: str | None, by: str, reason: str) -> None:
         f" ({rotation.new.kind}): {reason}"
     )
     note(data_dir, "key.rotate", by=by, detail=detail)
-    click.echo(f"old key {rotation.old.public.fingerprint}, signed for its successor")
-    click.echo(f"new key {rotation.new.public.fingerprint} ({rotation.new.kind})")
+    old, new = rotation.old.public.fingerprint, rotation.new.public.fingerprint
+    show(
+        {"old": old, "new": new, "kind": rotation.new.kind},
+        [f"old key {old}, signed for its successor", f"new key {new} ({rotation.new.kind})"],
+        as_json=as_json,
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.core.errors import SettingsError
+from agent.local.cli.answer import json_option, show
 from agent.local.cli.audited import note
 from agent.local.cli.time_range import time_range
 
@@ -73,6 +74,7 @@ def stream(
 @_camera_and_range
 @stream_option
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@json_option
 def preview(
     camera: str,
     since: str | None,
@@ -81,6 +83,8 @@ def preview(
     data_dir: Path,
     wanted: str,
     out: Path,
+    *,
+    as_json: bool,
 ) -> None:
     """Write a small film of the key frames that any browser plays, H.265 cameras too (WebM)."""
     from agent.clips.preview import make_preview
@@ -89,12 +93,18 @@ def preview(
     note(data_dir, "clip.preview", detail=_span(camera, begin, end))
     _, sources = sources_of(data_dir, camera, begin, end, wanted)
     made = make_preview(sources, begin, end, out)
-    click.echo(f"{made.path}: {made.frames} pictures, {made.start_at:%Y-%m-%d %H:%M:%S} UTC on")
+    begins = f"{made.start_at:%Y-%m-%d %H:%M:%S} UTC on"
+    show(
+        {"file": str(made.path), "pictures": made.frames, "start_at": made.start_at},
+        [f"{made.path}: {made.frames} pictures, {begins}"],
+        as_json=as_json,
+    )
 
 
 @click.command()
 @_camera_and_range
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@json_option
 def timelapse(
     camera: str,
     since: str | None,
@@ -102,6 +112,8 @@ def timelapse(
     last_s: float | None,
     data_dir: Path,
     out: Path,
+    *,
+    as_json: bool,
 ) -> None:
     """Write a film of the pictures kept past the ring (WebM, twelve a second)."""
     from agent.buffer.reading import camera_folder
@@ -110,7 +122,8 @@ def timelapse(
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.timelapse", detail=_span(camera, begin, end))
     frames = make_film(list(stills(camera_folder(data_dir, camera), begin, end)), out)
-    click.echo(f"{out}: {frames} pictures")
+    answer = {"file": str(out), "pictures": frames}
+    show(answer, [f"{out}: {frames} pictures"], as_json=as_json)
 
 
 def _span(camera: str, begin: datetime, end: datetime) -> str:

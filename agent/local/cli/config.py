@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from agent.local.cli.answer import always_json
 from agent.local.cli.config_history import diff, history, rollback
+from agent.local.cli.config_set import confirm, set_
 
 
 @click.group()
@@ -20,12 +22,16 @@ def config() -> None:
     poleside config history
     poleside config diff 3
     poleside config rollback 3
+    poleside config set patch.toml
+    poleside config confirm
     """
 
 
 config.add_command(history)
 config.add_command(diff)
 config.add_command(rollback)
+config.add_command(set_)
+config.add_command(confirm)
 
 
 @config.command(epilog="Exit code: 0 all is right, 1 something is wrong or can't be read.")
@@ -63,6 +69,7 @@ def check(file: Path, *, as_json: bool) -> None:
 
 
 @config.command()
+@always_json
 def schema() -> None:
     """Print the JSON Schema of a settings file, for an editor or a program."""
     import msgspec

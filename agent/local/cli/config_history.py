@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.local.cli.answer import json_option, show
 from agent.local.cli.box_in_reach import Box, box_options
 from agent.local.cli.table import echo_table
 
@@ -94,7 +95,8 @@ def diff(context: click.Context, box: Box, old: int, new: int | None, *, as_json
 @box_options
 @click.argument("version", type=int, required=False)
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def rollback(box: Box, version: int | None, *, yes: bool) -> None:
+@json_option
+def rollback(box: Box, version: int | None, *, yes: bool, as_json: bool) -> None:
     """Put back what was set at the page as it was in VERSION; without one, the last good.
 
     The file and the center's configuration are not the box's to change; where they differ from
@@ -124,13 +126,21 @@ def rollback(box: Box, version: int | None, *, yes: bool) -> None:
     if box.is_running():
         restored = box.ask(RestoreSettings(number, local_user()), dict)
         parts = ", ".join(restored["sections"]) or "nothing that is in effect"
-        click.echo(f"Version {number} is back, on trial; changed: {parts}.")
+        show(
+            {"version": number, "is_on_trial": True, "changed": restored["sections"]},
+            [f"Version {number} is back, on trial; changed: {parts}."],
+            as_json=as_json,
+        )
         return
     local = kept.back_to(then, now.local)
     with_desired(with_local(now.table, local), now.desired)  # refuse what no longer fits
     write_local(box.data_dir, local)
     note(box.data_dir, "settings.rollback", detail=f"to version {number}")
-    click.echo(f"Version {number} is back; it counts from the next start of the agent.")
+    show(
+        {"version": number, "is_on_trial": False, "changed": []},
+        [f"Version {number} is back; it counts from the next start of the agent."],
+        as_json=as_json,
+    )
 
 
 def _between(old: Version, new: Version) -> str:

@@ -1,9 +1,12 @@
 """`poleside enrol`: makes this box one of a city's, with the code on its label."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import click
+
+from agent.local.cli.answer import json_option
 
 DATA_DIR = Path("/var/lib/poleside")
 
@@ -24,6 +27,7 @@ DATA_DIR = Path("/var/lib/poleside")
     "--config", type=click.Path(path_type=Path), help="Settings file to write; else they're shown."
 )
 @click.option("--wait-s", type=float, help="How long to wait for approval; else for ever.")
+@json_option
 def enrol(
     center: str,
     code: str,
@@ -32,6 +36,8 @@ def enrol(
     data_dir: Path,
     config: Path | None,
     wait_s: float | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Enrol this box: make its key, prove the code, wait until the center approves.
 
@@ -62,11 +68,12 @@ def enrol(
             enrolment = Enrolment(clock, files, door, code, lambda text: click.echo(text, err=True))
             identity = asyncio.run(enrolment.run(wait_s))
     table = settings_of(identity, data_dir)
-    if config is None:
+    is_new = False if config is None else write_settings(config, table)
+    if as_json:
+        told = {"site": identity.site, "box": identity.box, "settings": table}
+        click.echo(json.dumps(told, default=str))
+    elif config is None:
         click.echo(as_toml(table), nl=False)
-        is_new = False
-    else:
-        is_new = write_settings(config, table)
     if was_enrolled and not is_new:
         raise EnrolError(
             "enrol.already",

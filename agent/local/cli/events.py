@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.spoken import lang_option, words_of
 from agent.local.cli.table import echo_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.events.reading import Incident
 
@@ -29,6 +31,7 @@ _MOST = 2000
 @click.option("--last", "limit", type=click.IntRange(1, _MOST), default=20, show_default=True)
 @click.option("--follow", is_flag=True, help="Go on as they come, until Ctrl-C.")
 @click.option("--count", type=click.IntRange(min=1), help="With --follow: end after so many.")
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def events(
     box: Box,
@@ -37,6 +40,7 @@ def events(
     grade: str | None,
     limit: int,
     count: int | None,
+    lang: str,
     *,
     is_open: bool,
     follow: bool,
@@ -58,13 +62,14 @@ def events(
         )
 
     found = [one for one in _latest(box) if is_wanted(one)][:limit]
-    _show(found[::-1], as_json=as_json, has_head=True)
+    show = partial(_show, lang, as_json=as_json)
+    show(found[::-1], has_head=True)
     if follow:
-        asyncio.run(_follow(box, is_wanted, count, as_json=as_json))
+        asyncio.run(_follow(box, is_wanted, count, show))
 
 
 async def _follow(
-    box: Box, is_wanted: Callable[[Incident], bool], count: int | None, *, as_json: bool
+    box: Box, is_wanted: Callable[[Incident], bool], count: int | None, show: Callable[..., None]
 ) -> None:
     from agent.core.clock import SystemClock
 
@@ -80,7 +85,7 @@ async def _follow(
         told.update(_stages(fresh))
         wanted = [one for one in fresh if is_wanted(one)][:left]
         if wanted:
-            _show(wanted, as_json=as_json, has_head=False)
+            show(wanted, has_head=False)
             left = None if left is None else left - len(wanted)
 
 
@@ -106,30 +111,35 @@ def _latest(box: Box) -> list[Incident]:
             ) from error
 
 
-def _show(found: list[Incident], *, as_json: bool, has_head: bool) -> None:
+def _show(lang: str, found: list[Incident], *, as_json: bool, has_head: bool) -> None:
     import msgspec
 
     if as_json:
         for one in found:
             click.echo(msgspec.json.encode(one).decode())
         return
-    head = ("began (UTC)", "lasted", "camera", "kind", "grade", "what", "id")
+    words = words_of(lang)
+    names = words if lang != "en" else {}  # in English as `--kind` and `--grade` take them
+    rows = [_row(one, words, names) for one in found]
     if has_head:
-        echo_table(head, [_row(one) for one in found])
+        columns = ("began", "lasted", "camera", "kind", "grade", "what", "id")
+        echo_table([words[f"col.{name}"] for name in columns], rows, words["none"])
         return
-    for one in found:
-        click.echo("  ".join(str(cell or "-") for cell in _row(one)))
+    for row in rows:
+        click.echo("  ".join(str(cell or "-") for cell in row))
 
 
-def _row(one: Incident) -> tuple[object, ...]:
-    lasted = "open" if one.ended_at is None else f"{(one.ended_at - one.started_at).seconds} s"
-    what = " ".join(one.labels) or one.detail
+def _row(one: Incident, words: Mapping[str, str], names: Mapping[str, str]) -> tuple[object, ...]:
+    lasted = words["open"]
+    if one.ended_at is not None:
+        lasted = f"{(one.ended_at - one.started_at).seconds}{words['unit.s']}"
+    what = " ".join(names.get(f"label.{label}", label) for label in one.labels) or one.detail
     return (
         f"{one.started_at:%Y-%m-%d %H:%M:%S}",
         lasted,
         one.camera_id,
-        one.kind,
-        one.grade,
+        names.get(f"kind.{one.kind}", one.kind),
+        names.get(f"grade.{one.grade}", one.grade),
         what,
         one.event_id,
     )

@@ -3,6 +3,7 @@
 import json
 import sys
 import urllib.request
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from agent.buffer import report
 from agent.buffer.report import CameraBuffer
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError
+from agent.local.cli.spoken import lang_option, words_of
+from agent.local.cli.table import light_word
 from agent.settings.model import Settings
 
 ANSWER_WITHIN_S = 3.0
 STILL_RECORDED = timedelta(minutes=2)
-_COLOURS = {"green": "green", "yellow": "yellow", "red": "red"}
 
 
 class HealthFault(Struct, frozen=True, kw_only=True):
@@ -44,8 +46,11 @@ class Health(Struct, frozen=True, kw_only=True):
 @click.option("--config", type=click.Path(path_type=Path), help="The box's settings file.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="The agent's data folder.")
 @click.option("--page", help="Where its page answers, HOST:PORT; else as set.")
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
-def health(config: Path | None, data_dir: Path | None, page: str | None, *, as_json: bool) -> None:
+def health(
+    config: Path | None, data_dir: Path | None, page: str | None, lang: str, *, as_json: bool
+) -> None:
     """Tell whether the box does its work, and what is wrong with what to do.
 
     \b
@@ -57,12 +62,13 @@ def health(config: Path | None, data_dir: Path | None, page: str | None, *, as_j
 
     settings = load(config) if config else Settings()
     folder = data_dir or Path(settings.data_dir)
+    words = words_of(lang)
     state = None if data_dir and not (config or page) else _ask(page or settings.page.listen)
-    found = _of_state(state) if state is not None else of_files(folder)
+    found = _of_state(state, lang) if state is not None else of_files(folder, words)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
-        show_health(found)
+        show_health(found, words)
     sys.exit(1 if found.light == "red" else 0)
 
 
@@ -78,7 +84,7 @@ def _ask(listen: str) -> dict[str, Any] | None:
     return state if isinstance(state, dict) and "light" in state else None
 
 
-def _of_state(state: dict[str, Any]) -> Health:
+def _of_state(state: dict[str, Any], lang: str) -> Health:
     return Health(
         light=state["light"],
         is_running=True,
@@ -86,8 +92,8 @@ def _of_state(state: dict[str, Any]) -> Health:
             HealthFault(
                 code=fault["code"],
                 light=fault["light"],
-                sentence=fault["sentence_en"],
-                hint=fault["hint_en"],
+                sentence=fault[f"sentence_{lang}"],
+                hint=fault[f"hint_{lang}"],
                 camera_id=fault.get("camera_id"),
             )
             for fault in state["faults"]
@@ -95,20 +101,20 @@ def _of_state(state: dict[str, Any]) -> Health:
     )
 
 
-def of_files(data_dir: Path) -> Health:
+def of_files(data_dir: Path, words: Mapping[str, str]) -> Health:
     """The agent does not answer: that is the first fault; its files tell the rest."""
     faults = [
         HealthFault(
             code="agent.not_running",
             light="red",
-            sentence="The agent does not answer on its page.",
-            hint="Start it (`systemctl start poleside`), or look at its log.",
+            sentence=words["health.not-running"],
+            hint=words["health.not-running-do"],
         )
     ]
     now = SystemClock().utc_now()
     try:
         for folder in report.cameras_in(data_dir):
-            faults += _of_camera(report.camera_buffer(folder, now), now)
+            faults += _of_camera(report.camera_buffer(folder, now), now, words)
     except PolesideError as error:
         faults.append(
             HealthFault(code=error.code, light="red", sentence=error.message, hint=error.hint)
@@ -116,28 +122,31 @@ def of_files(data_dir: Path) -> Health:
     return Health(light="red", is_running=False, faults=tuple(faults))
 
 
-def _of_camera(buffer: CameraBuffer, now: datetime) -> list[HealthFault]:
+def _of_camera(buffer: CameraBuffer, now: datetime, words: Mapping[str, str]) -> list[HealthFault]:
     last = buffer.last_until
     if last is not None and now - last < STILL_RECORDED:
         return []
-    since = "nothing is stored" if last is None else f"the last video ends {last:%Y-%m-%d %H:%M}Z"
+    ends = words["health.ends"].format(at=f"{last:%Y-%m-%d %H:%M}") if last else ""
+    since = ends or words["health.nothing-stored"]
     why = f" ({buffer.open_gap})" if buffer.open_gap else ""
     return [
         HealthFault(
             code="camera.not_recorded",
             light="red",
-            sentence=f"Camera {buffer.camera_id} is not recorded{why}: {since}.",
-            hint="`poleside buffer gaps` lists all times without video.",
+            sentence=words["health.not-recorded"].format(
+                camera=buffer.camera_id, why=why, since=since
+            ),
+            hint=words["health.not-recorded-do"],
             camera_id=buffer.camera_id,
         )
     ]
 
 
-def show_health(found: Health) -> None:
+def show_health(found: Health, words: Mapping[str, str]) -> None:
     """Print it for a person."""
-    light = click.style(found.light.upper(), fg=_COLOURS.get(found.light), bold=True)
-    click.echo(f"{light}  {len(found.faults)} fault(s)")
+    count = words["health.faults"].format(n=len(found.faults))
+    click.echo(f"{light_word(found.light, words)}  {count}")
     for fault in found.faults:
-        click.echo(f"{fault.light:<6}  {fault.sentence} [{fault.code}]")
+        click.echo(f"{light_word(fault.light, words)}  {fault.sentence} [{fault.code}]")
         if fault.hint:
             click.echo(f"        → {fault.hint}")

@@ -30,6 +30,7 @@ _COMMANDS = {
     "health": ("agent.local.cli.health", "health", "The box's light and what is wrong."),
     "box": ("agent.local.cli.box", "box", "The board: heat, supply, disk, lines; self-test."),
     "config": ("agent.local.cli.config", "config", "Check a settings file; what may stand in it."),
+    "network": ("agent.local.cli.network", "network", "Its networks; on trial until confirmed."),
     "doctor": ("agent.local.cli.doctor", "doctor", "Check this box and say what to do."),
     "incidents": (
         "agent.local.cli.incidents",
@@ -65,7 +66,17 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+_EXIT_CODES = (
+    "Exit codes: 0 done, 1 refused or failed (one line says why and what to do), 2 the command line"
+    " itself is wrong. A command with others says so in its own help."
+)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXIT_CODES,
+)
 @click.version_option(__version__, prog_name="poleside")
 def cli() -> None:
     """Poleside: the software in the box at the foot of a CCTV pole.

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.local.cli.answer import json_option
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.spoken import lang_option
 
 if TYPE_CHECKING:
     from agent.local.report.facts import ReportFacts
@@ -34,7 +36,7 @@ def report() -> None:
 @report.command(epilog="Exit code: 0; 1 when the agent does not run or nothing can be written.")
 @box_options
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--lang", type=click.Choice(["en", "ko"]), default="en", show_default=True)
+@lang_option
 @click.option("--camera", "cameras", multiple=True, help="These cameras alone.")
 @click.option("--by", default="", help="Who accepts; else the name you are logged in with.")
 @click.option("--send", is_flag=True, help="Queue the PDF for the center; it goes when it can.")
@@ -91,7 +93,8 @@ _UNSIGNED = "NOT signed: the box has no key yet; the agent makes it when it firs
 @report.command(epilog="Exit code: 0 it is whole and signed by that key, 1 it is not.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--box-key", required=True, type=click.Path(path_type=Path, exists=True))
-def verify(folder: Path, box_key: Path) -> None:
+@json_option
+def verify(folder: Path, box_key: Path, *, as_json: bool) -> None:
     """Check a report's files against the box's signature and public key, without box or network."""
     import msgspec
 
@@ -104,17 +107,24 @@ def verify(folder: Path, box_key: Path) -> None:
         sealed = msgspec.json.decode(opened.payload)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise click.ClickException(f"{folder / SEAL} can't be read: {error}") from error
-    wrong = []
+    wrong, seen = [], 0
     if not (opened.is_signed and opened.typ == TYPE and opened.key.fingerprint == key.fingerprint):
         wrong.append(f"{SEAL} is not signed by key {key.fingerprint}")
     for name, digest in sealed.get("sha256", {}).items():
         path = folder / name
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            wrong.append(f"{name} was changed")
-    for text in wrong:
-        click.secho(text, fg="red", err=True)
-    if not wrong:
-        click.echo(f"Whole: {sealed['facts']['site']}/{sealed['facts']['box']}, signed by the box.")
+        if path.is_file():
+            seen += 1
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                wrong.append(f"{name} was changed")
+    if not seen:
+        wrong.append("no file of the report lies there")
+    place = f"{sealed['facts']['site']}/{sealed['facts']['box']}"
+    if as_json:
+        click.echo(json.dumps({"is_whole": not wrong, "wrong": wrong, "place": place}))
+    elif wrong:
+        click.secho("\n".join(wrong), fg="red", err=True)
+    else:
+        click.echo(f"Whole: {place}, signed by the box.")
     sys.exit(1 if wrong else 0)
 
 

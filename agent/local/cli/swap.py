@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.local.cli.answer import json_option, show
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.box_in_reach import Box, box_options
 
@@ -39,6 +41,7 @@ def swap() -> None:
 @click.option("--pin", default="", help="SHA-256 of the center's certificate, instead of --ca.")
 @click.option("--wait-s", type=float, help="How long to wait for approval; else for ever.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
+@json_option
 def box(
     box: Box,
     center: str,
@@ -48,6 +51,7 @@ def box(
     wait_s: float | None,
     *,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Take the place of a dead box, with its disk moved here.
 
@@ -63,7 +67,7 @@ def box(
     from agent.enrol.identity import IdentityFiles
 
     clock = SystemClock()
-    _tell_disk(box.data_dir)
+    _tell_disk(box.data_dir, is_aside=as_json)
     if not yes:
         click.confirm("Take this place with this disk?", abort=True)
     files = IdentityFiles.staged(box.data_dir)
@@ -74,9 +78,14 @@ def box(
         if identity is None:
             enrolment = Enrolment(clock, files, door, code, lambda text: click.echo(text, err=True))
             identity = asyncio.run(enrolment.run(wait_s))
-    if take_over.accept_disk(box.data_dir, _buffer(box)):
-        click.echo("This disk is the box's own from now on; it knew another one.")
+    is_disk_taken = take_over.accept_disk(box.data_dir, _buffer(box))
     note(box.data_dir, "box.swap_staged", detail=f"{identity.site}/{identity.box}")
+    if as_json:
+        told = {"site": identity.site, "box": identity.box, "is_disk_taken": is_disk_taken}
+        click.echo(json.dumps(told))
+        return
+    if is_disk_taken:
+        click.echo("This disk is the box's own from now on; it knew another one.")
     click.echo(f"This box will be {identity.site}/{identity.box}.")
     click.echo("Restart the agent to take it up: systemctl restart poleside")
 
@@ -90,6 +99,7 @@ def box(
     "--password-file", type=click.Path(path_type=Path, exists=True), help="A file with it alone."
 )
 @click.option("--confirm", "is_right", is_flag=True, help="Zones and calibration were checked.")
+@json_option
 def camera(
     box: Box,
     camera_id: str,
@@ -98,6 +108,7 @@ def camera(
     password_file: Path | None,
     *,
     is_right: bool,
+    as_json: bool,
 ) -> None:
     """Tell the box of another camera in the place CAMERA_ID; id, zones and recordings stay.
 
@@ -121,11 +132,14 @@ def camera(
     if is_right:
         confirmation.give(box.data_dir, camera_id)
         note(box.data_dir, "camera.confirm", detail=camera_id)
-        click.echo(f"{camera_id} is right as it is now.")
+        show({"confirmed": camera_id}, [f"{camera_id} is right as it is now."], as_json=as_json)
         return
     known = box.ask(AskCameras(), dict).get(camera_id)
     if known is None:
         raise click.ClickException(f"There is no camera {camera_id} with an ONVIF address here.")
+    if as_json:
+        click.echo(json.dumps({"camera_id": camera_id, **known}, default=str))
+        return
     device = known["device"] or {}
     click.echo(
         f"{camera_id}: {device.get('manufacturer', '')} {device.get('model', 'not known yet')},"
@@ -158,18 +172,19 @@ def _let_in(box: Box, camera_id: str) -> None:
     click.echo("The new camera was not met yet; look again in a minute.", err=True)
 
 
-def _tell_disk(data_dir: Path) -> None:
+def _tell_disk(data_dir: Path, *, is_aside: bool) -> None:
     from agent.app.take_over import look_at_disk
     from agent.core.clock import SystemClock
 
     facts = look_at_disk(data_dir, SystemClock().utc_now())
     if not facts.place and not facts.cameras:
-        click.echo(f"{data_dir} holds nothing of another box.")
+        click.echo(f"{data_dir} holds nothing of another box.", err=is_aside)
         return
-    click.echo(f"{data_dir} is the disk of {facts.place or 'a box without a name'}.")
+    click.echo(f"{data_dir} is the disk of {facts.place or 'a box without a name'}.", err=is_aside)
     if facts.first_at and facts.last_until:
         span = f"{facts.first_at:%Y-%m-%d %H:%M} to {facts.last_until:%Y-%m-%d %H:%M} UTC"
-        click.echo(f"Recordings of {', '.join(facts.cameras)}: {span}, {facts.bytes / 1e9:.1f} GB")
+        held = f"Recordings of {', '.join(facts.cameras)}: {span}, {facts.bytes / 1e9:.1f} GB"
+        click.echo(held, err=is_aside)
 
 
 def _buffer(box: Box) -> BufferSettings:

@@ -1,7 +1,7 @@
 """Tables for a person at a terminal: columns in line, Korean counted as wide as it is shown."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
@@ -22,11 +22,11 @@ def width(text: str) -> int:
     )
 
 
-def echo_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def echo_table(head: Sequence[str], rows: Iterable[Sequence[object]], none: str = "none") -> None:
     """Print rows under their heads; `-` for what is not known. The last column may be long."""
     shown = [["-" if cell is None or cell == "" else str(cell) for cell in row] for row in rows]
     if not shown:
-        click.echo("none")
+        click.echo(none)
         return
     widths = [max(width(row[at]) for row in [list(head), *shown]) for at in range(len(head))]
     click.secho(_line(head, widths), bold=True)
@@ -39,9 +39,10 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _BETWEEN.join(padded).rstrip()
 
 
-def light_word(light: str) -> str:
+def light_word(light: str, words: Mapping[str, str]) -> str:
     """Return a traffic light's word in its colour."""
-    return click.style(f"{light.upper():<6}", fg=COLOURS.get(light), bold=True)
+    word = words[f"light.word.{light}"]
+    return click.style(word + " " * (6 - width(word)), fg=COLOURS.get(light), bold=True)
 
 
 def size_words(size_bytes: float | None) -> str | None:
@@ -54,11 +55,10 @@ def size_words(size_bytes: float | None) -> str | None:
     return f"{size_bytes:.0f} B"
 
 
-def time_words(seconds: float | None) -> str | None:
-    """Return a duration as a person reads it."""
+def time_words(seconds: float | None, words: Mapping[str, str] | None = None) -> str | None:
+    """Return a duration as a person reads it, with the units of `words`, else English."""
     if seconds is None:
         return None
-    for unit, each in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * each:
-            return f"{seconds / each:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    units = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
+    unit, each = next((one for one in units if seconds >= 2 * one[1]), ("s", 1.0))
+    return f"{seconds / each:.0f}{words[f'unit.{unit}'] if words else f' {unit}'}"

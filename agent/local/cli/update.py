@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from agent.local.cli.answer import json_option, show
+
 _DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -15,7 +17,6 @@ _DATA_DIR = click.option(
 _ROOT = click.option(
     "--root", type=click.Path(path_type=Path, file_okay=False), default="/", hidden=True
 )
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 
 
 @click.group()
@@ -30,7 +31,7 @@ def update() -> None:
 @update.command()
 @_DATA_DIR
 @_ROOT
-@_AS_JSON
+@json_option
 def status(data_dir: Path, root: Path, *, as_json: bool) -> None:
     """Tell which version runs, and how far an update is.
 
@@ -78,7 +79,7 @@ def status(data_dir: Path, root: Path, *, as_json: bool) -> None:
 )
 @_DATA_DIR
 @_ROOT
-@_AS_JSON
+@json_option
 def install(
     bundle: Path, told_version: str, data_dir: Path, root: Path, *, restart: bool, as_json: bool
 ) -> None:
@@ -131,7 +132,8 @@ def install(
 
 @update.command()
 @_DATA_DIR
-def cancel(data_dir: Path) -> None:
+@json_option
+def cancel(data_dir: Path, *, as_json: bool) -> None:
     """Give up an update that is not installed yet."""
     from agent.contract.updates import Update
     from agent.core.clock import SystemClock
@@ -145,12 +147,14 @@ def cancel(data_dir: Path) -> None:
         id=new_ulid(SystemClock().utc_now()), by=local_user(), order=Update(action="cancel")
     )
     stick.leave(data_dir / FOLDER, order)
-    click.echo("Asked for. `poleside update status` tells whether it could still be given up.")
+    asked = "Asked for. `poleside update status` tells whether it could still be given up."
+    show({"id": order.id}, [asked], as_json=as_json)
 
 
 @update.command()
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def index(bundle: Path) -> None:
+@json_option
+def index(bundle: Path, *, as_json: bool) -> None:
     """Write BUNDLE.blocks beside a bundle: with it, boxes fetch only blocks that changed.
 
     For whoever publishes updates: lay both files into the store, and name the index in the order
@@ -161,4 +165,9 @@ def index(bundle: Path) -> None:
     made = blocks.index_of(bundle)
     target = bundle.with_name(bundle.name + blocks.SUFFIX)
     target.write_bytes(made)
-    click.echo(f"{target}: {len(made)} bytes for a bundle of {bundle.stat().st_size}")
+    size_bytes = bundle.stat().st_size
+    show(
+        {"file": str(target), "bytes": len(made), "bundle_bytes": size_bytes},
+        [f"{target}: {len(made)} bytes for a bundle of {size_bytes}"],
+        as_json=as_json,
+    )

@@ -6,6 +6,7 @@ machines nobody answers: the network is not managed here.
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,11 @@ LISTS: Final = ("dns", "ntp", "page_from")
 ADDRESSES: Final = ("address", "gateway")
 _ANSWER_S, _LOOK_S = 45.0, 0.1
 _MOST_BYTES = 64 * 1024
+
+
+def told_by(run: Path) -> Path:
+    """Return where the service tells what is in force."""
+    return run / "poleside-network/state.json"
 
 
 class NetworkState(Struct, frozen=True, kw_only=True):
@@ -89,6 +95,9 @@ class NetworkDesk:
 
     def _write(self, name: str, content: bytes) -> None:
         self._wishes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0:  # somebody at the console: the folder stays the agent's
+            owner = self._wishes.parent.stat()
+            os.chown(self._wishes, owner.st_uid, owner.st_gid)
         write_whole(self._wishes / name, content, 0o600)
 
     def _read(self) -> NetworkState | None:
