@@ -62,6 +62,7 @@ WHOLE_BOXES = {
     "test_supervisor",
     "test_walk_past_four_cameras",
     "test_wrong_disk",
+    "test_wrong_password_once",
 }
 
 _FAILED = pytest.StashKey[bool]()

@@ -19,7 +19,7 @@ factory.set_launch("( videotestsrc is-live=true ! jpegenc ! rtpjpegpay name=pay0
 factory.set_backchannel_launch(
     "( capsfilter caps=application/x-rtp,media=audio,payload=0,clock-rate=8000,encoding-name=PCMU"
     " name=depay_backchannel ! rtppcmudepay ! mulawdec"
-    f" ! filesink async=false sync=false location={FILE} )"
+    f" ! filesink buffer-mode=unbuffered async=false sync=false location={FILE} )"
 )
 factory.set_shared(False)
 factory.set_media_gtype(GstRtspServer.RTSPOnvifMedia)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
+from agent.app.camera_doors import CameraDoors
 from agent.app.camera_ears import CameraEars, TakeHit
 from agent.app.camera_search import CameraSearch
 from agent.app.camera_upkeep import CameraUpkeep
@@ -73,7 +74,8 @@ class CameraPlace:
         self._keeping = threading.Lock()
         self._passwords = PasswordFile(data_dir, camera)
         self._whereabouts = Whereabouts(clock, search, lambda: self._memory, camera.onvif_url)
-        self._doors: dict[str, Door] = {}  # by address: what one says of a login is no other's word
+        recognise = self._whereabouts.recognise
+        self._doors = CameraDoors(camera.camera_id, data_dir, clock, recognise)
         self.upkeep = CameraUpkeep(
             camera.camera_id, data_dir, clock, lambda: self._memory, self._keep_later
         )
@@ -102,11 +104,7 @@ class CameraPlace:
 
     @property
     def _door(self) -> Door:
-        if self.address not in self._doors:
-            door = Door(self._login, self._clock, self._whereabouts.recognise)
-            door.way = self._memory.login_by
-            self._doors[self.address] = door
-        return self._doors[self.address]
+        return self._doors.at(self.address, self._login, self._memory.login_by)
 
     @property
     def is_there(self) -> bool:
@@ -122,6 +120,8 @@ class CameraPlace:
         if self._whereabouts.has_said_goodbye():
             is_lost, self._due_mono_s = True, 0.0
         if (is_lost or not self.is_there or self._may_be_new) and now_s >= self._due_mono_s:
+            if await self._doors.is_video_first(self._camera, self.address, self._login):
+                return
             await self._ask()
         if self._whereabouts.search_is_due():
             await self._look_elsewhere()
@@ -196,6 +196,7 @@ class CameraPlace:
             self._passwords = PasswordFile(self._data_dir, camera)
             self._door.change(self._login)
             self._due_mono_s = 0.0
+            self._doors.login_changed()
             self._backoff.reset()
         if was.onvif_url != camera.onvif_url or _tls(was) != _tls(camera):
             self._due_mono_s = 0.0

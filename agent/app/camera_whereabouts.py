@@ -13,10 +13,10 @@ from msgspec import structs
 
 from agent.app.camera_search import EVERY_S, CameraSearch
 from agent.cameras.address import device_service_url
-from agent.cameras.door import BACK_OFF_S
 from agent.cameras.identity import Identity, Match, match, merged, weighed, without_macs
 from agent.cameras.port import CameraStranger, CameraUnreachable
 from agent.cameras.recognition import open_look
+from agent.core.login_tries import BACK_OFF_S
 from agent.core.shown import Shown, Verdict
 from agent.messages.worker import Word
 

@@ -17,6 +17,7 @@ from av.packet import Packet
 
 from agent.app.stream_door import StreamDoor, place_of
 from agent.core.clock import Clock
+from agent.core.login_tries import tries_of
 from agent.ingest.session import IngestSession, PacketSink, StreamAddress
 from agent.ingest.source import TlsTrust
 from agent.messages.worker import UseStreams
@@ -60,6 +61,7 @@ class Streams:
         """
         self._camera, self._folder, self.audio = camera, folder, audio
         self._data_dir = data_dir
+        self.tries = tries_of(data_dir, camera.camera_id, clock)
         self.door = self._sub_door = StreamDoor(camera, folder, clock)
         if camera.sub_url and place_of(camera.sub_url) != place_of(camera.main_url):
             self._sub_door = StreamDoor(camera, folder, clock, of_sub=True)
@@ -111,7 +113,7 @@ class Streams:
         camera = self._camera
         trust = TlsTrust(camera.tls_ca_file, camera.tls_host, camera.tls_verify)
         password = password_of(self._data_dir, camera)
-        return StreamAddress(url, camera.username, password, trust, audio, self.door)
+        return StreamAddress(url, camera.username, password, trust, audio, self.door, self.tries)
 
 
 def main_session(

@@ -10,10 +10,9 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from av.audio.frame import AudioFrame
@@ -24,10 +23,12 @@ from agent.buffer.reading import camera_folder
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, wait_s
 from agent.core.errors import CameraError, PolesideError
+from agent.core.login_tries import Face, Trial
 from agent.ingest.source import StreamAddress
 from agent.ingest.wire.dialog import asking_of
 from agent.messages.talk import TalkEnd, TalkOrder
-from agent.push.back_channel import BackChannel
+from agent.push.back_channel import BackChannel, LoginRefusedError
+from agent.push.live_pace import LivePace
 from agent.push.voice import CHUNK_S, Telephone, plain, voice
 from agent.settings.model import CameraSettings
 from hardware.pick import pick_board
@@ -59,17 +60,21 @@ def main() -> None:
 
 def carry(order: TalkOrder, clock: Clock, may_go_on: Callable[[], bool]) -> TalkEnd:
     """Let the voice be heard; return how it went."""
-    nobody, begun_s, said_s = threading.Event(), 0.0, 0.0
+    nobody, begun_s, said_s, pace = threading.Event(), 0.0, 0.0, LivePace()
     mouth: Mouth | None = None
     try:
-        for chunk in voice(order.source_url):
+        for chunk in voice(order.source_url, order.ca, live=order.live):
             if mouth is None:  # nobody is disturbed before there is something to be heard
                 mouth, begun_s = _mouth(order, may_go_on), clock.monotonic_s()
-            if said_s >= order.for_s or not may_go_on():
+            now_s = clock.monotonic_s()
+            if (now_s - begun_s if order.live else said_s) >= order.for_s or not may_go_on():
                 break
+            if order.live and not pace.takes(now_s, CHUNK_S):
+                continue
             mouth.say(chunk)
             said_s += CHUNK_S
-            wait_s(nobody, begun_s + said_s - _AHEAD_S - clock.monotonic_s())
+            if not order.live:
+                wait_s(nobody, begun_s + said_s - _AHEAD_S - clock.monotonic_s())
     except PolesideError as error:
         return TalkEnd(said_s=said_s, code=error.code, message=error.message, hint=error.hint)
     except SpeakerError as error:
@@ -77,7 +82,8 @@ def carry(order: TalkOrder, clock: Clock, may_go_on: Callable[[], bool]) -> Talk
         return TalkEnd(said_s=said_s, code="talk.no_speaker", message=str(error), hint=hint)
     finally:
         if mouth is not None:
-            wait_s(nobody, begun_s + said_s - clock.monotonic_s())  # let it be said to the end
+            until_s = pace.heard_at_s if order.live else begun_s + said_s
+            wait_s(nobody, until_s - clock.monotonic_s())  # let it be said to the end
             mouth.close()
     return TalkEnd(said_s=said_s)
 
@@ -100,12 +106,9 @@ class _Camera:
             )
         parts = urlsplit(address.url)
         place = parts.netloc.rpartition("@")[2]
-        username = address.username or unquote(parts.username or "")
-        password = address.password if address.username else unquote(parts.password or "")
         ca = Path(address.tls.ca_file).read_text() if address.tls.ca_file else ""
         url = urlunsplit(parts._replace(netloc=place))
-        admit = partial(_admit, address)
-        self._channel = BackChannel(url, username, password, may_go_on, ca, admit)
+        self._channel = _opened(address, url, may_go_on, ca)
         self._telephone = Telephone(self._channel.law)
 
     def say(self, chunk: AudioFrame) -> None:
@@ -116,10 +119,34 @@ class _Camera:
             self._channel.end()
 
 
-def _admit(address: StreamAddress, line: socket.socket, challenges: list[str]) -> None:
-    """Have it decided whether who asks gets the camera's login. Raises `CameraError`."""
-    if address.door is not None:
-        address.door.admit(asking_of(address, line, challenges))
+def _opened(
+    address: StreamAddress, url: str, may_go_on: Callable[[], bool], ca: str
+) -> BackChannel:
+    """Open the way to the loudspeaker; who asks for the login gets it as for video.
+
+    Raises `CameraError`, `PushError`.
+    """
+    secret, tries = address.secret, address.tries
+    trial: Trial | None = tries.trial(secret, Face.VIDEO) if tries is not None else None
+
+    def admit(line: socket.socket, challenges: list[str]) -> None:
+        if address.door is not None:
+            address.door.admit(asking_of(address, line, challenges))
+        if trial is not None:
+            trial.begin()
+
+    try:
+        channel = BackChannel(url, secret.username, secret.password, may_go_on, ca, admit)
+        if trial is not None:
+            trial.taken()
+    except LoginRefusedError:
+        if trial is not None:
+            trial.refused()
+        raise
+    finally:
+        if trial is not None:
+            trial.close()
+    return channel
 
 
 class _Box:

@@ -1,7 +1,8 @@
 """One camera's door: the login that all lines to it share, and what the camera thought of it.
 
 Cameras lock a user out after a few wrong tries, and count them whoever sends them. So a refusal
-shuts the door for every line at once; a new login opens it at once. Threads of the core process.
+shuts the door for every line at once; a new login opens it at once. What the video lines and former
+runs have learned of the login counts, too (`agent.core.login_tries`). Threads of the core process.
 """
 
 import threading
@@ -11,13 +12,29 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from agent.cameras.port import CameraFailure, CameraStranger, CameraUnreachable, Login
+from agent.cameras.port import (
+    CameraClockSkew,
+    CameraFailure,
+    CameraLockedOut,
+    CameraStranger,
+    CameraUnreachable,
+    CameraWrongPassword,
+    Login,
+)
 
 if TYPE_CHECKING:
     from agent.cameras.soap import SoapLink
 from agent.core.clock import Clock
+from agent.core.login_tries import (
+    BACK_OFF_S,
+    Face,
+    LoginBusyError,
+    LoginHeldError,
+    LoginTries,
+    Secret,
+    Trial,
+)
 
-BACK_OFF_S = 300.0
 Way = Literal["", "digest", "token"]
 LATELY_S = 30.0  # in less, hardly anybody puts another camera at the address
 _YIELD_S = 0.1  # to another line's try, once the login is known to be good: a Stop can't wait
@@ -51,8 +68,18 @@ class Door:
     have passed to another camera meanwhile.
     """
 
-    def __init__(self, login: Login, clock: Clock, recognise: Recognise | None = None) -> None:
+    def __init__(
+        self,
+        login: Login,
+        clock: Clock,
+        recognise: Recognise | None = None,
+        *,
+        host: str = "",
+        tries: LoginTries | None = None,
+    ) -> None:
+        """`tries`: what all processes share about logins at the `host`."""
         self._clock, self._recognise = clock, recognise
+        self._host, self._tries = host, tries or LoginTries(clock)
         self._digest_only: bool | None = None if recognise else False  # None: in doubt
         self._trying = threading.RLock()
         self._key = Key(login, 0)
@@ -74,18 +101,28 @@ class Door:
         return self._is_proven
 
     def change(self, login: Login) -> None:
-        """Use `login` from now on and forget what the camera thought of the one before."""
+        """Use `login` from now on; what the camera thought of the one before says nothing of it."""
         self._key = Key(login, self._key.number + 1)
         self._is_proven, self._refusal = False, None
+
+    def give(self, login: Login) -> None:
+        """Use `login`, and have it tried at once even if it was refused before."""
+        self.change(login)
+        self._tries.forgiven(self._secret(self._key), Face.ONVIF)
 
     def may_fall_back(self, key: Key) -> bool:
         """Say, once until the login was taken, whether a token may follow a refused digest.
 
         Not where digests were taken before: two wrong tries are nearer to a lock-out than one.
         """
-        may = self.way != "digest" and key is not self._fell_back
+        may = self.way != "digest" and key is not self._fell_back and not self._refusals()
         self._fell_back = key
         return may
+
+    @property
+    def is_turn_of_token(self) -> bool:
+        """Whether to begin with a token: of a login refused both ways, each is tried in turn."""
+        return self.way == "token" or (self.way == "" and self._refusals() % 2 == 1)
 
     def check(self) -> None:
         """Raise the last refusal again while it is fresh, without asking the camera."""
@@ -134,12 +171,16 @@ class Door:
     def turn(self, patience_s: float) -> Iterator[Key]:
         """Try one line after the other, so that one refusal is enough for all of them."""
         has_turn = self._trying.acquire(timeout=_YIELD_S if self._is_proven else patience_s)
+        trial = self._tries.trial(self._secret(self._key), Face.ONVIF)
         try:
             self.check()
             if not has_turn and not self._is_proven:
                 raise CameraUnreachable("the camera has not answered the login before this one")
+            if not self._is_proven and self._key.login.username:
+                self._begin(trial, patience_s)
             yield self._key
         finally:
+            trial.close()
             if has_turn:
                 self._trying.release()
 
@@ -153,6 +194,8 @@ class Door:
     def opened(self, key: Key) -> None:
         """The camera took this login."""
         if key is self._key:
+            if not self._is_proven:
+                self._tries.taken(self._secret(key), Face.ONVIF)
             self._is_proven, self._fell_back = True, None  # it is right: what it took it may again
 
     def shut(self, key: Key, error: CameraFailure) -> None:
@@ -160,3 +203,22 @@ class Door:
         if key is self._key:
             self._is_proven = False
             self._refusal, self._refused_mono_s = error, self._clock.monotonic_s()
+            self._tries.refused(self._secret(key), Face.ONVIF, error.code)
+
+    def _secret(self, key: Key) -> Secret:
+        return Secret(self._host, key.login.username, key.login.password)
+
+    def _refusals(self) -> int:
+        return self._tries.refusals(self._secret(self._key), Face.ONVIF)
+
+    @staticmethod
+    def _begin(trial: Trial, patience_s: float) -> None:
+        try:
+            trial.begin(patience_s)
+        except LoginHeldError as held:
+            told: dict[str, type[CameraFailure]] = {
+                kind.camera_code: kind for kind in (CameraClockSkew, CameraLockedOut)
+            }
+            raise told.get(held.code, CameraWrongPassword)(held.message) from None
+        except LoginBusyError as busy:
+            raise CameraUnreachable(busy.message) from None

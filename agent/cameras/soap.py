@@ -15,7 +15,7 @@ from enum import Enum, auto
 from agent.cameras.address import device_service_url
 from agent.cameras.bounded_http import Answer, BoundedHttp
 from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
-from agent.cameras.door import BACK_OFF_S, Door, Key
+from agent.cameras.door import Door, Key
 from agent.cameras.port import (
     CameraClockSkew,
     CameraFailure,
@@ -35,6 +35,7 @@ from agent.cameras.soap_answer import (
 )
 from agent.cameras.tls import CameraTls
 from agent.core.clock import Clock
+from agent.core.login_tries import BACK_OFF_S
 
 CALL_S = 5.0
 _LOOK_S = 1.0
@@ -130,8 +131,8 @@ class SoapLink:
         self._camera_clock: _CameraClock | None = None
 
     def change_login(self, login: Login) -> None:
-        """Use `login` from now on, here and on all lines through the same door."""
-        self.door.change(login)
+        """Use `login` from now on, here and on all lines through the same door, at once."""
+        self.door.give(login)
 
     def call(
         self,
@@ -202,18 +203,23 @@ class SoapLink:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
         self.door.check()
         key = self.door.key
-        login = key.login
         if self._files_refused is not None and self._files_refused[0] is key:
             if self._clock.monotonic_s() < self._files_refused[1] + BACK_OFF_S:
                 raise CameraWrongPassword(_NO_FILES)
             self._files_refused = None
         self._digest_only = self._look_out()
         answer = self._http.request("GET", url, lambda: (b"", _HEADERS), timeout_s=self._call_s)
-        if answer.status_code != 401 or not login.username:
+        if answer.status_code != 401 or not key.login.username:
             return answer
         challenge = DigestChallenge.best_of(answer.challenges)
         if challenge is None and self._digest_only:
             raise CameraStranger(_DIGEST_ONLY)
+
+        with self.door.turn(self._call_s) as now:
+            return self._fetch_with_login(url, now, challenge)
+
+    def _fetch_with_login(self, url: str, key: Key, challenge: DigestChallenge | None) -> Answer:
+        login = key.login
 
         def with_login() -> tuple[bytes, dict[str, str]]:
             if challenge is not None:
@@ -298,7 +304,7 @@ class SoapLink:
             raise CameraWrongPassword("the camera wants a user name and password")
         self._present_key()
         challenge = DigestChallenge.best_of(refused.challenges)
-        if challenge is not None and self.door.way != "token":
+        if challenge is not None and (self._digest_only or not self.door.is_turn_of_token):
             # a fresh nonce is worth a try even when one was just refused
             self._way, self._challenge = _Way.DIGEST, challenge
             answer = self._send(request, self._way)

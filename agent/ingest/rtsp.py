@@ -157,7 +157,8 @@ def who_asks(address: StreamAddress, patience: Patience, clock: Clock) -> Asking
     if address.door is None:
         return None
     peek = _Peek()
-    dialog = Dialog(replace(address, door=peek), clock, clock.monotonic_s() + patience.open_s)
+    peeking = replace(address, door=peek, trial=None)
+    dialog = Dialog(peeking, clock, clock.monotonic_s() + patience.open_s)
     try:
         dialog.connect()
         dialog.knock()
@@ -169,6 +170,8 @@ def who_asks(address: StreamAddress, patience: Patience, clock: Clock) -> Asking
         dialog.close()
     if peek.asking is not None:
         address.door.admit(peek.asking)
+        if address.trial is not None:
+            address.trial.begin()
     return peek.asking
 
 

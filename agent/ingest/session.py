@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from av.error import FFmpegError
 
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
+from agent.core.login_tries import REFUSED, Face, LoginHeldError, LoginTries
 from agent.core.retry import Backoff
 from agent.ingest import refusals
 from agent.ingest.handfuls import Handfuls
@@ -22,7 +24,7 @@ from agent.ingest.rtsp import broken_off
 from agent.ingest.run_cutter import PacketSink, RunCutter
 from agent.ingest.source import OnSound, Pace, Source, StreamAddress, StreamFacts, open_source
 from agent.ingest.timeline import Dating
-from agent.ingest.tries import LoginRetry, OpenPatience
+from agent.ingest.tries import OpenPatience
 from agent.ingest.wire.reader import WireSource  # noqa: F401 - loaded before workers are forked
 from agent.ingest.wire.strange import NotUnderstood
 from agent.messages.worker import CameraState, StreamStatus
@@ -71,7 +73,7 @@ class IngestSession:
         self._restart = threading.Event()
         self._backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_CAP_S)
         self._patience = OpenPatience(clock)
-        self._login = LoginRetry()
+        self._tries = LoginTries(clock)  # where the address brings none
         self._log = log.get(f"ingest.{name}")
         self._status = StreamStatus(name=name, state=CameraState.CONNECTING, since=clock.utc_now())
         self._frames = self._bytes = self._connects = 0
@@ -122,25 +124,30 @@ class IngestSession:
 
     def _wait(self, tried: StreamAddress, until_s: float) -> None:
         """Wait for the next try. Another address or password is tried at once."""
-        while not self._restart.is_set() and (left_s := until_s - self._clock.monotonic_s()) > 0:
+        while not self._restart.is_set():
+            left_s = max(until_s - self._clock.monotonic_s(), self._held_s(tried))
+            if left_s <= 0:
+                return
             self._progressed()
             if wait_s(self._stop, min(0.2, left_s)) or self._address() != tried:
                 return
+
+    def _held_s(self, tried: StreamAddress) -> float:
+        """Return how long the camera is to be left alone with this login."""
+        if self._status.state is not CameraState.AUTH_FAILED:
+            return 0.0
+        return (tried.tries or self._tries).left_s(tried.secret, Face.VIDEO)
 
     def _one_connection(self, address: StreamAddress) -> float:
         """Connect, stream until something ends it; return the time from this try to the next."""
         self._connects += 1
         began_s = self._clock.monotonic_s()
-        patience = self._patience.for_next_try(self._stall_s)
         try:
-            source = open_source(
-                address, patience, self._clock, self._on_sound, self._pace, self._readers
-            )
+            source = self._opened(address)
         except CameraError as error:
-            return self._failed(error, address)
+            return self._failed(error)
         self._progressed()  # opening and the first packet may each take their full time
         self._patience.opened_in(self._clock.monotonic_s() - began_s)
-        self._login.worked(address)
         self.sound_fault = source.facts.sound_fault
         try:
             cause = self._stream(source)
@@ -148,12 +155,30 @@ class IngestSession:
             self._readers.not_understood(reason)
             return 0.0
         except (CameraError, FFmpegError, OSError) as error:
-            return self._spent_s(began_s) + self._failed(broken_off(error, address.url), address)
+            return self._spent_s(began_s) + self._failed(broken_off(error, address.url))
         finally:
             source.close()
         if cause == "stopped":
             return 0.0
-        return self._spent_s(began_s) + self._failed(refusals.lost(), address)
+        return self._spent_s(began_s) + self._failed(refusals.lost())
+
+    def _opened(self, address: StreamAddress) -> Source:
+        """Open the stream; what it thinks of the login is noted for all lines to the camera."""
+        patience = self._patience.for_next_try(self._stall_s)
+        trial = (address.tries or self._tries).trial(address.secret, Face.VIDEO)
+        tried = replace(address, trial=trial)
+        try:
+            source = open_source(
+                tried, patience, self._clock, self._on_sound, self._pace, self._readers
+            )
+            trial.taken()
+        except CameraError as error:
+            if error.code == REFUSED and not isinstance(error, LoginHeldError):
+                trial.refused()
+            raise
+        finally:
+            trial.close()
+        return source
 
     def _spent_s(self, began_s: float) -> float:
         return self._clock.monotonic_s() - began_s
@@ -215,7 +240,7 @@ class IngestSession:
             height_px=facts.height_px,
         )
 
-    def _failed(self, error: CameraError, address: StreamAddress) -> float:
+    def _failed(self, error: CameraError) -> float:
         state = _STATE_OF_CODE.get(error.code, CameraState.LOST)
         since = self._status.since if self._status.state is state else self._clock.utc_now()
         if self._status.code != error.code:
@@ -224,9 +249,7 @@ class IngestSession:
             name=self._name, state=state, since=since, code=error.code, detail=error.message
         )
         delay_s = self._backoff.next_s()
-        if error.code == "camera.stranger":
-            return STRANGER_EVERY_S
-        return self._login.refused(address) if state is CameraState.AUTH_FAILED else delay_s
+        return STRANGER_EVERY_S if error.code == "camera.stranger" else delay_s
 
 
 class _RateMeter:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.core.clock import Clock, wait_s
+from agent.core.login_tries import LoginTries, Secret, Trial
 from agent.ingest import refusals
 from agent.ingest.admission import Admission
 from agent.ingest.readers import Readers
@@ -48,7 +49,8 @@ class TlsTrust:
 class StreamAddress:
     """Where a stream is and how to get in. The password never leaves the worker.
 
-    `door` decides who gets it; None: whoever is there.
+    `door` decides who gets it; None: whoever is there. `tries` knows what became of it so far, and
+    `trial` is of one connection.
 
     Audio is left out where the stream is opened, so that it is never even asked for, unless a
     setting signed by the center allows it (`audio`).
@@ -60,6 +62,17 @@ class StreamAddress:
     tls: TlsTrust = TlsTrust()
     audio: bool = False
     door: Admission | None = field(default=None, compare=False, repr=False)
+    tries: LoginTries | None = field(default=None, compare=False, repr=False)
+    trial: Trial | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def secret(self) -> Secret:
+        """The login that is used there; one in the address itself where no other is given."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        if self.username:
+            return Secret(host, self.username, self.password)
+        return Secret(host, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 @dataclass(frozen=True, slots=True)

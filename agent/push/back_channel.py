@@ -24,6 +24,10 @@ _LAWS: dict[str, tuple[int, Law]] = {"PCMU/8000": (0, "mulaw"), "PCMA/8000": (8,
 _MAPPED = re.compile(r"a=rtpmap:(\d+) ([A-Za-z0-9]+/\d+)")
 
 
+class LoginRefusedError(PushError):
+    """The camera refuses the login."""
+
+
 class BackChannel:
     """One connection. Used by one thread; `may_go_on` is asked at least every 0.2 s of sending."""
 
@@ -36,7 +40,7 @@ class BackChannel:
         ca: str = "",
         admit: Admit = lambda *_: None,
     ) -> None:
-        """Connect and begin. Raises `PushError` as `RelayLine`, and push.refused, no_speaker.
+        """Connect and begin. Raises `PushError` as `RelayLine`, and those of `_begin`.
 
         `admit` raises when who asks for the login shall not have it.
         """
@@ -66,6 +70,7 @@ class BackChannel:
         self._line.end(lambda: self._dialog.say("TEARDOWN", self._url))
 
     def _begin(self) -> tuple[int, Law]:
+        """Raises `PushError` push.refused, no_speaker; `LoginRefusedError`."""
         told = self._ask("DESCRIBE", self._url, {"Accept": "application/sdp"})
         base = told.headers.get("content-base", self._url.rstrip("/") + "/")
         payload_type, law, control = _track(told.body)
@@ -77,6 +82,8 @@ class BackChannel:
         answer = self._dialog.ask(method, url, headers | _REQUIRE)
         if answer.status == 551:  # RFC 2326: option not supported
             raise _no_speaker()
+        if answer.status == 401:
+            raise LoginRefusedError("push.refused", "The camera refuses user name and password.")
         if answer.status != 200:
             raise push_error(
                 "refused", f"The camera refuses to be spoken through ({answer.status})."

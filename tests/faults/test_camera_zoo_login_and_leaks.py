@@ -10,7 +10,6 @@ import pytest
 from agent.core.errors import CameraError
 from agent.ingest import greeting
 from agent.ingest.source import Patience, StreamAddress, open_source
-from agent.ingest.tries import LOGIN_RETRY_CAP_S, LoginRetry
 from agent.messages.worker import CameraState
 from agent.simulators.camera.faults import Faults
 from agent.simulators.camera.media import load_media
@@ -44,14 +43,6 @@ def test_a_password_changed_on_the_camera_costs_two_tries_until_the_box_is_told(
         eventually(lambda: visitor.frames_since(told_s, 5), lambda: "frames with the new password")
         assert visitor.session.status.connects_total == 4
     visitor.tape.index.close()
-
-
-def test_refused_logins_are_tried_more_and_more_rarely():
-    retry, wrong = LoginRetry(), StreamAddress("rtsp://gate/main", "admin", "falsch")
-    delays = [retry.refused(wrong) for _ in range(8)]
-    assert delays == sorted(delays)
-    assert delays[0] >= 300
-    assert delays[-1] == LOGIN_RETRY_CAP_S
 
 
 def fail_to_open(media, count, monkeypatch):

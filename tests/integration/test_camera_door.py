@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agent.cameras import care
-from agent.cameras.door import BACK_OFF_S, LATELY_S, Door
+from agent.cameras.door import LATELY_S, Door
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.memory import load
 from agent.cameras.port import (
@@ -20,6 +20,7 @@ from agent.cameras.pull_point import PullPoint
 from agent.cameras.recognition import open_look
 from agent.cameras.zeep_backend import ZeepCamera
 from agent.core.clock import SystemClock
+from agent.core.login_tries import BACK_OFF_S
 from agent.settings.camera_io import CameraRelay
 from agent.simulators.camera.onvif_device import SNAPSHOT_PATH
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT

@@ -107,7 +107,7 @@ def test_it_is_heard_from_the_cameras_loudspeaker_as_fast_as_it_is_said(voice, c
     assert CLOCK.monotonic_s() - began_s >= SAID_S * 0.9
     assert speaker.heard_s - before_s == pytest.approx(SAID_S, abs=0.1)
     assert speaker.loud_s > SAID_S * 0.8
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["logins"]  # nothing of what was said
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,9 @@ def test_another_makers_onvif_server_hears_it(voice, tmp_path):
         there = CameraSettings(camera_id="gate", main_url=url)
         end = carry(order(voice, tmp_path, there), CLOCK, yes)
         assert (end.code, round(end.said_s, 1)) == ("", SAID_S)
+        until_s = CLOCK.monotonic_s() + 20.0
+        while heard.stat().st_size < SAID_S * 8000 * 2 * 0.9 and CLOCK.monotonic_s() < until_s:
+            threading.Event().wait(0.05)  # the server may be behind
     samples = array.array("h", heard.read_bytes())
     assert len(samples) == pytest.approx(SAID_S * 8000, rel=0.2)
     assert 6000 < max(samples) < 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import structs
 
@@ -33,15 +33,14 @@ class Dialog:
 
     def __init__(self, address: StreamAddress, clock: Clock, until_s: float) -> None:
         self._clock, self._until_s, self._tls = clock, until_s, address.tls
-        self._door = address.door
+        self._door, self._trial, self._has_tried = address.door, address.trial, False
         self.asking: Asking | None = None  # who got the login over this connection
         self.waited_s = 0.0
         parts = urlsplit(address.url)
         self._is_tls = parts.scheme == "rtsps"
         self.host = parts.hostname or ""
-        username = address.username or unquote(parts.username or "")
-        password = address.password if address.username else unquote(parts.password or "")
-        self._login = Login(username, password)
+        secret = address.secret
+        self._login = Login(secret.username, secret.password)
         self._port: int | None = None
         self._url = self._base = self._aggregate = ""
         self._use(address.url)
@@ -168,19 +167,33 @@ class Dialog:
             cseq = self._say(method, url, headers)
             answer = self._answer(cseq)
             if answer.status != 401 or not self._login.take(answer.all("www-authenticate")):
+                if self._has_tried:
+                    self._judged(answer, method)
                 return answer
             self._be_admitted()
 
     def _be_admitted(self) -> None:
-        """Have it decided, once a connection, whether who is there gets the login."""
+        """Have it decided, once a connection, whether who is there gets the login, and now."""
         challenge = self._login.asked
-        if self._door is None or challenge is None or self.asking is not None:
+        if challenge is None or self._has_tried:
             return
-        asking = _asking(self.host, self.line.shown(), challenge, is_tls=self._is_tls)
         began_s = self._clock.monotonic_s()
-        self._door.admit(asking)
-        self.asking, self.waited_s = asking, self._clock.monotonic_s() - began_s
+        if self._door is not None:
+            asking = _asking(self.host, self.line.shown(), challenge, is_tls=self._is_tls)
+            self._door.admit(asking)
+            self.asking = asking
+        if self._trial is not None:
+            self._trial.begin()
+        self._has_tried, self.waited_s = True, self._clock.monotonic_s() - began_s
         self._until_s += self.waited_s
+
+    def _judged(self, answer: Answer, method: str) -> None:
+        """Hear what the camera thinks of the login; one that is refused is not sent again."""
+        if answer.status == 401:
+            self._check(answer, method)
+        if answer.status != 403 and self._trial is not None:
+            self._trial.taken()
+            self._trial = None
 
     def _say(self, method: str, url: str, headers: dict[str, str] | None = None) -> int:
         self._cseq += 1

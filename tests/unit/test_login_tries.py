@@ -1,0 +1,219 @@
+"""One camera's login is tried by one line at a time, and by none while it is known to be wrong."""
+
+import threading
+from contextlib import ExitStack
+from itertools import pairwise
+
+import pytest
+
+from agent.core import login_tries
+from agent.core.errors import CameraError
+from agent.core.login_tries import (
+    BACK_OFF_S,
+    GOOD_LOGIN_RETRY_S,
+    VIDEO_RETRY_CAP_S,
+    VIDEO_RETRY_S,
+    Face,
+    LoginBusyError,
+    LoginHeldError,
+    Secret,
+    tries_of,
+)
+
+ONVIF, VIDEO = Face.ONVIF, Face.VIDEO
+SECRET = Secret("10.0.0.7", "admin", "geheim-4711")
+OTHERS = (
+    Secret("10.0.0.7", "admin", "changed"),
+    Secret("10.0.0.7", "another", "geheim-4711"),
+    Secret("10.0.0.8", "admin", "geheim-4711"),
+)
+
+
+class Clock:
+    """Seconds since boot, as the test says; real threads wait for no time at all."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def monotonic_s(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def process(tmp_path, clock):
+    """Return what another process of the box sees; each call is one that just started."""
+    return lambda: tries_of(tmp_path, "gate", clock)
+
+
+def left_s(tries, face, secret=SECRET):
+    return round(tries.left_s(secret, face), 3)
+
+
+@pytest.mark.parametrize("first", Face)
+def test_one_refusal_is_known_to_all_processes_and_after_any_restart(process, first):
+    process().refused(SECRET, first)
+    for face in Face:
+        assert left_s(process(), face) >= BACK_OFF_S
+        with pytest.raises(LoginHeldError):
+            process().trial(SECRET, face).begin()
+
+
+def test_another_password_user_or_host_is_tried_at_once(process):
+    process().refused(SECRET, VIDEO)
+    for secret in OTHERS:
+        assert not left_s(process(), ONVIF, secret)
+        assert not left_s(process(), VIDEO, secret)
+
+
+def test_what_works_is_not_stopped_by_what_does_not(process):
+    for secret, works, fails in ((SECRET, VIDEO, ONVIF), (OTHERS[0], ONVIF, VIDEO)):
+        process().taken(secret, works)
+        process().refused(secret, fails)
+        assert not left_s(process(), works, secret)
+        assert left_s(process(), fails, secret) >= BACK_OFF_S
+
+
+def test_each_face_has_its_turn_and_there_are_five_minutes_between_two_tries(process, clock):
+    """As the box does it: ONVIF asks by the minute, the video as soon as it may."""
+    begun_s, tried = clock.now_s, []
+    for tick in range(2 * 3600):
+        clock.now_s = begun_s + tick
+        for face in (VIDEO, ONVIF) if tick % 60 == 0 else (VIDEO,):
+            if not process().left_s(SECRET, face):
+                tried.append((tick, face))
+                process().refused(SECRET, face)
+    gaps_s = [after - before for (before, _), (after, _) in pairwise(tried)]
+    assert min(gaps_s) >= BACK_OFF_S
+    assert {face for _, face in tried[:3]} == set(Face)
+    assert sum(face is VIDEO for _, face in tried) >= 3
+
+
+def test_a_login_of_onvif_alone_is_recorded_after_five_minutes(process, clock):
+    process().refused(SECRET, ONVIF)
+    clock.now_s += BACK_OFF_S + 1
+    assert not left_s(process(), VIDEO)
+
+
+def test_video_refused_again_and_again_is_tried_more_and_more_rarely(process, clock):
+    delays = []
+    for _ in range(8):
+        process().refused(SECRET, VIDEO)
+        delays.append(left_s(process(), VIDEO))
+        clock.now_s += delays[-1]
+    assert delays == sorted(delays)
+    assert (delays[0], delays[-1]) == (VIDEO_RETRY_S, VIDEO_RETRY_CAP_S)
+
+
+def test_a_login_that_was_good_is_tried_once_more_by_all_streams_together(process, clock):
+    process().taken(SECRET, VIDEO)
+    process().refused(SECRET, VIDEO)
+    assert left_s(process(), VIDEO) == GOOD_LOGIN_RETRY_S
+    clock.now_s += GOOD_LOGIN_RETRY_S
+    process().refused(SECRET, VIDEO)
+    assert left_s(process(), VIDEO) >= BACK_OFF_S
+
+
+def test_a_login_that_was_good_and_that_onvif_refuses_is_not_tried_once_more(process):
+    for face in Face:
+        process().taken(SECRET, face)
+    for face in Face:
+        process().refused(SECRET, face)
+    assert left_s(process(), VIDEO) >= BACK_OFF_S
+
+
+def test_what_one_face_takes_after_a_refusal_is_tried_at_once_by_the_other(process, clock):
+    process().refused(SECRET, VIDEO)
+    clock.now_s += BACK_OFF_S
+    process().taken(SECRET, ONVIF)
+    assert not left_s(process(), VIDEO)
+
+
+def test_a_refusal_before_a_reboot_counts_from_the_boot(process, clock, monkeypatch):
+    process().refused(SECRET, VIDEO)
+    monkeypatch.setattr(login_tries, "boot_id", lambda: "another")
+    clock.now_s = 20.0
+    assert left_s(process(), VIDEO) == VIDEO_RETRY_S - 20
+    assert left_s(process(), ONVIF) == BACK_OFF_S - 20
+    clock.now_s = 400.0
+    assert not left_s(process(), VIDEO)
+
+
+def test_one_line_tries_and_the_others_go_by_what_came_of_it(process):
+    first = process().trial(SECRET, VIDEO)
+    first.begin()
+    raised = []
+
+    def second():
+        try:
+            process().trial(SECRET, ONVIF).begin(30.0)
+        except CameraError as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    assert waiting.is_alive()
+    first.refused()
+    waiting.join(30.0)
+    assert isinstance(raised[0], LoginHeldError)
+
+
+def test_a_line_that_hangs_stops_the_others_for_a_while_only(process, clock):
+    hanging, tries = process().trial(SECRET, ONVIF), process()
+    hanging.begin()
+    with pytest.raises(LoginBusyError):
+        tries.trial(SECRET, VIDEO).begin(0.0)
+    clock.now_s += login_tries.TURN_S
+    tries.trial(SECRET, VIDEO).begin(0.0)
+    hanging.close()
+
+
+def test_lines_with_a_good_login_wait_for_nobody(process):
+    process().taken(SECRET, VIDEO)
+    hanging = process().trial(OTHERS[0], ONVIF)
+    hanging.begin()
+    with ExitStack() as both:
+        for _ in range(2):
+            trial = process().trial(SECRET, VIDEO)
+            both.callback(trial.close)
+            trial.begin(0.0)
+    hanging.close()
+
+
+def test_no_secret_is_in_the_record(process, tmp_path):
+    process().refused(SECRET, VIDEO)
+    process().taken(OTHERS[0], ONVIF)
+    (file,) = (path for path in tmp_path.rglob("*.login"))
+    content = file.read_bytes()
+    assert not any(s.password.encode() in content for s in (SECRET, *OTHERS))
+    assert file.stat().st_mode & 0o077 == 0
+    assert SECRET.password not in repr(SECRET)
+
+
+def test_a_record_that_is_torn_or_can_t_be_written_is_lived_without(tmp_path, clock):
+    tries = tries_of(tmp_path, "gate", clock)
+    tries.refused(SECRET, VIDEO)
+    (file,) = tmp_path.rglob("*.login")
+    file.write_bytes(file.read_bytes()[:100])
+    assert left_s(tries, VIDEO) == VIDEO_RETRY_S  # it remembers for itself
+    assert not left_s(tries_of(tmp_path, "gate", clock), VIDEO)
+
+    blocked = tries_of(tmp_path / "gate.file", "gate", clock)
+    (tmp_path / "gate.file").write_text("no folder")
+    trial = blocked.trial(SECRET, ONVIF)
+    trial.begin()
+    trial.refused()
+    assert left_s(blocked, ONVIF) == BACK_OFF_S
+
+
+def test_old_secrets_are_forgotten(process, tmp_path):
+    for number in range(40):
+        process().refused(Secret("10.0.0.7", "admin", str(number)), VIDEO)
+    (file,) = tmp_path.rglob("*.login")
+    assert file.stat().st_size == login_tries._SIZE_BYTES
+    assert left_s(process(), VIDEO, Secret("10.0.0.7", "admin", "39"))
+    assert not left_s(process(), VIDEO, Secret("10.0.0.7", "admin", "0"))
