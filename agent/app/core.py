@@ -51,6 +51,7 @@ from agent.enrol.renewal import CertificateRenewal
 from agent.events.box_faults import BoxFaults
 from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
+from agent.health.note import HealthNotes
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import ClaimCheck
@@ -177,6 +178,7 @@ class Core:
             self._alarm_watch,
             faults,
             self._reboot_note,
+            HealthNotes(clock, run_dir(settings), lambda: self._watch.faults),
             FloorKeeper(settings, clock),
             self._telemetry(),
             *self._reporters(db),

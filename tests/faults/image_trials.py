@@ -23,6 +23,7 @@ class Image:
         self.folder, self.name = folder, self.medium.stem
         self.root = folder / "root"
         self.boot = folder / f"{self.name}.boot"
+        self.version = self.name.split("-")[1]
         made = Path.home() / ".cache/poleside/image/trial-keys"
         self.keys = Path(os.environ.get("POLESIDE_IMAGE_KEYS", made))
 

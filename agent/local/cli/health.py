@@ -1,4 +1,4 @@
-"""`poleside health`: the box's light and its faults, from its page; without it, from its files."""
+"""`poleside health`: the box's light and its faults, as its agent tells; else from its files."""
 
 import json
 import sys
@@ -16,6 +16,7 @@ from agent.buffer import report
 from agent.buffer.report import CameraBuffer
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError
+from agent.health import note
 from agent.local.cli.spoken import lang_option, words_of
 from agent.local.cli.table import light_word
 from agent.settings.model import Settings
@@ -63,7 +64,9 @@ def health(
     settings = load(config) if config else Settings()
     folder = data_dir or Path(settings.data_dir)
     words = words_of(lang)
-    state = None if data_dir and not (config or page) else _ask(page or settings.page.listen)
+    state = None
+    if config or page or not data_dir:
+        state = _ask(page or settings.page.listen) or _noted(folder)
     found = _of_state(state, lang) if state is not None else of_files(folder, words)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
@@ -82,6 +85,12 @@ def _ask(listen: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return state if isinstance(state, dict) and "light" in state else None
+
+
+def _noted(data_dir: Path) -> dict[str, Any] | None:
+    """Return what the agent notes beside its page, which may ask for a login."""
+    found = note.read(data_dir / "run", SystemClock())
+    return None if found is None else msgspec.to_builtins(found)
 
 
 def _of_state(state: dict[str, Any], lang: str) -> Health:

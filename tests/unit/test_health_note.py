@@ -1,0 +1,49 @@
+"""How the box is can be asked of the agent beside its page, which may want a login."""
+
+import asyncio
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from agent.core.clock import SystemClock
+from agent.health import note
+from agent.local.cli.health import health
+
+
+def noted(folder, boot=""):
+    (folder / "run").mkdir(exist_ok=True)
+
+    async def once():
+        notes = note.HealthNotes(SystemClock(), folder / "run", lambda: [], boot)
+        task = asyncio.create_task(notes.run())
+        while notes.last_progress_mono_s is None:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(once())
+
+
+def asked(folder):
+    file = folder / "poleside.toml"
+    file.write_text(f'data_dir = "{folder}"\n[page]\nlisten = "127.0.0.1:1"\n')
+    return json.loads(CliRunner().invoke(health, ["--config", str(file), "--json"]).output)
+
+
+def test_an_agent_whose_page_does_not_answer_tells_by_its_note(tmp_path):
+    noted(tmp_path)
+    assert asked(tmp_path) == {"light": "green", "is_running": True, "faults": []}
+
+
+@pytest.mark.parametrize("spoil", ["of another boot", "old", "torn", "none"])
+def test_what_is_not_of_now_is_not_believed(tmp_path, spoil):
+    noted(tmp_path, "another" if spoil == "of another boot" else "")
+    file = tmp_path / "run/health.json"
+    if spoil == "old":
+        told = json.loads(file.read_text())
+        file.write_text(json.dumps(told | {"mono_s": told["mono_s"] - 60}))
+    elif spoil == "torn":
+        file.write_text(file.read_text()[:20])
+    elif spoil == "none":
+        file.unlink()
+    assert asked(tmp_path)["is_running"] is False
