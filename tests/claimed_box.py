@@ -24,8 +24,9 @@ from agent.core.errors import EnrolError
 from agent.local.access import people
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
-from agent.local.service.pages import Hung, ServiceTools
+from agent.local.service.pages import DiskFacts, Hung, ServiceTools
 from agent.local.service.place import PlaceTaking
+from agent.local.service.update_care import UpdateCare
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.setup.network import NetworkDesk
@@ -107,6 +108,8 @@ class ClaimedBox:
         self.confirmed: list[str] = []
         self.enrolled: list[tuple[str, str, str]] = []
         self.sticks: list[Stick] = []
+        self.disk: DiskFacts | None = None
+        self.disk_taken_by: list[str] = []
         service = ServiceTools(
             data_dir=folder,
             changes=tools.changes,
@@ -115,6 +118,9 @@ class ClaimedBox:
             hung=lambda: {"gate": Hung(device="Maker Model 7", is_exchanged=True)},
             confirm=self.confirmed.append,
             sticks=lambda: self.sticks,
+            updates=UpdateCare(folder, self.clock, folder / "root"),
+            disk=lambda: self.disk,
+            take_disk=self._take_disk,
         )
         self.app = create_app(
             self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools, service
@@ -142,6 +148,11 @@ class ClaimedBox:
         if not center.startswith("https://"):
             raise EnrolError("enrol.address", f"`{center}` is no address to enrol at.")
         return "site-1/bx-pole"
+
+    def _take_disk(self, by: str) -> bool:
+        self.disk_taken_by.append(by)
+        had, self.disk = self.disk, None
+        return had is not None
 
     def pass_s(self, seconds: float) -> None:
         """Let time pass for the box's tasks, too."""

@@ -14,7 +14,7 @@ from agent.app.birth import birth_document
 from agent.app.box_view import CoreBoxView
 from agent.app.camera_watchdog import CameraWatchdog
 from agent.app.child import SupervisorLink
-from agent.app.core_disk import disk_to_tell_of
+from agent.app.core_disk import claim_book, disk_to_tell_of
 from agent.app.counter_answers import CounterAnswers
 from agent.app.coverage import CoverageReporter
 from agent.app.dry_tries import DryTries
@@ -202,7 +202,7 @@ class Core:
         )
         answers.also(DryTries(voice, grants, policies, self._sessions, db, clock).handlers)
         if settings.page.enabled:
-            claim = ClaimCheck(data_dir, run_dir(settings), clock)
+            claim = ClaimCheck(data_dir, run_dir(settings), clock, claim_book(settings))
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note
             tools = setup_tools(sight, voice, self._read_back, lambda: self._settings, clock)
@@ -214,7 +214,7 @@ class Core:
                     settings.box,
                     claim,
                     tools,
-                    service_tools(tools, sight, lambda: self._settings, clock),
+                    service_tools(tools, sight, lambda: self._settings, table, clock),
                     db,
                     note,
                     clock,

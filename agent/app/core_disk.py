@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from agent.app.run_dir import WITHOUT_DISK, run_dir
+from agent.buffer import claim
 from agent.buffer.medium import (
     WRONG,
     is_read_only,
@@ -21,6 +22,7 @@ from agent.buffer.medium import (
 from agent.core import inodes, log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.errors import StorageError
+from agent.local.access.claim import remember_secret
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
@@ -63,6 +65,14 @@ def disk_to_tell_of(settings: Settings, table: dict[str, Any]) -> Path:
     data_dir, meant = data_dir_of(settings), Path(table.get("data_dir") or settings.data_dir)
     is_away = data_dir.name == WITHOUT_DISK and is_read_only(meant)
     return meant if is_away else data_dir
+
+
+def claim_book(settings: Settings) -> Path | None:
+    """Return where, off the disk, the box remembers its own; its label's secret lies there, too."""
+    book = claim.book_of(settings.buffer)
+    if book is not None and data_dir_of(settings).name != WITHOUT_DISK:
+        remember_secret(data_dir_of(settings), book)
+    return book
 
 
 def _trouble(settings: Settings) -> StorageError | None:

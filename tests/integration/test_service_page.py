@@ -6,9 +6,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from agent.app.take_over import DiskFacts
+from agent.contract.updates import Update, UpdateStage
 from agent.local.usb.media import Stick
+from agent.updates.job import Job, LocalOrder
 from tests.claimed_box import claimed_box, cookie_of
 
 
@@ -92,6 +96,50 @@ def test_a_dead_boxs_place_is_asked_for_and_taken_after_a_restart(box):
     assert press(box, "/service/restart").status == 409  # nothing would start it again
     assert ("box.swap_asked", "page:kim", "done", "") in box.told()
     assert not [one for one in box.entries() if "AAAA" in one.detail]  # the code is a secret
+
+
+def test_a_foreign_disk_is_shown_and_taken_over_by_whoever_sees_all_cameras(box):
+    assert b"/service/disk" not in box.page.ask("/service", Cookie=box.kim).body
+    assert press(box, "/service/disk").status == 409
+    box.disk = DiskFacts("site-9/<b>bx</b>", ("north",), None, None, 0)
+    page = box.page.ask("/service", Cookie=box.kim).body
+    assert b"site-9/&lt;b&gt;bx&lt;/b&gt;" in page
+    box.add(box.kim, "lee", "technician", "gate")
+    lee = cookie_of(box.sign_in("lee"))
+    assert b"/service/disk" not in box.page.ask("/service", Cookie=lee).body
+    assert box.send("/service/disk", lee, csrf=box.csrf(lee)).status == 409
+    assert box.disk_taken_by == ["page:kim"]  # lee's word did not come through
+    assert press(box, "/service/disk").status == 200
+    assert box.disk_taken_by == ["page:kim"] * 2
+    assert ("box.disk_taken", "page:kim", "done", "") in box.told()
+
+
+def test_an_update_is_shown_given_up_and_installed_only_from_a_stick(box):
+    def page():
+        return box.page.ask("/service", Cookie=box.kim).body.decode()
+
+    assert "packages of its own system" in page()
+    assert press(box, "/service/update/install", bundle="/etc/passwd").status == 409
+    root, stick = box.folder / "root", box.folder / "root/run/poleside-stick"
+    for folder in ("usr/lib/poleside", "data/image", "run/poleside-stick", "dev/disk/by-label"):
+        (root / folder).mkdir(parents=True)
+    (root / "usr/lib/poleside/release.json").write_text('{"version": "1.3.0"}')
+    (stick / "poleside-1.4.0.raucb").write_bytes(b"bundle")
+    assert "called POLESIDE" in page()
+    (root / "dev/disk/by-label/POLESIDE").touch()
+    assert "1.3.0" in page()
+    assert "1.4.0" in page()
+    order = Update(
+        action="install", version="1.4.0", url="file:stick", sha256="ab" * 32, size_bytes=10
+    )
+    job = Job(id="01", by="center", order=order, stage=UpdateStage.READY, waits_for="incident")
+    (box.folder / "update").mkdir()
+    (box.folder / "update/job.json").write_bytes(msgspec.json.encode(job))
+    assert "waits until no incident is on" in page()
+    assert press(box, "/service/update/cancel").status == 200
+    left = msgspec.json.decode((box.folder / "update/order.json").read_bytes(), type=LocalOrder)
+    assert (left.by, left.order.action) == ("page:kim", "cancel")
+    assert ("update.cancel", "page:kim", "done", "") in box.told()
 
 
 def test_what_is_heavy_fails_with_a_sentence_when_the_agent_does_not_run(box):

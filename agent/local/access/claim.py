@@ -6,7 +6,9 @@ together also let a technician back in who has lost the password; the chain tell
 """
 
 import hmac
+import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ from agent.core.errors import StorageError
 from agent.core.whole_file import write_whole
 from agent.local.access.people import AccessError, is_right, verifier_of
 
+LABEL_FILE: Final = "claim-secret"
 CODE_FILE: Final = "claim-code.json"  # in the run folder: gone with the power
 CODE_S, PRESS_S = 600.0, 120.0
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: nothing to be misread
@@ -30,13 +33,17 @@ class _Code(Struct, frozen=True):
     made_mono_s: float
 
 
-def make_secret(data_dir: Path) -> str:
-    """Return a new secret for the label; an older one is worth nothing from now on."""
+def make_secret(data_dir: Path, book: Path | None = None) -> str:
+    """Return a new secret for the label; an older one is worth nothing from now on.
+
+    `book` is the folder off the disk where the box remembers its disk, if there is one.
+    """
     text = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS))
+    verifier = verifier_of(text).encode()
     try:
-        path = _secret_file(data_dir)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(path, verifier_of(text).encode(), 0o600)
+        _write(_secret_file(data_dir), verifier)
+        if book is not None and book.is_dir():
+            _write(book / LABEL_FILE, verifier)
     except OSError as error:
         raise StorageError(
             "storage.not_writable",
@@ -44,6 +51,13 @@ def make_secret(data_dir: Path) -> str:
             hint="Run as the agent's user, or give the right --data-dir.",
         ) from error
     return "-".join(text[at : at + _GROUP] for at in range(0, _SECRET_CHARS, _GROUP))
+
+
+def remember_secret(data_dir: Path, book: Path) -> None:
+    """Keep the label's secret off the disk, too: a foreign disk brings another box's."""
+    with suppress(OSError):  # no secret yet, or no room: the disk's own counts
+        if not (book / LABEL_FILE).exists():
+            _write(book / LABEL_FILE, _secret_file(data_dir).read_bytes())
 
 
 def make_code(run_folder: Path, clock: Clock) -> str:
@@ -55,10 +69,16 @@ def make_code(run_folder: Path, clock: Clock) -> str:
 
 
 class ClaimCheck:
-    """Checks both halves; `pressed` is called when the claim button is."""
+    """Checks both halves; `pressed` is called when the claim button is.
 
-    def __init__(self, data_dir: Path, run_folder: Path, clock: Clock) -> None:
-        self._data_dir, self._code_file, self._clock = data_dir, run_folder / CODE_FILE, clock
+    The secret kept in `book` goes before the disk's: the box's label stays good on any disk.
+    """
+
+    def __init__(
+        self, data_dir: Path, run_folder: Path, clock: Clock, book: Path | None = None
+    ) -> None:
+        self._code_file, self._clock = run_folder / CODE_FILE, clock
+        self._places = (*((book / LABEL_FILE,) if book else ()), _secret_file(data_dir))
         self._pressed_s: float | None = None
 
     def pressed(self) -> None:
@@ -67,14 +87,14 @@ class ClaimCheck:
 
     def check(self, secret: str, code: str) -> None:
         """Use both up. Raises `AccessError`: access.no_secret, access.claim. Takes a while."""
-        try:
-            verifier = _secret_file(self._data_dir).read_text("ascii")
-        except OSError as error:
+        place = next((one for one in self._places if os.access(one, os.R_OK)), None)
+        if place is None:
             raise AccessError(
                 "access.no_secret",
                 "This box was never given a secret.",
                 hint="Make one at its console: `poleside claim secret`.",
-            ) from error
+            )
+        verifier = place.read_text("ascii")
         is_known = is_right(secret.upper().translate(_MISREAD), verifier)
         if not (is_known and self._is_there(code.strip())):
             raise AccessError(
@@ -98,4 +118,13 @@ class ClaimCheck:
 
 
 def _secret_file(data_dir: Path) -> Path:
-    return data_dir / "keys" / "claim-secret"
+    return data_dir / "keys" / LABEL_FILE
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write it for the agent alone, also when root is at the console."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(path, content, 0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)

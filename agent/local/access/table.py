@@ -85,6 +85,9 @@ WAYS: Final = (
     Way("/service/cameras/{camera_id}/confirm", "confirm_camera", _TECHNICIAN, "POST"),
     Way("/service/cameras/{camera_id}/swap", "swap_camera", _TECHNICIAN, "POST"),
     Way("/service/place", "take_place", _TECHNICIAN, "POST"),
+    Way("/service/update/install", "install_update", _TECHNICIAN, "POST"),
+    Way("/service/update/cancel", "cancel_update", _TECHNICIAN, "POST"),
+    Way("/service/disk", "take_disk", _TECHNICIAN, "POST"),
     Way("/service/restart", "restart", _TECHNICIAN, "POST"),
     Way("/audit", "audit", _CHECKS),
 )

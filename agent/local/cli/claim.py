@@ -29,11 +29,12 @@ def secret(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
     The label holds the page's address with the secret behind a #, which no browser sends:
     https://ADDRESS:8470/claim#SECRET. An older secret is worth nothing from then on.
     """
+    from agent.buffer.claim import SERVICE_BOOK
     from agent.local.access.claim import make_secret
     from agent.local.cli.audited import note
 
     folder = _folder(data_dir, config)
-    text = make_secret(folder)
+    text = make_secret(folder, SERVICE_BOOK if folder == DATA_DIR else None)
     note(folder, "claim.secret")
     show({"secret": text}, [text], as_json=as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -77,11 +78,19 @@ def status(data_dir: Path, root: Path, *, as_json: bool) -> None:
     show_default=True,
     help="Restart into it as soon as no incident is on, or try it at the next start.",
 )
+@click.option("--by", default="", help="Who asks; else the name you are logged in with.")
 @_DATA_DIR
 @_ROOT
 @json_option
 def install(
-    bundle: Path, told_version: str, data_dir: Path, root: Path, *, restart: bool, as_json: bool
+    bundle: Path,
+    told_version: str,
+    by: str,
+    data_dir: Path,
+    root: Path,
+    *,
+    restart: bool,
+    as_json: bool,
 ) -> None:
     """Copy BUNDLE (.raucb) from a stick and have it installed.
 
@@ -120,10 +129,11 @@ def install(
         },
         Update,
     )
-    told = LocalOrder(id=new_ulid(SystemClock().utc_now()), by=local_user(), order=order)
-    with click.progressbar(length=size_bytes, label="Copying") as bar:
+    by = by or local_user()
+    told = LocalOrder(id=new_ulid(SystemClock().utc_now()), by=by, order=order)
+    with click.progressbar(length=size_bytes, label="Copying", file=sys.stderr) as bar:
         stick.bring(bundle, image.folder, told, bar.update)
-    note(data_dir, "update.stick", detail=f"version {told_version}", sha256=order.sha256)
+    note(data_dir, "update.stick", by=by, detail=f"version {told_version}", sha256=order.sha256)
     if as_json:
         click.echo(msgspec.json.encode({"id": told.id, "sha256": order.sha256}).decode())
     else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from agent.local.access.desk import AccessDesk
 from agent.local.access.people import ALL_CAMERAS, Person
 from agent.local.service.command import run_command
 from agent.local.service.place import PlaceTaking
+from agent.local.service.update_care import UpdateCare
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
 from agent.local.usb.media import Stick
@@ -48,9 +49,25 @@ class Hung:
     is_stranger: bool = False
 
 
+class DiskFacts(Protocol):
+    """Whose disk it is that the box refuses, and what it holds; see `agent.app.take_over`."""
+
+    @property
+    def place(self) -> str: ...
+    @property
+    def cameras(self) -> tuple[str, ...]: ...
+    @property
+    def first_at(self) -> datetime | None: ...
+    @property
+    def last_until(self) -> datetime | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceTools:
-    """What the service page works with. `restart` None: nothing here would start it again."""
+    """What the service page works with. `restart` None: nothing here would start it again.
+
+    `disk` is a refused one, `take_disk` (by whom) makes it the box's own.
+    """
 
     data_dir: Path
     changes: SetupChanges
@@ -59,6 +76,9 @@ class ServiceTools:
     hung: Callable[[], Mapping[str, Hung]]
     confirm: Callable[[str], None]
     sticks: Callable[[], list[Stick]]
+    updates: UpdateCare
+    disk: Callable[[], DiskFacts | None]
+    take_disk: Callable[[str], bool]
     restart: Callable[[], None] | None = None
 
 
@@ -152,6 +172,47 @@ class ServicePages:
         await self._desk.did(request.state.person, "box.swap_asked", "done", center[:200])
         return await self._page(request)
 
+    async def install_update(self, request: Request) -> Response:
+        """Copy a bundle of a stick and ask for it; RAUC's signature decides what is installed."""
+        person, chosen = request.state.person, request.state.form.get("bundle", "")
+        view = await asyncio.to_thread(self._tools.updates.view)
+        bundle = next((one for one in view.bundles if one.path == chosen), None)
+        if bundle is None:
+            return await self._page(request, CommandError("update.no_bundle", "No such bundle."))
+        try:
+            await self._run(
+                *("update", "install", bundle.path, "--version", bundle.version),
+                *("--data-dir", str(self._tools.data_dir), "--by", f"page:{person.name}"),
+            )
+        except CommandError as error:
+            return await self._page(request, error)
+        return await self._page(request, done="service.update-asked")
+
+    async def cancel_update(self, request: Request) -> Response:
+        person = request.state.person
+        try:
+            await asyncio.to_thread(self._tools.updates.cancel, f"page:{person.name}")
+        except OSError as error:
+            refused = CommandError("settings.not_stored", f"It can't be stored: {error}.")
+            return await self._page(request, refused)
+        await self._desk.did(person, "update.cancel", "done", "at the page")
+        return await self._page(request, done="service.update-cancelled")
+
+    async def take_disk(self, request: Request) -> Response:
+        """Only for who may see all cameras: the disk holds another box's."""
+        person: Person = request.state.person
+        try:
+            taken = ALL_CAMERAS in person.cameras and await asyncio.to_thread(
+                self._tools.take_disk, f"page:{person.name}"
+            )
+        except OSError as error:
+            refused = CommandError("settings.not_stored", f"It can't be stored: {error}.")
+            return await self._page(request, refused)
+        if not taken:
+            return await self._page(request, CommandError("service.no_disk", "Nothing to take."))
+        await self._desk.did(person, "box.disk_taken", "done", "at the page")
+        return await self._page(request, done="service.disk-taken")
+
     async def restart(self, request: Request) -> Response:
         if self._tools.restart is None:
             error = CommandError("service.no_restart", "Nothing here starts it again.")
@@ -206,6 +267,8 @@ class ServicePages:
             hung={key: one for key, one in tools.hung().items() if person.sees(key)},
             verified=tools.finder.verified(),
             sticks=await asyncio.to_thread(tools.sticks),
+            disk=await asyncio.to_thread(tools.disk) if ALL_CAMERAS in person.cameras else None,
+            update=await asyncio.to_thread(tools.updates.view),
             place=tools.place.state,
             can_restart=tools.restart is not None,
             now=state.utc_now,

@@ -1,0 +1,87 @@
+"""With another box's disk in it a box can still be taken over, and the disk with it."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.app.core_disk import claim_book, on_its_disk
+from agent.app.foreign_disk import ForeignDisk
+from agent.app.run_dir import forget_run_dir, run_dir
+from agent.buffer.medium import ID_FILE
+from agent.core.clock import SystemClock
+from agent.local.access.claim import ClaimCheck, make_code, make_secret
+from agent.local.access.people import AccessError
+from agent.outbox.spool import read_spool
+from agent.settings.model import BufferSettings, Settings
+from tests.faults.crash_lab import disk
+
+
+@pytest.fixture
+def mount(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "video"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings(mount):
+    data_dir = mount / "poleside"
+    made = Settings(data_dir=str(data_dir), buffer=BufferSettings(require_mount=str(mount)))
+    yield made
+    forget_run_dir(made)
+
+
+def claims(settings, secret):
+    """Say whether the label's secret and a code of the console let a technician in."""
+    run = run_dir(settings)
+    check = ClaimCheck(Path(settings.data_dir), run, SystemClock(), claim_book(settings))
+    try:
+        check.check(secret, make_code(run, SystemClock()))
+    except AccessError:
+        return False
+    return True
+
+
+def test_the_box_s_own_label_lets_in_with_any_disk_and_takes_it_over(mount, settings):
+    data_dir, clock = Path(settings.data_dir), SystemClock()
+    table = {"data_dir": str(data_dir)}
+    with disk.tmpfs(mount, "size=1m"):
+        data_dir.mkdir()
+        own = make_secret(data_dir)
+        assert on_its_disk(settings) is settings
+        assert claims(settings, own)
+        assert ForeignDisk(settings, table, clock).facts() is None
+    with disk.tmpfs(mount, "size=1m"):
+        (mount / ID_FILE).write_text("0123456789abcdef\n")
+        data_dir.mkdir()
+        others = make_secret(data_dir)
+        in_memory = on_its_disk(settings)
+        assert in_memory is not settings
+        assert claims(in_memory, own)
+        assert not claims(in_memory, others)
+        foreign = ForeignDisk(in_memory, table, clock)
+        assert foreign.facts() is not None
+        assert not (data_dir / "box.db").exists()
+        assert foreign.take("page:kim")
+        assert on_its_disk(settings) is settings
+        assert claims(settings, own)
+        assert not claims(settings, others)
+        (line,) = read_spool(data_dir).entries
+        assert (line.entry.op, line.entry.actor) == ("box.disk_taken", "page:kim")
+
+
+def test_no_disk_and_a_pinned_one_are_not_offered(mount, settings):
+    with disk.tmpfs(mount, "size=1m"):
+        on_its_disk(settings)
+    table = {"data_dir": settings.data_dir}
+    away = ForeignDisk(on_its_disk(settings), table, SystemClock())
+    assert away.facts() is None
+    assert not away.take("page:kim")
+    pinned = Settings(
+        data_dir=settings.data_dir,
+        buffer=BufferSettings(require_mount=str(mount), medium_id="0123456789abcdef"),
+    )
+    with disk.tmpfs(mount, "size=1m"):
+        (mount / ID_FILE).write_text("another\n")
+        assert ForeignDisk(on_its_disk(pinned), table, SystemClock()).facts() is None
