@@ -61,6 +61,8 @@ class TalkHandler:
         return TalkOrder(
             source_url=args.source_url,
             for_s=args.for_s,
+            live=args.live,
+            ca=args.ca,
             data_dir=str(data_dir_of(settings)),
             camera_json=camera_json,
             board_kind=settings.board.kind,

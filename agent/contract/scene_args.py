@@ -55,11 +55,18 @@ class Talk(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     `source_url` is an audio file or somebody who speaks now, offered by the center over HTTP(S),
     RTSP(S) or RTMP(S); the box fetches it. It is never stored. `progress` comes when it begins, the
     final reply when it is over, at the latest after `for_s`. The grant's end is its end.
+
+    With `live` it is heard as it is spoken: what a slow line brings late is left out, so that it
+    never waits at the box for more than half a second; `for_s` is then time, not sound. Over TLS
+    the source must prove who it is: by `ca` (PEM), where an authority of the city's own vouches
+    for it.
     """
 
     camera_id: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")] = ""
     source_url: Annotated[str, Meta(pattern=r"^(https?|rtsps?|rtmps?)://\S+$", max_length=1024)]
     for_s: Annotated[float, Meta(gt=0, le=300)] = 60.0
+    live: bool = False
+    ca: Annotated[str, Meta(max_length=4096)] = ""
 
 
 class SignText(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sign"):

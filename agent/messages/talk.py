@@ -4,11 +4,16 @@ from msgspec import Struct
 
 
 class TalkOrder(Struct, frozen=True, kw_only=True):
-    """One voice. `camera_json` (`CameraSettings`) is empty for the box's own speaker."""
+    """One voice. `camera_json` (`CameraSettings`) is empty for the box's own speaker.
+
+    `live`: spoken now, so what can't be heard at once is left out. `ca` (PEM) vouches for the source.
+    """
 
     source_url: str
     for_s: float
     data_dir: str
+    live: bool = False
+    ca: str = ""
     camera_json: bytes = b""
     board_kind: str = "auto"
     lines_folder: str = ""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import wave
 from contextlib import closing
 
 import msgspec
@@ -96,6 +97,13 @@ async def test_the_stand_in_has_a_command_for_each_order(tmp_path, broker):  # n
             assert told[0] == 0, told
             assert (await asyncio.to_thread(picture.read_bytes)).startswith(b"\xff\xd8")
             await asyncio.to_thread(picture.unlink)
+        speech = tmp_path / "speech.wav"
+        with wave.open(str(speech), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(bytes(2 * 32_000))
+        code, told = await center("talk", str(speech), "--camera", "gate", *listen)
+        assert code == 0, told
+        assert 0 < told["result"]["said_s"] <= 2.1
         assert (await center("search", "--last", "600", "--class", "person"))[0] == 0
         for move in (("ptz", "gate", "--pan", "0.5"), ("aim", "gate", "37.5", "127.0")):
             code, told = await center(*move)

@@ -11,6 +11,7 @@ import click
 
 from agent.contract.grants import AnkletTrigger, Audience, Reason
 from agent.core.errors import SettingsError
+from agent.local.cli.answer import always_json
 
 if TYPE_CHECKING:
     from agent.contract.commands import Actor, Args, Reply
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from agent.settings.model import BrokerSettings
     from agent.simulators.center.fetching import Fetch
     from agent.simulators.center.granting import Occasion
+    from agent.simulators.center.live_voice import LiveVoice
 
 
 def occasion_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,6 +38,7 @@ def occasion_options(command: Callable[..., None]) -> Callable[..., None]:
 
     with_options: Callable[..., None] = with_occasion
     for option in (
+        always_json,
         click.option("--audience", default="operator", type=_words(Audience), show_default=True),
         click.option("--reason", default="traffic", type=_words(Reason), show_default=True),
         click.option("--trigger", default="", type=_words(AnkletTrigger, "")),
@@ -57,10 +60,11 @@ def give(
     sink: "Sink | None" = None,
     fetch: "Fetch | None" = None,
     show: Callable[["Reply"], None] | None = None,
+    voice: "LiveVoice | None" = None,
 ) -> int:
     """Give the order `told`, `show` (print) each reply, return the exit code: 0 when it was done.
 
-    `fetch` takes its file in; one that waits at the box is not done.
+    `fetch` takes its file in; one that waits at the box is not done. `voice` is heard meanwhile.
     Raises `SettingsError` order.malformed.
     """
     import msgspec
@@ -74,7 +78,8 @@ def give(
     guest = Guest(SystemClock(), link, data_dir, BoxAddress(site, box))
     occasion = replace(occasion, sink=sink) if sink else occasion
     echo = show or (lambda reply: click.echo(msgspec.json.encode(reply).decode()))
-    last = asyncio.run(guest.order(as_args(told), by, 20.0, echo, occasion, fetch))
+    given = functools.partial(guest.order, as_args(told), by, 20.0, echo, occasion, fetch)
+    last = asyncio.run(given() if voice is None else voice.during(given))
     is_done = last.state.value == "done" and (last.result or {}).get("uploaded", True)
     return 0 if is_done else 1
 
