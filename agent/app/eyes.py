@@ -30,6 +30,7 @@ from agent.detect.motion import Luma, MotionGate, luma_of
 from agent.detect.sharing import Wish
 from agent.detect.tracker import Tracker
 from agent.detect.wire import DetectReply
+from agent.ingest.known_sets import without_known_sets
 from agent.ingest.source import StreamFacts
 from agent.messages.picture import PictureKind
 from agent.messages.vision import RuleChange, RuleHit, TrackedObject
@@ -150,7 +151,7 @@ class Eyes:
 
     def packet(self, packet: Packet[VideoStream], arrived_mono_s: float) -> None:
         try:
-            frames = packet.decode()
+            frames = without_known_sets(packet).decode()
         except FFmpegError:
             self._bad_frames += 1
             if self._bad_frames >= MAX_BAD_FRAMES:

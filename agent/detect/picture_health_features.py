@@ -101,8 +101,9 @@ def _steps(luma: Luma) -> Luma:
 def _cells(values: Luma) -> Cells:
     """Average over the grid of cells; a cell's pixels may differ by one row or column."""
     rows, columns, sizes = _grid(*values.shape)
-    by_row = np.add.reduceat(values, rows, axis=0, dtype=np.uint32)
-    return (np.add.reduceat(by_row, columns, axis=1) / sizes).astype(np.float32)
+    # 16 bits hold 257 rows of a cell; with 32 numpy would make a copy of all that is a new mapping
+    by_row = np.add.reduceat(values, rows, axis=0, dtype=np.uint16)
+    return (np.add.reduceat(by_row, columns, axis=1, dtype=np.uint32) / sizes).astype(np.float32)
 
 
 @lru_cache(maxsize=8)

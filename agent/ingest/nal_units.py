@@ -13,6 +13,7 @@ _HEAD_BYTES = 4096  # parameter sets stand before the first slice
 
 _SETS = {"h264": frozenset({7}), "hevc": frozenset({32, 33})}
 _ALL_SETS = {"h264": frozenset({7, 8}), "hevc": frozenset({32, 33, 34})}
+_DELIMITERS = {"h264": 9, "hevc": 35}
 _SLICES = {"h264": frozenset(range(1, 6)), "hevc": frozenset(range(32))}
 # Slices of pictures, parameter sets, SEI, delimiters: what a camera's encoder makes. The rest is
 # reserved, or scalable and three-dimensional video that no decoder here knows.
@@ -95,3 +96,19 @@ def whole_units(sample: bytes) -> Iterator[bytes]:
         end = at + _LENGTH_BYTES + int.from_bytes(sample[at : at + _LENGTH_BYTES], "big")
         yield sample[at + _LENGTH_BYTES : end]
         at = end
+
+
+def behind_known_sets(sample: memoryview, codec: str, known: bytes) -> int:
+    """Return where a sample as MP4 stores it goes on behind its leading sets and delimiter.
+
+    0 where it holds a set that is not in `known`, or nothing else.
+    """
+    head, at = bytes(sample[:_HEAD_BYTES]), 0
+    for nal in whole_units(head):
+        kind = kind_of(nal, codec)
+        if kind != _DELIMITERS[codec] and kind not in _ALL_SETS[codec]:
+            return at
+        if kind in _ALL_SETS[codec] and nal not in known:
+            return 0
+        at += _LENGTH_BYTES + len(nal)
+    return 0
