@@ -24,6 +24,8 @@ from tests.bench.process_tree import Tree
 
 READY_WITHIN_S = 40.0
 SETTLE_S = 1.5
+_MOTION_SETTINGS = Path("/etc/motion/motion.conf")
+_MOTION_PLACES = {"log_file", "video_device", "camera", "camera_dir"}
 _FAST_OPEN = ("-analyzeduration", "0", "-probesize", "32", "-fpsprobesize", "0")
 
 
@@ -192,10 +194,14 @@ def pipeline(cameras: Sequence[Camera], folder: Path, kind: str) -> Iterator[Tre
 
 @contextmanager
 def motion(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
-    """Debian's `motion`: looks at the sub stream, records the main stream by packet copy."""
+    """Debian's `motion`: looks at the sub stream, records the main stream by packet copy.
+
+    As Debian sets it up, with its filter against noise, but for streams, folders and ports.
+    """
     movies = folder / "movies"
     quick = "analyzeduration=0,probesize=32"  # ten seconds less to wait; the work is the same
     main = [
+        *_debians_lines(),
         "daemon off",
         "setup_mode off",
         "webcontrol_port 0",
@@ -232,6 +238,12 @@ def motion(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
         _wait_until(records, process, folder / "motion.log")
         time.sleep(SETTLE_S)
         yield Tree([process.pid], lambda _: "motion")
+
+
+def _debians_lines() -> list[str]:
+    """Return what Debian's settings say of the work; later lines of the same name win."""
+    lines = _MOTION_SETTINGS.read_text("utf-8").splitlines() if _MOTION_SETTINGS.exists() else []
+    return [line for line in lines if line.partition(" ")[0] not in _MOTION_PLACES]
 
 
 @contextmanager
