@@ -121,8 +121,8 @@ class Door:
 
     @property
     def is_turn_of_token(self) -> bool:
-        """Whether to begin with a token: of a login refused both ways, each is tried in turn."""
-        return self.way == "token" or (self.way == "" and self._refusals() % 2 == 1)
+        """Whether to begin with a token: of a login refused both ways it has every third try."""
+        return self.way == "token" or (self.way == "" and self._refusals() % 3 == 2)
 
     def check(self) -> None:
         """Raise the last refusal again while it is fresh, without asking the camera."""

@@ -22,6 +22,7 @@ from agent.ingest.wire.pictures import DOLLAR
 
 _AGENT = "Poleside"
 _MOST_REALM = 128
+_LAST_WORD_S = 0.2
 _SESSION_S, _LEAST_SESSION_S = 60.0, 5.0
 _CHANNELS = re.compile(r"interleaved\s*=\s*(\d{1,3})")
 _TIMEOUT = re.compile(r"timeout\s*=\s*(\d{1,5})")
@@ -116,14 +117,16 @@ class Dialog:
         """End the session and the connection; a camera that still listens is told."""
         if self._line is None:
             return
+        hear_out_s = 0.0
         try:
             if self._session:
-                self._until_s = self._clock.monotonic_s() + 0.2
+                self._until_s = self._clock.monotonic_s() + _LAST_WORD_S
                 self._say("TEARDOWN", self._aggregate)
+                hear_out_s = _LAST_WORD_S
         except OSError:
             pass
         finally:
-            self._line.close()
+            self._line.close(hear_out_s=hear_out_s)
 
     def _use(self, url: str) -> None:
         """Speak of this address; a login never stands in a request line."""

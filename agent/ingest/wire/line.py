@@ -15,6 +15,7 @@ from agent.ingest.wire.pictures import SLACK_BYTES
 
 BUFFER_BYTES = 192 * 1024  # more than any one interleaved frame; what came before is read out
 _KERNEL_BYTES = 256 * 1024  # what may gather while nobody reads
+_LAST_BYTES = 4 * 1024 * 1024  # of one who goes on speaking after the end
 _SHORT = 4096  # a read that leaves so much room has emptied the socket
 
 
@@ -101,10 +102,30 @@ class Line:
         finally:
             self._socket.setblocking(False)
 
-    def close(self) -> None:
+    def close(self, *, hear_out_s: float = 0.0) -> None:
+        """Close; who still speaks is heard out for a moment, or our last word would be lost.
+
+        What comes to a closed socket is answered with a reset, and that takes from the other side
+        what it has not read yet.
+        """
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
+            self._hear_out(self._clock.monotonic_s() + hear_out_s)
         self._socket.close()
+
+    def _hear_out(self, until_s: float) -> None:
+        """Let go what comes, until the other side closes, too; so much at most."""
+        left_bytes = _LAST_BYTES
+        while left_bytes > 0 and self.wait(until_s - self._clock.monotonic_s()):
+            try:
+                count = self._socket.recv_into(self._view)
+            except self._is_empty:
+                continue
+            if not count:
+                return
+            left_bytes -= count
+            if self._clock.monotonic_s() >= until_s:
+                return
 
 
 def shown_by(line: socket.socket) -> Shown:
