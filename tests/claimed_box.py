@@ -24,7 +24,7 @@ from agent.core.errors import EnrolError
 from agent.local.access import people
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
-from agent.local.service.pages import DiskFacts, Hung, ServiceTools
+from agent.local.service.pages import Hung, RefusedDisk, ServiceTools
 from agent.local.service.place import PlaceTaking
 from agent.local.service.update_care import UpdateCare
 from agent.local.setup.changes import SetupChanges
@@ -108,7 +108,7 @@ class ClaimedBox:
         self.confirmed: list[str] = []
         self.enrolled: list[tuple[str, str, str]] = []
         self.sticks: list[Stick] = []
-        self.disk: DiskFacts | None = None
+        self.disk: RefusedDisk | None = None
         self.disk_taken_by: list[str] = []
         service = ServiceTools(
             data_dir=folder,

@@ -3,20 +3,22 @@
 While it is refused the core works in memory (`core_disk`); once taken, the core begins anew on it.
 """
 
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.app.disk_owner import accept_disk, place_of
 from agent.app.run_dir import WITHOUT_DISK
-from agent.app.take_over import DiskFacts, accept_disk, look_at_disk
 from agent.buffer import claim
 from agent.buffer.medium import is_read_only, read_id
 from agent.contract.audit import AuditEntry
 from agent.core.clock import Clock
+from agent.local.service.pages import RefusedDisk
 from agent.outbox.spool import spool
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+
+_MOST_CAMERAS = 32
 
 
 class ForeignDisk:
@@ -26,7 +28,7 @@ class ForeignDisk:
         self._settings, self._clock = settings, clock
         self._folder = Path(table.get("data_dir") or settings.data_dir)
 
-    def facts(self) -> DiskFacts | None:
+    def facts(self) -> RefusedDisk | None:
         """Return what the refused disk holds; None when there is none, or it is not refused."""
         if data_dir_of(self._settings).name != WITHOUT_DISK or is_read_only(self._folder):
             return None
@@ -36,9 +38,10 @@ class ForeignDisk:
             return None
         if self._settings.buffer.medium_id or read_id(Path(known.mount)) == known.medium_id:
             return None  # the file pins another, or it is not the id that is wrong
-        with suppress(OSError, ValueError, sqlite3.Error):  # whatever lies on a stranger's disk
-            return look_at_disk(self._folder, self._clock.utc_now())
-        return DiskFacts("", (), None, None, 0)
+        with suppress(OSError, ValueError):  # whatever lies on a stranger's disk
+            cameras = sorted(path.name for path in (self._folder / "cameras").glob("*"))
+            return RefusedDisk(place_of(self._folder), tuple(cameras[:_MOST_CAMERAS]))
+        return RefusedDisk("", ())
 
     def take(self, by: str) -> bool:
         """Take it for the box's own; the disk's own chain will tell of it. Raises `OSError`."""

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.buffer import claim, report
-from agent.buffer.medium import read_id
+from agent.app.disk_owner import place_of
+from agent.buffer import report
 from agent.contract.audit import AuditEntry
 from agent.core.clock import Clock
 from agent.core.errors import PolesideError, StorageError
@@ -25,7 +25,6 @@ from agent.outbox.epochs import MARK
 from agent.outbox.spool import spool
 from agent.settings import history
 from agent.settings.load import NOT_DESIRABLE, merge_patch, read_local, write_local
-from agent.settings.model import BufferSettings
 
 _BEFORE = "before"  # of `agent.enrol.new_ways`: the old identity's, which must not come back
 
@@ -47,28 +46,12 @@ def look_at_disk(data_dir: Path, now: datetime) -> DiskFacts:
     with suppress(PolesideError):
         rings = [report.camera_buffer(folder, now) for folder in report.cameras_in(data_dir)]
     return DiskFacts(
-        place=_place(data_dir),
+        place=place_of(data_dir),
         cameras=tuple(ring.camera_id for ring in rings),
         first_at=min((ring.first_at for ring in rings if ring.first_at), default=None),
         last_until=max((ring.last_until for ring in rings if ring.last_until), default=None),
         bytes=sum(ring.bytes for ring in rings),
     )
-
-
-def accept_disk(
-    data_dir: Path, settings: BufferSettings, of_service: Path = claim.SERVICE_BOOK
-) -> bool:
-    """Let this box take the disk under `data_dir` for its own; say whether it knew another.
-
-    The command line is not in the service's surroundings: `of_service` is where that remembers.
-    """
-    is_another = False
-    for book in (claim.book_of(settings), of_service):
-        known = claim.find(book, data_dir) if book else None
-        if book and known and known.medium_id != read_id(Path(known.mount)):
-            claim.file_of(book, known.mount).unlink(missing_ok=True)
-            is_another = True
-    return is_another
 
 
 def take_up(data_dir: Path, table: dict[str, Any], clock: Clock) -> Identity | None:
@@ -80,7 +63,7 @@ def take_up(data_dir: Path, table: dict[str, Any], clock: Clock) -> Identity | N
     identity = coming.read()
     if identity is None:
         return None
-    was = _place(data_dir)
+    was = place_of(data_dir)
     try:
         write_whole(data_dir / MARK, b"")
         write_local(data_dir, _local(data_dir, table, identity))
@@ -134,15 +117,3 @@ def _new_key(data_dir: Path, clock: Clock) -> str:
 
 def _kind(data_dir: Path) -> key_store.KeyKind:
     return "tpm2" if (data_dir / "keys" / key_store.TPM_FILE).exists() else "file"
-
-
-def _place(data_dir: Path) -> str:
-    with suppress(PolesideError):
-        identity = IdentityFiles.in_data_dir(data_dir).read()
-        if identity is not None:
-            return f"{identity.site}/{identity.box}"
-        versions = history.versions(data_dir)
-        if versions:
-            settings = versions[-1].settings()
-            return f"{settings.site}/{settings.box}"
-    return ""

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.app.take_over import DiskFacts
 from agent.contract.updates import Update, UpdateStage
+from agent.local.service.pages import RefusedDisk
 from agent.local.usb.media import Stick
 from agent.updates.job import Job, LocalOrder
 from tests.claimed_box import claimed_box, cookie_of
@@ -101,7 +101,7 @@ def test_a_dead_boxs_place_is_asked_for_and_taken_after_a_restart(box):
 def test_a_foreign_disk_is_shown_and_taken_over_by_whoever_sees_all_cameras(box):
     assert b"/service/disk" not in box.page.ask("/service", Cookie=box.kim).body
     assert press(box, "/service/disk").status == 409
-    box.disk = DiskFacts("site-9/<b>bx</b>", ("north",), None, None, 0)
+    box.disk = RefusedDisk("site-9/<b>bx</b>", ("north",))
     page = box.page.ask("/service", Cookie=box.kim).body
     assert b"site-9/&lt;b&gt;bx&lt;/b&gt;" in page
     box.add(box.kim, "lee", "technician", "gate")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from agent.app.take_over import accept_disk
+from agent.app.disk_owner import accept_disk
 from agent.buffer import claim
 from agent.buffer.medium import ID_FILE
 from agent.settings.model import BufferSettings

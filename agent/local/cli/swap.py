@@ -59,7 +59,7 @@ def box(
     SITE/BOX`) and turns the old certificate away. At its next start the agent takes the place up:
     new key, new epoch; recordings, zones, calibration and what waits for the center are kept.
     """
-    from agent.app import take_over
+    from agent.app.disk_owner import accept_disk
     from agent.core.clock import SystemClock
     from agent.core.lock import FileLock
     from agent.enrol.center_door import CenterDoor, Trust
@@ -78,7 +78,7 @@ def box(
         if identity is None:
             enrolment = Enrolment(clock, files, door, code, lambda text: click.echo(text, err=True))
             identity = asyncio.run(enrolment.run(wait_s))
-    is_disk_taken = take_over.accept_disk(box.data_dir, _buffer(box))
+    is_disk_taken = accept_disk(box.data_dir, _buffer(box))
     note(box.data_dir, "box.swap_staged", detail=f"{identity.site}/{identity.box}")
     if as_json:
         told = {"site": identity.site, "box": identity.box, "is_disk_taken": is_disk_taken}

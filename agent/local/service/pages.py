@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -49,17 +49,12 @@ class Hung:
     is_stranger: bool = False
 
 
-class DiskFacts(Protocol):
-    """Whose disk it is that the box refuses, and what it holds; see `agent.app.take_over`."""
+@dataclass(frozen=True, slots=True)
+class RefusedDisk:
+    """Whose disk it is that the box refuses ("" unknown), and whose cameras it holds."""
 
-    @property
-    def place(self) -> str: ...
-    @property
-    def cameras(self) -> tuple[str, ...]: ...
-    @property
-    def first_at(self) -> datetime | None: ...
-    @property
-    def last_until(self) -> datetime | None: ...
+    place: str
+    cameras: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class ServiceTools:
     confirm: Callable[[str], None]
     sticks: Callable[[], list[Stick]]
     updates: UpdateCare
-    disk: Callable[[], DiskFacts | None]
+    disk: Callable[[], RefusedDisk | None]
     take_disk: Callable[[str], bool]
     restart: Callable[[], None] | None = None
 
