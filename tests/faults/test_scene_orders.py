@@ -108,16 +108,19 @@ async def test_the_stand_in_has_a_command_for_each_order(tmp_path, broker):  # n
         for move in (("ptz", "gate", "--pan", "0.5"), ("aim", "gate", "37.5", "127.0")):
             code, told = await center(*move)
             assert (code, told["code"]) == (1, "ptz.no_onvif")
-        sink = here.relay.url("{camera}")
+        sink, ca = here.relay.url("{camera}"), tmp_path / "relay-ca.pem"
+        await asyncio.to_thread(ca.write_text, "the relay's own authority")
         given = ("--kind", "intrusion", "--audience", "112", "--reason", "crime", "--sink", sink)
+        given += ("--sink-ca", str(ca))
         code, told = await center("policy give", *given)
         assert code == 0, told
         policy_id = told["result"]["policy"]
         (known,) = (await center("policy list"))[1]["result"]["policies"]
         assert (known["policy"], known["kinds"]) == (policy_id, ["intrusion"])
+        with closing(open_reader(here.box.data_dir / "box.db")) as db:
+            bodies = [row["body"] for row in db.execute("SELECT body FROM policies")]
+        assert all(b"the relay's own authority" in body for body in bodies)
         assert (await center("policy end", policy_id))[0] == 0
-        ca = tmp_path / "relay-ca.pem"
-        await asyncio.to_thread(ca.write_text, "the relay's own authority")
         to_whom = ("--camera", "gate", "--audience", "119", "--reason", "fire")
         code, told = await center("grant", *to_whom, "--sink", sink, "--sink-ca", str(ca))
         assert code == 0, told
@@ -171,6 +174,11 @@ async def test_orders_and_places_can_be_tried_at_the_box_and_nothing_is_done(tmp
         told = await tried("incidents", "try", *east)
         assert told["called"] == [told["candidates"][0]["camera_id"]] == ["gate"]
         assert told["may_turn"] == []
+        words = await asyncio.to_thread(
+            CliRunner().invoke, cli, ["incidents", "try", *east, *folder[:2]]
+        )
+        assert "gate" in words.stdout
+        assert "px/m, would be called up\n" in words.stdout
         assert (await tried("incidents", "try", "37.7", "126.9"))["candidates"] == []
         aim = await asyncio.to_thread(
             CliRunner().invoke, cli, ["aim", "gate", *east, "--try", *folder]
@@ -186,7 +194,7 @@ async def test_orders_and_places_can_be_tried_at_the_box_and_nothing_is_done(tmp
         async def are_audited():
             with closing(sqlite3.connect(f"file:{here.db}?mode=ro", uri=True)) as db:
                 ops = [db.execute(query, (f'%"op":"{op}"%',)).fetchone()[0] for op in TRIES]
-            return ops == [5, 2, 1]
+            return ops == [5, 3, 1]
 
         await eventually(are_audited)
 

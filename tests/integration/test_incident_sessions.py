@@ -472,6 +472,9 @@ async def test_the_stand_in_calls_by_hand_and_the_box_lists_its_sessions(tmp_pat
         link = ["--broker", here.guest.urls[0], "--username", here.guest.username]
         link += ["--password", here.guest.password, "--data-dir", str(here.folder)]
         told = ["box-1", str(place.lat_deg), str(place.lon_deg), "--camera", "west"]
+        ca = tmp_path / "ca.pem"
+        await asyncio.to_thread(ca.write_text, "the relay's own authority")
+        told += ["--sink", "rtsps://relay.example/{camera}", "--sink-ca", str(ca)]
         told += ["--follow", "--then", f"{at(5.0).lat_deg},{at(5.0).lon_deg}"]
         calling = asyncio.create_task(
             asyncio.to_thread(
@@ -488,6 +491,11 @@ async def test_the_stand_in_calls_by_hand_and_the_box_lists_its_sessions(tmp_pat
 
         await eventually(turned)
         await eventually(moved_on)
+
+        async def is_shown():
+            return [one.ca for one in west.workers.pushes.values()] == ["the relay's own authority"]
+
+        await eventually(is_shown)
         done = await calling
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         assert lines[-1]["state"] == "done", done.output

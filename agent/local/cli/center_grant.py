@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,7 @@ from agent.contract.grants import AnkletTrigger, Audience, GrantLimits, Quality,
 from agent.core.errors import SettingsError
 from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
+from agent.local.cli.center_sink import sink_options
 
 if TYPE_CHECKING:
     from agent.contract.commands import Args, Reply
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 @click.option("--camera", "cameras", multiple=True, required=True, help="May repeat.")
 @click.option("--audience", required=True, type=click.Choice([word.value for word in Audience]))
 @click.option("--reason", required=True, type=click.Choice([word.value for word in Reason]))
-@click.option("--sink", required=True, help="rtsp(s):// or rtmp(s)://relay/path; {camera}: the id.")
-@click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
-@click.option("--sink-ca", type=click.File("r"), help="PEM of who vouches for the relay.")
+@sink_options("rtsp(s):// or rtmp(s)://relay/path; {camera}: the id.")
 @click.option("--trigger", default="", type=click.Choice(["", *(x.value for x in AnkletTrigger)]))
 @click.option("--quality", default="main", type=click.Choice([word.value for word in Quality]))
 @click.option("--max-kbps", default=0, help="0 sets no limit.")
@@ -43,9 +42,7 @@ def grant(
     cameras: tuple[str, ...],
     audience: str,
     reason: str,
-    sink: str,
-    token: str,
-    sink_ca: IO[str] | None,
+    sink: dict[str, str],
     trigger: str,
     quality: str,
     max_kbps: int,
@@ -83,7 +80,7 @@ def grant(
         "nbf": at,
         "exp": at + max(1, round(minutes * 60)),
         "limits": msgspec.to_builtins(GrantLimits(max_kbps=max_kbps, quality=Quality(quality))),
-        "sink": {"url": sink, "token": token, "ca": sink_ca.read() if sink_ca else ""},
+        "sink": sink,
         "trigger": trigger,
     }
     try:

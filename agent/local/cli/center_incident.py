@@ -13,6 +13,7 @@ from agent.contract.incidents import IncidentKind
 from agent.core.errors import SettingsError
 from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
+from agent.local.cli.center_sink import sink_options
 
 if TYPE_CHECKING:
     from agent.contract.commands import Reply
@@ -38,12 +39,7 @@ if TYPE_CHECKING:
 @click.option("--every", "every_s", type=click.FloatRange(0.2), default=1.0, show_default=True)
 @click.option("--silence", "silence_s", default=30.0, show_default=True, help="Then it is lost.")
 @click.option("--camera", "cameras", multiple=True, help="BOX may turn and show it; may repeat.")
-@click.option(
-    "--sink",
-    default="",
-    help="The relay, as in `center grant`; may be left out.",
-)
-@click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
+@sink_options("The relay, as in `center grant`; may be left out.", required=False)
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, show_default=True)
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
 @always_json
@@ -129,8 +125,7 @@ def _call(site: str, box: str, told: dict[str, Any]) -> "IncidentCall":
         grant |= {"id": new_ulid(now), "box": box, "incident": told["incident"], "what": allows}
         grant |= {"purpose": "called by hand", "cameras": told["cameras"], "on_call": True}
         grant |= {"nbf": span["iat"], "exp": span["exp"]}
-        if told["sink"]:
-            grant["sink"] = {"url": told["sink"], "token": told["token"]}
+        grant |= {"sink": told["sink"]} if told["sink"] else {}
         wanted["grants"] = [grant]
     try:
         return msgspec.convert(wanted, IncidentCall)

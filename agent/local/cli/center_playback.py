@@ -9,6 +9,7 @@ import click
 from agent.core.errors import SettingsError
 from agent.local.cli.center_link import broker_options
 from agent.local.cli.center_order import give, occasion_options
+from agent.local.cli.center_sink import sink_options
 from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 @click.option("--to", "until")
 @click.option("--last", "last_s", type=float, help="The last so many seconds.")
 @click.option("--stream", default="auto", type=click.Choice(["auto", "main", "sub"]))
-@click.option("--sink", "url", required=True, help="rtsp(s):// or rtmp(s)://relay/path.")
-@click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
+@sink_options("rtsp(s):// or rtmp(s)://relay/path.")
 def playback(
     link: "BrokerSettings",
     site: str,
@@ -40,8 +40,7 @@ def playback(
     until: str | None,
     last_s: float | None,
     stream: str,
-    url: str,
-    token: str,
+    sink: dict[str, str],
 ) -> None:
     """Have BOX show recorded video of a camera at a relay, and print its replies.
 
@@ -57,10 +56,10 @@ def playback(
 
     begin, end = time_range(since, until, last_s)
     try:
-        sink = msgspec.convert({"url": url, "token": token}, Sink)
+        relay = msgspec.convert(sink, Sink)
     except msgspec.ValidationError as error:
         raise SettingsError(
             "order.malformed", f"No relay: {error}.", hint="See `--help`."
         ) from error
     told = {"op": "playback", "camera_id": camera, "start_at": begin, "end_at": end}
-    sys.exit(give(link, data_dir, site, box, told | {"stream": stream}, by, occasion, sink))
+    sys.exit(give(link, data_dir, site, box, told | {"stream": stream}, by, occasion, relay))

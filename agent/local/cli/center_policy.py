@@ -10,6 +10,7 @@ from agent.contract.grants import Audience, Quality, Reason
 from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
 from agent.local.cli.center_order import give
+from agent.local.cli.center_sink import sink_options
 
 if TYPE_CHECKING:
     from agent.settings.model import BrokerSettings
@@ -31,8 +32,7 @@ def policy() -> None:
 @click.option("--camera", "cameras", multiple=True, help="Else the one that raised the alarm.")
 @click.option("--audience", required=True, type=click.Choice([one.value for one in Audience]))
 @click.option("--reason", required=True, type=click.Choice([one.value for one in Reason]))
-@click.option("--sink", required=True, help="The relay, with {camera} in its path.")
-@click.option("--token", default="", envvar="POLESIDE_SINK_TOKEN", help="The password there.")
+@sink_options("The relay, with {camera} in its path.")
 @click.option("--quality", default="main", type=click.Choice([one.value for one in Quality]))
 @click.option("--max-kbps", default=0, help="0 sets no limit.")
 @click.option("--seconds", "lasts_s", default=600, show_default=True, help="From the alarm on.")
@@ -45,8 +45,6 @@ def give_(
     site: str,
     data_dir: Path,
     box: str,
-    sink: str,
-    token: str,
     quality: str,
     max_kbps: int,
     days: float,
@@ -65,7 +63,6 @@ def give_(
     now = SystemClock().utc_now()
     at = int(now.timestamp())
     wanted |= {"id": new_ulid(now), "box": box, "nbf": at, "exp": at + round(days * _DAY_S)}
-    wanted |= {"sink": {"url": sink, "token": token}}
     wanted |= {"limits": {"max_kbps": max_kbps, "quality": quality}}
     sys.exit(_give(link, data_dir, site, box, user, {"op": "policy.give", "policy": wanted}))
 

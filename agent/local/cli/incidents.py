@@ -18,10 +18,12 @@ from agent.core.errors import StorageError
 from agent.local.cli.box_in_reach import Box, box_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from sqlite3 import Connection
 
     from agent.contract.commands import Nuisance, Verdict
+
+    _Words = dict[str, list[str]]  # what is said of a camera
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -139,7 +141,8 @@ def sessions(data_dir: Path, *, as_json: bool) -> None:
         )
         called = {each["camera_id"]: each["aimed"] for each in one["called"]}
         turned = {camera_id for camera_id, is_aimed in called.items() if is_aimed}
-        lines += [_candidate_line(seen, set(called), turned) for seen in one["candidates"]]
+        words = _words(called, "called up", turned, "turned to it")
+        lines += _camera_lines(one["candidates"], words)
     _say(found, lines, "No incident calls this box just now.", as_json=as_json)
 
 
@@ -187,10 +190,11 @@ def try_(
     elif not told["allowed"]:
         click.echo(f"Refused: {told['message']} [{told['code']}]")
     else:
-        for seen in told["candidates"]:
-            click.echo(_candidate_line(seen, set(told["called"]), set(told["may_turn"])))
-        if not told["candidates"]:
-            click.echo("No camera of this box sees the place.")
+        words = _words(told["called"], "would be called up", told["may_turn"], "would turn to it")
+        lines = _camera_lines(told["candidates"], words)
+        lines += [f"  policy {one} would let them be seen" for one in told["policies"]]
+        for line in lines or ["No camera of this box sees the place."]:
+            click.echo(line)
     sys.exit(0 if told["allowed"] else 1)
 
 
@@ -226,14 +230,26 @@ def _as_if_called(lat: float, lon: float, radius_m: float, kind: str, *, follow:
     return msgspec.json.encode(call).decode()
 
 
-def _candidate_line(seen: dict[str, Any], called: set[str], turned: set[str]) -> str:
-    return (
-        f"  {seen['camera_id']:16} {seen['distance_m']:6.1f} m"
-        f" {seen['bearing_deg']:5.1f} deg {seen['pixels_per_m']:7.1f} px/m"
-        + (", called up" if seen["camera_id"] in called else "")
-        + (", turned to it" if seen["camera_id"] in turned else "")
-        + (", held by others" if seen["is_busy"] else "")
-    )
+def _words(called: Iterable[str], is_called: str, turned: Iterable[str], is_turned: str) -> _Words:
+    words = {camera_id: [is_called] for camera_id in called}
+    for camera_id in turned:
+        words.setdefault(camera_id, []).append(is_turned)
+    return words
+
+
+def _camera_lines(candidates: list[dict[str, Any]], words: _Words) -> list[str]:
+    """Return a line for each camera that sees the place, and for each that is made ready."""
+    lines = []
+    for seen in candidates:
+        camera_id = seen["camera_id"]
+        where = f"{seen['distance_m']:6.1f} m {seen['bearing_deg']:5.1f} deg"
+        busy = ["held by others"] if seen["is_busy"] else []
+        told = [f"{where} {seen['pixels_per_m']:7.1f} px/m", *words.get(camera_id, []), *busy]
+        lines.append(f"  {camera_id:16} {', '.join(told)}")
+    others = words.keys() - {seen["camera_id"] for seen in candidates}
+    return lines + [
+        f"  {one:16} not yet in view, {', '.join(words[one])}" for one in sorted(others)
+    ]
 
 
 def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ gather, for two seconds); nothing is kept. Who connects later hears what is said
 """
 
 import asyncio
+import shutil
 import struct
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,9 +43,18 @@ class LiveVoice:
         base_url: str = "",
         recorder: tuple[str, ...] = _RECORDER,
     ) -> None:
-        """`base_url` is where the box reaches `listen`. Raises `SettingsError` talk.no_file."""
+        """`base_url` is where the box reaches `listen`.
+
+        Raises `SettingsError` talk.no_file, talk.no_microphone, `PageError` as `open_listener`.
+        """
         self._clock, self._source, self._recorder = clock, source, recorder
         self._pieces = [] if source == MICROPHONE else _pieces(source)
+        if source == MICROPHONE and shutil.which(recorder[0]) is None:
+            raise SettingsError(
+                "talk.no_microphone",
+                f"There is no `{recorder[0]}` here to hear a microphone by.",
+                hint="Install alsa-utils, or name a sound file.",
+            )
         self._path = f"/voice/{token_urlsafe(16)}.au"
         self._bound = open_listener(listen)
         host, port = self._bound.getsockname()[:2]
