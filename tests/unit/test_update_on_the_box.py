@@ -6,13 +6,19 @@ made of their answers.
 
 import json
 import os
+import re
+import sys
+import time
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 from poleside_image import provision, small_files, trial, update, version_floor
+from poleside_image.programs import ask as programs_ask
 from poleside_image.trial import Look, Patience, wait_until_well
+from poleside_recipe import parts
 
+from agent.core.clock import boot_id
 from agent.local.cli.box import box as box_command
 from agent.local.cli.health import Health, HealthFault
 from agent.local.cli.health import health as health_command
@@ -52,6 +58,26 @@ def test_the_pre_flight_understands_what_the_board_tells():
         update.check_board({**board, "power": None})
     told = CliRunner().invoke(box_command, ["status", "--json"])
     assert {"power", "temperatures"} <= set(json.loads(told.output))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop rights as the unit does")
+def test_the_gate_s_rights_are_enough_to_hear_the_agent(tmp_path):
+    """The agent's folders are its own, and its page may want a login."""
+    unit = (parts.IMAGE_BUILD / "units/poleside-trial.service").read_text()
+    (rights,) = re.findall(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    kept = "".join(f",+{right.lower().removeprefix('cap_')}" for right in rights.split())
+    data = tmp_path / "data"
+    (data / "run").mkdir(parents=True)
+    note = {"boot": boot_id(), "mono_s": time.monotonic(), "light": "green"}
+    (data / "run/health.json").write_text(json.dumps(note))
+    settings = tmp_path / "poleside.toml"
+    settings.write_text(f'data_dir = "{data}"\n[page]\nlisten = "127.0.0.1:1"\n')
+    os.chown(data, 12345, 12345)
+    data.chmod(0o700)
+    dropped = ["setpriv", f"--bounding-set=-all{kept}", "--inh-caps=-all"]
+    poleside = [sys.executable, "-m", "agent.local.cli.main"]
+    health = programs_ask([*dropped, *poleside, "health", "--config", str(settings), "--json"])
+    assert trial.what_is_wrong(health, known=()) is None
 
 
 class Programs:
