@@ -10,7 +10,7 @@ whether it is still there. Core process.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -174,9 +174,9 @@ class CameraSearch(asyncio.DatagramProtocol):
         sure = {c.url: c for verdict, c in verdicts[len(heard) :] if verdict is Match.SAME}
         if not sure:
             sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
-        if len(sure) == 1:
+        if len(sure) == 1 or _is_one(known, sure.values()):
             return next(iter(sure.values())), ()
-        doubtful = {c.url: c for verdict, c in verdicts if verdict is Match.DOUBT}
+        doubtful = {_device(c): c for verdict, c in verdicts if verdict is Match.DOUBT}
         return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
 
     async def _around(self) -> tuple[FoundCamera, ...]:
@@ -216,6 +216,18 @@ class CameraSearch(asyncio.DatagramProtocol):
             )
             self._beside_of[network] = self._clock.monotonic_s(), found
             return found
+
+
+def _is_one(wanted: Identity, cameras: Collection[FoundCamera]) -> bool:
+    """Say whether all are one camera with several addresses: one endpoint id, MACs of ours."""
+    macs = [set(identity_of(camera).macs) & set(wanted.macs) for camera in cameras]
+    return bool(macs) and all(macs) and {c.epr for c in cameras} == {wanted.epr} != {""}
+
+
+def _device(camera: FoundCamera) -> object:
+    """Return what stands for a device, whichever of its addresses it answered from."""
+    macs = identity_of(camera).macs
+    return (camera.epr, macs) if camera.epr and macs else camera.url
 
 
 def _drop_oldest(told: dict[str, Any]) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from agent.cameras import confirmation
+from agent.cameras.memory import CameraMemory, save
 from agent.core.errors import PolesideError
 from agent.local.cli.cameras import cameras
+from tests.camera_certificates import Authority
 from tests.simulated_onvif import PASSWORD, USERNAME, eventually, running_camera
 
 
@@ -225,3 +228,27 @@ async def test_a_head_is_sent_to_places_presets_and_home(camera, login):
     assert "-1 to 1" in (await ptz("status")).stdout
     assert (await ptz("goto", "--preset", "9")).exit_code != 0
     assert (await ptz("goto")).exit_code == 2
+
+
+async def test_a_camera_is_confirmed_by_an_id_that_the_box_knows(tmp_path):
+    (tmp_path / "cameras" / "gate").mkdir(parents=True)
+    save(tmp_path, "yard", CameraMemory())
+    folder = ("--data-dir", str(tmp_path))
+    wrong = await _run("confirm", "gaet", *folder)
+    assert isinstance(wrong.exception, PolesideError)
+    assert wrong.exception.code == "camera.unknown"
+    assert "gate, yard" in wrong.exception.hint
+    for camera_id in ("gate", "yard"):
+        assert (await _run("confirm", camera_id, *folder)).exit_code == 0
+        assert confirmation.take(tmp_path, camera_id)
+
+
+async def test_a_camera_that_an_authority_vouches_for_is_believed_by_its_file(tmp_path, login):
+    authority = Authority(tmp_path)
+    authority.server("127.0.0.1")
+    file = str(tmp_path / "127.0.0.1.pem")
+    async with running_camera(tls_files=(file, file)) as device:
+        refused = await _run("status", device.url, *login)
+        assert refused.exception.code == "camera.tls"
+        trusted = await _run("status", device.url, *login, "--ca", str(authority.ca_file))
+        assert trusted.exit_code == 0, trusted.output

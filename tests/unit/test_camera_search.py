@@ -2,8 +2,10 @@
 
 import socket
 
+import pytest
+
 from agent.app.camera_search import CameraSearch
-from agent.cameras.discovery import GROUP
+from agent.cameras.discovery import GROUP, FoundCamera
 from agent.cameras.identity import Identity
 from tests.simulated_onvif import ShiftedClock, eventually
 
@@ -62,3 +64,47 @@ async def test_an_interface_that_came_later_is_listened_to(unused_tcp_port):
         voice.sendto(_told("Hello", "ours"), (GROUP, unused_tcp_port))
         await eventually(search.news.is_set)
     search.close()
+
+
+def _answer(address: str, name: str, mac: str) -> FoundCamera:
+    scopes = ("onvif://www.onvif.org/hardware/X1", f"onvif://www.onvif.org/MAC/{mac}")
+    return FoundCamera(
+        address, f"http://{address}/onvif/device_service", f"urn:uuid:{name}", scopes
+    )
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        ("192.0.2.8", "ours", "02005e000002"),  # its other network card
+        ("192.0.2.8", "ours", "02005e000001"),  # another address of the same card
+        ("192.0.2.8", "copy", "02005e000001"),  # a copied MAC: told apart by its endpoint id
+        ("192.0.2.8", "ours", "02005e000099"),  # a copied endpoint id: by its MAC
+    ],
+)
+async def test_a_camera_with_two_addresses_is_one_camera(second):
+    search = _search(ShiftedClock())
+    search._probed = _answer("192.0.2.7", "ours", "02005e000001"), _answer(*second)
+    macs = ("02005e000001", "02005e000002")
+    found, doubtful = await search.find(Identity(epr="urn:uuid:ours", macs=macs, model="X1"))
+    assert found is not None
+    assert found.address == "192.0.2.7"
+    assert doubtful == ()
+
+
+async def test_two_addresses_of_a_camera_in_doubt_are_one_candidate():
+    search = _search(ShiftedClock())
+    search._probed = tuple(
+        _answer(address, "new", "02005e000001") for address in ("192.0.2.7", "192.0.2.8")
+    )
+    known = Identity(epr="urn:uuid:ours", macs=("02005e000001",), model="X2")
+    _, doubtful = await search.find(known)
+    assert len(doubtful) == 1
+
+
+async def test_a_camera_that_renamed_itself_and_moved_is_found_by_mac_and_model():
+    search = _search(ShiftedClock())
+    search._probed = (_answer("192.0.2.7", "after-update", "02005e000001"),)
+    known = Identity(epr="urn:uuid:ours", macs=("02005e000001",), model="X1", serial="S-7")
+    found, _ = await search.find(known)
+    assert found is not None

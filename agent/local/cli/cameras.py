@@ -33,7 +33,8 @@ def cameras() -> None:
         poleside cameras snapshot 192.168.1.64:8000 --user admin -o gate.jpg
         poleside cameras events https://cam-7.pole/ --user admin --password-file pw.txt
 
-    A wrong password is tried once: most cameras lock a user out after a few.
+    A wrong password is tried once: most cameras lock a user out after a few. Discovery knows IPv4
+    only; a camera at an IPv6 address can be named: http://[fd00::7]/.
     """
 
 

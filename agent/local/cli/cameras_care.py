@@ -151,9 +151,25 @@ def confirm(camera_id: str, data_dir: Path, *, as_json: bool) -> None:
     agent takes it up within seconds.
     """
     from agent.cameras import confirmation
+    from agent.core.errors import CommandError
 
+    if camera_id not in (known := _known_ids(data_dir)):
+        told = ", ".join(known) or "no camera; is this the box's data folder?"
+        raise CommandError(
+            "camera.unknown", f"There is no camera {camera_id}.", hint=f"{data_dir} knows {told}."
+        )
     confirmation.give(data_dir, camera_id)
     show({"confirmed": camera_id}, [f"{camera_id} is confirmed."], as_json=as_json)
+
+
+def _known_ids(data_dir: Path) -> list[str]:
+    """Return the cameras that the agent has a folder for, or has spoken to."""
+    from agent.buffer.reading import camera_folder
+    from agent.cameras.confirmation import FOLDER
+
+    folders = camera_folder(data_dir, "any").parent.glob("*/")
+    spoken_to = (data_dir / FOLDER).glob("*.json")
+    return sorted({folder.name for folder in folders} | {file.stem for file in spoken_to})
 
 
 @click.command("settings")

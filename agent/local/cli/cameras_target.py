@@ -56,6 +56,7 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         user: str,
         password_file: Path | None,
         fingerprint: str,
+        ca: Path | None,
         timeout: float,
         **others: Any,
     ) -> None:
@@ -67,7 +68,10 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         target = Target(
             address,
             Login(user, password),
-            CameraTls(fingerprint=fingerprint.replace(":", "").lower()),
+            CameraTls(
+                ca_file="" if ca is None else str(ca),
+                fingerprint=fingerprint.replace(":", "").lower(),
+            ),
             SystemClock(),
             timeout,
         )
@@ -79,6 +83,11 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--timeout", default=5.0, show_default=True, help="Seconds for one call."),
         click.option(
             "--fingerprint", default="", help="SHA-256 of the certificate an https:// camera shows."
+        ),
+        click.option(
+            "--ca",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="PEM file of the authority that vouches for an https:// camera.",
         ),
         click.option(
             "--password-file", type=folder, help="File with the password; - reads it from stdin."
