@@ -4,6 +4,8 @@ After Kuhn (1955) with shortest augmenting paths. In a crowd it keeps identities
 best pair first mixes up.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,47 +15,53 @@ Pairs = list[tuple[int, int]]
 
 def best_pairs(values: Floats, least: float) -> Pairs:
     """Return the pairs (row, column) with the greatest sum; each is worth `least` or more."""
-    worth = np.where(values >= least, values, 0.0)
-    rows, columns = np.flatnonzero(worth.any(axis=1)), np.flatnonzero(worth.any(axis=0))
+    is_worth: NDArray[np.bool_] = values >= least
+    rows, columns = (np.flatnonzero(is_worth.any(axis=side)) for side in (1, 0))
     if not len(rows):
         return []
-    small = worth[np.ix_(rows, columns)]
+    cost = np.where(is_worth, -values, 0.0)[rows[:, None], columns]
     is_turned = len(rows) > len(columns)
-    cost = -(small.T if is_turned else small)
-    cheapest = cost.argmin(axis=1)
-    if len(set(cheapest.tolist())) == len(cheapest):  # each has its best: no sum is greater
-        pairs = list(enumerate(cheapest.tolist()))
-    else:
-        pairs = _assign(cost)
-    straight = [(column, row) if is_turned else (row, column) for row, column in pairs]
-    return [
-        (int(rows[row]), int(columns[column])) for row, column in straight if small[row, column] > 0
-    ]
+    if is_turned:
+        cost, rows, columns = cost.T, columns, rows
+    cheapest = cost.argmin(axis=1).tolist()
+    each_has_its_best = len(set(cheapest)) == len(cheapest)  # then no sum is greater
+    pairs = list(enumerate(cheapest)) if each_has_its_best else _assign(cost)
+    found = [(int(rows[row]), int(columns[column])) for row, column in pairs if cost[row, column]]
+    return [(column, row) for row, column in found] if is_turned else found
 
 
 def _assign(cost: Floats) -> Pairs:
-    """Assign each row a column of its own at the least cost; there are columns enough."""
-    height, width = cost.shape
-    row_price, column_price = np.zeros(height + 1), np.zeros(width + 1)
-    row_of = np.zeros(width + 1, int)  # 0: free; rows and columns count from 1 here
-    for row in range(1, height + 1):
-        row_of[0], column = row, 0
-        shortest, came_from = np.full(width + 1, np.inf), np.zeros(width + 1, int)
-        done = np.zeros(width + 1, bool)
-        while row_of[column]:
-            done[column] = True
-            own = row_of[column]
-            reduced = cost[own - 1] - row_price[own] - column_price[1:]
-            better = ~done[1:] & (reduced < shortest[1:])
-            shortest[1:][better] = reduced[better]
-            came_from[1:][better] = column
-            nearest = int(np.where(done[1:], np.inf, shortest[1:]).argmin()) + 1
-            step = shortest[nearest]
-            row_price[row_of[done]] += step
-            column_price[done] -= step
-            shortest[~done] -= step
-            column = nearest
-        while column:
-            row_of[column] = row_of[came_from[column]]
-            column = int(came_from[column])
-    return [(int(row) - 1, column - 1) for column, row in enumerate(row_of) if column and row]
+    """Assign each row a column of its own at the least cost; there are columns enough.
+
+    On plain numbers: for the ten or twenty of a camera a call of numpy costs more than its work.
+    """
+    costs, width = cost.tolist(), cost.shape[1]
+    row_price, column_price = [0.0] * len(costs), [0.0] * width
+    row_of = [-1] * width  # -1: free
+    for row in range(len(costs)):
+        shortest, came_from = [math.inf] * width, [-1] * width
+        done: list[int] = []
+        free = list(range(width))
+        own, column = row, -1
+        while own >= 0:
+            nearest, least = -1, math.inf
+            for other in free:
+                reduced = costs[own][other] - row_price[own] - column_price[other]
+                if reduced < shortest[other]:
+                    shortest[other], came_from[other] = reduced, column
+                if shortest[other] < least:
+                    nearest, least = other, shortest[other]
+            row_price[row] += least
+            for other in done:
+                row_price[row_of[other]] += least  # done: somebody's
+                column_price[other] -= least
+            free.remove(nearest)
+            for other in free:
+                shortest[other] -= least
+            done.append(nearest)
+            column, own = nearest, row_of[nearest]
+        while column >= 0:
+            before = came_from[column]
+            row_of[column] = row if before < 0 else row_of[before]
+            column = before
+    return [(own, column) for column, own in enumerate(row_of) if own >= 0]

@@ -108,12 +108,13 @@ def overlaps(
     some: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
     """Return intersection over union of each of `some` (N, 4) with each of `others` (M, 4)."""
-    top_left = np.maximum(some[:, None, :2], others[None, :, :2])
-    bottom_right = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(bottom_right - top_left, 0.0, None).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (some, others)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    result: NDArray[np.floating[Any]] = shared / np.maximum(union, 1e-9)
+    left, top, right, bottom = some.T[:, :, None]
+    its_left, its_top, its_right, its_bottom = others.T
+    wide = np.minimum(right, its_right) - np.maximum(left, its_left)
+    high = np.minimum(bottom, its_bottom) - np.maximum(top, its_top)
+    shared = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
+    areas = (right - left) * (bottom - top) + (its_right - its_left) * (its_bottom - its_top)
+    result: NDArray[np.floating[Any]] = shared / np.maximum(areas - shared, 1e-9)
     return result
 
 

@@ -12,7 +12,6 @@ rules must bear it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -71,6 +70,7 @@ class Tracker:
         self._thresholds = thresholds or Thresholds()
         self._next_ids = count(1)
         self._last_s: float | None = None
+        self._labels: dict[str, tuple[int, float]] = {}
         self._place = np.zeros((0, 4))  # center x, y, width, height
         self._speed = np.zeros((0, 4))  # of the same, per second
         self._spread = np.zeros((0, 3))  # variances: place, place with speed, speed
@@ -133,12 +133,20 @@ class Tracker:
         """Whether somebody is known, perhaps missed in the last frame: reason to look again."""
         return bool((self._sightings >= _CONFIRMING_SIGHTINGS).any())
 
+    def _of_label(self, label: str) -> tuple[int, float]:
+        """Return a number for the label's group, and the score from which it is believed."""
+        if label not in self._labels:
+            kind = hash(LABEL_GROUPS.get(label, label))
+            self._labels[label] = (kind, self._thresholds.of(label))
+        return self._labels[label]
+
     def _of_use(self, detections: Sequence[Detection]) -> "_Seen":
         """Leave out faint detections of kinds that nobody is followed of."""
         known = set(self._kinds.tolist())
         of, sure, kinds = [], [], []
         for one in detections:
-            kind, is_sure = _kind_of(one.label), one.score >= self._thresholds.of(one.label)
+            kind, least = self._of_label(one.label)
+            is_sure = one.score >= least
             if is_sure or kind in known:
                 of.append(one)
                 sure.append(is_sure)
@@ -167,11 +175,12 @@ class Tracker:
             (near, hidden, sure, _HIDDEN_MIN_FIT),
             (fit, ~known, sure, _MIN_FIT),
         ):
-            rows, columns = tracks & free_tracks, wanted & free_boxes
-            if not (rows.any() and columns.any()):
+            rows = (tracks & free_tracks).nonzero()[0]
+            columns = (wanted & free_boxes).nonzero()[0]
+            if not (len(rows) and len(columns)):
                 continue
-            allowed = rows[:, None] & columns[None, :]
-            for row, column in best_pairs(np.where(allowed, values, 0.0), least):
+            for one, other in best_pairs(values[rows[:, None], columns], least):
+                row, column = int(rows[one]), int(columns[other])
                 free_tracks[row] = free_boxes[column] = False
                 pairs.append((row, column))
         return pairs
@@ -217,7 +226,7 @@ class Tracker:
         rows, columns = (list(side) for side in zip(*pairs, strict=True))
         place, both, speed = self._spread[rows].T
         there = _places(seen.boxes[columns])
-        grown = np.abs(np.log(_sides(there) / _sides(self._place[rows]))).max(axis=1)
+        grown = np.maximum(*np.abs(np.log(_sides(there) / _sides(self._place[rows]))).T)
         doubt = np.array([1 - seen.of[column].score for column in columns])
         odd = np.maximum(grown - _COMMON_SIDE, 0.0)
         noise = (1 + _DOUBT_NOISE * doubt) * (1 + _ODD_SIZE_NOISE * odd)
@@ -273,7 +282,8 @@ class Tracker:
         """Drop tracks lost for long or out of the picture, and new ones not seen again at once."""
         known = self._sightings >= _CONFIRMING_SIGHTINGS
         boxes = _boxes(self._place)
-        stays = _areas(boxes.clip(0.0, 1.0)) >= _LEFT_BELOW * _areas(boxes)
+        inside = np.minimum(np.maximum(boxes, 0.0), 1.0)
+        stays = _areas(inside) >= _LEFT_BELOW * _areas(boxes)
         kept = (self._unseen_s == 0) | (known & stays & (self._unseen_s <= _LOST_AFTER_S))
         if kept.all():
             return
@@ -319,12 +329,6 @@ class _Seen:
     looks: Floats
 
 
-@lru_cache(maxsize=512)
-def _kind_of(label: str) -> int:
-    """Return a number for the group of a label, the same within this process."""
-    return hash(LABEL_GROUPS.get(label, label))
-
-
 def _inside(some: Floats, others: Floats) -> Floats:
     """Return how much of the smaller box of each pair lies in the other one: 0..1."""
     top_left = np.maximum(some[:, None, :2], others[None, :, :2])
@@ -336,7 +340,8 @@ def _inside(some: Floats, others: Floats) -> Floats:
 
 
 def _areas(boxes: Floats) -> Floats:
-    result: Floats = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    left, top, right, bottom = boxes.T
+    result: Floats = (right - left) * (bottom - top)
     return result
 
 

@@ -73,6 +73,7 @@ def eyes_ms(detector, frames, *, moving: bool) -> tuple[float, int, int]:
             clock,
             [lambda *seen: sightings.look(*seen)],  # noqa: PLW0108 - made below
         )
+        SightingStore(Path(folder), keep_days=30, max_bytes=1 << 30).close()  # as from yesterday
         sightings = SightingWatch(
             camera, Path(folder), SightingSettings(), clock, lambda: eyes.view.objects
         )

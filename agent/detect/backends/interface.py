@@ -15,6 +15,7 @@ class Backend(Protocol):
     def invoke(self, image: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
         """Run the model on one picture (height, width, 3) and return its outputs, batch axis off.
 
-        The arrays are valid until the next call. Raises `DetectorError` when the engine fails.
+        The arrays may be the engine's own: let go of them before the next call. Raises
+        `DetectorError` when the engine fails.
         """
         ...

@@ -64,7 +64,7 @@ class TfliteBackend:
                 f"{self.name} failed on a picture of shape {image.shape}: {error}.",
                 hint="The picture must have the size the model manifest names.",
             ) from error
-        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+        return [self._interpreter.tensor(index)()[0] for index in self._outputs]
 
 
 def _installed_engine() -> tuple[str, Any]:
