@@ -1,11 +1,15 @@
 """Which orders this box can carry out, and by whom: one line each."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from agent.app.run_dir import run_dir
 from agent.app.sight import Sight
 from agent.app.voice import Voice
 from agent.commands.aim import AimHandler
+from agent.commands.bundle import DEADLINE_S as BUNDLE_DEADLINE_S
+from agent.commands.bundle import BundleHandler
 from agent.commands.camera_orders import CameraOrders
 from agent.commands.clip import DEADLINE_S as CLIP_DEADLINE_S
 from agent.commands.clip import ClipHandler
@@ -27,6 +31,7 @@ from agent.commands.upload_urls import UploadUrlsHandler
 from agent.commands.verdict import VerdictHandler
 from agent.core.clock import Clock
 from agent.core.db import Database
+from agent.local.service.command import run_command
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
@@ -57,18 +62,17 @@ def register_orders(
     clip = ClipHandler(data_dir, files, voice.commands.resting)
     register("clip", clip, idempotent=True, deadline_s=CLIP_DEADLINE_S, lasts=True, rests=False)
     register("upload.urls", UploadUrlsHandler(files), idempotent=True)
-    lock = LockHandler(hub)
-    register("lock", lock, idempotent=True, deadline_s=20.0)
-    register("unlock", lock, idempotent=True, deadline_s=20.0)
+    bundle = BundleHandler(partial(_make_bundle, data_dir), files)
+    register("bundle", bundle, idempotent=True, deadline_s=BUNDLE_DEADLINE_S, lasts=True)
+    for op in ("lock", "unlock"):
+        register(op, LockHandler(hub), idempotent=True, deadline_s=20.0)
     register("ptz.move", ptz, idempotent=False, deadline_s=30.0, lasts=True)
     register("ptz.stop", ptz, idempotent=True, deadline_s=15.0, lasts=True)
     register("ptz.lease", leases.lease, idempotent=False, deadline_s=150.0, lasts=True)
     register("ptz.release", leases.release, idempotent=True, lasts=True)
     held = PtzOrders(voice.gates, leases, clock)
-    register("ptz.goto", held, idempotent=False)
-    register("ptz.presets", held, idempotent=False)
-    register("ptz.imaging", held, idempotent=False)
-    register("ptz.aux", held, idempotent=False)
+    for op in ("ptz.goto", "ptz.presets", "ptz.imaging", "ptz.aux"):
+        register(op, held, idempotent=False)
     aim = AimHandler(voice.aimer, leases)
     register("camera.aim", aim, idempotent=False, deadline_s=150.0, lasts=True)
     search = SearchHandler(data_dir, clock)
@@ -86,6 +90,10 @@ def register_orders(
     register("nuisance", verdicts, idempotent=True)
     register("config", ConfigHandler(voice.desired), idempotent=True)
     register("enrol.renew", renew(renew_now), idempotent=True, deadline_s=60.0)
+
+
+async def _make_bundle(data_dir: Path, out: Path, by: str) -> bytes:
+    return await run_command("bundle", "--data-dir", str(data_dir), "--out", str(out), f"--by={by}")
 
 
 def _register_scene(

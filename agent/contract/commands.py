@@ -63,6 +63,16 @@ class Clip(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, t
             raise ValueError("`end_at` must be after `start_at`")
 
 
+class Bundle(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bundle"):
+    """All that support needs of this box (versions, settings, health, gaps, logs), as one zip.
+
+    Secrets and pictures are never in it, so it needs no grant; it is audited. `upload_url` as for a
+    clip.
+    """
+
+    upload_url: Annotated[str, Meta(max_length=4096)] = ""
+
+
 class Lock(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="lock"):
     """Keep a camera's video of a span as evidence until `expires_at`, whatever else must go.
 
@@ -295,6 +305,7 @@ Args = (
     | SceneArgs
     | CameraArgs
     | Update
+    | Bundle
 )
 
 
@@ -371,5 +382,5 @@ OPERATIONS: tuple[str, ...] = (
     "ptz.release", "ptz.goto", "ptz.presets", "ptz.imaging", "ptz.aux", "camera.aim", "replay",
     "search", "verdict", "nuisance", "output", "relay", "config", "upload.urls", "enrol.renew",
     "grant.give", "grant.end", "grant.list", "policy.give", "policy.end", "policy.list",
-    *SCENE_OPERATIONS, *CAMERA_OPERATIONS, *UPDATE_OPERATIONS,
+    *SCENE_OPERATIONS, *CAMERA_OPERATIONS, *UPDATE_OPERATIONS, "bundle",
 )  # fmt: skip

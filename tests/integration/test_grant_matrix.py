@@ -61,6 +61,7 @@ FIELDS = {
     "grant.end": {"grant_id": ULID},
     "policy.end": {"policy_id": ULID},
     "update": {"action": "status"},
+    "bundle": {"upload_url": ""},
 }
 NEEDS_A_GRANT = {
     "snapshot": What.SNAPSHOT,

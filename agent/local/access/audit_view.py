@@ -10,7 +10,14 @@ from agent.local.access.people import ALL_CAMERAS, Person
 
 MOST_READ: Final = 2000  # of the newest: more are at the center
 ROWS: Final = 100
-_EXPORTS: Final = ("clip.export", "clip.masked", "usb.export", "bundle.make", "report.make")
+_EXPORTS: Final = (
+    "bundle",
+    "clip.export",
+    "clip.masked",
+    "usb.export",
+    "bundle.make",
+    "report.make",
+)
 _SAW: Final = (
     *("page.view", "console.view", "snapshot", "clip", "playback", "search", "grant", "policy"),
     "incident",

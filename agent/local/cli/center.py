@@ -48,6 +48,7 @@ for _command in (
     center_playback.playback,
     center_files.clip,
     center_files.snapshot,
+    center_files.bundle,
     center_look.search,
     center_look.ptz,
     center_look.aim,

@@ -1,4 +1,4 @@
-"""`poleside center clip|snapshot`: the stand-in orders a file of a box and takes it in itself."""
+"""`poleside center clip|snapshot|bundle`: the stand-in orders a file of a box and takes it in."""
 
 import base64
 import sys
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import SettingsError
+from agent.local.cli.answer import always_json
 from agent.local.cli.center_link import broker_options
 from agent.local.cli.center_order import give, occasion_options
 from agent.local.cli.time_range import time_range
@@ -129,6 +130,41 @@ def snapshot(
     told: dict[str, Any] = {"op": "snapshot", "camera_id": camera, "upload_url": url}
     fetch = _fetch(listen, base_url, out, url) if whole else None
     sys.exit(give(link, data_dir, site, box, told, by, occasion, fetch=fetch, show=show))
+
+
+@click.command()
+@broker_options
+@_receiver
+@click.argument("box")
+@click.option("--out", type=_OUT, help="Where to put it.")
+@click.option("--user", default="operator", show_default=True, help="Who orders; audited.")
+@click.option("--case", default="", help="The case it belongs to; audited.")
+@always_json
+def bundle(
+    link: "BrokerSettings",
+    site: str,
+    data_dir: Path,
+    box: str,
+    url: str,
+    listen: str,
+    base_url: str,
+    out: Path | None,
+    user: str,
+    case: str,
+) -> None:
+    """Have BOX send all that support needs, without secrets or pictures, and print its replies.
+
+    \b
+    poleside center bundle bx-0417 --out bx-0417.zip
+
+    It needs no grant. Exit code 0 when it is here.
+    """
+    from agent.contract.commands import Actor
+    from agent.simulators.center.granting import Occasion
+
+    by, fetch = Actor(user=user, role="operator", case=case), _fetch(listen, base_url, out, url)
+    told = {"op": "bundle", "upload_url": url}
+    sys.exit(give(link, data_dir, site, box, told, by, Occasion(), fetch=fetch))
 
 
 def _fetch(listen: str, base_url: str, out: Path | None, url: str) -> "Fetch | None":

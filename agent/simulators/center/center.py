@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from starlette.routing import Route
 
-from agent.contract.commands import Actor, Args, Clip, Reply, ReplyState, Snapshot
+from agent.contract.commands import Actor, Args, Bundle, Clip, Reply, ReplyState, Snapshot
 from agent.contract.config import Desired
 from agent.contract.events import Event
 from agent.contract.presence import CenterState
@@ -204,7 +204,7 @@ class Center:
         command = self._commander.new_command(
             address, args, by, valid_s=valid_s, nonce=nonce, occasion=occasion
         )
-        if isinstance(args, Snapshot | Clip) and not args.upload_url:
+        if isinstance(args, Snapshot | Clip | Bundle) and not args.upload_url:
             await self._db.run(partial(store.expect_file, command_id=command.id, address=address))
             url = self._uploads.address_for(command.id, valid_s + _UPLOAD_S)
             args = msgspec.structs.replace(args, upload_url=url)

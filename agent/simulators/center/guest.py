@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from agent.contract.commands import Actor, Args, Clip, Reply, Snapshot, UploadUrls
+from agent.contract.commands import Actor, Args, Bundle, Clip, Reply, Snapshot, UploadUrls
 from agent.contract.config import ConfigReport
 from agent.contract.incidents import IncidentCall
 from agent.contract.presence import State
@@ -97,7 +97,7 @@ class Guest:
             command = commander.new_command(
                 self._address, args, by, valid_s=valid_s, nonce=self._nonce, occasion=occasion
             )
-            if fetch is not None and isinstance(args, Clip | Snapshot):
+            if fetch is not None and isinstance(args, Clip | Snapshot | Bundle):
                 url = fetch.address_for(command.id)
                 command = structs.replace(command, args=structs.replace(args, upload_url=url))
             async with asyncio.TaskGroup() as tasks:
