@@ -8,7 +8,7 @@ session, or when the place has moved on.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from msgspec import structs
@@ -36,7 +36,7 @@ KEEP = timedelta(days=7)
 MOST_STILL = 3  # cameras called up for a place that does not move
 _TURN_M, _AREA_M = 2.0, 12.0
 _LOOK_S, _AGAIN_S, _BETTER_S, _END_S = 0.25, 1.0, 5.0, 5.0
-_TIDY_S = 600.0  # whose worker is away longer has its video locked until the session's own end
+_RARELY_S = 30.0
 
 
 class World(Protocol):
@@ -51,6 +51,8 @@ class World(Protocol):
     def may(self, call: IncidentCall, what: What, camera_id: str) -> bool: ...
 
     async def lock(self, camera_id: str, order: locking.LockOrder) -> None: ...
+
+    async def keep(self, session: "Session") -> None: ...
 
     async def changed(self, session: "Session") -> None: ...
 
@@ -92,6 +94,7 @@ class Session:
             self._until_s, self.began_at = kept.until_s(boot, world.clock), kept.began_at
             self._is_unsure = kept.boot != boot
             self._count, self._before = kept.count, kept.locks
+            self._ended_at = kept.ended_at
 
     def update(self, call: IncidentCall) -> None:
         """Take a newer word of the same session; one that only hands over is no sight of it."""
@@ -115,6 +118,7 @@ class Session:
             began_at=self.began_at,
             count=self._count,
             locks=(*self._before, *called),
+            ended_at=self._ended_at,
         )
 
     @property
@@ -136,17 +140,21 @@ class Session:
         changed = self._look_for_loss(now_s) | self._look_for_nexts(views)
         if self._before and (self._tidying is None or self._tidying.done()):
             self._tidying = tasks.create_task(self.tidy())
+        new: dict[str, CalledUp] = {}
         for camera_id, place in self.wanted_by(views).items():
             known = self.cameras.get(camera_id)
             if known is None:
                 known = CalledUp(place, now_s, self._new_lock(camera_id))
                 self.cameras[camera_id] = known
-                known.work = tasks.create_task(self._work(camera_id, known))
-                changed = True
+                new[camera_id], changed = known, True
             known.wanted_s = now_s
             if is_news(place, known.look_at, _TURN_M):
                 known.look_at = place
                 known.news.set()
+        if new:
+            await self._world.keep(self)  # no lock goes out that a kill would let be forgotten
+        for camera_id, known in new.items():
+            known.work = tasks.create_task(self._work(camera_id, known))
         for camera_id, known in tuple(self.cameras.items()):
             if now_s - known.wanted_s > LINGER_S:
                 self._let_go(camera_id)
@@ -172,14 +180,16 @@ class Session:
 
     async def tidy(self) -> None:
         """Keep what cameras that were let go have seen, once their workers are there to hear it."""
-        clock = self._world.clock
-        until_s = clock.monotonic_s() + _TIDY_S
+        clock, again_s = self._world.clock, _AGAIN_S
+        ended_at = self._ended_at or clock.utc_now()  # what was locked is free in a week anyway
+        until_s = clock.monotonic_s() + (ended_at + KEEP - clock.utc_now()).total_seconds()
         while self._before and clock.monotonic_s() < until_s:
             lock = self._before[0]
             is_done = await self._shorten(lock)
             self._before = self._before[1:] if is_done else (*self._before[1:], lock)
             if not is_done:
-                await clock.sleep_s(_AGAIN_S)
+                await clock.sleep_s(again_s)
+                again_s = min(_RARELY_S, again_s * 1.2)
 
     def _look_for_loss(self, now_s: float) -> bool:
         is_lost = self.call.follow and now_s - self._heard_s > self.call.silence_s
@@ -283,7 +293,9 @@ class Session:
 
     async def _shorten(self, lock: KeptLock) -> bool:
         """Keep what was seen, and no more; say whether the worker has taken that."""
-        until = (self._ended_at or self._world.clock.utc_now()) + timedelta(seconds=1)
+        ended_at = self._ended_at or self._world.clock.utc_now()
+        own_end = datetime.fromtimestamp(self.call.exp, UTC)
+        until = min(ended_at, own_end) + timedelta(seconds=1)
         camera_id, lock_id = lock.camera_id, lock.lock_id
         if not await self._lock(camera_id, f"{lock_id}-seen", lock.since, until):
             return False

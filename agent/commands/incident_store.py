@@ -40,6 +40,7 @@ class Kept(Struct, kw_only=True):
     began_at: datetime
     count: int = 0
     locks: tuple[KeptLock, ...] = ()
+    ended_at: datetime | None = None  # then only its locks are left to be seen to
 
     def until_s(self, boot: str, clock: Clock) -> float:
         """Return its end on this boot's monotonic clock."""
@@ -73,7 +74,7 @@ def end(connection: sqlite3.Connection, call_id: str, seq: int) -> None:
 
 
 def holding(connection: sqlite3.Connection) -> list[Kept]:
-    """Return the sessions that were not ended."""
+    """Return the sessions that were not ended, and those with locks to be seen to."""
     rows = connection.execute("SELECT body FROM incident_sessions WHERE body IS NOT NULL")
     return [msgspec.json.decode(row["body"], type=Kept) for row in rows]
 

@@ -91,6 +91,7 @@ class IncidentSessions(Service):
         self._answer, self._note, self._file = answer, note, run_folder / STATE_FILE
         self._sessions: dict[str, Session] = {}
         self._over: dict[str, int] = {}  # the last word of sessions that ended
+        self._tidying: list[Session] = []  # ended, with locks that workers have not heard of
         self._looks_deg: dict[str, float | None] = {}
         self._news, self._loaded = asyncio.Event(), asyncio.Event()
         self._log = log.get(self.name)
@@ -114,7 +115,7 @@ class IncidentSessions(Service):
         await self._take_grants(call)
         if known is not None:
             known.update(call)
-            await self._keep(known)
+            await self.keep(known)
         elif call.ended:
             await self._forget(call)
         else:
@@ -149,13 +150,15 @@ class IncidentSessions(Service):
                 for session in tuple(self._sessions.values()):
                     if session.is_over:
                         await self._end(session)
-                        tasks.create_task(session.tidy())
+                        self._tidying.append(session)
                     else:
                         await session.step(tasks)
+                while self._tidying:
+                    tasks.create_task(self._tidy(self._tidying.pop()))
                 if self.clock.monotonic_s() >= tally_s:
                     tally_s = self.clock.monotonic_s() + _TALLY_S
                     for session in tuple(self._sessions.values()):
-                        await self._keep(session)
+                        await self.keep(session)
                 try:
                     async with asyncio.timeout(_STEP_S if self._sessions else None):
                         await self._news.wait()
@@ -164,6 +167,7 @@ class IncidentSessions(Service):
 
     async def start(self) -> None:
         self._sessions.clear()  # read again from the disk
+        self._tidying.clear()
         self._loaded.clear()
         await self._show()
 
@@ -208,7 +212,7 @@ class IncidentSessions(Service):
 
     async def changed(self, session: Session) -> None:
         """Say what the session sees and does now; start and end its pushes."""
-        await self._keep(session)
+        await self.keep(session)
         await self._call(session.call.incident)
         await self._say(session, ReplyState.PROGRESS)
         await self._show()
@@ -218,13 +222,18 @@ class IncidentSessions(Service):
         self._over = await self._db.run(incident_store.over)
         for kept in await self._db.run(incident_store.holding):
             session = Session(self, kept.call, self._address.box, kept, self._boot)
+            if kept.ended_at is not None:
+                self._over[kept.call.id] = kept.call.seq
+                self._tidying.append(session)
+                continue
             self._sessions[kept.call.id] = session
             await self._audit("incident.resume", session, "done")
         if self._sessions:
             await self._find_looks()
         self._loaded.set()
 
-    async def _keep(self, session: Session) -> None:
+    async def keep(self, session: Session) -> None:
+        """Write down how a session stands."""
         kept = session.kept()
         await self._db.run(lambda connection: incident_store.keep(connection, kept))
 
@@ -248,7 +257,7 @@ class IncidentSessions(Service):
             await self._policies.apply(call.kind, call.incident, cameras, on_call=True)
         session = Session(self, call, self._address.box, boot=self._boot)
         self._sessions[call.id] = session
-        await self._keep(session)
+        await self.keep(session)
         await self._audit("incident.open", session, "done")
         await self._say(session, ReplyState.PROGRESS, with_pictures=True)
 
@@ -257,11 +266,15 @@ class IncidentSessions(Service):
         del self._sessions[call.id]
         self._over[call.id] = call.seq
         await session.end()
-        await self._forget(call)
+        await self.keep(session)  # `_tidy` forgets it when its locks are seen to
         await self._call(call.incident)
         await self._audit("incident.end", session, "ended" if call.ended else "expired")
         await self._say(session, ReplyState.DONE)
         await self._show()
+
+    async def _tidy(self, session: Session) -> None:
+        await session.tidy()
+        await self._forget(session.call)
 
     async def _forget(self, call: IncidentCall) -> None:
         """Remember its last word only: none from before it is taken any more."""

@@ -238,8 +238,8 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder):
-    broker = Mosquitto(folder / "broker", BOXES)
+async def town(folder, broker="broker"):
+    broker = Mosquitto(folder / broker, BOXES)
     await broker.start()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(broker.stop)
@@ -249,7 +249,7 @@ async def town(folder):
         for number, address in enumerate(BOXES):
             own = CAMERAS[2 * number : 2 * number + 2]
             box_folder = folder / address.box
-            box_folder.mkdir()
+            box_folder.mkdir(exist_ok=True)
             box = Box(box_folder, broker.settings(address.box), address, public_keys_file(folder))
             box.folder = box_folder
             devices = {}
@@ -375,6 +375,40 @@ async def test_what_was_seen_is_kept_and_no_more_though_the_worker_was_away_at_t
         await eventually(is_unlocked)
         seen = [of(LockSpan)[f"{lock_id}-seen"] for lock_id in first]
         assert all(one.until <= ended + timedelta(seconds=1) for one in seen)
+
+
+async def test_a_lock_is_shortened_though_the_core_was_killed_before_the_worker_heard_of_it(
+    tmp_path,
+):
+    async with town(tmp_path) as here:
+        west, call = here.poles[0], here.call(at(0.0), granted=False)
+        await here.center.district.open(call)
+
+        async def is_locked():
+            return any(isinstance(order, LockSpan) for _, order in west.workers.locks)
+
+        await eventually(is_locked)
+        west.workers.are_away = True
+        await here.center.district.end(call.id)
+        await here.answered(call.id, lambda reply: reply.state is ReplyState.DONE)
+        ended, token = CLOCK.utc_now(), sign(call, here.center.district.key)
+    async with town(tmp_path, "another-broker") as here:
+        west = here.poles[0]
+
+        async def is_unlocked():
+            return any(isinstance(order, Unlock) for _, order in west.workers.locks)
+
+        await eventually(is_unlocked)
+        seen = [order for _, order in west.workers.locks if isinstance(order, LockSpan)]
+        assert all(order.lock_id.endswith("-seen") for order in seen)
+        assert all(order.until <= ended + timedelta(seconds=1) for order in seen)
+        await west.sessions.take(token)
+        assert west.audited[-1].code == "incident.replayed"
+
+        async def is_forgotten():
+            return not await west.box.db.run(incident_store.holding)
+
+        await eventually(is_forgotten)
 
 
 async def test_the_answer_ranks_who_sees_it_and_shows_what_it_saw_and_how_old_that_is(tmp_path):
