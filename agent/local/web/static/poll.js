@@ -1,6 +1,19 @@
-// Asks again and again, one question at a time, and only while someone looks at the page.
+// Asks again and again, one question at a time, and only while someone looks at the page. A page
+// that nobody has touched for a minute asks less often: the box has other work.
 
 const GIVE_UP_MS = 4000;
+const ALONE_AFTER_MS = 60000;
+const ALONE_FACTOR = 4;
+const TOUCHES = ["pointerdown", "pointermove", "keydown", "scroll", "focus"];
+let touchedAtMs = performance.now();
+
+for (const kind of TOUCHES) {
+  addEventListener(kind, () => { touchedAtMs = performance.now(); }, { capture: true, passive: true });
+}
+
+function pause(everyMs) {
+  return performance.now() - touchedAtMs > ALONE_AFTER_MS ? everyMs * ALONE_FACTOR : everyMs;
+}
 
 /**
  * Fetch JSON from `address()` every `everyMs`. `onAnswer(json)` gets each answer, `onFail(error)`
@@ -14,7 +27,7 @@ export function poll(address, everyMs, onAnswer, onFail = () => {}, isWanted = (
     try {
       if (!document.hidden && isWanted()) await askAndTell(address(), onAnswer, onFail);
     } finally { // an error in `onAnswer` is a mistake of ours: loud, but not the end
-      if (!isOver) timer = setTimeout(turn, everyMs);
+      if (!isOver) timer = setTimeout(turn, pause(everyMs));
     }
   };
   const wake = () => {
