@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
+from pathlib import Path
 
 import av
 import msgspec
@@ -35,6 +36,7 @@ from tests.spine import ADDRESS, eventually, make_center, running
 CLOCK = SystemClock()
 GOP = 10  # pictures from one key frame of the clip to the next
 TOKEN = "canary-grant-token"
+FAKE_TIME = str(next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), ""))
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder, broker, more=None, **of_camera):
+async def scene(folder, broker, more=None, environment=None, **of_camera):
     clip = make_clip(folder / "clip.mp4", fps=10, seconds=4)
     async with running(make_center(folder / "center", broker.settings(CENTER))) as center:
         with RelayThread() as relay, CameraProcess(folder, "gate", clip, clip) as camera:
@@ -138,7 +140,7 @@ async def scene(folder, broker, more=None, **of_camera):
                 "cameras": [camera.settings("gate", detect=False, **of_camera)],
                 "buffer": {"min_free_bytes": 0},
             }
-            with BoxProcess(folder, told | (more or {})) as box:
+            with BoxProcess(folder, told | (more or {}), **(environment or {})) as box:
                 relay.admits = lambda token: token == TOKEN
                 await asyncio.to_thread(box.until, lambda s: camera_in(s, "gate")["is_recording"])
                 made = Scene(box, center, relay, folder / "center" / "center.db")
@@ -267,6 +269,30 @@ async def test_what_was_recorded_is_shown_again_as_fast_as_it_was_and_ends_with_
             return any(report.bytes > 0 for report in await here.reports())
 
         await eventually(are_reported)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("jump", ["-2h", "+2h"])
+async def test_the_last_packet_is_no_later_than_the_end_though_the_wall_clock_jumps(
+    tmp_path, broker, jump
+):
+    told = tmp_path / "wall-clock"
+    told.write_text("+0")
+    moved = {
+        "LD_PRELOAD": FAKE_TIME,
+        "FAKETIME_TIMESTAMP_FILE": str(told),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    async with scene(tmp_path, broker, environment=moved) as here:
+        grant = here.grant(lasts_s=12)
+        await here.give(grant)
+        await here.packets_come()
+        await asyncio.to_thread(told.write_text, jump)
+        await here.packets_come(more=20)
+        late_s = await here.late_s(grant)
+        print("last packet after the end, wall clock", jump, "s:", round(late_s, 2))  # noqa: T201
+        assert -2.0 <= late_s <= 1.0
 
 
 @pytest.mark.long
