@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.cameras.push_point import PORTS
+from agent.local.usb import borrow
 from hardware.linux import smart
 
 IMAGE = Path(__file__).parents[2] / "image-build"
@@ -216,8 +217,22 @@ def test_the_disks_are_asked_daily_and_the_agent_may_read_the_answer():
     assert int(timer["OnUnitActiveSec"].removesuffix("h")) * 3600 * 2 < smart.FRESH_S
 
 
-@pytest.mark.parametrize("name", ["bootctl", "trial", "update", "provision", "smart", "network"])
+LAUNCHERS = ["bootctl", "trial", "update", "provision", "smart", "network", "export"]
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
 def test_each_launcher_leads_to_a_module(name):
     launcher = (ROOTFS / f"usr/lib/poleside/{name}").read_text()
     assert f"-m poleside_image.{name} " in launcher
     assert (IMAGE / f"python/poleside_image/{name}.py").exists()
+
+
+def test_a_stick_is_lent_where_the_agent_asks_and_looks():
+    plan = read_ini(IMAGE / "units/poleside-export.path")["Path"]["PathExists"]
+    service = read_ini(IMAGE / "units/poleside-export.service")["Service"]
+    module = (IMAGE / "python/poleside_image/export.py").read_text()
+    assert plan == f"/var/lib/poleside/{borrow.FOLDER}/plan.json"
+    assert f'Path("{Path(plan).parent}")' in module
+    assert f'Path("/run/{service["RuntimeDirectory"]}")' in module
+    assert service["RuntimeDirectoryPreserve"] == "yes"
+    assert service["ExecStopPost"].endswith(" release")  # also after one that was killed
