@@ -182,6 +182,10 @@ class Caller:
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Order no more: what was answered last has then time to arrive."""
         self._over.set()
         self._thread.join()
 

@@ -70,11 +70,11 @@ class Sweep:
                     f"cut {number + 1}: {point.name}, {box.on_for_s:.0f} s after power on: {last}"
                 )
 
-    def end(self):
-        """Boot once more; all that waits must go out."""
+    def end(self, has_all):
+        """Boot once more, until the center has all that waited."""
         with self._on() as box:
-            self._up(box)
-            emulator.wait_s(60)
+            box.wait_for(trials.CONNECTED, WITHIN_S)
+            trials.until(has_all, WITHIN_S)
 
     def summary(self):
         return f"cuts: {dict(self._cuts)}; came up {self._came_up} times: {dict(self._ran)}"

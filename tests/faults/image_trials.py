@@ -80,8 +80,8 @@ def slot(machine):
 def kept(machine):
     """Return what an update must leave alone: who it is, its outbox, its recordings by hash."""
     told = machine.ask(
-        "cat /etc/machine-id; sha256sum /var/lib/poleside/keys/*; cd /var/lib/poleside/cameras;"
-        " find . -name '*.mp4' -mmin +0.5 | sort | xargs -r sha256sum",
+        "cat /etc/machine-id; cd /var/lib/poleside;"
+        " (find keys -type f; find cameras -name '*.mp4' -mmin +0.5) | xargs -r sha256sum",
         within_s=300,
     ).splitlines()
     return {"id": told[0], "files": {line.split()[1]: line.split()[0] for line in told[1:]}}

@@ -105,7 +105,7 @@ def test_data_that_is_broken_is_no_reason_to_stay_away(built, city, stick, tmp_p
         assert "/data tmpfs" in box.ask("findmnt --raw --noheadings -o TARGET,FSTYPE")
         faults = trials.until(lambda: VOLATILE in city.faults() and city.faults(), WITHIN_S)
         tell("the center is told:", faults)
-        emulator.wait_s(120)
+        emulator.wait_s(60)
         assert box.console().count("poleside: slot a") == 1  # it did not start again
 
 
@@ -147,12 +147,12 @@ def test_updates_commit_or_are_refused(built, city, stick, tmp_path, tell):
         city.until_update("0.9.0", {UpdateStage.COMMITTED}, WITHIN_S)
         assert [trials.slot(box), trials.release(box)] == ["b", "0.9.0"]
         after = trials.kept(box)
-        tell("before:", before, "\nafter:", after)
         trials.assert_kept(before, after)
-        emulator.wait_s(10)
+        tell(f"{len(before['files'])} files kept, {len(after['files'])} now")
+        caller.end()
+        trials.until(lambda: not caller.lost(), WITHIN_S)
     tell("at the center:", city.streams(), f"{len(caller.done)} orders done")
     assert caller.done
-    assert caller.lost() == []
     assert all(missing == 0 for *_, missing in city.streams())
 
 
@@ -175,10 +175,10 @@ def test_a_version_that_never_works_is_rolled_back(built, city, stick, tmp_path,
         tell(f"{box.on_for_s:.0f} s: rolled back: {told.code}, {told.why}")
         assert [trials.slot(box), trials.release(box)] == ["a", built.version]
         trials.assert_kept(before, trials.kept(box))
-        emulator.wait_s(10)
+        caller.end()
+        trials.until(lambda: not caller.lost(), WITHIN_S)
     tell("at the center:", city.streams(), f"{len(caller.done)} orders done")
     assert caller.done
-    assert caller.lost() == []
     assert all(missing == 0 for *_, missing in city.streams())
 
 
@@ -196,7 +196,7 @@ def test_no_power_cut_over_an_update_bricks_the_box(built, tmp_path, tell):
             sweep = Sweep(city, disk, tmp_path, stick, bundles, tell)
             sweep.begin()
             sweep.run(int(os.environ.get("POLESIDE_CUTS", "20")))
-            sweep.end()
+        sweep.end(lambda: not caller.lost())
         streams = city.streams()
         tell(sweep.summary(), "\nat the center:", streams)
         tell(f"{len(caller.done)} orders answered as done, lost {len(caller.lost())}")
