@@ -4,6 +4,7 @@
 const GIVE_UP_MS = 4000;
 const ALONE_AFTER_MS = 60000;
 const ALONE_FACTOR = 4;
+const ALONE_LEAST_MS = 2000; // a picture counts as live for three seconds
 const TOUCHES = ["pointerdown", "pointermove", "keydown", "scroll", "focus"];
 let touchedAtMs = performance.now();
 
@@ -12,7 +13,8 @@ for (const kind of TOUCHES) {
 }
 
 function pause(everyMs) {
-  return performance.now() - touchedAtMs > ALONE_AFTER_MS ? everyMs * ALONE_FACTOR : everyMs;
+  const isAlone = performance.now() - touchedAtMs > ALONE_AFTER_MS;
+  return isAlone ? Math.max(everyMs * ALONE_FACTOR, ALONE_LEAST_MS) : everyMs;
 }
 
 /**
