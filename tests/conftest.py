@@ -121,9 +121,9 @@ def run_folders() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def logs_as_found() -> Iterator[None]:
     """Undo what a test sets up for logs: its stderr is closed when it is over."""
-    handlers = list(logging.root.handlers)
+    handlers, before = list(logging.root.handlers), structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     logging.root.handlers[:] = handlers
 
 

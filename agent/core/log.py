@@ -13,6 +13,9 @@ import structlog
 from agent.core.clock import Clock, SystemClock
 from agent.core.redact import redact, redact_text
 
+# Before a process sets its logs up, too: the standard output is for answers, often JSON.
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
