@@ -6,7 +6,8 @@ from msgspec import Struct
 class TalkOrder(Struct, frozen=True, kw_only=True):
     """One voice. `camera_json` (`CameraSettings`) is empty for the box's own speaker.
 
-    `live`: spoken now, so what can't be heard at once is left out. `ca` (PEM) vouches for the source.
+    `live`: spoken now, so what can't be heard at once is left out. `ca` (PEM) vouches for who
+    speaks.
     """
 
     source_url: str
