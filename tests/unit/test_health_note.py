@@ -18,7 +18,7 @@ def noted(folder, boot=""):
         notes = note.HealthNotes(SystemClock(), folder / "run", lambda: [], boot)
         task = asyncio.create_task(notes.run())
         while notes.last_progress_mono_s is None:
-            await asyncio.sleep(0.01)
+            await SystemClock().sleep_s(0.01)
         task.cancel()
 
     asyncio.run(once())

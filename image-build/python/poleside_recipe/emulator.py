@@ -26,7 +26,9 @@ _PATIENT = {
     "poleside": "TimeoutStartSec=15min\nWatchdogSec=10min\n",
     "poleside-provision": "TimeoutStartSec=10min\n",
 }
-_GATE = "TimeoutStartSec=30min\nEnvironment=POLESIDE_TRIAL_LIMIT_S={}\n[Unit]\nJobTimeoutSec=45min\n"
+_GATE = (
+    "TimeoutStartSec=30min\nEnvironment=POLESIDE_TRIAL_LIMIT_S={}\n[Unit]\nJobTimeoutSec=45min\n"
+)
 _SHELL = """[Unit]
 Description=A shell for the trial
 After=basic.target
