@@ -52,6 +52,7 @@ from agent.events.box_faults import BoxFaults
 from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.note import HealthNotes
+from agent.health.settings_file import settings_faults
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import ClaimCheck
@@ -76,8 +77,9 @@ class Core:
         link: SupervisorLink,
         db: Database,
         boot: int,
+        left_out: tuple[str, ...] = (),
     ) -> None:
-        self._settings, self._boot = settings, boot
+        self._settings, self._boot, self._left_out = settings, boot, left_out
         self._clock = clock = SystemClock()
         self.stop = asyncio.Event()
         self._components = Components(clock)
@@ -245,6 +247,7 @@ class Core:
             *self._reboot_note.faults(),
             *self._sessions.faults(),
             *update_faults(self._updates.told()),
+            *settings_faults(self._left_out),
         )
 
     def _with_pole(self, sample: BoardSample) -> BoardSample:

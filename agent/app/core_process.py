@@ -93,7 +93,8 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
     try:
         await _begin_epoch(db, data_dir_of(settings) / epochs.MARK)
         boot = await db.run(lambda connection: boots.number_of(connection, boot_id()))
-        core = Core(settings, msgspec.json.decode(configure.table_json), link, db, boot)
+        table = msgspec.json.decode(configure.table_json)
+        core = Core(settings, table, link, db, boot, configure.left_out)
         await core.outbox.start()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, core.stop.set)

@@ -57,9 +57,10 @@ class Supervisor:
         clock: Clock,
         *,
         rows: Callable[[Settings], list[ProcessSpec]] = process_table,
+        left_out: tuple[str, ...] = (),
     ) -> None:
         self._settings, self._table, self._clock = settings, table, clock
-        self._rows = rows
+        self._rows, self._left_out = rows, left_out
         self._data_dir = load.data_dir_of(settings)
         self._log = log.get("supervisor")
         self._selector = selectors.DefaultSelector()
@@ -355,6 +356,7 @@ class Supervisor:
         return Configure(
             settings_json=msgspec.json.encode(self._settings),
             table_json=msgspec.json.encode(self._table),
+            left_out=self._left_out,
         )
 
     # Reports

@@ -60,10 +60,14 @@ class Processes(Struct, frozen=True, kw_only=True, tag="processes"):
 
 
 class Configure(Struct, frozen=True, kw_only=True, tag="configure"):
-    """The settings a child starts with (msgspec JSON of `Settings`), and the raw file's table."""
+    """The settings a child starts with (msgspec JSON of `Settings`), and the raw file's table.
+
+    `left_out`: the paths of what in the file does not count, since it is not right.
+    """
 
     settings_json: bytes
     table_json: bytes
+    left_out: tuple[str, ...] = ()
 
 
 FromChild = Beat | Reload | WantSuccessor | KeyFrame

@@ -37,8 +37,8 @@ def tell(before: dict[str, str], after: dict[str, str], paths: list[str] | None 
 def _flat(value: Any, path: str = "") -> dict[str, str]:
     if isinstance(value, dict) and value:
         found = list(value.items())
-    elif isinstance(value, list | tuple) and value and all(_name(item) for item in value):
-        found = [(_name(item), item) for item in value]
+    elif isinstance(value, list | tuple) and value and all(name_of(item) for item in value):
+        found = [(name_of(item), item) for item in value]
     else:
         return {path: json.dumps(value, ensure_ascii=False)}
     flat: dict[str, str] = {}
@@ -53,7 +53,8 @@ def _cut(value: str | None) -> str:
     return value if len(value) <= _MOST_VALUE else f"{value[:_MOST_VALUE]}…"
 
 
-def _name(item: Any) -> str:
+def name_of(item: Any) -> str:
+    """Return what a table in a list is known by, "" for one that has no name."""
     if not isinstance(item, dict):
         return ""
     return next((str(item[key]) for key in _NAMES if item.get(key)), "")

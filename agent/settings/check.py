@@ -39,13 +39,19 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Look:
-    """The table as far as it is still looked at, and where its list items stood at first."""
+class Look:
+    """What is wrong with a table (`found`), and the `rest` of it, in which that is taken out.
+
+    `places` tells where the items of a list stood at first, `gaps` (by `id`) out of which tables
+    and lists of the rest something was taken.
+    """
 
     whole: dict[str, Any]
     rest: dict[str, Any]
     places: dict[int, list[int]] = field(default_factory=dict)
     has_dropped: bool = False
+    found: list[Problem] = field(default_factory=list)
+    gaps: set[int] = field(default_factory=set)
 
     def first_path(self, path: list[Step]) -> list[Step]:
         """Return `path` as it is in the file, whatever was taken out before it."""
@@ -69,11 +75,13 @@ class _Look:
             last = path.pop()
             if isinstance(holder, dict) and last in holder:
                 del holder[last]
+                self.gaps.add(id(holder))
                 return True
             is_table = isinstance(shape.inside(holder, last), dict)
             if is_table and isinstance(holder, list) and isinstance(last, int):
                 del self._places(holder)[last]
                 del holder[last]
+                self.gaps.add(id(holder))
                 self.has_dropped = True
                 return True
         return False
@@ -84,8 +92,13 @@ class _Look:
 
 def problems(table: dict[str, Any], examples: dict[str, Any] | None = None) -> list[Problem]:
     """Return everything wrong with a raw table; `examples` is a table to take examples from."""
-    look = _Look(table, copy.deepcopy(table))
-    found: list[Problem] = []
+    return look_over(table, examples).found
+
+
+def look_over(table: dict[str, Any], examples: dict[str, Any] | None = None) -> Look:
+    """Take out of a raw table what is wrong; the rest may lack something all the same."""
+    look = Look(table, copy.deepcopy(table))
+    found = look.found
     while len(found) < _MOST:
         try:
             refuse_audio(look.rest)
@@ -103,7 +116,7 @@ def problems(table: dict[str, Any], examples: dict[str, Any] | None = None) -> l
                 break
         else:
             break
-    return found
+    return look
 
 
 def warnings(table: dict[str, Any]) -> list[tuple[str, str]]:

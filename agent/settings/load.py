@@ -2,8 +2,9 @@
 
 The file is the technician's, and never written by the box. Over it lies `local.json` in the data
 folder, what a technician set at the box's page; over both `desired.json`, the center's: RFC 7396
-merge patches. A bad file stops the start with a plain message that names the path; a bad patch is
-refused alone and the box goes on with what it had.
+merge patches. A bad file is told with a plain message that names the path (a start leaves out what
+is wrong: `agent.settings.bootstrap`); a bad patch is refused alone and the box goes on with what it
+had.
 """
 
 import re

@@ -37,6 +37,7 @@ from agent.health.checks import (
     upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
+from agent.health.settings_file import settings_faults
 from agent.messages.capacity import DetectorCapacity
 from agent.messages.engines import Engine
 from agent.messages.picture import PictureKind, PictureTrouble
@@ -48,6 +49,7 @@ from agent.messages.worker import (
     RecordingStatus,
     StreamStatus,
 )
+from agent.settings.bootstrap import WHOLE_FILE
 from hardware.interface import ClockChipState, PowerState, Rail, StorageState, Temperature
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -231,6 +233,10 @@ CASES = [
     (lambda: upload_faults(2, "window"), []),
     (lambda: alarm_faults({"gate": 2, "roof": 1}, 1.0, (), is_weather=False),
      ["alarms.over_budget"]),
+    (lambda: settings_faults(["site", *(f"cameras[{n}].masks" for n in range(9))]),
+     ["settings.left_out"]),
+    (lambda: settings_faults([WHOLE_FILE]), ["settings.file_unusable"]),
+    (lambda: settings_faults([]), []),
     (lambda: alarm_faults({}, 1.0, ("gate",), is_weather=True),
      ["alarms.limited", "alarms.weather"]),
 ]  # fmt: skip

@@ -3,6 +3,20 @@
 from agent.health.catalogue.words import RED, YELLOW, Words
 
 BOX: dict[str, Words] = {
+    "settings.left_out": Words(
+        YELLOW,
+        "The settings file is not right at {paths}: left out, or as it was right last.",
+        "설정 파일의 {paths}: 값이 잘못되어 제외했거나 마지막으로 올바르던 값을 씁니다.",
+        "`poleside config check FILE` explains each; correct the file, then restart the box.",
+        "`poleside config check 파일`로 확인해 고친 뒤 장치를 다시 시작하세요.",
+    ),
+    "settings.file_unusable": Words(
+        YELLOW,
+        "The settings file can't be used: the box runs with the one that was right last.",
+        "설정 파일을 쓸 수 없어 마지막으로 올바르던 설정으로 동작합니다.",
+        "`poleside config check FILE` explains it; correct the file, then restart the box.",
+        "`poleside config check 파일`로 확인해 고친 뒤 장치를 다시 시작하세요.",
+    ),
     "detector.unavailable": Words(
         YELLOW,
         "The detector is not available: {cameras} camera(s) see motion only.",

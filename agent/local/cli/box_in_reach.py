@@ -72,12 +72,13 @@ def box_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def box_of(config: Path | None, data_dir: Path | None) -> Box:
     """Return the box that is meant; the settings file says where its data lies."""
-    from agent.settings.load import read_file, validate
+    from agent.settings.bootstrap import read_to_start
+    from agent.settings.load import data_dir_of, validate
 
     if data_dir is not None:
         return Box(data_dir, config)
     if config is not None:
-        return Box(Path(validate(read_file(config)).data_dir), config)
+        return Box(data_dir_of(validate(read_to_start(config).table)), config)
     with suppress(PolesideError):
-        return Box(Path(validate(read_file(CONFIG)).data_dir), CONFIG)
+        return Box(data_dir_of(validate(read_to_start(CONFIG).table)), CONFIG)
     return Box(DATA_DIR)

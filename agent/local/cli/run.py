@@ -107,7 +107,10 @@ def run(
     if example:
         click.echo(EXAMPLE, nl=False)
         return
-    table = with_last_resort(_table(config, cameras, broker, data_dir), reboot_after_s)
+    left_out, table = _table(config, cameras, broker, data_dir)
+    table = with_last_resort(table, reboot_after_s)
+    for path in left_out:
+        click.echo(f"Not right in {config} and left out: {path}. See `config check`.", err=True)
     # One thread per numpy, as everywhere here; must be set before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from agent.app.supervisor import Supervisor
@@ -129,15 +132,17 @@ def run(
     settings = load.in_effect(table, folder)
     log.configure("supervisor", settings.log_level, clock)
     stand_on_it(settings)
-    raise SystemExit(Supervisor(settings, table, clock).run())
+    raise SystemExit(Supervisor(settings, table, clock, left_out=left_out).run())
 
 
 def _table(
     config: Path | None, cameras: tuple[str, ...], broker: str | None, data_dir: str | None
-) -> dict[str, Any]:
-    from agent.settings import load
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the table to start with, after what in the file does not count."""
+    from agent.settings.bootstrap import Start, read_to_start
 
-    table: dict[str, Any] = load.read_file(config) if config else {}
+    start = read_to_start(config, data_dir) if config else Start({})
+    table = dict(start.table)
     if not config and not cameras:
         raise SettingsError(
             "settings.nothing",
@@ -150,7 +155,7 @@ def _table(
         table["broker"] = {**table.get("broker", {}), **_broker(broker)}
     if data_dir or not config:
         table["data_dir"] = data_dir or str(Path.home() / ".local" / "share" / "poleside")
-    return table
+    return start.left_out, table
 
 
 def with_last_resort(table: dict[str, Any], after_s: float | None) -> dict[str, Any]:
