@@ -42,7 +42,7 @@ def facts(jpeg):
         minutes=1440,
         covered=1431,
         gaps=tuple(
-            GapFacts(since=NOW + timedelta(minutes=n), until=None, cause="camera-lost")
+            GapFacts(since=NOW + timedelta(minutes=n), until=None, cause="unreachable")
             for n in range(60)
         ),
         picture=jpeg,
@@ -87,8 +87,29 @@ def text_of(pdf, folder):
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", ("Acceptance report", "1431 of 1440 minutes", "not calibrated", "Walk test gate")),
-        ("ko", ("설치 검수 보고서", "1440분 중 1431분 녹화됨", "미터당 픽셀", "보행 시험 gate")),
+        (
+            "en",
+            (
+                "Acceptance report",
+                "1431 of 1440 minutes",
+                "out of reach",
+                "not calibrated",
+                "Walk test gate",
+                "Technician",
+            ),
+        ),
+        (
+            "ko",
+            (
+                "설치 검수 보고서",
+                "1440분 중 1431분 녹화됨",
+                "카메라에 연결되지 않았습니다",
+                "연결 끊김, 알 수 없음",
+                "미터당 픽셀",
+                "보행 시험 gate",
+                "기술자, 날짜, 서명",
+            ),
+        ),
     ],
 )
 def test_the_paper_says_in_each_language_what_is_known_and_what_is_not(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.local.report.facts import CameraFacts, ReportFacts, TestFacts
+from agent.local.report.facts import CameraFacts, GapFacts, ReportFacts, TestFacts
 
 Words = Mapping[str, str]
 _TESTS = ("walk", "bell", "cable", "read-back")
@@ -88,7 +88,7 @@ class _Teller:
             ),
             self._coverage(camera),
             *(
-                Row(_time(gap.since), f"{self._until(gap.until)} · {gap.cause}", "bad")
+                Row(_time(gap.since), f"{self._until(gap)} · {self._code('gap', gap.cause)}", "bad")
                 for gap in camera.gaps
             ),
         ]
@@ -136,7 +136,8 @@ class _Teller:
 
     def _state(self, camera: CameraFacts) -> str:
         recording = {True: "recording", False: "not-recording", None: "unknown"}
-        return f"{camera.state}, {self._word(f'report.{recording[camera.is_recording]}')}"
+        state = self._code("camera", camera.state)
+        return f"{state}, {self._word(f'report.{recording[camera.is_recording]}')}"
 
     def _calibration(self, camera: CameraFacts) -> str:
         if camera.is_in_doubt:
@@ -156,8 +157,8 @@ class _Teller:
         told = text.replace("{n}", str(camera.covered)).replace("{of}", str(camera.minutes))
         return Row(label, told, _mark(not camera.gaps))
 
-    def _until(self, until: datetime | None) -> str:
-        return f"→ {_time(until)}" if until else f"→ {self._word('report.still')}"
+    def _until(self, gap: GapFacts) -> str:
+        return f"→ {_time(gap.until)}" if gap.until else f"→ {self._word('report.still')}"
 
     def _storage(self, facts: ReportFacts) -> str:
         if facts.disk_free_bytes is None or facts.disk_total_bytes is None:
@@ -168,6 +169,10 @@ class _Teller:
 
     def _told(self, text: str) -> str:
         return text or self._word("report.unknown")
+
+    def _code(self, kind: str, code: str) -> str:
+        """Return the page's words for a code of the box, the code itself where it has none."""
+        return self._words.get(f"{kind}.{code}", code)
 
     def _word(self, key: str) -> str:
         return self._words[key]

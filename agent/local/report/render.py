@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from agent.local.report.document import Row, Section, Words, sections
 from agent.local.report.facts import ReportFacts
 from agent.local.report.pdf_file import HEIGHT_PT, WIDTH_PT, PdfFile, jpeg_size
+from agent.local.web.pages import WORDS_DIR
 from agent.local.web.words import load_words
 
 FOLDER: Final = Path(__file__).parent
@@ -46,7 +47,7 @@ def pdf_of(facts: ReportFacts, language: str) -> bytes:
 
 
 def _words(language: str) -> Words:
-    return load_words(FOLDER / "words")[language]
+    return load_words(WORDS_DIR, FOLDER / "words")[language]
 
 
 class _Paper:
