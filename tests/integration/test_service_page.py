@@ -124,11 +124,15 @@ def test_an_update_is_shown_given_up_and_installed_only_from_a_stick(box):
     for folder in ("usr/lib/poleside", "data/image", "run/poleside-stick", "dev/disk/by-label"):
         (root / folder).mkdir(parents=True)
     (root / "usr/lib/poleside/release.json").write_text('{"version": "1.3.0"}')
-    (stick / "poleside-1.4.0.raucb").write_bytes(b"bundle")
+    bundle = stick / "poleside-1.4.0.raucb"
+    bundle.write_bytes(b"bundle")
     assert "called POLESIDE" in page()
     (root / "dev/disk/by-label/POLESIDE").touch()
     assert "1.3.0" in page()
     assert "1.4.0" in page()
+    # The command itself is asked with the stick's file; it sees that this machine is no image.
+    refused = press(box, "/service/update/install", bundle=str(bundle))
+    assert "[update.unsupported]" in notices(refused)[0]
     order = Update(
         action="install", version="1.4.0", url="file:stick", sha256="ab" * 32, size_bytes=10
     )
