@@ -49,11 +49,12 @@ class _Release(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ImageSide:
-    """`folder` is the agent's, `outcomes` the image's, `release` says what runs."""
+    """`folder` is the agent's, `outcomes` the image's; `release` and `notes` say what runs."""
 
     folder: Path
     outcomes: Path
     release: Path
+    notes: Path
 
     @classmethod
     def of(cls, data_dir: Path, root: Path = Path("/")) -> "ImageSide":
@@ -62,6 +63,7 @@ class ImageSide:
             data_dir / FOLDER,
             root / "data/image",
             root / "usr/lib/poleside/release.json",
+            root / "run/poleside-boot",
         )
 
     @property
@@ -108,10 +110,24 @@ class ImageSide:
         """Return what the last trial found."""
         return _read(self.outcomes / "trial.json", Verdict)
 
-    def has_kept(self, version: str | None, judged: str) -> bool:
-        """Say whether `version` runs and the gate kept it, in another boot than `judged`."""
-        verdict = self.verdict()
-        return self.version == version and verdict.kept and verdict.is_of(version, judged)
+    def kept_slot(self) -> str:
+        """Return the slot that runs, "" while it is on trial and where nobody tells."""
+        try:
+            slot = (self.notes / "slot").read_text("ascii").strip()
+        except (OSError, ValueError):
+            return ""
+        return "" if (self.notes / "trial").exists() else slot
+
+    def has_kept(self, version: str | None, judged: str, slot: str) -> bool:
+        """Say whether `version` runs for good: the gate said so in another boot than `judged`.
+
+        Where its word is lost (the power went over it) another slot than `slot` tells the same.
+        """
+        if self.version != version:
+            return False
+        verdict, kept_slot = self.verdict(), self.kept_slot()
+        said = verdict.kept and verdict.is_of(version, judged)
+        return said or ("" not in (slot, kept_slot) and slot != kept_slot)
 
 
 def _read(path: Path, kind: type[T]) -> T:

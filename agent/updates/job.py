@@ -17,8 +17,9 @@ class Job(Struct, kw_only=True):
     """What was ordered and how far it is. `order` is the last order's id, `by` whose it was.
 
     `try_` counts plans (each has a name of its own for its outcome); `boot` is that in which it was
-    asked for, `judged` that of the last verdict before; `spent_bytes` counts on `day`. `local`: the
-    bundle lies here already, from a stick.
+    asked for, `judged` that of the last verdict before, `slot` what ran then; `failed` counts
+    installations that broke off; `spent_bytes` counts on `day`. `local`: the bundle lies here
+    already, from a stick.
     """
 
     id: str
@@ -31,6 +32,8 @@ class Job(Struct, kw_only=True):
     try_: int = 0
     boot: str = ""
     judged: str = ""
+    slot: str = ""
+    failed: int = 0
     day: str = ""
     spent_bytes: int = 0
     received_bytes: int = 0

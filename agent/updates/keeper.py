@@ -20,19 +20,20 @@ from agent.core.component import Service
 from agent.core.errors import CommandError, StorageError
 from agent.core.file_store import Way
 from agent.settings.model import UploadSettings
+from agent.updates import bundles
 from agent.updates import job as jobs
+from agent.updates.bundles import GOES_ON, KEPT
 from agent.updates.fetch import Fetch, FetchError, Place, Wanted
 from agent.updates.image import ImageSide
 from agent.updates.job import LOCAL_ORDER, Job, LocalOrder
 
-KEPT = "kept.raucb"
 _LOOK_S = 5.0
 _SAVE_BYTES = 1024 * 1024
 _RETRY_FIRST_S, _RETRY_CAP_S = 5.0, 900.0
 _AGAIN_S = 600.0  # after the image put it off: heat and voltage take their time; or said nothing
-_NO_ANSWER_S = 7_800.0  # the image's own limit is two hours
+_NO_ANSWER_S = 7_800.0  # the image lets RAUC write for 6,000
 _MOST_DAMAGED = 2
-_GOES_ON = (UpdateStage.FETCHING, UpdateStage.READY, UpdateStage.FAILED)  # with the same bundle
+_MOST_FAILED = 3  # each may have written the whole slot anew
 
 Busy = Callable[[], Awaitable[str]]
 Note = Callable[[str, str, str, str, str], Awaitable[None]]  # op, actor, outcome, code, detail
@@ -135,7 +136,7 @@ class Updates(Service):
                 retryable=True,
             )
         is_here = job.local
-        if old is not None and old.stage in _GOES_ON and old.bundle_name == job.bundle_name:
+        if old is not None and old.stage in GOES_ON and old.bundle_name == job.bundle_name:
             is_here = is_here or old.stage is UpdateStage.READY
             job.received_bytes = old.received_bytes
             job.day, job.spent_bytes = old.day, old.spent_bytes
@@ -189,9 +190,11 @@ class Updates(Service):
     async def _step(self, job: Job) -> Fetch | None:
         """Go one step on; return the fetch that must be run for it."""
         kept = self._image.has_kept
-        if job.was_asked and await asyncio.to_thread(kept, job.order.version, job.judged):
+        told = (job.order.version, job.judged, job.slot)
+        if job.was_asked and await asyncio.to_thread(kept, *told):
             await self._move(job, UpdateStage.COMMITTED)
-            await asyncio.to_thread(self._keep_bundle, job, kept=True)
+            await asyncio.to_thread(bundles.keep, self._image.folder, job)
+            await asyncio.to_thread(self._sweep)
             return None
         match job.stage:
             case UpdateStage.FETCHING:
@@ -199,6 +202,7 @@ class Updates(Service):
             case UpdateStage.READY:
                 await self._ask(job)
             case UpdateStage.ASKED:
+                await self._held_back(job)
                 await self._hear(job)
             case UpdateStage.INSTALLED:
                 await self._judge(job)
@@ -209,7 +213,7 @@ class Updates(Service):
             await self._wait(job, held)
         elif self._clock.monotonic_s() >= self._not_before_s:
             job.waits_for, job.code, job.why = "", "", ""
-            self._fetch = self._fetch_of(job, self._part_of(job))
+            self._fetch = self._fetch_of(job, bundles.part_of(self._image.folder, job))
             return self._fetch
         return None
 
@@ -235,13 +239,11 @@ class Updates(Service):
             elif trouble is not None:
                 await self._fetch_failed(job, trouble, came=fetch.received_bytes > 0)
             else:
-                part, job.have_bytes = self._part_of(job), job.order.size_bytes
+                job.have_bytes = job.order.size_bytes
+                part = bundles.part_of(self._image.folder, job)
                 await asyncio.to_thread(part.replace, part.with_name(job.bundle_name))
                 await self._move(job, UpdateStage.READY)
                 self._wake.set()
-
-    def _part_of(self, job: Job) -> Path:
-        return self._image.folder / f"{job.bundle_name}.part"
 
     def _fetch_of(self, job: Job, part: Path) -> Fetch:
         order, settings, unsaved = job.order, self.settings, [0]
@@ -299,23 +301,28 @@ class Updates(Service):
         await self._wait(job, waits_for, error.code, error.message)
 
     async def _ask(self, job: Job) -> None:
-        """Leave the plan when the box may restart; hold the image back as long as it may not."""
-        why = await self._busy() if job.order.restart else ""
-        if why != self._hold:
-            await asyncio.to_thread(self._image.hold, why)
-            self._hold = why
-        if why:
+        """Leave the plan when the box may restart."""
+        if why := await self._held_back(job):
             await self._wait(job, "incident", "update.held", why)
             return
         if self._clock.monotonic_s() < self._not_before_s:
             return
         job.try_ += 1
         job.boot, job.judged = self._boot, (await asyncio.to_thread(self._image.verdict)).boot
+        job.slot = await asyncio.to_thread(self._image.kept_slot)
         self._asked_s, self._is_lost = None, False
         await self._move(job, UpdateStage.ASKED)
         await asyncio.to_thread(
             self._image.ask, job.plan_id, job.bundle_name, restart=job.order.restart
         )
+
+    async def _held_back(self, job: Job) -> str:
+        """Hold the image back as long as the box must not restart; return why, "" when it may."""
+        why = await self._busy() if job.order.restart else ""
+        if why != self._hold:
+            await asyncio.to_thread(self._image.hold, why)
+            self._hold = why
+        return why
 
     async def _hear(self, job: Job) -> None:
         """Take what the image says of the plan."""
@@ -325,7 +332,11 @@ class Updates(Service):
         elif outcome.outcome == "installed":
             await self._move(job, UpdateStage.INSTALLED)
         elif outcome.outcome == "postponed":
-            await self._again(job, outcome.code, outcome.why)
+            job.failed += outcome.code == "update.failed"
+            if job.failed < _MOST_FAILED:
+                await self._again(job, outcome.code, outcome.why)
+            else:
+                await self._move(job, UpdateStage.FAILED, outcome.code, outcome.why)
         else:
             await self._move(job, UpdateStage.REFUSED, outcome.code, outcome.why)
             await asyncio.to_thread(self._sweep)
@@ -356,31 +367,20 @@ class Updates(Service):
     async def _judge(self, job: Job) -> None:
         """After the restart: see which system runs, and what the health gate said of the new."""
         if job.boot == self._boot:
+            held = await self._held_back(job)  # the image waits with the restart
+            await self._wait(job, *(("incident", "update.held", held) if held else ("", "", "")))
             return
-        if self._image.version == job.order.version:
+        slot = await asyncio.to_thread(self._image.kept_slot)
+        if self._image.version == job.order.version and (not slot or slot != job.slot):
             return  # on trial: a verdict comes, or the box restarts into the old system
         verdict = await asyncio.to_thread(self._image.verdict)
         was_judged = verdict.is_of(job.order.version, job.judged)
         why = verdict.why if was_judged else "The new system did not come up."
         await self._move(job, UpdateStage.ROLLED_BACK, "update.rolled_back", why or "")
-        await asyncio.to_thread(self._keep_bundle, job, kept=False)
-
-    def _keep_bundle(self, job: Job, *, kept: bool) -> None:
-        """Keep the bundle whose system runs: the next one is mostly made of it."""
-        folder = self._image.folder
-        bundle = folder / job.bundle_name
-        if kept and bundle.is_file():
-            bundle.replace(folder / KEPT)
-        self._sweep()
+        await asyncio.to_thread(self._sweep)
 
     def _sweep(self) -> None:
-        """Remove bundles nobody wants any more; one that failed may be ordered again."""
-        job = self._job
-        is_wanted = job is not None and (job.stage in _GOES_ON or not job.stage.is_final)
-        needed = {job.bundle_name, f"{job.bundle_name}.part"} if job and is_wanted else set()
-        for path in self._image.folder.glob("*.raucb*"):
-            if path.name not in needed and path.name != KEPT:
-                path.unlink(missing_ok=True)
+        bundles.sweep(self._image.folder, self._job)
 
     async def _wait(self, job: Job, waits_for: str, code: str = "", why: str = "") -> None:
         if (job.waits_for, job.code, job.why) == (waits_for, code, why):

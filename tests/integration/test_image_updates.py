@@ -56,6 +56,13 @@ class UpdatingBox:
     def runs(self, version):
         self.side.release.write_text(json.dumps({"version": version}))
 
+    def in_slot(self, slot, *, is_trial):
+        self.side.notes.mkdir(parents=True, exist_ok=True)
+        (self.side.notes / "slot").write_text(f"{slot}\n")
+        (self.side.notes / "trial").unlink(missing_ok=True)
+        if is_trial:
+            (self.side.notes / "trial").touch()
+
     def says(self, name, **facts):
         (self.side.outcomes / name).write_text(json.dumps(facts))
 
@@ -270,6 +277,66 @@ async def test_nothing_is_installed_while_an_incident_is_on(box, store):
     await box.looks()
     assert box.plan() is not None
     assert not (box.side.folder / "hold").exists()
+
+
+async def test_an_incident_that_begins_during_the_installation_puts_the_restart_off(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    box.busy = "the incident I-7 is on"
+    await box.looks()
+    assert (box.told.stage, json.loads((box.side.folder / "hold").read_text())) == (
+        UpdateStage.ASKED,
+        {"why": box.busy},
+    )
+    await box.installs()
+    await box.looks()
+    assert (box.told.stage, box.told.waits_for) == (UpdateStage.INSTALLED, "incident")
+    box.busy = ""
+    await box.looks()
+    assert not (box.side.folder / "hold").exists()
+    assert (box.told.waits_for, box.told.code) == ("", "")
+
+
+async def test_a_verdict_that_the_power_took_is_seen_by_the_slot_that_is_kept(box, store):
+    box.in_slot("a", is_trial=False)
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    await box.installs()
+    box.runs("1.1.0")
+    box.in_slot("b", is_trial=True)
+    await box.restart("boot-2")
+    await box.looks(2)
+    assert box.told.stage is UpdateStage.INSTALLED
+    box.in_slot("b", is_trial=False)  # kept, and the power went before it was noted
+    await box.restart("boot-3")
+    await box.looks()
+    assert box.told.stage is UpdateStage.COMMITTED
+    assert (box.side.folder / KEPT).read_bytes() == NEW
+
+
+async def test_the_same_version_that_came_back_in_its_old_slot_was_rolled_back(box, store):
+    box.runs("1.1.0")
+    box.in_slot("a", is_trial=False)
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    await box.installs()
+    await box.restart("boot-3")  # boot-2 was the trial, whose gate could write nothing
+    await box.looks()
+    assert box.told.stage is UpdateStage.ROLLED_BACK
+
+
+async def test_an_installation_that_breaks_off_is_tried_three_times(box, store):
+    await box.updates.order("U1", "kim", ordered(store))
+    await box.looks(2)
+    plans = []
+    while (plan := box.plan()) is not None:
+        plans.append(plan["update_id"])
+        (box.side.folder / "plan.json").unlink()
+        why = {"code": "update.failed", "why": "rauc: Failed to write the slot"}
+        box.says("update.json", update_id=plans[-1], outcome="postponed", **why)
+        await box.looks(2)
+    assert len(set(plans)) == 3
+    assert (box.told.stage, box.told.why) == (UpdateStage.FAILED, why["why"])
 
 
 async def test_an_update_the_board_puts_off_is_asked_for_again(box, store):

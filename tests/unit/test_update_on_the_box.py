@@ -91,12 +91,12 @@ class Programs:
         self.says("rauc", json.dumps({"version": "1.2.0"}))
         self.says("hostnamectl", "")
 
-    def says(self, name, text, code=0):
+    def says(self, name, text, code=0, then=""):
         answer = self.folder / f"{name}.answer"
         answer.write_text(text)
         script = self.folder / name
         script.write_text(
-            f'#!/bin/sh\necho "{name} $*" >> "{self.log}"\ncat "{answer}"\nexit {code}\n'
+            f'#!/bin/sh\necho "{name} $*" >> "{self.log}"\ncat "{answer}"\n{then}\nexit {code}\n'
         )
         script.chmod(0o755)
 
@@ -225,6 +225,29 @@ def test_a_protected_recording_is_not_disturbed(programs, data, plan):
     outcome = outcome_of(plan, data)
     assert [outcome["outcome"], outcome["why"]] == ["postponed", "an alarm is going on"]
     assert programs.calls() == []
+
+
+def test_an_incident_that_begins_while_it_is_installed_is_not_restarted_into(programs, data, plan):
+    hold, waits = plan.parent / "hold", []
+    begins = f"""[ "$1" != install ] || echo '{{"why": "an alarm"}}' > "{hold}\""""
+    programs.says("rauc", json.dumps({"version": "1.2.0"}), then=begins)
+
+    def pause(_):
+        waits.append(programs.calls()[-1])
+        if len(waits) == 3:
+            hold.unlink()
+
+    assert update.main([str(plan)], data, pause) == 0
+    assert [call.split()[:2] for call in waits] == [["rauc", "install"]] * 3
+    assert small_files.read(data / update.OUTCOME)["outcome"] == "installed"  # told meanwhile
+    assert programs.calls()[-1] == "systemctl reboot"
+
+
+def test_an_agent_that_died_does_not_stop_the_restart_for_ever(plan):
+    hold = plan.parent / "hold"
+    hold.write_text('{"why": "an alarm"}')
+    update.wait_while_held(plan.parent, within_s=0.05)
+    assert hold.exists()
 
 
 def test_in_a_trial_nothing_is_installed_and_the_plan_is_taken_away(

@@ -9,7 +9,9 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ OUTCOME = "update.json"
 HOLD = "hold"
 TRIAL = Path("/run/poleside-boot/trial")
 INSTALL_WITHIN_S = 6_000.0
+HELD_WITHIN_S = 3_600.0  # an agent that died over its `hold` must not stop the restart for ever
+_LOOK_S = 2.0
+_pause = threading.Event().wait
 LEAST_FREE_BYTES = 64 * 1024 * 1024  # the journal and the outbox go on while RAUC writes
 HOTTEST_C = 75.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.raucb")
@@ -139,7 +144,24 @@ def carry_out(plan: Plan, folder: Path) -> str:
     return version
 
 
-def main(arguments: list[str], folder: Path = FOLDER) -> int:
+def wait_while_held(
+    folder: Path, within_s: float = HELD_WITHIN_S, pause: Callable[[float], object] = _pause
+) -> None:
+    """Wait with the restart: an incident may have begun while RAUC wrote."""
+    end_s = time.monotonic() + within_s
+    while time.monotonic() < end_s:
+        try:
+            check_hold(folder)
+        except RefusedError:
+            pause(_LOOK_S)
+        else:
+            return
+    print(f"update: restarts, though held for {within_s:.0f} s", file=sys.stderr)
+
+
+def main(
+    arguments: list[str], folder: Path = FOLDER, pause: Callable[[float], object] = _pause
+) -> int:
     """Carry out the plan and take it away, whatever comes of it: a plan is a wish, not a loop."""
     path = Path(arguments[0])
     outcome: dict[str, Any] = {"update_id": None}
@@ -156,6 +178,7 @@ def main(arguments: list[str], folder: Path = FOLDER) -> int:
     small_files.write(folder / OUTCOME, outcome)
     print(f"update: {outcome}")
     if plan and plan.restart and outcome["outcome"] == "installed":
+        wait_while_held(path.parent, pause=pause)
         run(["systemctl", "reboot"])
     return 0
 
