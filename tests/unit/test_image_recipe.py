@@ -208,7 +208,8 @@ def test_a_lock_pins_every_distribution_by_version_and_hash():
 
 
 def test_what_comes_as_source_is_locked_apart():
-    binary, source = lock_wheels.wanted(parts.IMAGE_BUILD.parent / "pyproject.toml")
+    project = parts.IMAGE_BUILD.parent / "pyproject.toml"
+    binary, source = lock_wheels.wanted(project, "trixie")
     assert [need.split(">")[0] for need in source] == ["onvif-zeep"]
     assert any(need.startswith("av>") for need in binary)
 
@@ -219,7 +220,8 @@ def test_the_committed_lock_covers_what_the_agent_needs(suite):
     lines = parts.entries(lock)
     assert all(re.fullmatch(r"[a-z0-9.-]+==\S+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
     pinned = {line.split("==")[0] for line in lines}
-    binary, source = lock_wheels.wanted(parts.IMAGE_BUILD.parent / "pyproject.toml")
+    binary, source = lock_wheels.wanted(parts.IMAGE_BUILD.parent / "pyproject.toml", suite)
+    assert set(parts.ENGINES.values()) & pinned == {parts.ENGINES[suite]}  # one engine an image
     assert {re.split(r"[<>=]", need)[0] for need in [*binary, *source]} <= pinned
 
 

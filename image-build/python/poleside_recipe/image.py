@@ -150,7 +150,7 @@ def build(order: Order) -> Built:
     signing = keys.signing(order.keys, order.cache / "trial-keys")
     shutil.copyfile(signing.keyring, root / "etc/rauc/keyring.pem")
     _told("agent and wheels", lambda: tree.lay_agent(root, variant))
-    _told("imports, emulated", lambda: tree.try_agent(root))
+    _told("imports, emulated", lambda: tree.try_agent(root, variant))
     _told("parts list", lambda: sbom.lay(root, unpacked, version))
     boot_files = boot_stage.boot_files(variant, unpacked, modules, out / "boot")
     boot = out / f"{name}.boot"

@@ -11,14 +11,18 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from poleside_recipe.parts import IMAGE_BUILD, SUITES, for_the_box
+from poleside_recipe.parts import ENGINES, IMAGE_BUILD, SUITES, for_the_box
 
 SOURCE_ONLY = ("onvif-zeep",)  # pure Python, no wheel on PyPI; its own needs are among ours
 
 
-def wanted(project: Path) -> tuple[list[str], list[str]]:
+def wanted(project: Path, suite: str) -> tuple[list[str], list[str]]:
     """Return the agent's requirements: those with wheels, those that come as source."""
-    listed: list[str] = tomllib.loads(project.read_text())["project"]["dependencies"]
+    told = tomllib.loads(project.read_text())["project"]
+    listed: list[str] = told["dependencies"]
+    if ENGINES[suite] == "tflite-runtime":  # its extra, in place of the other engine
+        listed = [need for need in listed if not need.startswith("ai-edge-litert")]
+        listed += [need.split(";")[0] for need in told["optional-dependencies"]["tflite"]]
     source = [need for need in listed if need.startswith(SOURCE_ONLY)]
     return [need for need in listed if need not in source], source
 
@@ -45,7 +49,7 @@ def resolved(arguments: list[str]) -> dict[str, Any]:
 
 def lock(suite: str, project: Path) -> str:
     """Return the lock of one Debian release."""
-    binary, source = wanted(project)
+    binary, source = wanted(project, suite)
     reports = [resolved([*for_the_box(suite), "--target", "/nowhere", *binary])]
     if source:
         reports.append(resolved(["--no-deps", "--no-binary=:all:", *source]))

@@ -11,6 +11,8 @@ _GLIBC = {  # what the release's own takes, newest first
     "trixie": ("2_41", "2_39", "2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17"),
     "bookworm": ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17"),
 }
+# Who runs the detector's models: tflite-runtime has wheels up to Python 3.11 alone.
+ENGINES = {"trixie": "ai-edge-litert", "bookworm": "tflite-runtime"}
 BOARDS = ("virt", "rpi")
 ENABLED = {
     "sysinit.target": ("poleside-slot.service",),

@@ -6,7 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from poleside_recipe.parts import ENABLED, IMAGE_BUILD, MASKED, Variant, for_the_box, wheel_lock
+from poleside_recipe.parts import (
+    ENABLED,
+    ENGINES,
+    IMAGE_BUILD,
+    MASKED,
+    Variant,
+    for_the_box,
+    wheel_lock,
+)
 from poleside_recipe.run import run
 
 PROJECT = IMAGE_BUILD.parent
@@ -133,12 +141,13 @@ def lay_agent(root: Path, variant: Variant) -> None:
     byte_compile(root, variant)
 
 
-def try_agent(root: Path) -> None:
+def try_agent(root: Path, variant: Variant) -> None:
     """Import the agent and what of it is machine code, on an emulated processor.
 
     Raises `subprocess.CalledProcessError` when the image lacks a library or has a foreign wheel.
     """
-    machine_code = "av, numpy, ai_edge_litert.interpreter, cryptography.x509, lxml.etree, gpiod"
+    engine = f"{ENGINES[variant.suite].replace('-', '_')}.interpreter"
+    machine_code = f"av, numpy, {engine}, cryptography.x509, lxml.etree, gpiod"
     asked = f"import agent.local.cli.main, agent.app.core, {machine_code}, msgspec, zstandard"
     python = ["env", "PYTHONPATH=/opt/poleside/lib", "/usr/bin/python3", "-s", "-B", "-c", asked]
     run("chroot", root, *python)
