@@ -37,6 +37,8 @@ from agent.core.login_tries import (
 
 Way = Literal["", "digest", "token"]
 LATELY_S = 30.0  # in less, hardly anybody puts another camera at the address
+_HEAR_S = 2.0  # after a refusal, before what the video has learned is asked for
+_NOTE_S = 5.0  # so often it is noted that the camera takes the login: the video may doubt it
 _YIELD_S = 0.1  # to another line's try, once the login is known to be good: a Stop can't wait
 
 
@@ -86,6 +88,7 @@ class Door:
         self._is_proven = False
         self._refusal: CameraFailure | None = None
         self._refused_mono_s = 0.0
+        self._note_mono_s = -inf
         self._answered_mono_s = -inf
         self.way: Way = ""
         self._fell_back: Key | None = None
@@ -125,11 +128,16 @@ class Door:
         return self.way == "token" or (self.way == "" and self._refusals() % 3 == 2)
 
     def check(self) -> None:
-        """Raise the last refusal again while it is fresh, without asking the camera."""
+        """Raise the last refusal again while it is fresh, without asking the camera.
+
+        Over as soon as the video was let in with the same login.
+        """
         refusal = self._refusal
         if refusal is None:
             return
         left_s = self._refused_mono_s + BACK_OFF_S - self._clock.monotonic_s()
+        if left_s < BACK_OFF_S - _HEAR_S:
+            left_s = min(left_s, self._tries.left_s(self._secret(self._key), Face.ONVIF))
         if left_s <= 0:
             self._refusal = None
             return
@@ -194,7 +202,9 @@ class Door:
     def opened(self, key: Key) -> None:
         """The camera took this login."""
         if key is self._key:
-            if not self._is_proven:
+            now_s = self._clock.monotonic_s()
+            if not self._is_proven or now_s >= self._note_mono_s:
+                self._note_mono_s = now_s + _NOTE_S
                 self._tries.taken(self._secret(key), Face.ONVIF)
             self._is_proven, self._fell_back = True, None  # it is right: what it took it may again
 

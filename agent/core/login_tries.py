@@ -12,8 +12,9 @@ where no digest was ever taken a token after it, for cameras that know only the 
 A nonce grown old is not a refusal of the secret.
 
 **Who may try.** A secret that this face (ONVIF, or video) of the camera has taken before may be
-used by all lines at once. Any other is tried by one line alone; the others wait for their turn, and
-then go by what came of it:
+used by all lines; those of the video let one go first, for a moment, so that main and sub do not
+both try what was changed at the camera. Any other is tried by one line alone; the others wait for
+their turn, and then go by what came of it:
 
 - refused here: not again for `ONVIF_RETRY_S`, or `VIDEO_RETRY_S` and then more and more rarely.
   One that the video took before is tried once more a moment later, unless ONVIF refuses it too: a
@@ -21,7 +22,10 @@ then go by what came of it:
 - refused by the other face: not for `BACK_OFF_S`, but only while this face has never taken it. Many
   cameras have users of their own for ONVIF: what works is never stopped by what does not, so a
   refusal over ONVIF stops no recording, and one over RTSP no Stop and no bell.
-- taken by the other face after it was refused here: tried at once, somebody has put it right.
+- taken by the other face after it was refused here: tried at once, somebody has put it right. What
+  this face took before is tried so after its first refusals alone, and not within `SETTLED_S`:
+  where the two have passwords of their own, one that works says nothing of the other.
+- asked for where none is in the settings: nothing was sent, so it is asked again soon.
 
 So a wrong password costs one try in five minutes, and each face has its turn. Which is first is
 left to who asks: the core lets the video go first with a new secret (`agent.app.camera_place`).
@@ -57,8 +61,12 @@ BACK_OFF_S = ONVIF_RETRY_S = 300.0
 # Longer than ONVIF's, which asks by the minute: after a refusal by both it has its turn in between.
 VIDEO_RETRY_S, VIDEO_RETRY_CAP_S, GOOD_LOGIN_RETRY_S = 375.0, 3600.0, 1.5
 WAIT_S, TURN_S = 3.0, 10.0  # a line waits so long at once, and in all before it goes on alone
+GOOD_TURN_S = 0.5  # with a login that is known to be good
+SETTLED_S = 10.0  # by then a camera that starts up knows its users
+NO_LOGIN_RETRY_S = 10.0
 REFUSED = "camera.wrong_password"
 FOLDER = "logins"
+_MOST_DOUBTED = 2  # refusals in a row
 _MOST_SECRETS = 4
 _SIZE_BYTES = 2048  # always: written in place, it needs no room on a full disk
 _WRITE_S = 1.0
@@ -125,6 +133,10 @@ class LoginTries:
         """Return a try for one line, to be begun when the camera asks for the login."""
         return Trial(self, secret, face)
 
+    def now_s(self) -> float:
+        """Return the time that it goes by."""
+        return self._clock.monotonic_s()
+
     def is_new(self, secret: Secret) -> bool:
         """Say whether nobody has tried it yet."""
         return not any(self._standings(secret))
@@ -136,8 +148,10 @@ class LoginTries:
     def left_s(self, secret: Secret, face: Face) -> float:
         """Return how long not to try it; 0: it may be tried."""
         mine = self._standing(secret, face)
-        other = self._standing(secret, _other(face))
-        return max(0.0, _held_until_s(face, mine, other) - self._clock.monotonic_s())
+        until_s = _held_until_s(face, mine, self._standing(secret, _other(face)))
+        if not secret.username and mine.refused_mono_s is not None:
+            until_s = min(until_s, mine.refused_mono_s + NO_LOGIN_RETRY_S)
+        return max(0.0, until_s - self._clock.monotonic_s())
 
     def check(self, secret: Secret, face: Face) -> None:
         """Raise `LoginHeldError` where it is not to be tried now."""
@@ -154,18 +168,25 @@ class LoginTries:
 
     def taken(self, secret: Secret, face: Face) -> None:
         """The camera took it."""
-        if secret.username and not self.is_good(secret, face):
-            now_s = self._clock.monotonic_s()
+        now_s, other = self._clock.monotonic_s(), self._standing(secret, _other(face))
+        if _is_news(self._standing(secret, face), other, now_s):
             self._change(secret, face, lambda _: Standing(taken_mono_s=now_s))
 
-    def refused(self, secret: Secret, face: Face, why: str = REFUSED) -> None:
-        """The camera refused it; `why` is the code that is told."""
+    def refused(
+        self, secret: Secret, face: Face, why: str = REFUSED, *, tried_s: float = inf
+    ) -> None:
+        """The camera refused it; `why` is the code that is told.
+
+        `tried_s`: when it was tried. Two lines at the same time are as good as one.
+        """
         now_s = self._clock.monotonic_s()
-        self._change(
-            secret,
-            face,
-            lambda was: structs.replace(was, refused_mono_s=now_s, times=was.times + 1, why=why),
-        )
+
+        def again(was: Standing) -> Standing:
+            is_same = was.refused_mono_s is not None and tried_s <= was.refused_mono_s
+            times = was.times + (not is_same)
+            return structs.replace(was, refused_mono_s=now_s, times=times, why=why)
+
+        self._change(secret, face, again)
 
     def forgiven(self, secret: Secret, face: Face) -> None:
         """Somebody who knows why it was refused has it tried again."""
@@ -175,7 +196,7 @@ class LoginTries:
     def wait_for_turn(self, patience_s: float, held: ExitStack) -> None:
         """Wait for the turn, which then is `held`, but not for ever. Raises `LoginBusyError`."""
         now_s = self._clock.monotonic_s()
-        if self._has_turn(patience_s, held):
+        if self.has_turn(patience_s, held):
             self._waiting_since_s = None
             return
         if self._waiting_since_s is None:
@@ -183,7 +204,8 @@ class LoginTries:
         if self._clock.monotonic_s() - self._waiting_since_s < TURN_S:
             raise LoginBusyError
 
-    def _has_turn(self, patience_s: float, held: ExitStack) -> bool:
+    def has_turn(self, patience_s: float, held: ExitStack) -> bool:
+        """Wait for the turn, which then is `held`; return whether it came."""
         if self._file is not None:
             lock = FileLock(self._file.with_suffix(".turn"), self._clock)
             try:
@@ -262,17 +284,20 @@ class Trial:
 
     def __init__(self, tries: LoginTries, secret: Secret, face: Face) -> None:
         self._tries, self._secret, self._face = tries, secret, face
-        self._held = ExitStack()
+        self._held, self._tried_s = ExitStack(), inf
 
     def begin(self, patience_s: float = WAIT_S) -> None:
         """Wait until the login may be sent. Raises `LoginHeldError`, `LoginBusyError`."""
         if not self._tries.is_good(self._secret, self._face):
             self._tries.wait_for_turn(patience_s, self._held)
+        elif self._face is Face.VIDEO:  # not ONVIF: a Stop can't wait
+            self._tries.has_turn(min(patience_s, GOOD_TURN_S), self._held)
         try:
             self._tries.check(self._secret, self._face)
         except LoginHeldError:
             self.close()
             raise
+        self._tried_s = self._tries.now_s()
 
     def taken(self) -> None:
         """The camera took the login."""
@@ -281,7 +306,7 @@ class Trial:
 
     def refused(self, why: str = REFUSED) -> None:
         """The camera refused it."""
-        self._tries.refused(self._secret, self._face, why)
+        self._tries.refused(self._secret, self._face, why, tried_s=self._tried_s)
         self.close()
 
     def close(self) -> None:
@@ -306,6 +331,19 @@ def _delay_s(face: Face, mine: Standing, other: Standing) -> float:
         return GOOD_LOGIN_RETRY_S
     times = max(0, mine.times - 1 - was_good)
     return min(VIDEO_RETRY_CAP_S, VIDEO_RETRY_S * 2.0 ** min(times, 10))
+
+
+def _is_news(mine: Standing, other: Standing, now_s: float) -> bool:
+    """Say whether it changes anything that this face has taken it now."""
+    if mine.taken_mono_s is None or mine.refused_mono_s is not None:
+        return True
+    refused_s = other.refused_mono_s
+    return (
+        refused_s is not None
+        and other.taken_mono_s is not None
+        and other.times <= _MOST_DOUBTED
+        and mine.taken_mono_s <= refused_s <= now_s - SETTLED_S
+    )
 
 
 def _other(face: Face) -> Face:

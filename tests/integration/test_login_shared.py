@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from agent.core.login_tries import BACK_OFF_S, tries_of
+from agent.core.login_tries import BACK_OFF_S, VIDEO_RETRY_S, tries_of
 from agent.ingest.session import IngestSession, StreamAddress
 from agent.messages.worker import CameraState
 from agent.simulators.camera import rtsp_connection
@@ -121,6 +121,28 @@ async def test_a_wrong_password_is_tried_once_in_five_minutes_over_all(
         await asyncio.sleep(1.5)
         assert len(refused) == 1
         assert onvif.refused_total <= 2  # a digest, and once a token
+
+
+async def test_a_camera_that_forgets_its_users_for_a_while_is_recorded_soon_after(
+    tmp_path, unused_tcp_port, media, refused
+):
+    async with box(
+        tmp_path, unused_tcp_port, media, PASSWORD, onvif=PASSWORD, video=PASSWORD
+    ) as all_of_it:
+        clock, desk, seen, zoo, onvif = all_of_it
+        await eventually(lambda: all(frames.total > 3 for frames in seen.frames.values()))
+        await eventually(lambda: (f := desk.facts("gate")) and f.device)
+        zoo.set_password("none yet")
+        zoo.faults.disconnect = True
+        await eventually(lambda: len(refused) == 2 and seen.is_in(CameraState.AUTH_FAILED))
+        zoo.server._credentials = Credentials(USERNAME, PASSWORD)
+        before = [frames.total for frames in seen.frames.values()]
+        clock.shift_s = VIDEO_RETRY_S / 5  # ONVIF asks by the minute
+        await eventually(
+            lambda: all(f.total > n + 3 for f, n in zip(seen.frames.values(), before, strict=True))
+        )
+        assert len(refused) == 2
+        assert not onvif.refused_total
 
 
 async def test_a_user_that_onvif_does_not_know_is_recorded_all_the_same(

@@ -11,6 +11,8 @@ from agent.core.errors import CameraError
 from agent.core.login_tries import (
     BACK_OFF_S,
     GOOD_LOGIN_RETRY_S,
+    NO_LOGIN_RETRY_S,
+    SETTLED_S,
     VIDEO_RETRY_CAP_S,
     VIDEO_RETRY_S,
     Face,
@@ -182,6 +184,72 @@ def test_lines_with_a_good_login_wait_for_nobody(process):
             both.callback(trial.close)
             trial.begin(0.0)
     hanging.close()
+
+
+def test_two_streams_with_a_good_login_try_one_after_the_other(process):
+    process().taken(SECRET, VIDEO)
+    first, raised = process().trial(SECRET, VIDEO), []
+    first.begin()
+
+    def second():
+        try:
+            process().trial(SECRET, VIDEO).begin()
+        except CameraError as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    assert waiting.is_alive()
+    first.refused()
+    waiting.join(30.0)
+    assert isinstance(raised[0], LoginHeldError)
+    assert left_s(process(), VIDEO) == GOOD_LOGIN_RETRY_S
+
+
+def test_two_refusals_at_the_same_time_leave_the_second_try(process, clock):
+    process().taken(SECRET, VIDEO)
+    both = [process().trial(SECRET, VIDEO) for _ in range(2)]
+    for trial in both:
+        trial.begin(0.0)  # the first hangs: the second goes on alone
+    for trial in both:
+        clock.now_s += 1.0
+        trial.refused()
+    assert left_s(process(), VIDEO) == GOOD_LOGIN_RETRY_S
+
+
+def test_onvif_vouches_for_what_the_video_was_refused_while_the_camera_started(process, clock):
+    for face in Face:
+        process().taken(SECRET, face)
+    for _ in range(2):
+        clock.now_s += 1.0
+        process().refused(SECRET, VIDEO)
+    process().taken(SECRET, ONVIF)
+    assert left_s(process(), VIDEO) == VIDEO_RETRY_S  # it may still be starting
+    clock.now_s += SETTLED_S
+    process().taken(SECRET, ONVIF)
+    assert not left_s(process(), VIDEO)
+    for _ in range(3):  # a password of its own
+        process().refused(SECRET, VIDEO)
+        clock.now_s += SETTLED_S
+        process().taken(SECRET, ONVIF)
+        assert left_s(process(), VIDEO) >= BACK_OFF_S - SETTLED_S
+
+
+def test_onvif_does_not_vouch_again_and_again_for_a_user_that_the_video_never_took(process, clock):
+    process().taken(SECRET, ONVIF)
+    process().refused(SECRET, VIDEO)
+    for _ in range(3):
+        clock.now_s += SETTLED_S
+        process().taken(SECRET, ONVIF)
+        assert left_s(process(), VIDEO) > 0
+
+
+def test_without_a_login_in_the_settings_nothing_was_tried(process, clock):
+    nobody = Secret("10.0.0.7", "", "")
+    for _ in range(4):
+        process().refused(nobody, VIDEO)
+        assert left_s(process(), VIDEO, nobody) == NO_LOGIN_RETRY_S
+        clock.now_s += NO_LOGIN_RETRY_S
 
 
 def test_no_secret_is_in_the_record(process, tmp_path):
