@@ -35,11 +35,12 @@ def setup_tools(
 
 
 def _addresses(settings: Settings) -> dict[str, str]:
-    """Return which camera of the settings answers where over ONVIF."""
+    """Return which camera of the settings answers where, over ONVIF and RTSP."""
     return {
-        host_port(camera.onvif_url): camera.camera_id
+        host_port(url): camera.camera_id
         for camera in settings.cameras
-        if camera.onvif_url
+        for url in (camera.onvif_url, camera.main_url)
+        if url.startswith(("http", "rtsp"))
     }
 
 

@@ -119,6 +119,8 @@ class DigestChallenge:
         """Return the `Authorization` header of one request to `url`."""
         parts = urlsplit(url)
         uri = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if parts.scheme == "rtsp":  # there the request line has the whole address
+            uri = url
         with self._lock:
             self._count += 1
             count = f"{self._count:08x}"

@@ -101,6 +101,25 @@ def each_host(hosts: Iterable[str]) -> Iterator[str]:
         yield from (str(host) for host in network.hosts())
 
 
+def is_beside(host: str, interfaces: Iterable[str] | None = None) -> bool:
+    """Say whether an IPv4 address is in a network of ours: of these addresses, or (None) of all.
+
+    The loopback is none, unless it is asked for.
+    """
+    given = None if interfaces is None else frozenset(interfaces)
+    with suppress(ValueError):
+        wanted = ipaddress.IPv4Address(host)
+        for addresses in psutil.net_if_addrs().values():
+            for one in addresses:
+                if one.family != socket.AF_INET or not one.netmask:
+                    continue
+                own = ipaddress.IPv4Interface(f"{one.address}/{one.netmask}")
+                is_meant = not own.is_loopback if given is None else one.address in given
+                if is_meant and wanted in own.network:
+                    return True
+    return False
+
+
 def own_addresses() -> Iterator[str]:
     """Yield the IPv4 address of every interface that is up, loopback too."""
     states = psutil.net_if_stats()

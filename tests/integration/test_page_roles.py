@@ -45,6 +45,7 @@ MAY = {
     "restart": {"technician"},
     "setup": {"technician"},
     "find_cameras": {"technician"},
+    "find_rtsp": {"technician"},
     "verify_camera": {"technician"},
     "accept_camera": {"technician"},
     "setup_camera": {"technician"},

@@ -46,6 +46,7 @@ WAYS: Final = (
     Way("/people/remove", "remove_person", _TECHNICIAN, "POST"),
     Way("/setup", "setup", _TECHNICIAN),
     Way("/setup/find", "find_cameras", _TECHNICIAN, "POST"),
+    Way("/setup/find/rtsp", "find_rtsp", _TECHNICIAN, "POST"),
     Way("/setup/verify", "verify_camera", _TECHNICIAN, "POST"),
     Way("/setup/accept", "accept_camera", _TECHNICIAN, "POST"),
     Way("/setup/cameras/{camera_id}", "setup_camera", _TECHNICIAN),

@@ -1,7 +1,8 @@
 """Finds cameras beside the box, and has one verified with its login before it is in the settings.
 
-Page -> here -> discovery and ONVIF lines in threads. Core process. Only what was found is spoken
-to, so nobody can make the box call an address of his choice; a password is tried once.
+Page -> here -> discovery and ONVIF lines in threads. Core process. Only what was found, or is in a
+network of the box (`without_onvif`), is spoken to: nobody can make the box call any address of his
+choice. A password is tried once.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from msgspec import Struct
 from agent.cameras.door import Door
 from agent.cameras.port import Login
 from agent.core.clock import Clock
+from agent.local.setup.without_onvif import RtspCamera, WithoutOnvif
 
 if TYPE_CHECKING:
     from agent.cameras.discovery import FoundCamera
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 WS_DISCOVERY_PORT: Final = 3702
 _WAIT_S: Final = 2.0
 _MOST_FOUND: Final = 64
+_PORTS: Final = {"https": 443, "rtsp": 554, "rtsps": 322}
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -50,6 +53,7 @@ class CameraFinder:
         self._found: dict[str, FoundCamera] = {}
         self._doors: dict[str, Door] = {}
         self._let_in: dict[str, Login] = {}
+        self._without_onvif = WithoutOnvif(clock, interfaces)
         self._one_at_a_time = asyncio.Lock()
 
     async def find(self) -> tuple[Found, ...]:
@@ -71,8 +75,20 @@ class CameraFinder:
             for camera in sorted(self._found.values(), key=lambda one: one.address)
         )
 
+    async def find_rtsp(self, address: str) -> Found:
+        """Try the makers' known RTSP paths there, without a login; takes up to 20 s.
+
+        Raises `PolesideError` setup.not_beside, setup.no_rtsp.
+        """
+        async with self._one_at_a_time:
+            epr, camera = await asyncio.to_thread(self._without_onvif.find, address)
+        return _shown(epr, camera, self._known().get(camera.address))
+
     async def verify(self, epr: str, login: Login) -> "Verified | None":
         """Log in once and look at the streams; None: no such camera was found."""
+        if (plain := self._without_onvif.get(epr)) is not None:
+            async with self._one_at_a_time:
+                return await asyncio.to_thread(self._without_onvif.look, plain, login)
         camera = self._found.get(epr)
         if camera is None:
             return None
@@ -96,10 +112,12 @@ class CameraFinder:
                 hardware=self._found[epr].scope("hardware"),
             )
             for epr in self._let_in
-        )
+        ) + tuple(_shown(epr, camera) for epr, camera in self._without_onvif.let_in())
 
-    def settings_of(self, epr: str) -> dict[str, str] | None:
+    def settings_of(self, epr: str) -> Mapping[str, str] | None:
         """Return how the box is told of a camera that let us in; None: it has not yet."""
+        if (plain := self._without_onvif.get(epr)) is not None:
+            return plain.reached
         login = self._let_in.get(epr)
         if login is None:
             return None
@@ -122,7 +140,11 @@ class CameraFinder:
         return look(camera, door, self._clock)
 
 
+def _shown(epr: str, camera: RtspCamera, camera_id: str | None = None) -> Found:
+    return Found(epr=epr, address=camera.address, hardware=camera.maker, camera_id=camera_id)
+
+
 def host_port(url: str) -> str:
     """Return an address's host and port, the scheme's own port when it has none."""
     parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 80)}"

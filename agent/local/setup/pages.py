@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent.cameras.port import Login
+from agent.core.errors import PolesideError
 from agent.local.access.desk import AccessDesk
 from agent.local.setup.camera_pages import answered
 from agent.local.setup.cameras import Cameras
@@ -49,6 +50,14 @@ class SetupPages:
         return plain_json(
             {"found": [one for one in found if not one.camera_id or sees(one.camera_id)]}
         )
+
+    async def find_rtsp(self, request: Request) -> Response:
+        try:
+            found = await self._finder.find_rtsp(request.state.form.get("address", ""))
+        except PolesideError as error:
+            return plain_json({"error": error.code}, 409)
+        is_seen = not found.camera_id or request.state.person.sees(found.camera_id)
+        return plain_json({"found": [found] if is_seen else []})
 
     async def verify_camera(self, request: Request) -> Response:
         form = request.state.form

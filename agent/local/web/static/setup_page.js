@@ -4,7 +4,7 @@ import { acceptForm, acceptedLine, follow } from "./accept_camera.js";
 import "./center_way.js";
 import { make, setText } from "./element.js";
 import { poll } from "./poll.js";
-import { hintLines, order, pressable } from "./setup_order.js";
+import { hintLines, order, pressable, refusedLines } from "./setup_order.js";
 import { testPanel } from "./site_test.js";
 import { amount, orUnknown, say, timeOfDay } from "./words.js";
 
@@ -62,6 +62,18 @@ part("find").addEventListener("click", async () => {
   }
 });
 
+const rtspForm = part("rtsp-form");
+const rtspAnswer = part("rtsp-answer");
+rtspForm.addEventListener("submit", pressable(rtspForm.querySelector("button"), rtspAnswer, async () => {
+  rtspAnswer.replaceChildren(make("p", {}, say("rtsp-finding")));
+  const said = await order("/setup/find/rtsp", { address: rtspForm.elements.address.value });
+  rtspAnswer.replaceChildren(...(said.error ? refusedLines(said) : []));
+  for (const camera of said.found ?? []) {
+    part("found").querySelector(`[data-found="${CSS.escape(camera.epr)}"]`)?.remove();
+    part("found").prepend(foundItem(camera));
+  }
+}));
+
 function foundItem(camera) {
   const answer = make("div", { class: "answer", role: "status" });
   const head = [
@@ -92,7 +104,7 @@ function verified(found) {
     make("p", { class: `pill ${found.is_in ? "good" : "bad"}` }, say(found.is_in ? "setup-in" : "setup-not-in")),
     ...(picture ? [make("figure", {}, picture, make("figcaption", { class: "dim" }, say("still-at", { at: timeOfDay(new Date()) })))] : []),
     ...(found.is_in ? [make("p", {}, `${found.maker} ${found.model} ${found.serial}`)] : []),
-    ...found.streams.map((stream) => make("p", { "data-stream": stream.role }, say("setup-stream", {
+    ...found.streams.map((stream) => make("p", { "data-stream": stream.role }, say(stream.width_px ? "setup-stream" : "rtsp-stream", {
       role: say(`stream-role.${stream.role}`), codec: stream.encoding, width: stream.width_px,
       height: stream.height_px, fps: stream.fps, gop: stream.gop,
     }))),
