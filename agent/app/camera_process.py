@@ -36,7 +36,7 @@ from agent.app.streams import Streams, main_session
 from agent.app.sub_sink import SubSink
 from agent.app.sub_stream import SubStream
 from agent.app.succession import Succession
-from agent.app.view_pictures import Stills, picture_reply
+from agent.app.view_pictures import Stills, ViewPictures
 from agent.buffer import ledger
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
@@ -186,7 +186,7 @@ class CameraWorker:
             self._on_passing,
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
-        self._aim = AimLook(taps["main"])
+        self._pictures = ViewPictures(AimLook(taps["main"]))
         self._main_sink = MainSink(
             self._recorders.main if camera.record and no_disk is None else None,
             os.getppid(),
@@ -355,7 +355,7 @@ class CameraWorker:
                     self._index.ack_hit(message.hit_id)
                 self._keeping.events.told(message)
             case TakePicture():
-                self._line.put(picture_reply(self._eyes.view, message, self._aim, self._camera))
+                self._line.put(self._pictures.reply(self._eyes.view, message, self._camera))
             case LockSpan() | Unlock():
                 self._line.put(self._keeping.order(message))
             case Retune():

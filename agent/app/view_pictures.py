@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import av
+from msgspec import structs
 
 from agent.app.aim_look import AimLook
 from agent.app.eyes import View
@@ -48,23 +49,33 @@ class Stills:
         return None
 
 
-def picture_reply(
-    view: View, order: TakePicture, aim: AimLook, camera: CameraSettings
-) -> PictureReply:
-    """Return the answer to an order, with no picture in it before the first look.
+class ViewPictures:
+    """Answers orders for a picture; a frame is encoded once for who ask alike. For one thread."""
 
-    Who aims the camera is told, too, what `aim` measures.
-    """
-    if view.frame is None:
-        return PictureReply(request_id=order.request_id)
-    jpeg, width_px, height_px = encode_jpeg(view.frame, order.max_width_px, order.max_bytes)
-    return PictureReply(
-        request_id=order.request_id,
-        jpeg=jpeg,
-        width_px=width_px,
-        height_px=height_px,
-        taken_at=view.at,
-        taken_mono_s=view.mono_s,
-        objects=view.objects,
-        aim=aim.look(camera, view.frame) if order.is_aiming else None,
-    )
+    def __init__(self, aim: AimLook) -> None:
+        self._aim = aim
+        self._made: PictureReply | None = None
+        self._made_for: tuple[float, int, int] | None = None
+
+    def reply(self, view: View, order: TakePicture, camera: CameraSettings) -> PictureReply:
+        """Return the answer to an order, with no picture in it before the first look.
+
+        Who aims the camera is told, too, what is measured for that.
+        """
+        if view.frame is None:
+            return PictureReply(request_id=order.request_id)
+        made, wanted = self._made, (view.mono_s, order.max_width_px, order.max_bytes)
+        if made is None or self._made_for != wanted:
+            jpeg, width_px, height_px = encode_jpeg(view.frame, order.max_width_px, order.max_bytes)
+            made = PictureReply(
+                request_id=order.request_id,
+                jpeg=jpeg,
+                width_px=width_px,
+                height_px=height_px,
+                taken_at=view.at,
+                taken_mono_s=view.mono_s,
+                objects=view.objects,
+            )
+            self._made, self._made_for = made, wanted
+        aim = self._aim.look(camera, view.frame) if order.is_aiming else None
+        return structs.replace(made, request_id=order.request_id, aim=aim)
