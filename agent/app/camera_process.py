@@ -374,7 +374,7 @@ class CameraWorker:
 
     def _start_push(self, order: StartPush) -> None:
         """Begin it; the second stream of a camera that is only recorded is opened for it."""
-        if not (self._sub.is_permanent or self._streams.has_sub):
+        if order.since is None and not (self._sub.is_permanent or self._streams.has_sub):
             order = structs.replace(order, stream="main")  # the one it has comes already
         self._pushes.start(order)
         self._sub.follow(wanted=self._pushes.want_sub)

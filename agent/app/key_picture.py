@@ -9,7 +9,7 @@ import av
 from av.error import FFmpegError
 from av.packet import Packet
 
-from agent.push.live_tap import LiveTap
+from agent.push.live_tap import LiveTap, Run
 
 _ANNEX_B_START = b"\x00\x00\x00\x01"
 
@@ -19,7 +19,7 @@ class KeyPicture:
 
     def __init__(self, tap: LiveTap) -> None:
         self._tap = tap
-        self._key_pts: int | None = None
+        self._of: tuple[Run, int] | None = None  # of whose key frame, at which time
         self._frame: av.VideoFrame | None = None
 
     def newest(self) -> av.VideoFrame | None:
@@ -32,10 +32,10 @@ class KeyPicture:
         key = follower.get(0.0)
         if key is None:
             return None
-        if key.pts != self._key_pts:
+        if self._of != (run, key.pts):
             units = run.coding.with_sets(run.coding.units(key.data))
             whole = b"".join(_ANNEX_B_START + unit for unit in units)
-            self._key_pts, self._frame = key.pts, _decoded(run.coding.codec, whole)
+            self._of, self._frame = (run, key.pts), _decoded(run.coding.codec, whole)
         return self._frame
 
 

@@ -34,8 +34,12 @@ class SubStream:
         return [guarded_thread("sub", self._session.run)]
 
     def follow(self, *, wanted: bool) -> None:
-        """Open or close it as somebody wants to see it or not. May be called from any thread."""
+        """Open or close it as somebody wants to see it or not. May be called from any thread.
+
+        A worker that ends opens nothing any more.
+        """
         with self._lock:
+            wanted = wanted and not self._stop.is_set()
             if self.is_permanent or wanted == (self._session is not None):
                 return
             if not wanted:

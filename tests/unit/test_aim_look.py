@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agent.app.aim_look import AimLook, sharpness
+from agent.app.key_picture import KeyPicture
 from agent.app.picture_mask import PictureMask
 from agent.push.live_tap import LiveTap
 from agent.settings.model import CameraSettings
@@ -40,8 +41,8 @@ def frame_of(grey):
     return av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
 
 
-def tap_with(codec, grey):
-    """Return a tap that holds a GOP whose key frame is this picture."""
+def tap_with(codec, grey, tap=None):
+    """Return a tap that holds a GOP whose key frame is this picture, as a run of its own."""
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as container:
         stream = container.add_stream(codec, rate=10, options=NO_B_FRAMES[codec])
@@ -52,7 +53,7 @@ def tap_with(codec, grey):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     out.seek(0)
-    tap, source = LiveTap(), av.open(out)
+    tap, source = tap or LiveTap(), av.open(out)
     tap.run_started(source.streams.video[0])
     for packet in source.demux(video=0):
         if packet.dts is not None:
@@ -120,3 +121,16 @@ def test_what_is_masked_is_black_and_all_else_as_it_was():
     assert (grey[outside] == before[:HEIGHT_PX][outside]).all()
     assert (frame.to_ndarray() == before).all()  # the decoder may still need it
     assert PictureMask(()).over(frame) is frame
+
+
+def test_of_a_stream_that_came_again_with_the_same_times_the_new_picture_is_shown():
+    grey = texture()
+    tap, _source = tap_with("libx264", grey)
+    picture = KeyPicture(tap)
+    before = picture.newest()
+    assert picture.newest() is before  # decoded once
+    _, _other = tap_with("libx264", 255 - grey, tap)
+    after = picture.newest()
+    assert np.abs(after.to_ndarray(format="gray") - before.to_ndarray(format="gray")).mean() > 20
+    tap.run_ended()
+    assert picture.newest() is None
