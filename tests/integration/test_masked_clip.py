@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,16 @@ from tests.recording import Tape
 from tests.spine import eventually
 from tests.uploading_box import ULID, Box
 
+IMPATIENT = "import os\nos.nice = os.sched_setscheduler = lambda *_: 0\n"
 BLUR_LEFT = 0.45  # of the detail that was there: the edges of the blocks
+
+
+@pytest.fixture(autouse=True)
+def impatient(tmp_path_factory, monkeypatch):
+    """Beside other tests nothing is left for who takes only the time that nobody else wants."""
+    folder = tmp_path_factory.mktemp("impatient")
+    (folder / "sitecustomize.py").write_text(IMPATIENT)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +200,14 @@ def test_without_the_face_model_as_it_was_shipped_nothing_is_given(street, tmp_p
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, code), done.stderr
     assert list(out.iterdir()) == []
+
+
+def test_it_takes_only_the_time_that_nobody_else_wants(monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")
+    patient = "from agent.local.cli.clip_masked import _be_patient; _be_patient(); import os"
+    command = [sys.executable, "-c", patient + "; print(os.sched_getscheduler(0))"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == os.SCHED_IDLE
 
 
 async def test_the_centers_order_queues_the_masked_clip_with_its_ledger(street, tmp_path):

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from agent.app import policy_watch
 from agent.contract.commands import EndPolicy, GivePolicy, ListPolicies, ReplyState
 from agent.contract.events import CapStatus, EventKind, StreamName, TimeQuality
 from agent.contract.grants import GIVEN, What
@@ -17,6 +18,12 @@ from agent.events.telling import Origin
 from agent.local.cli.grants import grants
 from tests.grant_desk import TOKEN, Clock, desk, policy
 from tests.spine import eventually
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """The box looks often, so that nobody waits long to see that it does nothing."""
+    monkeypatch.setattr(policy_watch, "LOOK_EVERY_S", 0.2)
 
 
 async def alarm(box, kind=EventKind.INTRUSION, camera_id="gate", rule_id="yard"):
