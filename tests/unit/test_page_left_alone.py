@@ -1,8 +1,10 @@
-"""A page that nobody touches asks the box less often, and at its pace again at the first touch."""
+"""A front page that nobody touches rests, and asks again at once at the first touch."""
 
 import json
 import shutil
 import subprocess
+
+import pytest
 
 from agent.local.web.pages import STATIC_DIR
 
@@ -15,25 +17,38 @@ globalThis.performance = { now: () => nowMs };
 globalThis.setTimeout = (next, ms) => { turn = next; pauses.push(ms); return 1; };
 globalThis.clearTimeout = () => {};
 globalThis.fetch = async () => ({ ok: true, json: async () => ({}) });
-const { poll } = await import("./poll.mjs");
+const { isResting, poll, restWhenAlone } = await import("./poll.mjs");
+const rests = [];
+if (process.argv[2] === "front") restWhenAlone();
 poll(() => "/api/state", 1000, () => {});
 const settle = () => new Promise((done) => setImmediate(done));
 await settle();
-for (const atMs of [30000, 61000, 61500]) {
+for (const atMs of [30000, 61000]) {
   nowMs = atMs;
-  if (atMs === 61500) heard.pointerdown();
   await turn();
   await settle();
+  rests.push(isResting());
 }
-console.log(JSON.stringify(pauses));
+nowMs = 61500;
+heard.pointerdown(); // it does not wait for the pause to be over
+await settle();
+console.log(JSON.stringify({ pauses, rests }));
 """
 
 
-def test_it_asks_less_often_until_somebody_touches_it(tmp_path):
+@pytest.mark.parametrize(
+    ("page", "pauses"), [("front", [1000, 1000, 10000, 1000]), ("aim", [1000, 1000, 1000])]
+)
+def test_the_front_page_alone_rests_until_somebody_touches_it(tmp_path, page, pauses):
     shutil.copy(STATIC_DIR / "poll.js", tmp_path / "poll.mjs")
     (tmp_path / "run.mjs").write_text(SCRIPT)
     done = subprocess.run(
-        ["node", "run.mjs"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        ["node", "run.mjs", page],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [1000, 1000, 4000, 1000]
+    assert json.loads(done.stdout) == {"pauses": pauses, "rests": [False, page == "front"]}

@@ -5,7 +5,7 @@ import { setText } from "./element.js";
 import { eventItems } from "./event_list.js";
 import { healthDetails, healthTiles } from "./health.js";
 import { TrafficLight } from "./light.js";
-import { poll } from "./poll.js";
+import { poll, restWhenAlone } from "./poll.js";
 import { say } from "./words.js";
 
 const part = (id) => document.getElementById(id);
@@ -32,6 +32,7 @@ function showEvents({ events }) {
   part("events").replaceChildren(...eventItems(events, state));
 }
 
+restWhenAlone();
 poll(() => "/api/state", 1000, showState, () => {
   document.body.classList.add("lost");
   light.showLost();

@@ -2,11 +2,12 @@
 // Every picture carries its age; an old one turns grey and says that it isn't live.
 
 import { draw, make, place, setText } from "./element.js";
-import { poll } from "./poll.js";
+import { isResting, poll } from "./poll.js";
 import { duration, say, sayCode } from "./words.js";
 
 const EVERY_MS = 250;
 const STALE_S = 3;
+const RESTED_S = 15; // a picture that is older isn't there because the page rests
 const SURE = 0.3; // below it a thing is framed, but not named
 
 /** Make the element and keep it alive; `base` is "" or "/pole". Returns it and how to stop. */
@@ -77,7 +78,10 @@ class LiveView {
     this.root.classList.toggle("stale", ageS !== null && !isLive);
     if (ageS === null) setText(this.age, "");
     else if (isLive) setText(this.age, say("live-age", { s: ageS.toFixed(1) }));
-    else setText(this.age, say("not-live-age", { age: duration(ageS) }));
+    else {
+      const isRested = isResting() && ageS <= RESTED_S;
+      setText(this.age, say(isRested ? "resting-age" : "not-live-age", { age: duration(ageS) }));
+    }
   }
 }
 

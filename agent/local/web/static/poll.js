@@ -1,20 +1,29 @@
 // Asks again and again, one question at a time, and only while someone looks at the page. A page
-// that nobody has touched for a minute asks less often: the box has other work.
+// that nobody has touched for a minute may rest, and asks seldom: the box has other work.
 
 const GIVE_UP_MS = 4000;
 const ALONE_AFTER_MS = 60000;
-const ALONE_FACTOR = 4;
-const ALONE_LEAST_MS = 2000; // a picture counts as live for three seconds
+const RESTING_EVERY_MS = 10000;
 const TOUCHES = ["pointerdown", "pointermove", "keydown", "scroll", "focus"];
+const wakes = new Set(); // one of each question that is asked again and again
+let mayRest = false;
 let touchedAtMs = performance.now();
 
 for (const kind of TOUCHES) {
-  addEventListener(kind, () => { touchedAtMs = performance.now(); }, { capture: true, passive: true });
+  addEventListener(kind, () => {
+    const wasResting = isResting();
+    touchedAtMs = performance.now();
+    if (wasResting) wakes.forEach((wake) => wake());
+  }, { capture: true, passive: true });
 }
 
-function pause(everyMs) {
-  const isAlone = performance.now() - touchedAtMs > ALONE_AFTER_MS;
-  return isAlone ? Math.max(everyMs * ALONE_FACTOR, ALONE_LEAST_MS) : everyMs;
+/** Let this page rest while nobody touches it: not one that is watched from a ladder. */
+export function restWhenAlone() {
+  mayRest = true;
+}
+
+export function isResting() {
+  return mayRest && performance.now() - touchedAtMs > ALONE_AFTER_MS;
 }
 
 /**
@@ -29,7 +38,7 @@ export function poll(address, everyMs, onAnswer, onFail = () => {}, isWanted = (
     try {
       if (!document.hidden && isWanted()) await askAndTell(address(), onAnswer, onFail);
     } finally { // an error in `onAnswer` is a mistake of ours: loud, but not the end
-      if (!isOver) timer = setTimeout(turn, pause(everyMs));
+      if (!isOver) timer = setTimeout(turn, isResting() ? Math.max(everyMs, RESTING_EVERY_MS) : everyMs);
     }
   };
   const wake = () => {
@@ -38,11 +47,13 @@ export function poll(address, everyMs, onAnswer, onFail = () => {}, isWanted = (
     turn();
   };
   document.addEventListener("visibilitychange", wake);
+  wakes.add(wake);
   turn();
   return () => {
     isOver = true;
     clearTimeout(timer);
     document.removeEventListener("visibilitychange", wake);
+    wakes.delete(wake);
   };
 }
 
