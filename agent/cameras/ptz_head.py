@@ -105,15 +105,20 @@ class PtzHead:
         )
         return False
 
-    def geo_move(self, lat_deg: float, lon_deg: float, height_m: float, area_m: float) -> bool:
-        """Let the camera itself look at a place on the map (GeoMove); it alone knows where."""
+    def geo_move(
+        self, lat_deg: float, lon_deg: float, height_m: float | None, area_m: float
+    ) -> bool:
+        """Let the camera itself look at a place on the map (GeoMove); it alone knows where.
+
+        Without a height it goes by the ground that it knows: `elevation` may be left out.
+        """
+        height = "" if height_m is None else f' elevation="{height_m:.2f}"'
         self._ask(
-            "<tptz:GeoMove>" + _PROFILE + '<tptz:Target lon="{lon}" lat="{lat}"'
-            ' elevation="{height}"/><tptz:AreaHeight>{area}</tptz:AreaHeight>'
+            "<tptz:GeoMove>" + _PROFILE + '<tptz:Target lon="{lon}" lat="{lat}"' + height + "/>"
+            "<tptz:AreaHeight>{area}</tptz:AreaHeight>"
             "<tptz:AreaWidth>{area}</tptz:AreaWidth></tptz:GeoMove>",
             lon=f"{lon_deg:.8f}",
             lat=f"{lat_deg:.8f}",
-            height=f"{height_m:.2f}",
             area=f"{area_m:.1f}",
         )
         return False

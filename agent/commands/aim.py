@@ -63,7 +63,8 @@ class Aimer:
         gate = self._gate_of(camera_id)
         planned = await self._planned(gate, camera_id, place, area_m, has_height=has_height)
         if planned is None:
-            return await _by_the_camera(gate, place, area_m, self.stands.get(camera_id))
+            stand = self.stands.get(camera_id)
+            return await _by_the_camera(gate, place, area_m, stand, has_height=has_height)
         pointing, aim = planned
         outcome = await gate.go(lambda head: head.goto(HeadPlace(aim.pan, aim.tilt, aim.zoom)))
         return {"by": "calibration", "outcome": str(outcome), **_told(pointing, aim)}
@@ -127,11 +128,17 @@ class AimHandler:
 
 
 async def _by_the_camera(
-    gate: CameraGate, place: Place, area_m: float, stand: StandSettings | None
+    gate: CameraGate,
+    place: Place,
+    area_m: float,
+    stand: StandSettings | None,
+    *,
+    has_height: bool,
 ) -> dict[str, object]:
     """Let the camera do it; its word for the height is metres above the ellipsoid."""
+    height_m = place.height_m if has_height else None
     outcome = await gate.go(
-        lambda head: head.geo_move(place.lat_deg, place.lon_deg, place.height_m, area_m)
+        lambda head: head.geo_move(place.lat_deg, place.lon_deg, height_m, area_m)
     )
     told: dict[str, object] = {"by": "geo-move", "outcome": str(outcome)}
     if stand is not None:

@@ -161,6 +161,19 @@ async def test_a_camera_that_knows_the_map_is_left_to_turn_itself():
         await arrives(here, where, 0.1)
 
 
+async def test_without_a_height_a_camera_that_knows_the_map_goes_by_its_own_ground():
+    lat, lon, height_m = LENS
+    told = SimulatedPlace(
+        lat=lat, lon=lon, height_m=height_m, above_ground_m=6.0, yaw_deg=YAW_DEG,
+        lean_east_deg=LEAN[0], lean_north_deg=LEAN[1],
+    )  # fmt: skip
+    async with rig(None, place=told) as here:
+        aiming = asyncio.create_task(here.aim(place(60, 45), hold_s=30.0))
+        await arrives(here, place(60, 45), 0.1)
+        aiming.cancel()
+        await asyncio.wait([aiming])
+
+
 async def test_at_the_box_it_is_aimed_without_the_center():
     async with rig(stand()) as here:
         here.link_is_up = False

@@ -101,7 +101,9 @@ class PtzService:
         place, target = self._camera.config.place, operation.find("{*}Target")
         if place is None or target is None:
             raise SoapRefusal("ActionNotSupported", "this head knows no map", "Receiver")
-        where = Place(*(float(target.get(name, "0")) for name in ("lat", "lon", "elevation")))
+        ground_m = str(place.height_m - place.above_ground_m)
+        lat, lon = (float(target.get(name, "0")) for name in ("lat", "lon"))
+        where = Place(lat, lon, float(target.get("elevation", ground_m)))
         self._motor.goto(aimed(place, where, float(said(operation, "AreaWidth", "20"))))
 
     def _check_absolute(self) -> None:

@@ -11,12 +11,14 @@ from agent.simulators.camera.onvif_http import HttpReply
 class SimulatedPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a simulated camera hangs, how far its pole leans, and where its pan zero looks.
 
-    The head turns 180 degrees to either side and 90 up and down.
+    The head turns 180 degrees to either side and 90 up and down. The ground around lies
+    `above_ground_m` lower than the lens.
     """
 
     lat: float
     lon: float
     height_m: float = 5.0
+    above_ground_m: float = 5.0
     yaw_deg: float = 0.0
     lean_east_deg: float = 0.0
     lean_north_deg: float = 0.0
