@@ -63,7 +63,8 @@ crash-kill: setup  ## kill -9 at any moment
 
 faults: setup  ## the long versions of all fault tests: over 1,000 power cuts, every call failed, ...
 	$(BIN)/python -m pytest tests/faults tests/integration/test_quiet_scenes.py \
-		tests/integration/test_broker_rights.py -m long $(TEST_ARGS)
+		tests/integration/test_broker_rights.py \
+		tests/integration/test_vehicle_push.py -m long $(TEST_ARGS)
 
 engines: setup  ## the shipped model on both inference engines, each in an environment of its own
 	$(BIN)/python -m pytest tests/integration/test_two_engines.py -m long $(TEST_ARGS)

@@ -149,6 +149,8 @@ def test_the_matrix_knows_every_order_and_what_it_needs():
         if op not in GIVES:
             need = need_of(args_of(op))
             assert (need and need.what) == NEEDS_A_GRANT.get(op), op
+    spoken_now = msgspec.convert({"op": "talk", "live": True} | FIELDS["talk"], Args)
+    assert need_of(spoken_now) == need_of(args_of("talk"))
 
 
 @pytest.mark.parametrize("op", sorted(NEEDS_A_GRANT))
