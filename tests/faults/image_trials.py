@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from poleside_recipe import bundle, image, keys, layout
+from poleside_recipe import bundle, emulator, image, keys, layout
 from poleside_recipe.parts import Variant
 from poleside_recipe.run import environment
 
 CONNECTED = "connected to the broker"
+RESIZE_INODE = 7
 
 
 class Image:
@@ -61,6 +63,21 @@ class Image:
         bundle.make(Variant("trixie", "virt"), version, linked, target, signing)
         for file in linked.values():
             file.unlink()
+
+
+def spoil_growth(medium, disk):
+    """Spoil the one inode of an empty `data` that is read when it grows, and at no other time."""
+    data = layout.partitions()[-1]
+    with medium.open("rb") as stream:
+        stream.seek(data.start_bytes)
+        head = stream.read(16 * 1024)
+        block_bytes = 1024 << struct.unpack_from("<I", head, 1024 + 24)[0]
+        (inode_bytes,) = struct.unpack_from("<H", head, 1024 + 88)
+        (table,) = struct.unpack_from("<I", head, max(2048, block_bytes) + 8)
+        start = data.start_bytes + table * block_bytes + (RESIZE_INODE - 1) * inode_bytes
+        stream.seek(start)
+        sector = stream.read(512)  # the next inode in it is the journal's
+    emulator.overwrite(disk, start, bytes([0xA5]) * inode_bytes + sector[inode_bytes:])
 
 
 def meminfo(machine):

@@ -109,6 +109,24 @@ def test_data_that_is_broken_is_no_reason_to_stay_away(built, city, stick, tmp_p
         assert box.console().count("poleside: slot a") == 1  # it did not start again
 
 
+def test_data_that_can_t_grow_is_used_as_it_is(built, city, stick, tmp_path, tell):
+    disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2")
+    trials.spoil_growth(built.medium, disk)
+    with emulator.Machine(disk, tmp_path, emulator.Hardware(stick=stick)) as box:
+        box.wait_for("grow: resize2fs: .*", WITHIN_S)
+        box.wait_for(trials.CONNECTED, WITHIN_S)
+        tell(f"\nwith data that can't grow to the broker: {box.on_for_s:.0f} s since power on")
+        told = box.ask(
+            "findmnt -no OPTIONS /data; df --output=size -m /data; touch /data/x; echo $?"
+        )
+        options, *_, size, written = told.split()
+        tell("data:", options, size, "MiB")
+        assert {"rw", "nosuid", "nodev", "noatime", "errors=remount-ro"} <= set(options.split(","))
+        assert [int(size) < 64, written] == [True, "0"]
+        faults = trials.until(lambda: "disk.low" in city.faults() and city.faults(), WITHIN_S)
+        tell("the center is told:", faults)
+
+
 def test_updates_commit_or_are_refused(built, city, stick, tmp_path, tell):
     """All by signed orders over MQTT; the bundles come from the file store by HTTP ranges."""
     good = built.bundle_of("0.9.0", tmp_path / "good.raucb")

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from poleside_image import update
+from poleside_image.programs import ANSWER_WITHIN_S
 
 from agent.cameras.push_point import PORTS
 from agent.local.usb import borrow
@@ -15,6 +17,7 @@ from hardware.linux import smart
 IMAGE = Path(__file__).parents[2] / "image-build"
 ROOTFS = IMAGE / "rootfs"
 SANDBOXED = ["slot", "smart", "provision", "trial", "update", "export", "network", "network-boot"]
+SANDBOXED += ["grow"]
 # poleside-var and poleside-data make folders before there is anything to be protected from.
 
 
@@ -69,6 +72,23 @@ def test_a_trial_that_does_not_pass_ends_in_the_old_system():
     assert unit["Unit"]["ConditionPathExists"] == "/run/poleside-boot/trial"
     # the gate's own patience ends first, then systemd's, then that of the whole job
     assert int(unit["Service"]["TimeoutStartSec"]) < int(unit["Unit"]["JobTimeoutSec"])
+
+
+def test_an_installation_has_time_to_end_and_to_wait_with_the_restart():
+    limit = read_ini(IMAGE / "units/poleside-update.service")["Service"]["TimeoutStartSec"]
+    others_s = 5 * ANSWER_WITHIN_S
+    hours_s = int(limit.removesuffix("h")) * 3600
+    assert update.INSTALL_WITHIN_S + update.HELD_WITHIN_S + others_s <= hours_s
+
+
+def test_a_growth_that_fails_leaves_data_writable_and_strict():
+    unit = (IMAGE / "units/poleside-grow.service").read_text()
+    mounts = re.findall(r"(?m)^(Exec\w+)=\+-\S+ -o remount,errors=(\S+) /data$", unit)
+    assert mounts == [
+        ("ExecStartPre", "continue"),
+        ("ExecStartPost", "remount-ro"),
+        ("ExecStopPost", "remount-ro"),  # this one runs after a failure, too
+    ]
 
 
 def test_the_agent_outweighs_what_installs_updates():
@@ -217,7 +237,7 @@ def test_the_disks_are_asked_daily_and_the_agent_may_read_the_answer():
     assert int(timer["OnUnitActiveSec"].removesuffix("h")) * 3600 * 2 < smart.FRESH_S
 
 
-LAUNCHERS = ["bootctl", "trial", "update", "provision", "smart", "network", "export"]
+LAUNCHERS = ["bootctl", "trial", "update", "provision", "smart", "network", "export", "grow"]
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)

@@ -222,5 +222,14 @@ def harm(disk: Path, start_bytes: int, size_bytes: int) -> None:
     run("qemu-io", "-f", "qcow2", "-c", write, disk, is_quiet=True)
 
 
+def overwrite(disk: Path, start_bytes: int, content: bytes) -> None:
+    """Lay whole sectors onto a disk."""
+    source = disk.with_suffix(".sectors")
+    source.write_bytes(content)
+    write = f"write -s {source} {start_bytes} {len(content)}"
+    run("qemu-io", "-f", "qcow2", "-c", write, disk, is_quiet=True)
+    source.unlink()
+
+
 def wait_s(seconds: float) -> None:
     _pause(seconds)

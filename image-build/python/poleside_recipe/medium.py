@@ -9,6 +9,9 @@ from typing import BinaryIO
 from poleside_recipe import layout
 from poleside_recipe.run import environment, run
 
+_BLOCK_BYTES = 4096
+_GROWS_TO_BYTES = 1024**4  # larger disks are grown, too, in a layout of the kernel's own
+
 
 def assemble(
     target: Path, contents: Mapping[str, Path], board: str, sizes: layout.Sizes | None = None
@@ -41,8 +44,14 @@ def place(image: BinaryIO, source: Path, part: layout.Partition) -> None:
 
 
 def _place_data(target: Path, part: layout.Partition) -> None:
-    """An empty ext4, bit for bit the same: its folders are made at the first boot."""
+    """An empty ext4, bit for bit the same: its folders are made at the first boot.
+
+    Made for what it grows to, a card or a disk of video: with what suits 64 MiB (blocks of 1 KiB,
+    an inode for every 4) the inodes would take a sixteenth of it, all written at the first boot.
+    """
     identity = part.identity.lower()
     options = f"offset={part.start_bytes},hash_seed={identity},lazy_itable_init=0"
-    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "data", "-U", identity, "-E", options]
+    options += f",resize={_GROWS_TO_BYTES // _BLOCK_BYTES}"
+    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", _BLOCK_BYTES, "-i", 16 * _BLOCK_BYTES]
+    command += ["-m", 1, "-L", "data", "-U", identity, "-E", options]
     run(*command, target, f"{part.size_bytes // 1024}k")
