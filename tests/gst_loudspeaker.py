@@ -15,7 +15,12 @@ PORT, FILE = sys.argv[1:]
 Gst.init(None)
 server = GstRtspServer.RTSPOnvifServer(address="127.0.0.1", service=PORT)
 factory = GstRtspServer.RTSPOnvifMediaFactory()
-factory.set_launch("( videotestsrc is-live=true ! jpegenc ! rtpjpegpay name=pay0 )")
+# Who only speaks sets no video up, and GStreamer's source ends then with "not-linked", an error of
+# the whole media: it stops the loudspeaker, too, if that has not begun yet. So somebody watches.
+factory.set_launch(
+    "( videotestsrc is-live=true ! video/x-raw,format=I420 ! tee name=seen ! jpegenc"
+    " ! rtpjpegpay name=pay0 seen. ! fakesink async=false sync=false )"
+)
 factory.set_backchannel_launch(
     "( capsfilter caps=application/x-rtp,media=audio,payload=0,clock-rate=8000,encoding-name=PCMU"
     " name=depay_backchannel ! rtppcmudepay ! mulawdec"
