@@ -123,7 +123,7 @@ def test_data_that_can_t_grow_is_used_as_it_is(built, city, stick, tmp_path, tel
         tell("data:", options, size, "MiB")
         assert {"rw", "nosuid", "nodev", "noatime", "errors=remount-ro"} <= set(options.split(","))
         assert [int(size) < 64, written] == [True, "0"]
-        faults = trials.until(lambda: "disk.low" in city.faults() and city.faults(), WITHIN_S)
+        faults = trials.until(lambda: "disk.full" in city.faults() and city.faults(), WITHIN_S)
         tell("the center is told:", faults)
 
 
