@@ -103,7 +103,7 @@ image-verify: $(STAMP)  ## the image's parts, and boots under QEMU where an imag
 	@if ls $(IMAGE)/poleside-*-virt.img >/dev/null 2>&1; then $(BOOTS) -k "not power_cut" $(TEST_ARGS); \
 	else echo "left out: boots; no image in $(IMAGE), make image SOURCES=… makes one"; fi
 
-image-faults: $(STAMP)  ## cut the power over an update of the built image, POLESIDE_CUTS times (20)
+image-faults: $(STAMP)  ## power cuts from the first boot to a kept update of the built image (root; POLESIDE_LANES at once)
 	$(BOOTS) -k power_cut $(TEST_ARGS)
 
 clean:  ## remove what was built; recordings of a demo live in ~/.cache/poleside

@@ -6,13 +6,15 @@ send` gives them.
 
 import asyncio
 import hashlib
+import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,7 @@ from agent.settings.model import BrokerSettings
 from agent.simulators.broker import free_port
 from agent.simulators.center.commander import load_key, public_keys_file
 from agent.simulators.center.guest import Guest
+from agent.updates import blocks
 from tests.bundle_store import BundleStore
 
 HOST = "10.0.2.2"  # this machine, as the box sees it
@@ -37,10 +40,14 @@ _BY = Actor(user="kim", role="operator", case="image-trial")
 
 
 class City:
-    """`camera` is a `CameraProcess` that runs already, or None."""
+    """`camera` is a `CameraProcess` that runs already, or None.
 
-    def __init__(self, folder: Path, camera=None):
-        self.folder, self.port, self._camera = folder, free_port(), camera
+    With what a center left in `folder` it goes on from there. `within` is what broker and center
+    are started by, as `ip netns exec NAME`.
+    """
+
+    def __init__(self, folder: Path, camera=None, port=0, within=()):
+        self.folder, self.port, self._camera = folder, port or free_port(), camera
         self.data = folder / "center"
         self.store = BundleStore()
         config = folder / "mosquitto.conf"
@@ -51,7 +58,7 @@ class City:
         center += ["--http", f"127.0.0.1:{free_port()}"]
         self._logs = [(folder / name).open("wb") for name in ("mosquitto.log", "center.log")]
         self._children = [
-            subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            subprocess.Popen([*within, *command], stdout=log, stderr=log, start_new_session=True)
             for command, log in zip(
                 (["mosquitto", "-c", str(config)], center), self._logs, strict=True
             )
@@ -92,9 +99,10 @@ plain_http = true
         machine.ask(f"echo '{keys}' > {KEYS_FILE}; chmod 644 {KEYS_FILE}; sync")
 
     def offer(self, bundle, version):
-        """Lay a bundle into the store; return the order to install it."""
+        """Lay a bundle and its list of blocks into the store; return the order to install it."""
         body = bundle.read_bytes()
         self.store.files[f"/{bundle.name}"] = body
+        self.store.files[f"/{bundle.name}{blocks.SUFFIX}"] = blocks.index_of(bundle)
         url = self.store.url.replace("127.0.0.1", HOST)
         told = {"op": "update", "action": "install", "version": version}
         told |= {"url": f"{url}/{bundle.name}", "size_bytes": len(body)}
@@ -109,6 +117,22 @@ plain_http = true
             return asyncio.run(guest.order(args, _BY, valid_s, lambda _: None))
         except PolesideError:
             return None
+
+    def send(self, told):
+        """Return the command that gives an order, for where this process can't reach the broker."""
+        command = [sys.executable, "-m", "agent.local.cli.main", "center", "send", BOX]
+        command += [json.dumps(told), "--site", SITE, "--data-dir", str(self.data)]
+        return [*command, "--broker", self._broker, "--case", "image-trial"]
+
+    @contextmanager
+    def stopped(self):
+        """Hold the center where it is, so that its store can be copied."""
+        center = self._children[-1].pid
+        os.killpg(center, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(center, signal.SIGCONT)
 
     def info(self):
         """Return what the box told of itself last, None before."""

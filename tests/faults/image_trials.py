@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from poleside_recipe import bundle, emulator, image, keys, layout
+from poleside_recipe import bundle, emulator, image, keys, layout, tree
 from poleside_recipe.parts import Variant
 from poleside_recipe.run import environment
 
@@ -29,15 +29,23 @@ class Image:
         made = Path.home() / ".cache/poleside/image/trial-keys"
         self.keys = Path(os.environ.get("POLESIDE_IMAGE_KEYS", made))
 
-    def bundle_of(self, version, target, breaks=False):
-        """Make a bundle of the same image, called `version`; one that `breaks` has no agent."""
+    def bundle_of(self, version, target, breaks=False, adds_line=False):
+        """Make a bundle of the same image, called `version`.
+
+        One that `breaks` has no agent; one that `adds_line` has a line more in one of its modules.
+        """
         release = self.root / "usr/lib/poleside/release.json"
         agent = self.root / "opt/poleside/bin/poleside"
-        kept = {path: path.read_bytes() for path in (release, agent)}
+        module = self.root / "opt/poleside/lib/agent/uplink/link.py"
+        (compiled,) = module.parent.glob("__pycache__/link.cpython-*.pyc")
+        kept = {path: path.read_bytes() for path in (release, agent, module, compiled)}
         try:
             release.write_text(json.dumps(json.loads(kept[release]) | {"version": version}) + "\n")
             if breaks:
                 agent.write_text("#!/bin/sh\nexit 1\n")
+            if adds_line:
+                module.write_bytes(kept[module] + b"CHANGED = 1\n")
+                tree.byte_compile(self.root, Variant("trixie", "virt"))
             system = target.with_suffix(".erofs")
             image.root_image(self.root, system, layout.partitions()[3].identity.lower())
         finally:

@@ -7,11 +7,13 @@ on a virtual port, and the units' words on the console. A real board takes none 
 import base64
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -195,6 +197,18 @@ class Machine:
                 return answer[: found.start()].decode("utf-8", "replace")
         raise EmulationError(f"no answer to `{command}`: {answer!r}")
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Hold it with all its threads: its disk's file is then what a kill -9 would leave."""
+        self._qemu.send_signal(signal.SIGSTOP)
+        try:
+            threads = list(Path(f"/proc/{self._qemu.pid}/task").glob("*/stat"))
+            while not all(_is_stopped(stat) for stat in threads):
+                _pause(0.01)
+            yield
+        finally:
+            self._qemu.send_signal(signal.SIGCONT)
+
     def cut(self) -> None:
         """Cut the power: what QEMU had not yet written is gone."""
         self._qemu.kill()
@@ -202,6 +216,13 @@ class Machine:
         if self._shell is not None:
             self._shell.close()
         self._errors.close()
+
+
+def _is_stopped(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] == "T"
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # the thread has ended
 
 
 def peak_memory_kib(machine: Machine) -> int:
@@ -220,6 +241,14 @@ def harm(disk: Path, start_bytes: int, size_bytes: int) -> None:
     """Overwrite a part of a disk with what is no file system."""
     write = f"write -P 0xa5 {start_bytes} {size_bytes}"
     run("qemu-io", "-f", "qcow2", "-c", write, disk, is_quiet=True)
+
+
+def sector(disk: Path, start_bytes: int) -> bytes:
+    """Return 512 bytes of a disk, also of one that a machine has."""
+    command = ["qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -v {start_bytes} 512", f"{disk}"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment())
+    lines = re.findall(r"^[0-9a-f]{8,}: ((?: [0-9a-f]{2}){16})", told.stdout, re.MULTILINE)
+    return bytes.fromhex("".join(lines))
 
 
 def overwrite(disk: Path, start_bytes: int, content: bytes) -> None:
