@@ -28,7 +28,7 @@ from agent.app.incident_desk import make_sessions
 from agent.app.orders import register_orders
 from agent.app.page import PageServer
 from agent.app.reboot_note import RebootNote
-from agent.app.run_dir import run_dir
+from agent.app.run_dir import image_run, run_dir
 from agent.app.service_tools import service_tools
 from agent.app.setup_tools import setup_tools
 from agent.app.sight import Sight
@@ -52,10 +52,10 @@ from agent.events.box_faults import BoxFaults
 from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.note import HealthNotes
-from agent.health.settings_file import settings_faults
+from agent.health.settings_file import refused_stick, settings_faults, stick_faults
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
-from agent.local.access.claim import ClaimCheck
+from agent.local.access.claim import LABEL_TOLD, ClaimCheck
 from agent.local.setup.read_back import ReadBack
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
@@ -80,6 +80,7 @@ class Core:
         left_out: tuple[str, ...] = (),
     ) -> None:
         self._settings, self._boot, self._left_out = settings, boot, left_out
+        self._stick = refused_stick(image_run(settings))
         self._clock = clock = SystemClock()
         self.stop = asyncio.Event()
         self._components = Components(clock)
@@ -204,7 +205,8 @@ class Core:
         )
         answers.also(DryTries(voice, grants, policies, self._sessions, db, clock).handlers)
         if settings.page.enabled:
-            claim = ClaimCheck(data_dir, run_dir(settings), clock, claim_book(settings))
+            label = image_run(settings) / LABEL_TOLD
+            claim = ClaimCheck(data_dir, run_dir(settings), clock, claim_book(settings), label)
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note
             tools = setup_tools(sight, voice, self._read_back, lambda: self._settings, clock)
@@ -248,6 +250,7 @@ class Core:
             *self._sessions.faults(),
             *update_faults(self._updates.told()),
             *settings_faults(self._left_out),
+            *stick_faults(self._stick),
         )
 
     def _with_pole(self, sample: BoardSample) -> BoardSample:

@@ -37,6 +37,12 @@ def run_dir(settings: Settings) -> Path:
     return _made(data_dir)
 
 
+def image_run(settings: Settings) -> Path:
+    """Return where the image's services tell: /run; of a simulated board, in its own folder."""
+    is_simulated = settings.board.kind == "simulated"
+    return data_dir_of(settings) / "network/run" if is_simulated else Path("/run")
+
+
 def forget_run_dir(settings: Settings) -> None:
     """Remove what is left in memory of a box that has ended in order, and is not there twice.
 

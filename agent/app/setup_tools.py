@@ -1,8 +1,8 @@
 """What the page's set-up works with, joined from the core's parts."""
 
 from collections.abc import Callable
-from pathlib import Path
 
+from agent.app.run_dir import image_run
 from agent.app.setup_cameras import SetupCameras
 from agent.app.sight import Sight
 from agent.app.voice import Voice
@@ -45,7 +45,4 @@ def _addresses(settings: Settings) -> dict[str, str]:
 
 
 def _network(settings: Settings, clock: Clock) -> NetworkDesk:
-    """The image's service tells under /run; that of a simulated board under its own folder."""
-    wishes = data_dir_of(settings) / "network"
-    run = wishes / "run" if settings.board.kind == "simulated" else Path("/run")
-    return NetworkDesk(wishes, told_by(run), clock)
+    return NetworkDesk(data_dir_of(settings) / "network", told_by(image_run(settings)), clock)

@@ -1,37 +1,63 @@
-"""A technician sets up a whole box at its page: its cameras, its tests, its way to the center."""
+"""A technician sets up a new box at its page: its cameras, its tests, its way to the center.
+
+The box has the settings and the label that the image's first boot makes of nothing at all.
+"""
 
 import asyncio
 import json
+import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
+from poleside_image.provision import Places, provision
 
 from agent.cameras.discovery import PORT as DISCOVERY_PORT
 from agent.simulators.broker import CENTER
-from tests.box_process import HOST, BoxProcess, CameraProcess, camera_in
+from tests.box_process import HOST, BoxProcess, CameraProcess, camera_in, toml
 from tests.brokers import make_broker
 from tests.browser.page_server import Served
 from tests.claimed_box import PASSWORD, cookie_of
 from tests.spine import ADDRESS, eventually, make_center, running
 
+# What a test needs beside what the box makes itself. Each walk of the drawn scene is an incident
+# of its own: ten seconds lie between two, about as long as the usual `merge_s`.
+FOR_TESTS = {
+    "broker": {"urls": [f"mqtt://{HOST}:1"]},
+    "center": {"telemetry_s": 60.0},
+    "alarms": {"merge_s": 2.0},
+    "board": {"kind": "simulated"},
+}
+
 
 class SetUpBox(BoxProcess):
-    """Claimed at its console; its orders are given as the page gives them."""
+    """Claimed with its label; its orders are given as the page gives them."""
 
     def __init__(self, folder, **settings):
-        told = {
-            "broker": {"urls": [f"mqtt://{HOST}:1"]},
-            "center": {"telemetry_s": 60.0},
-            # Each walk of the drawn scene is an incident of its own: ten seconds lie between two,
-            # about as long as the usual `merge_s`.
-            "alarms": {"merge_s": 2.0},
-        }
-        super().__init__(folder, told | settings)
+        super().__init__(folder, {})
         self.page = Served(self.port, None)
         self.cookie = self.csrf = ""
+        self.label = self._first_boot(folder, FOR_TESTS | settings)
+
+    def _first_boot(self, folder, settings):
+        """Do what the image does before the agent's start; return the label's secret."""
+        run = self.data_dir / "network/run/poleside-provision"
+        places = Places(*(folder / name for name in ("no-stick", "settings", "noted")))
+        places = replace(places, agent=self.data_dir, run=run, medium=folder / "no-medium")
+        for made in (places.settings, places.noted):
+            made.mkdir()
+        told = provision(places, "box-1", group=os.getegid())
+        assert told["settings"] == "no settings on a stick"
+        assert told["page_at_cameras"]
+        text = (places.settings / "poleside.toml").read_text()
+        text = text.replace("0.0.0.0:8470", f"{HOST}:{self.port}")
+        data_dir = f'data_dir = "{self.data_dir}"\n'
+        self.settings_file.write_text(data_dir + text + toml(settings))
+        return re.search(r"#([0-9A-Z-]{19})\n", (run / "label.txt").read_text())[1]
 
     def at_console(self, word):
         command = [sys.executable, "-m", "agent.local.cli.main", "claim", word]
@@ -62,7 +88,7 @@ class SetUpBox(BoxProcess):
         return json.loads(self.page.ask(path, Cookie=self.cookie).body)
 
     def claim(self):
-        secret, code = self.at_console("secret"), self.at_console("code")
+        secret, code = self.label, self.at_console("code")
         claimed = self.send("/claim", secret=secret, code=code, name="kim", password=PASSWORD)
         assert claimed.status == 303, claimed
         self.cookie = cookie_of(claimed)
@@ -148,6 +174,7 @@ def test_from_an_empty_box_to_a_recording_camera_without_a_restart(box, camera):
     box.start()
     box.until(lambda state: state["cameras"] and camera_in(state, "gate")["is_recording"], 60)
     assert [rule["rule_id"] for rule in read_rules(box)] == ["z"]
+    assert (box.data_dir / "keys/label-over").exists()  # the image forgets the label now
 
 
 @pytest.mark.timeout(300)

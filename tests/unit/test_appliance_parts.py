@@ -17,7 +17,7 @@ from hardware.linux import smart
 IMAGE = Path(__file__).parents[2] / "image-build"
 ROOTFS = IMAGE / "rootfs"
 SANDBOXED = ["slot", "smart", "provision", "trial", "update", "export", "network", "network-boot"]
-SANDBOXED += ["grow"]
+SANDBOXED += ["grow", "label"]
 # poleside-var and poleside-data make folders before there is anything to be protected from.
 
 

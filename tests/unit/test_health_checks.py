@@ -37,7 +37,7 @@ from agent.health.checks import (
     upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
-from agent.health.settings_file import settings_faults
+from agent.health.settings_file import settings_faults, stick_faults
 from agent.messages.capacity import DetectorCapacity
 from agent.messages.engines import Engine
 from agent.messages.picture import PictureKind, PictureTrouble
@@ -237,6 +237,8 @@ CASES = [
      ["settings.left_out"]),
     (lambda: settings_faults([WHOLE_FILE]), ["settings.file_unusable"]),
     (lambda: settings_faults([]), []),
+    (lambda: stick_faults("the label on the stick is no label"), ["settings.stick_refused"]),
+    (lambda: stick_faults(""), []),
     (lambda: alarm_faults({}, 1.0, ("gate",), is_weather=True),
      ["alarms.limited", "alarms.weather"]),
 ]  # fmt: skip

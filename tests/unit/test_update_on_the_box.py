@@ -331,7 +331,9 @@ def test_settings_from_a_stick_are_taken_once_and_only_sound(
     if has_settings:
         (folder / "poleside.toml").write_text("its own")
     programs.says("poleside", "cameras[0].name: missing", code=code)
-    assert said in provision.settings_from(stick, folder, group=group_of_this_user())
+    outcome, is_refused = provision.settings_from(stick, folder, group=group_of_this_user())
+    assert said in outcome
+    assert is_refused is bool(code)
     left = {path.name: path.read_text() for path in folder.iterdir()}
     expected = {0: "its own" if has_settings else "from the stick"}.get(code)
     assert left == ({"poleside.toml": expected} if expected else {})

@@ -17,6 +17,13 @@ BOX: dict[str, Words] = {
         "`poleside config check FILE` explains it; correct the file, then restart the box.",
         "`poleside config check 파일`로 확인해 고친 뒤 장치를 다시 시작하세요.",
     ),
+    "settings.stick_refused": Words(
+        YELLOW,
+        "The stick was not taken at the start: {why}.",
+        "시작할 때 USB 메모리의 내용을 받아들이지 않았습니다: {why}.",
+        "Correct the files on the stick and switch the box on anew, or set it up at its page.",
+        "USB 메모리의 파일을 고쳐 장치를 다시 켜거나, 이 화면에서 설정하세요.",
+    ),
     "detector.unavailable": Words(
         YELLOW,
         "The detector is not available: {cameras} camera(s) see motion only.",

@@ -1,8 +1,9 @@
 """How a box is taken into hands: its own secret (QR label), and being there in person.
 
-The secret is made when the box is made (`poleside claim secret`) and only its verifier stays. Being
-there is shown by the claim button, or by a code read from the console (`poleside claim code`). Both
-together also let a technician back in who has lost the password; the chain tells of it.
+The secret is made when the box is made (`poleside claim secret`, or by the image at its first boot)
+and only its verifier stays. Being there is shown by the claim button, by a code read from the
+console (`poleside claim code`), or, on the image's box that nobody has claimed yet, by switching it
+on. Both together also let a technician back in who has lost the password; the chain tells of it.
 """
 
 import hmac
@@ -22,10 +23,16 @@ from agent.local.access.people import AccessError, is_right, verifier_of
 
 LABEL_FILE: Final = "claim-secret"
 CODE_FILE: Final = "claim-code.json"  # in the run folder: gone with the power
-CODE_S, PRESS_S = 600.0, 120.0
+LABEL_OVER: Final = "label-over"  # beside it, from the first claim on: the image forgets its label
+LABEL_TOLD: Final = "poleside-provision/label.json"  # under /run: the image's, until then
+CODE_S, PRESS_S, SWITCHED_ON_S = 600.0, 120.0, 1800.0
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: nothing to be misread
 _MISREAD: Final = str.maketrans("OIL", "011", "- ")
 _SECRET_CHARS, _GROUP = 16, 4  # 80 random bits
+
+
+class _Label(Struct, frozen=True):
+    secret: str = ""
 
 
 class _Code(Struct, frozen=True):
@@ -41,9 +48,7 @@ def make_secret(data_dir: Path, book: Path | None = None) -> str:
     text = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS))
     verifier = verifier_of(text).encode()
     try:
-        _write(_secret_file(data_dir), verifier)
-        if book is not None and book.is_dir():
-            _write(book / LABEL_FILE, verifier)
+        _keep(verifier, data_dir, book)
     except OSError as error:
         raise StorageError(
             "storage.not_writable",
@@ -71,13 +76,20 @@ def make_code(run_folder: Path, clock: Clock) -> str:
 class ClaimCheck:
     """Checks both halves; `pressed` is called when the claim button is.
 
-    The secret kept in `book` goes before the disk's: the box's label stays good on any disk.
+    The secret kept in `book` goes before the disk's: the box's label stays good on any disk. That
+    of the image's `label` goes before both, until the box is claimed.
     """
 
     def __init__(
-        self, data_dir: Path, run_folder: Path, clock: Clock, book: Path | None = None
+        self,
+        data_dir: Path,
+        run_folder: Path,
+        clock: Clock,
+        book: Path | None = None,
+        label: Path | None = None,
     ) -> None:
         self._code_file, self._clock = run_folder / CODE_FILE, clock
+        self._data_dir, self._book, self._label = data_dir, book, label
         self._places = (*((book / LABEL_FILE,) if book else ()), _secret_file(data_dir))
         self._pressed_s: float | None = None
 
@@ -87,6 +99,9 @@ class ClaimCheck:
 
     def check(self, secret: str, code: str) -> None:
         """Use both up. Raises `AccessError`: access.no_secret, access.claim. Takes a while."""
+        if label := self._label_secret():
+            self._check_first(label, secret.upper().translate(_MISREAD), code.strip())
+            return
         place = next((one for one in self._places if os.access(one, os.R_OK)), None)
         if place is None:
             raise AccessError(
@@ -97,11 +112,26 @@ class ClaimCheck:
         verifier = place.read_text("ascii")
         is_known = is_right(secret.upper().translate(_MISREAD), verifier)
         if not (is_known and self._is_there(code.strip())):
-            raise AccessError(
-                "access.claim",
-                "The secret or the proof of being there is wrong.",
-                hint="Press the claim button, or read a new code at the console.",
-            )
+            raise _wrong()
+        self._use_up()
+
+    def _label_secret(self) -> str:
+        """Return the label's secret as long as the image tells it: of a box never claimed."""
+        if self._label is None or (self._data_dir / "keys" / LABEL_OVER).exists():
+            return ""
+        try:
+            return msgspec.json.decode(self._label.read_bytes(), type=_Label).secret
+        except (OSError, msgspec.MsgspecError):
+            return ""
+
+    def _check_first(self, label: str, secret: str, code: str) -> None:
+        is_there = self._clock.monotonic_s() <= SWITCHED_ON_S or self._is_there(code)
+        if not (hmac.compare_digest(label.encode(), secret.encode()) and is_there):
+            raise _wrong()
+        _keep(verifier_of(secret).encode(), self._data_dir, self._book)
+        self._use_up()
+
+    def _use_up(self) -> None:
         self._pressed_s = None
         self._code_file.unlink(missing_ok=True)
 
@@ -117,14 +147,37 @@ class ClaimCheck:
         return is_fresh and hmac.compare_digest(known.code.encode(), code.encode())
 
 
+def _wrong() -> AccessError:
+    return AccessError(
+        "access.claim",
+        "The secret or the proof of being there is wrong.",
+        hint="Press the claim button, read a new code at the console, or switch a new box on anew.",
+    )
+
+
 def _secret_file(data_dir: Path) -> Path:
     return data_dir / "keys" / LABEL_FILE
 
 
+def _keep(verifier: bytes, data_dir: Path, book: Path | None) -> None:
+    _write(_secret_file(data_dir), verifier)
+    if book is not None and book.is_dir():
+        _write(book / LABEL_FILE, verifier)
+    _write(data_dir / "keys" / LABEL_OVER, b"")
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write it for the agent alone, also when root is at the console."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = path.parent
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
+        _give(folder)
     write_whole(path, content, 0o600)
+    _give(path)
+
+
+def _give(path: Path) -> None:
+    """Make it belong to whom the folder around it does."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)

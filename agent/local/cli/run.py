@@ -103,6 +103,7 @@ def run(
     \b
     With a file:     poleside run --config /etc/poleside/poleside.toml
     For a first try: poleside run --camera rtsp://user:password@host/path --broker mqtt://host
+    An empty box:    poleside run --data-dir FOLDER, to be claimed and set up at its page
     """
     if example:
         click.echo(EXAMPLE, nl=False)
@@ -143,10 +144,10 @@ def _table(
 
     start = read_to_start(config, data_dir) if config else Start({})
     table = dict(start.table)
-    if not config and not cameras:
+    if not config and not cameras and not data_dir:
         raise SettingsError(
             "settings.nothing",
-            "There is nothing to run: neither --config nor --camera was given.",
+            "There is nothing to run: neither --config nor --camera nor --data-dir was given.",
             hint="Try `poleside demo`, or `poleside run --help`.",
         )
     if cameras:

@@ -19,6 +19,7 @@ from poleside_image.programs import ProgramError, run
 
 TRIAL_S = 300.0
 LOOK_S = 0.5
+FIRST = "poleside-provision/state.json"
 PLAN, CONFIRM, STATE = "plan.json", "confirm.json", "state.json"
 COMMANDS = (
     ("nft", "-f", "{run}/" + network_files.FIREWALL_FILE),
@@ -123,7 +124,9 @@ class Networks:
 
     def _apply(self, network: Mapping[str, Any]) -> str:
         """Write the files and have them taken up; return what went wrong."""
-        texts = network_files.rendered(network)
+        first = small_files.read(self._folders.run / FIRST)
+        is_new = first.get("page_at_cameras") is True
+        texts = network_files.rendered(network, page_at_cameras=is_new)
         for name in network_files.FILES:
             path = self._folders.run / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)

@@ -49,9 +49,12 @@ def checked(told: Mapping[str, Any]) -> dict[str, Any]:
     return network | {"address": str(own), "gateway": str(gateway)}
 
 
-def rendered(network: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of each of `FILES` that there must be, by its path under /run."""
-    files = {UPLINK_FILE: _uplink(network), FIREWALL_FILE: _firewall(network)}
+def rendered(network: Mapping[str, Any], *, page_at_cameras: bool = False) -> dict[str, str]:
+    """Return the text of each of `FILES` that there must be, by its path under /run.
+
+    `page_at_cameras`: a new box, which nobody has claimed, has its page there, too.
+    """
+    files = {UPLINK_FILE: _uplink(network), FIREWALL_FILE: _firewall(network, page_at_cameras)}
     if network["cameras"] != CAMERAS:
         files[CAMERAS_FILE] = _cameras(network["cameras"])
         own = ipaddress.ip_interface(network["cameras"])
@@ -89,11 +92,12 @@ def _cameras(address: str) -> str:
     )
 
 
-def _firewall(network: Mapping[str, Any]) -> str:
+def _firewall(network: Mapping[str, Any], page_at_cameras: bool) -> str:
     cameras = ipaddress.ip_interface(network["cameras"]).network
+    ports = ['"svc0"'] if network["service_port"] else []
     sets = {
         "cameras": [str(cameras)],
-        "service_ports": ['"svc0"'] if network["service_port"] else [],
+        "service_ports": [*ports, '"cam0"'] if page_at_cameras else ports,
         "page_from": network["page_from"],
     }
     lines = []

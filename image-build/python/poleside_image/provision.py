@@ -1,24 +1,46 @@
-"""Every boot (poleside-provision.service): the box's name; at the first: settings from a stick.
+"""Every boot (poleside-provision.service): the box's name, its label; at the first its settings.
 
-A stick labelled POLESIDE may carry `poleside.toml`. It is taken only while the box has no settings,
-and only when the agent's own check finds nothing wrong. Keys are never taken from a stick: the box
-makes its own, and a technician claims it with the code on its label.
+A stick labelled POLESIDE may carry `poleside.toml`. It is taken only while the box has no settings
+but those made here, and only when the agent's own check finds nothing wrong. Without one the box
+makes settings of its own: no cameras, no broker, a page to be claimed. Keys are never taken from a
+stick: the box makes its own, and a technician claims it with the secret on its label.
 """
 
 import hashlib
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from poleside_image import small_files
+from poleside_image import label, small_files
 from poleside_image.programs import POLESIDE, ProgramError, run
 
-STICK = Path("/run/poleside-stick")
-SETTINGS_FOLDER = Path("/etc/poleside")
-OUTCOME_FOLDER = Path("/data/image")
 MACHINE_ID = Path("/etc/machine-id")
+OUTCOME, STATE = "provision.json", "state.json"
 _MOST_BYTES = 1_048_576
+# Every way in is shut by the firewall but a technician's, so the page listens on all of them.
+_FIRST = """\
+# Made by this box, which had no settings. As long as nobody changes this file, `poleside.toml` of a
+# stick labelled POLESIDE takes its place at a boot. What is set at the page lies over it.
+box = "{name}"
+
+[page]
+listen = "0.0.0.0:8470"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is read and written; `run` is gone with the power."""
+
+    stick: Path = Path("/run/poleside-stick")
+    settings: Path = Path("/etc/poleside")
+    noted: Path = Path("/data/image")
+    agent: Path = Path("/var/lib/poleside")
+    run: Path = Path("/run/poleside-provision")
+    medium: Path = Path("/run/poleside-boot/medium")
 
 
 def hostname(machine_id: str) -> str:
@@ -26,49 +48,112 @@ def hostname(machine_id: str) -> str:
     return f"poleside-{hashlib.sha256(b'poleside ' + machine_id.encode()).hexdigest()[:8]}"
 
 
-def settings_from(stick: Path, folder: Path, group: str | int = "poleside") -> str:
-    """Take the settings when there are none yet. Returns what came of it, for the log."""
+def settings_from(
+    stick: Path, folder: Path, group: str | int = "poleside", own: str = ""
+) -> tuple[str, bool]:
+    """Take the settings when there are none but the box's `own` (their hash).
+
+    Returns what came of it, for the log, and whether the stick's were refused.
+    """
     target = folder / "poleside.toml"
-    if target.exists():
-        return "has settings"
+    if target.exists() and _hash(target) != own:
+        return "has settings", False
     source = stick / "poleside.toml"
     try:
-        if source.is_symlink() or not source.is_file() or source.stat().st_size > _MOST_BYTES:
-            return "no settings on a stick"
+        if source.is_symlink() or not source.is_file():
+            return "no settings on a stick", False
+        if source.stat().st_size > _MOST_BYTES:
+            return "the settings on the stick are not taken: larger than 1 MiB", True
         text = source.read_bytes()
     except OSError as error:
-        return f"the stick can't be read: {error.strerror}"
+        return f"the stick can't be read: {error.strerror}", True
     scratch = folder / ".poleside.toml.new"
-    scratch.unlink(missing_ok=True)
-    file = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    try:
+        _write(scratch, text, group)
+        run([POLESIDE, "config", "check", str(scratch)])
+    except (ProgramError, LookupError, OSError) as error:
+        scratch.unlink(missing_ok=True)
+        return f"the settings on the stick are not taken: {error}", True
+    scratch.replace(target)
+    return "settings taken from the stick", False
+
+
+def own_settings(folder: Path, name: str, group: str | int = "poleside") -> str:
+    """Make the box's own settings when it has none; return their hash, "" when it has others."""
+    target = folder / "poleside.toml"
+    if target.exists():
+        return ""
+    scratch = folder / ".poleside.toml.new"
+    _write(scratch, _FIRST.format(name=name).encode(), group)
+    scratch.replace(target)
+    return _hash(target)
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+def _write(path: Path, text: bytes, group: str | int) -> None:
+    path.unlink(missing_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     with os.fdopen(file, "wb") as stream:
         os.fchmod(file, 0o640)  # whatever the umask: the agent, of this group, reads it
         stream.write(text)
         stream.flush()
-        os.fsync(stream.fileno())
+        os.fsync(file)
+    shutil.chown(path, group=group)
+
+
+def provision(places: Places, name: str, group: str | int = "poleside") -> dict[str, Any]:
+    """Look for settings and a label, and make what is missing. Returns what came of it."""
+    own = str(small_files.read(places.noted / OUTCOME).get("own", ""))
+    is_claimed = (places.agent / "keys" / label.OVER_FILE).exists()
+    replaceable = "" if is_claimed else own
+    outcome, is_refused = settings_from(places.stick, places.settings, group, replaceable)
     try:
-        run([POLESIDE, "config", "check", str(scratch)])
-        shutil.chown(scratch, group=group)
-    except (ProgramError, LookupError, OSError) as error:
-        scratch.unlink()
-        return f"the settings on the stick are not taken: {error}"
-    scratch.replace(target)
-    return "settings taken from the stick"
+        own = own_settings(places.settings, name, group) or own
+        is_own = _hash(places.settings / "poleside.toml") == own
+    except (OSError, LookupError) as error:
+        outcome, is_own = f"{outcome}; no settings can be made: {error}", False
+    told = {"settings": outcome, "is_refused": is_refused, "own": own if is_own else ""}
+    try:
+        small_files.write(places.noted / OUTCOME, told)
+    except OSError as error:
+        print(f"provision: can't be noted: {error}", file=sys.stderr)
+    secret, trouble = label.find(places.stick, places.noted, places.agent / "keys")
+    if trouble:
+        told |= {"is_refused": True, "settings": f"{outcome}; {trouble}"}
+    # The one socket of a small board is the cameras': there the page is asked for, too, until the
+    # first boot after the box was claimed. Never when a box in service has lost its data.
+    is_kept = "data=tmpfs" not in _text(places.medium)
+    told["page_at_cameras"] = bool(secret) and is_own and is_kept
+    try:
+        label.tell(places.run, secret, name, group)
+        small_files.write(places.run / STATE, told)
+    except (OSError, LookupError) as error:
+        print(f"provision: can't be told: {error}", file=sys.stderr)
+    return told
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def main() -> int:
     """Name the box, look for settings. Never fails: a box without settings can be claimed."""
-    outcome = settings_from(STICK, SETTINGS_FOLDER)
+    name = hostname(_text(MACHINE_ID).strip())
+    told = provision(Places(), name)
     try:
-        name = hostname(MACHINE_ID.read_text().strip())
         run(["hostnamectl", "--transient", "hostname", name])
-    except (OSError, ProgramError) as error:
+    except ProgramError as error:
         print(f"provision: no name: {error}", file=sys.stderr)
-    try:
-        small_files.write(OUTCOME_FOLDER / "provision.json", {"settings": outcome})
-    except OSError as error:
-        print(f"provision: can't be noted: {error}", file=sys.stderr)
-    print(f"provision: {outcome}")
+    print(f"provision: {told['settings']}")
     return 0
 
 

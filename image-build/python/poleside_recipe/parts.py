@@ -20,6 +20,7 @@ ENABLED = {
         "poleside.service",
         "poleside-grow.service",
         "poleside-provision.service",
+        "poleside-label.service",
         "poleside-trial.service",
         "poleside-update.path",
         "poleside-export.path",

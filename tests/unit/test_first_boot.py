@@ -1,0 +1,162 @@
+"""A box without settings makes its own, and shows its label until it is claimed, then forgets it.
+
+`poleside config check` is a small script that says what the test wants.
+"""
+
+import json
+import os
+
+import pytest
+from poleside_image import label, network_files, small_files
+from poleside_image.provision import Places, provision
+
+from agent.core.errors import PolesideError
+from agent.health.settings_file import refused_stick
+from agent.local.access.claim import (
+    LABEL_OVER,
+    LABEL_TOLD,
+    SWITCHED_ON_S,
+    ClaimCheck,
+    make_secret,
+)
+from agent.settings.load import read_file, validate
+from tests.fake_clock import FakeClock
+
+LABEL = "0123-4567-89AB-CDEF"
+
+
+@pytest.fixture
+def places(tmp_path):
+    names = ("stick", "settings", "noted", "agent", "run/poleside-provision")
+    places = Places(*(tmp_path / name for name in names), tmp_path / "medium")
+    for folder in (places.stick, places.settings, places.noted, places.agent):
+        folder.mkdir()
+    return places
+
+
+@pytest.fixture(autouse=True)
+def checker(tmp_path, monkeypatch):
+    """Say of settings what `exit` is set to."""
+    program = tmp_path / "bin/poleside"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexit $(cat {tmp_path}/exit)\n")
+    program.chmod(0o755)
+    (tmp_path / "exit").write_text("0")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def boot(places):
+    return provision(places, "poleside-1a2b3c4d", group=os.getegid())
+
+
+def settings_of(places):
+    return validate(read_file(places.settings / "poleside.toml"))
+
+
+def shown(places):
+    file = places.run / "label.txt"
+    return file.read_text() if file.exists() else ""
+
+
+def check_of(places, clock=None):
+    told = places.run.parent / LABEL_TOLD
+    return ClaimCheck(places.agent, places.run, clock or FakeClock(), None, told)
+
+
+def test_a_box_without_anything_makes_settings_the_agent_starts_with(places):
+    told = boot(places)
+    settings = settings_of(places)
+    assert (settings.box, settings.cameras) == ("poleside-1a2b3c4d", ())
+    assert settings.page.listen == "0.0.0.0:8470"
+    assert told["page_at_cameras"]
+    assert "/claim#" in shown(places)
+
+
+def test_the_label_stays_the_same_until_the_box_is_claimed_and_is_forgotten_then(places):
+    boot(places)
+    before = shown(places)
+    boot(places)
+    assert shown(places) == before
+    secret = before.partition("#")[2].splitlines()[0]
+    check_of(places).check(secret.lower(), "")
+    assert not boot(places)["page_at_cameras"]
+    assert shown(places) == ""
+    assert not any(secret.replace("-", "") in one.read_text() for one in places.noted.iterdir())
+    check = check_of(places)
+    with pytest.raises(PolesideError):
+        check.check(secret, "")  # switching on is enough for the first claim alone
+    check.pressed()
+    check.check(secret, "")  # but the label goes on opening the box to who is there
+
+
+def test_without_somebody_there_the_secret_alone_opens_nothing(places):
+    boot(places)
+    secret = json.loads((places.run / "label.json").read_text())["secret"]
+    late = FakeClock()
+    late.pass_s(SWITCHED_ON_S)
+    with pytest.raises(PolesideError) as refused:
+        check_of(places, late).check(secret, "")
+    assert refused.value.code == "access.claim"
+    with pytest.raises(PolesideError):
+        check_of(places).check(LABEL, "")
+
+
+def test_a_secret_made_at_the_console_ends_the_label_s(places):
+    boot(places)
+    make_secret(places.agent)
+    assert (places.agent / "keys" / LABEL_OVER).exists()
+    boot(places)
+    assert shown(places) == ""
+
+
+def test_the_stick_s_label_and_settings_take_the_place_of_the_box_s_own(places):
+    boot(places)
+    (places.stick / "label.txt").write_text(f"https://10.77.1.1:8470/claim#{LABEL}\n")
+    (places.stick / "poleside.toml").write_text('box = "bx-7"\n')
+    told = boot(places)
+    assert told["settings"] == "settings taken from the stick"
+    assert not told["page_at_cameras"]  # somebody thought of how the box is to be reached
+    assert settings_of(places).box == "bx-7"
+    assert LABEL in shown(places)
+    (places.stick / "poleside.toml").write_text('box = "bx-8"\n')
+    assert boot(places)["settings"] == "has settings"
+
+
+def test_a_claimed_box_takes_no_settings_from_a_stick(places):
+    boot(places)
+    make_secret(places.agent)
+    (places.stick / "poleside.toml").write_text('box = "bx-8"\n')
+    assert boot(places)["settings"] == "has settings"
+
+
+@pytest.mark.parametrize("name", ["poleside.toml", "label.txt"])
+def test_a_wrong_stick_is_told_and_the_box_comes_up_all_the_same(places, tmp_path, name):
+    (tmp_path / "exit").write_text("1")
+    (places.stick / name).write_text("hardly")
+    assert boot(places)["is_refused"]
+    assert settings_of(places).box == "poleside-1a2b3c4d"
+    assert "/claim#" in shown(places)
+    assert "stick" in refused_stick(places.run.parent)
+    (places.stick / name).unlink()
+    boot(places)
+    assert refused_stick(places.run.parent) == ""
+
+
+def test_a_box_in_service_that_lost_its_data_opens_nothing_to_the_cameras(places):
+    places.medium.write_text("data=tmpfs e2fsck=8 disk=mmcblk0\n")
+    assert not boot(places)["page_at_cameras"]
+
+
+def test_a_new_box_s_page_is_let_through_from_the_cameras_socket():
+    network = network_files.checked({})
+    text = network_files.rendered(network, page_at_cameras=True)[network_files.FIREWALL_FILE]
+    assert 'service_ports { "svc0", "cam0" }' in text
+    assert "cam0" not in network_files.rendered(network)[network_files.FIREWALL_FILE]
+
+
+def test_label_and_agent_agree_on_what_they_leave_each_other(places):
+    assert label.OVER_FILE == LABEL_OVER
+    assert Places().run / label.TOLD == (Places().run.parent / LABEL_TOLD)
+    small_files.write(places.noted / label.KEPT, {"secret": "no secret at all"})
+    boot(places)
+    assert "no secret" not in shown(places)
