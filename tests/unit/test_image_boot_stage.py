@@ -46,6 +46,19 @@ def test_the_root_keeps_what_its_modules_need_wherever_it_lies(modules):
     assert not [name for name in kept if "gpu" in name]
 
 
+def test_packages_from_before_the_merged_usr_lie_where_the_others_do(tmp_path):
+    """Debian 12's kernel has its modules in /lib, Debian 13's in /usr/lib."""
+    for file in ("lib/modules/6.1/ext4.ko", "usr/lib/grub/grubaa64.efi", "sbin/e2fsck.static"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"")
+    for _ in range(2):
+        boot_stage.merge_usr(tmp_path)
+        assert (tmp_path / "usr/lib/modules/6.1/ext4.ko").exists()
+        assert (tmp_path / "usr/lib/grub/grubaa64.efi").exists()
+        assert (tmp_path / "usr/sbin/e2fsck.static").exists()
+        assert (tmp_path / "lib/modules").is_dir()  # where depmod looks
+
+
 def members(archive):
     """Read a cpio of the kind the kernel reads."""
     found, at = {}, 0

@@ -27,14 +27,26 @@ def unpack(variant: Variant, root: Path, target: Path) -> Path:
             run("dpkg-deb", "--extract", package, target)
             run("dpkg-deb", "--control", package, target / "control" / name)
     shutil.rmtree(root / PACKAGES)
+    merge_usr(target)
     return target
+
+
+def merge_usr(folder: Path) -> None:
+    """Move what packages of Debian 12 still have outside of `usr` to where a merged root has it."""
+    for name in ("bin", "sbin", "lib"):
+        old = folder / name
+        if old.is_dir() and not old.is_symlink():
+            shutil.copytree(old, folder / "usr" / name, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(old)
+        if not old.is_symlink():
+            old.symlink_to(f"usr/{name}")
 
 
 def lay_firmware(unpacked: Path, root: Path) -> None:
     """Copy what the board's packages have for the kernel's drivers."""
-    for folder in (unpacked / "usr/lib/firmware", unpacked / "lib/firmware"):
-        if folder.is_dir() and not folder.parent.is_symlink():
-            shutil.copytree(folder, root / "usr/lib/firmware", symlinks=True, dirs_exist_ok=True)
+    folder = unpacked / "usr/lib/firmware"
+    if folder.is_dir():
+        shutil.copytree(folder, root / "usr/lib/firmware", symlinks=True, dirs_exist_ok=True)
     for file in (root / "usr/lib/firmware").glob("regulatory.*-debian"):
         link = file.with_name(file.name.removesuffix("-debian"))  # what its script would choose
         link.unlink(missing_ok=True)
@@ -44,8 +56,6 @@ def lay_firmware(unpacked: Path, root: Path) -> None:
 def lay_kernel(unpacked: Path, root: Path) -> Path:
     """Copy the modules a box may need, and what they need, into the root; returns their folder."""
     (source,) = (unpacked / "usr/lib/modules").iterdir()
-    if not (unpacked / "lib").exists():
-        (unpacked / "lib").symlink_to("usr/lib")
     run("depmod", "--basedir", unpacked, source.name, is_quiet=True)
     target = root / "usr/lib/modules" / source.name
     for name in wanted_modules(source):
