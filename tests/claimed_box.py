@@ -26,6 +26,7 @@ from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.desk import AccessDesk
 from agent.local.service.pages import Hung, RefusedDisk, ServiceTools
 from agent.local.service.place import PlaceTaking
+from agent.local.service.shell_key import ShellDesk
 from agent.local.service.update_care import UpdateCare
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
@@ -121,6 +122,7 @@ class ClaimedBox:
             updates=UpdateCare(folder, self.clock, folder / "root"),
             disk=lambda: self.disk,
             take_disk=self._take_disk,
+            shell=ShellDesk(folder, folder / "network/run", SystemClock()),
         )
         self.app = create_app(
             self.shown, self.shown.clock, LOOPBACK_HOSTS, self.desk, tools, service

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.app.foreign_disk import ForeignDisk
+from agent.app.run_dir import image_run
 from agent.app.sight import Sight
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
@@ -18,6 +19,7 @@ from agent.enrol.enrolment import Enrolment
 from agent.enrol.identity import IdentityFiles
 from agent.local.service.pages import Hung, ServiceTools
 from agent.local.service.place import PlaceTaking
+from agent.local.service.shell_key import ShellDesk
 from agent.local.service.update_care import UpdateCare
 from agent.local.setup.pages import SetupTools
 from agent.local.usb.borrow import usable
@@ -59,6 +61,7 @@ def service_tools(
         updates=UpdateCare(data_dir, clock),
         disk=disk.facts,
         take_disk=disk.take,
+        shell=ShellDesk(data_dir, image_run(settings()), clock),
         restart=_end_agent if _BY_SYSTEMD in os.environ else None,
     )
 

@@ -21,6 +21,7 @@ from agent.core.errors import PolesideError, StorageError
 from agent.core.whole_file import write_whole
 from agent.enrol.identity import Identity, IdentityFiles, settings_of
 from agent.evidence import key_store
+from agent.local.service import shell_key
 from agent.outbox.epochs import MARK
 from agent.outbox.spool import spool
 from agent.settings import history
@@ -72,6 +73,8 @@ def take_up(data_dir: Path, table: dict[str, Any], clock: Clock) -> Identity | N
         )
         entry = AuditEntry(command_id="", op="box.swap", actor="box", outcome="done", detail=told)
         spool(data_dir, entry, clock)
+        if (data_dir / shell_key.FOLDER).exists():  # a key was let in to the box that this was
+            shell_key.leave(data_dir, {"action": "off"})
         shutil.rmtree(data_dir / "keys" / _BEFORE, ignore_errors=True)
         for part in ("key", "certificate", "broker_ca", "center_ca", "center_keys", "identity"):
             with suppress(FileNotFoundError):

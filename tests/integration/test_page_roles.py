@@ -42,6 +42,8 @@ MAY = {
     "install_update": {"technician"},
     "cancel_update": {"technician"},
     "take_disk": {"technician"},
+    "put_shell": {"technician"},
+    "end_shell": {"technician"},
     "restart": {"technician"},
     "setup": {"technician"},
     "find_cameras": {"technician"},

@@ -17,7 +17,7 @@ from hardware.linux import smart
 IMAGE = Path(__file__).parents[2] / "image-build"
 ROOTFS = IMAGE / "rootfs"
 SANDBOXED = ["slot", "smart", "provision", "trial", "update", "export", "network", "network-boot"]
-SANDBOXED += ["grow", "label"]
+SANDBOXED += ["grow", "label", "shell", "sshd"]
 # poleside-var and poleside-data make folders before there is anything to be protected from.
 
 
@@ -237,7 +237,7 @@ def test_the_disks_are_asked_daily_and_the_agent_may_read_the_answer():
     assert int(timer["OnUnitActiveSec"].removesuffix("h")) * 3600 * 2 < smart.FRESH_S
 
 
-LAUNCHERS = ["bootctl", "trial", "update", "provision", "smart", "network", "export", "grow"]
+LAUNCHERS = ["bootctl", "trial", "update", "provision", "smart", "network", "export", "grow", "shell"]
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)

@@ -28,7 +28,8 @@ KINDS: Final = {
     "exported": _EXPORTS,
     "changed": (
         *("settings", "config", "camera", "key", "page.people", "box", "lock", "unlock", "network"),
-        *("output", "relay", "sign", "talk", "enrol", "update", "system", "verdict", "nuisance"),
+        *("page.shell", "output", "relay", "sign", "talk", "enrol", "update", "system", "verdict"),
+        "nuisance",
     ),
     "came": ("page.login", "page.logout", "page.claim", "page.refused", "claim"),
 }

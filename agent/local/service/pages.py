@@ -22,6 +22,7 @@ from agent.local.access.desk import AccessDesk
 from agent.local.access.people import ALL_CAMERAS, Person
 from agent.local.service.command import run_command
 from agent.local.service.place import PlaceTaking
+from agent.local.service.shell_key import ShellDesk
 from agent.local.service.update_care import UpdateCare
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
@@ -74,6 +75,7 @@ class ServiceTools:
     updates: UpdateCare
     disk: Callable[[], RefusedDisk | None]
     take_disk: Callable[[str], bool]
+    shell: ShellDesk
     restart: Callable[[], None] | None = None
 
 
@@ -208,6 +210,26 @@ class ServicePages:
         await self._desk.did(person, "box.disk_taken", "done", "at the page")
         return await self._page(request, done="service.disk-taken")
 
+    async def put_shell(self, request: Request) -> Response:
+        """Let a technician's key in for some hours, at the service port alone."""
+        form, person = request.state.form, request.state.person
+        try:
+            state = await self._tools.shell.put(
+                form.get("key", ""), form.get("hours", ""), f"page:{person.name}"
+            )
+        except CommandError as error:
+            return await self._page(request, error)
+        await self._desk.did(person, "page.shell", "done", f"a key until {state.until}")
+        return await self._page(request, done="service.shell-on")
+
+    async def end_shell(self, request: Request) -> Response:
+        try:
+            await self._tools.shell.end()
+        except CommandError as error:
+            return await self._page(request, error)
+        await self._desk.did(request.state.person, "page.shell", "done", "no key any more")
+        return await self._page(request, done="service.shell-off")
+
     async def restart(self, request: Request) -> Response:
         if self._tools.restart is None:
             error = CommandError("service.no_restart", "Nothing here starts it again.")
@@ -265,6 +287,7 @@ class ServicePages:
             disk=await asyncio.to_thread(tools.disk) if ALL_CAMERAS in person.cameras else None,
             update=await asyncio.to_thread(tools.updates.view),
             place=tools.place.state,
+            shell=await tools.shell.state(),
             can_restart=tools.restart is not None,
             now=state.utc_now,
         )

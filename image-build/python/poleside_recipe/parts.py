@@ -25,6 +25,8 @@ ENABLED = {
         "poleside-update.path",
         "poleside-export.path",
         "poleside-network.path",
+        "poleside-shell.path",
+        "poleside-shell.service",
         "poleside-network-boot.service",
         "nftables.service",
         "systemd-networkd.service",

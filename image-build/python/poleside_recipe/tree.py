@@ -32,6 +32,12 @@ _OF_ONE_MACHINE = (
     "var/log/*tmp",
 )
 _UNITS = "etc/systemd/system"
+_TECHNICIAN = {
+    "passwd": "technician:x:980:980:A technician's key:/:/bin/sh\n",
+    "group": "technician:x:980:\n",
+    "shadow": "technician:*:20000::::::\n",
+    "gshadow": "technician:!::\n",
+}
 # RAUC's own floor and `get-current` came with later versions than Debian 12's.
 _RAUC_LATER = {"trixie": ("min-bundle-version={floor}",), "bookworm": ()}
 # Debian 12's RAUC does not ask the backend which slot runs: it is told.
@@ -67,7 +73,27 @@ def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
     if variant.suite == "bookworm":
         (root / _UNITS / "rauc.service.d/slot.conf").write_text(_TELL_RAUC)
     switch_units(root)
+    add_technician(root)
     make_nobody(root)
+
+
+def add_technician(root: Path) -> None:
+    """Add who a technician's key signs in: no password, no rights but to read the journal."""
+    for name, line in _TECHNICIAN.items():
+        file = root / "etc" / name
+        if file.exists() and "\ntechnician:" not in file.read_text():
+            with file.open("a") as stream:
+                stream.write(line)
+    group = root / "etc/group"
+    if group.exists():
+        lines = group.read_text().splitlines()
+        joined = [
+            f"{line}{'' if line.endswith(':') else ','}technician"
+            if line.startswith("systemd-journal:") and not line.endswith("technician")
+            else line
+            for line in lines
+        ]
+        group.write_text("\n".join(joined) + "\n")
 
 
 def make_nobody(root: Path) -> None:
