@@ -18,7 +18,7 @@ from requests.auth import HTTPDigestAuth
 
 from agent.cameras.address import device_service_url, repair_service_url, repair_stream_url
 from agent.cameras.bounded_http import MAX_BODY_BYTES
-from agent.cameras.door import Door
+from agent.cameras.door import Door, stopping
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.port import (
     CameraBadResponse,
@@ -88,10 +88,11 @@ class PlainCamera:
         )
 
     def stop(self) -> None:
-        try:
-            self._turn("Stop", "<PanTilt>true</PanTilt><Zoom>true</Zoom>")
-        except (CameraNotSupported, CameraBadResponse):
-            self.move(0.0, 0.0, 0.0, 1.0)
+        with stopping():
+            try:
+                self._turn("Stop", "<PanTilt>true</PanTilt><Zoom>true</Zoom>")
+            except (CameraNotSupported, CameraBadResponse):
+                self.move(0.0, 0.0, 0.0, 1.0)
 
     def position(self) -> PtzPosition:
         told = self._turn("GetStatus").find("{*}PTZStatus")
@@ -185,8 +186,7 @@ class PlainCamera:
             reply = self._post(url, _envelope(service, name, inner, token))
         if reply.wants_login:
             refusal = CameraWrongPassword("the camera refuses user name or password")
-            self._door.shut(key, refusal)
-            raise refusal
+            raise self._door.shut(key, refusal)
         self._door.opened(key)
         return reply
 

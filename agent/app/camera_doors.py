@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.cameras.door import Door, Recognise, Way
-from agent.core.login_tries import TURN_S, Secret, tries_of
+from agent.core.login_record import Secret
+from agent.core.login_tries import TURN_S, tries_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,8 @@ from agent.buffer.reading import camera_folder
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, wait_s
 from agent.core.errors import CameraError, PolesideError
-from agent.core.login_tries import Face, Trial
+from agent.core.login_record import Face
+from agent.core.login_tries import Trial
 from agent.ingest.source import StreamAddress
 from agent.ingest.wire.dialog import asking_of
 from agent.messages.talk import TalkEnd, TalkOrder

@@ -73,9 +73,17 @@ class DigestChallenge:
     """What a server asked for in `WWW-Authenticate: Digest` (RFC 7616); answers many requests."""
 
     def __init__(
-        self, realm: str, nonce: str, algorithm: str, opaque: str, *, has_qop: bool
+        self,
+        realm: str,
+        nonce: str,
+        algorithm: str,
+        opaque: str,
+        *,
+        has_qop: bool,
+        is_stale: bool = False,
     ) -> None:
-        self.nonce = nonce
+        """`is_stale`: the login before was right, and only its nonce too old."""
+        self.nonce, self.is_stale = nonce, is_stale
         self.algorithm = algorithm
         self._realm, self._opaque = realm, opaque
         self._has_qop = has_qop
@@ -113,6 +121,7 @@ class DigestChallenge:
             algorithm,
             fields.get("opaque", ""),
             has_qop="auth" in qops,
+            is_stale=fields.get("stale", "").lower() == "true",
         )
 
     def authorization(self, login: Login, url: str, method: str = "POST") -> str:

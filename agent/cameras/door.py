@@ -1,8 +1,9 @@
 """One camera's door: the login that all lines to it share, and what the camera thought of it.
 
 Cameras lock a user out after a few wrong tries, and count them whoever sends them. So a refusal
-shuts the door for every line at once; a new login opens it at once. What the video lines and former
-runs have learned of the login counts, too (`agent.core.login_tries`). Threads of the core process.
+shuts the door for every line at once; a new login opens it at once, and a Stop is not held by it.
+What the video lines and former runs have learned of the login counts, too
+(`agent.core.login_tries`). Threads of the core process.
 """
 
 import threading
@@ -18,6 +19,7 @@ from agent.cameras.port import (
     CameraLockedOut,
     CameraStranger,
     CameraUnreachable,
+    CameraUnsettled,
     CameraWrongPassword,
     Login,
 )
@@ -25,21 +27,31 @@ from agent.cameras.port import (
 if TYPE_CHECKING:
     from agent.cameras.soap import SoapLink
 from agent.core.clock import Clock
-from agent.core.login_tries import (
-    BACK_OFF_S,
-    Face,
-    LoginBusyError,
-    LoginHeldError,
-    LoginTries,
-    Secret,
-    Trial,
-)
+from agent.core.login_record import Face, Secret
+from agent.core.login_tries import LoginBusyError, LoginHeldError, LoginTries, Trial
 
 Way = Literal["", "digest", "token"]
 LATELY_S = 30.0  # in less, hardly anybody puts another camera at the address
-_HEAR_S = 2.0  # after a refusal, before what the video has learned is asked for
 _NOTE_S = 5.0  # so often it is noted that the camera takes the login: the video may doubt it
 _YIELD_S = 0.1  # to another line's try, once the login is known to be good: a Stop can't wait
+
+_thread = threading.local()
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Whatever this thread asks a camera inside the block is part of a Stop: nothing holds it."""
+    was = is_stopping()
+    _thread.is_stopping = True
+    try:
+        yield
+    finally:
+        _thread.is_stopping = was
+
+
+def is_stopping() -> bool:
+    """Say whether this thread is sending a Stop."""
+    return getattr(_thread, "is_stopping", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,6 @@ class Door:
         self._key = Key(login, 0)
         self._is_proven = False
         self._refusal: CameraFailure | None = None
-        self._refused_mono_s = 0.0
         self._note_mono_s = -inf
         self._answered_mono_s = -inf
         self.way: Way = ""
@@ -130,18 +141,18 @@ class Door:
     def check(self) -> None:
         """Raise the last refusal again while it is fresh, without asking the camera.
 
-        Over as soon as the video was let in with the same login.
+        Over as soon as the video was let in with the same login; a Stop has tries of its own.
         """
         refusal = self._refusal
         if refusal is None:
             return
-        left_s = self._refused_mono_s + BACK_OFF_S - self._clock.monotonic_s()
-        if left_s < BACK_OFF_S - _HEAR_S:
-            left_s = min(left_s, self._tries.left_s(self._secret(self._key), Face.ONVIF))
-        if left_s <= 0:
+        secret = self._secret(self._key)
+        if is_stopping():
+            left_s = self._tries.stop_left_s(secret)
+        elif not (left_s := self._tries.left_s(secret, Face.ONVIF)):
             self._refusal = None
-            return
-        raise type(refusal)(f"{refusal.message}; next try in {left_s:.0f} s")
+        if left_s:
+            raise type(refusal)(f"{refusal.message}; next try in {left_s:.0f} s")
 
     def doubt(self) -> None:
         """The camera was away: look who is there before the next login."""
@@ -178,11 +189,13 @@ class Door:
     @contextmanager
     def turn(self, patience_s: float) -> Iterator[Key]:
         """Try one line after the other, so that one refusal is enough for all of them."""
-        has_turn = self._trying.acquire(timeout=_YIELD_S if self._is_proven else patience_s)
-        trial = self._tries.trial(self._secret(self._key), Face.ONVIF)
+        secret = self._secret(self._key)
+        may_pass = self._is_proven or (is_stopping() and self._tries.was_taken(secret, Face.ONVIF))
+        has_turn = self._trying.acquire(timeout=_YIELD_S if may_pass else patience_s)
+        trial = self._tries.trial(secret, Face.ONVIF)
         try:
             self.check()
-            if not has_turn and not self._is_proven:
+            if not (has_turn or may_pass or self._is_proven):
                 raise CameraUnreachable("the camera has not answered the login before this one")
             if not self._is_proven and self._key.login.username:
                 self._begin(trial, patience_s)
@@ -207,13 +220,20 @@ class Door:
                 self._note_mono_s = now_s + _NOTE_S
                 self._tries.taken(self._secret(key), Face.ONVIF)
             self._is_proven, self._fell_back = True, None  # it is right: what it took it may again
+            self._refusal = None
 
-    def shut(self, key: Key, error: CameraFailure) -> None:
-        """The camera refused this login."""
-        if key is self._key:
-            self._is_proven = False
-            self._refusal, self._refused_mono_s = error, self._clock.monotonic_s()
-            self._tries.refused(self._secret(key), Face.ONVIF, error.code)
+    def shut(self, key: Key, error: CameraFailure, messages: int = 1) -> CameraFailure:
+        """The camera refused this login, sent so often; return what is to be told of it."""
+        if key is not self._key:
+            return error
+        self._is_proven = False
+        secret = self._secret(key)
+        self._tries.refused(secret, Face.ONVIF, error.code, messages=messages)
+        is_plain = type(error) is CameraWrongPassword
+        if is_plain and self._tries.is_in_doubt(secret, Face.ONVIF):
+            error = CameraUnsettled("the camera refuses a login that it took before")
+        self._refusal = error
+        return error
 
     def _secret(self, key: Key) -> Secret:
         return Secret(self._host, key.login.username, key.login.password)
@@ -224,11 +244,10 @@ class Door:
     @staticmethod
     def _begin(trial: Trial, patience_s: float) -> None:
         try:
-            trial.begin(patience_s)
+            trial.begin(patience_s, is_stop=is_stopping())
         except LoginHeldError as held:
-            told: dict[str, type[CameraFailure]] = {
-                kind.camera_code: kind for kind in (CameraClockSkew, CameraLockedOut)
-            }
+            kinds = (CameraClockSkew, CameraLockedOut, CameraUnsettled)
+            told: dict[str, type[CameraFailure]] = {kind.camera_code: kind for kind in kinds}
             raise told.get(held.code, CameraWrongPassword)(held.message) from None
         except LoginBusyError as busy:
             raise CameraUnreachable(busy.message) from None

@@ -23,6 +23,7 @@ from agent.cameras.port import (
     CameraFailure,
     CameraNotSupported,
     CameraUnreachable,
+    CameraUnsettled,
     CameraWrongPassword,
 )
 from agent.cameras.pull_point import LIFETIME_S, PullPoint, Reference
@@ -157,6 +158,9 @@ class EventFeed:
             self._close_point()
             self._tell(error)
             return _SELDOM_S
+        except CameraUnsettled as error:
+            self._tell(error)
+            return self._backoff.next_s()
         except CameraWrongPassword as error:
             self._tell(error)
             return self._until_new_login()

@@ -103,7 +103,10 @@ class CameraControl(Protocol):
         ...
 
     def stop(self) -> None:
-        """Stop all axes, by zero velocity where the camera knows no Stop."""
+        """Stop all axes, by zero velocity where the camera knows no Stop.
+
+        All that is asked for it goes out inside `agent.cameras.door.stopping`.
+        """
         ...
 
     def position(self) -> PtzPosition:
@@ -152,6 +155,14 @@ class CameraWrongPassword(CameraFailure):
         "Correct the user name and password of this camera. They are tried again at once when "
         "changed, else only after some minutes, so that the camera does not lock us out."
     )
+
+
+class CameraUnsettled(CameraWrongPassword):
+    """The camera refuses a login that it took before, as one that starts up does."""
+
+    camera_code = "camera.unsettled"
+    advice = "Wait: it is asked again within seconds. Should it refuse on, that is told."
+    may_retry = True
 
 
 class CameraClockSkew(CameraFailure):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from agent.cameras.port import CameraControl, CameraFailure
+from agent.cameras.port import CameraClockSkew, CameraControl, CameraWrongPassword
 from agent.cameras.surprises import typed
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
@@ -18,6 +18,8 @@ from agent.core.log import get
 _RETRY_S = 1.0
 _RETRIES = 5
 _SLOW_RETRY_S = 10.0  # then, until it is taken: a camera away for a moment may move on for ever
+# The login may be put right, and how often it is really tried is the door's business.
+_MAY_HELP = (CameraWrongPassword, CameraClockSkew)
 
 
 class PtzStopper:
@@ -112,7 +114,7 @@ class PtzStopper:
             if future.set_running_or_notify_cancel():
                 future.set_exception(error)
         with self._changed:
-            may_help = isinstance(error, CameraFailure) and error.retryable
+            may_help = isinstance(error, _MAY_HELP) or error.retryable
             if may_help and self._due_mono_s is None:
                 pause_s = _RETRY_S if self._retries_left else _SLOW_RETRY_S
                 self._retries_left = max(0, self._retries_left - 1)

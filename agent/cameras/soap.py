@@ -15,7 +15,7 @@ from enum import Enum, auto
 from agent.cameras.address import device_service_url
 from agent.cameras.bounded_http import Answer, BoundedHttp
 from agent.cameras.credentials import SOAP_NS, DigestChallenge, with_username_token
-from agent.cameras.door import Door, Key
+from agent.cameras.door import Door, Key, is_stopping
 from agent.cameras.port import (
     CameraClockSkew,
     CameraFailure,
@@ -41,6 +41,7 @@ CALL_S = 5.0
 _LOOK_S = 1.0
 _DIGEST_ONLY = "another camera is there, and takes no login that keeps the password to ourselves"
 _NO_FILES = "the camera refuses the login for this file"
+_NONCES = 3  # in a row that may be too old; some cameras say so of every wrong password
 _CLOCK_STEP_S = 5.0  # below this a camera's clock did not change, so it was not the reason
 _BODY = rb":Body[^>]*>\s*<(?:\w+:)?"
 # What does harm, or leaves something behind, when a camera is made to do it twice.
@@ -48,7 +49,6 @@ _ONCE_ONLY = re.compile(
     _BODY + rb"(CreatePullPointSubscription|Subscribe|RelativeMove|SetPreset|CreateOSD|CreateMask"
     rb"|SystemReboot|SetUser)\b"
 )
-_STOP = re.compile(_BODY + rb"Stop\b")
 _CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Poleside"}
 
@@ -127,7 +127,8 @@ class SoapLink:
         self._key: Key | None = None
         self._files_refused: tuple[Key, float] | None = None  # each try may count for a lock-out
         self._way, self._digest_only = _Way.OPEN, False
-        self._challenge: DigestChallenge | None = None
+        # A camera refuses a count that comes late: one nonce is for one request at a time.
+        self._nonces: list[DigestChallenge] = []
         self._camera_clock: _CameraClock | None = None
 
     def change_login(self, login: Login) -> None:
@@ -144,17 +145,17 @@ class SoapLink:
     ) -> Answer:
         """Send one envelope and return the camera's good answer; any other is a `CameraFailure`."""
         self.door.check()
-        hurries = self._may_hurry(envelope)
+        hurries = self._may_hurry()
         if not hurries:
-            self._digest_only = self._look_out(envelope)
+            self._digest_only = self._look_out()
         key, way = self._present_key(), self._way
         if way is _Way.TOKEN and self._digest_only:
             way = _Way.OPEN
         request = _Request(url, envelope, content_type, timeout_s or self._call_s, key.login)
-        answer = self._send(request, way)
+        answer, way = self._send_as_known(request, way)
         if refuses_login(answer):
             if hurries:
-                self._digest_only = self._look_out(envelope)
+                self._digest_only = self._look_out()
             answer = self._with_login(request, key, way, answer)
         elif way is not _Way.OPEN:
             self.door.opened(key)
@@ -165,19 +166,17 @@ class SoapLink:
         self.door.answered()
         return answer
 
-    def _look_out(self, envelope: bytes = b"") -> bool:
+    def _look_out(self) -> bool:
         """Look who is there if that is in doubt; a Stop waits for it as short as can be."""
-        is_stop = _STOP.search(envelope) is not None
-        return self.door.look_out(self, _LOOK_S if is_stop else self._call_s)
+        return self.door.look_out(self, _LOOK_S if is_stopping() else self._call_s)
 
-    def _may_hurry(self, envelope: bytes) -> bool:
+    def _may_hurry(self) -> bool:
         """Say whether to send it without a look who is there: a Stop, soon after a good answer.
 
         It carries the login by digest at most; when that is refused the look is made up for.
         """
         self._present_key()
-        is_stop = _STOP.search(envelope) is not None
-        return is_stop and self._way is not _Way.TOKEN and self.door.answered_lately
+        return is_stopping() and self._way is not _Way.TOKEN and self.door.answered_lately
 
     def _with_login(self, request: "_Request", key: Key, way: _Way, refused: Answer) -> Answer:
         """Send it again with a login, one line after the other while the login is not proven.
@@ -194,10 +193,10 @@ class SoapLink:
                 return answer
             self._log_in(self._question(_PROOF, now.login), now, tried, refused)
             self.door.opened(now)
-        answer = self._send(request, self._way)
+        answer, way = self._send_as_known(request, self._way)
         if not refuses_login(answer):
             return answer
-        return self._log_in(request, now, _Way.OPEN, answer)  # a nonce that serves once only
+        return self._log_in(request, now, way, answer)  # a nonce that serves once only
 
     def fetch(self, url: str) -> Answer:
         """GET a file of the camera, such as a snapshot: open, with digest, else with Basic."""
@@ -232,9 +231,9 @@ class SoapLink:
         answer = self._http.request("GET", url, with_login, timeout_s=self._call_s)
         if answer.status_code == 401:
             error = CameraWrongPassword(_NO_FILES)
-            self._files_refused = key, self._clock.monotonic_s()
-            if not self.door.is_proven:  # else it is right, and only this is kept from it
-                self.door.shut(key, error)
+            if not self.door.is_proven:
+                raise self.door.shut(key, error)
+            self._files_refused = key, self._clock.monotonic_s()  # it is right, but not for this
             raise error
         return answer
 
@@ -262,7 +261,7 @@ class SoapLink:
         key = self.door.key
         if key is not self._key:
             self._key, self._way = key, _Way.OPEN
-            self._challenge = self._camera_clock = None
+            self._nonces, self._camera_clock = [], None
         return key
 
     def _ask_date(self) -> Answer:
@@ -271,8 +270,28 @@ class SoapLink:
     def _question(self, envelope: bytes, login: Login) -> "_Request":
         return _Request(self.device_url, envelope, _CONTENT_TYPE, self._call_s, login)
 
-    def _send(self, request: "_Request", way: _Way) -> Answer:
-        url, challenge, camera_clock = request.url, self._challenge, self._camera_clock
+    def _send_as_known(self, request: "_Request", way: _Way) -> tuple[Answer, _Way]:
+        """Send it that way, or openly where no nonce is at hand; return the way it went, too."""
+        if way is not _Way.DIGEST:
+            return self._send(request, way), way
+        nonces = self._nonces
+        try:
+            challenge = nonces.pop()
+        except IndexError:
+            return self._send(request, _Way.OPEN), _Way.OPEN
+        try:
+            answer = self._send(request, way, challenge)
+        except CameraFailure:
+            nonces.append(challenge)  # its count was sent: the next one is higher
+            raise
+        if not refuses_login(answer):
+            nonces.append(challenge)
+        return answer, way
+
+    def _send(
+        self, request: "_Request", way: _Way, challenge: DigestChallenge | None = None
+    ) -> Answer:
+        url, camera_clock = request.url, self._camera_clock
 
         def stamped() -> tuple[bytes, dict[str, str]]:
             envelope = request.envelope
@@ -303,29 +322,43 @@ class SoapLink:
         if not request.login.username:
             raise CameraWrongPassword("the camera wants a user name and password")
         self._present_key()
+        sent = 0 if tried is _Way.OPEN else 1
         challenge = DigestChallenge.best_of(refused.challenges)
         if challenge is not None and (self._digest_only or not self.door.is_turn_of_token):
             # a fresh nonce is worth a try even when one was just refused
-            self._way, self._challenge = _Way.DIGEST, challenge
-            answer = self._send(request, self._way)
+            self._way = _Way.DIGEST
+            answer = self._send_digest(request, challenge)
             if not refuses_login(answer):
                 self.door.way = "digest"
                 return answer
             is_locked = lock_out(answer) is not None
             if is_locked or self._digest_only or not self.door.may_fall_back(key):
-                raise self._refuse(answer, key)
+                raise self._refuse(answer, key, sent + 1)
             refused, tried = answer, _Way.DIGEST
         if self._digest_only:
             raise CameraStranger(_DIGEST_ONLY)
         if not self._find_camera_clock(refused) and tried is _Way.TOKEN:
-            raise self._refuse(refused, key)
+            raise self._refuse(refused, key, sent)
         self._way = _Way.TOKEN
         answer = self._send(request, self._way)
         if refuses_login(answer):
             self.door.way = ""
-            raise self._refuse(answer, key)
+            raise self._refuse(answer, key, sent + 1)
         if challenge is not None:
             self.door.way = "token"
+        return answer
+
+    def _send_digest(self, request: "_Request", challenge: DigestChallenge) -> Answer:
+        """Log in with a nonce that nobody else uses; with another where it was too old already."""
+        for _ in range(_NONCES):
+            answer = self._send(request, _Way.DIGEST, challenge)
+            if not refuses_login(answer):
+                self._nonces.append(challenge)
+                break
+            fresh = DigestChallenge.best_of(answer.challenges)
+            if fresh is None or not fresh.is_stale:
+                break
+            challenge = fresh
         return answer
 
     def _find_camera_clock(self, refused: Answer) -> bool:
@@ -341,7 +374,7 @@ class SoapLink:
         step = new.now(self._clock) - old.now(self._clock)
         return abs(step.total_seconds()) > _CLOCK_STEP_S
 
-    def _refuse(self, answer: Answer, key: Key) -> CameraFailure:
+    def _refuse(self, answer: Answer, key: Key, messages: int) -> CameraFailure:
         clock = self._camera_clock
         is_blind = (
             self._way is _Way.TOKEN
@@ -354,6 +387,5 @@ class SoapLink:
             error = CameraClockSkew("the camera refuses the login and does not tell its time")
         if error is None:
             error = CameraWrongPassword("the camera refuses user name or password")
-        self._way, self._challenge, self._camera_clock = _Way.OPEN, None, None
-        self.door.shut(key, error)
-        return error
+        self._way, self._nonces, self._camera_clock = _Way.OPEN, [], None
+        return self.door.shut(key, error, messages)

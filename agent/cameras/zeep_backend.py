@@ -13,7 +13,7 @@ from lxml import etree
 
 from agent.cameras import media
 from agent.cameras.bounded_http import Answer, within_s
-from agent.cameras.door import Door
+from agent.cameras.door import Door, stopping
 from agent.cameras.line import OPERATION_S, OnvifLine, Service
 from agent.cameras.onvif_service import onvif_service
 from agent.cameras.port import (
@@ -116,7 +116,7 @@ class ZeepCamera:
             )
 
     def stop(self) -> None:
-        with within_s(self._clock, self._operation_s):
+        with stopping(), within_s(self._clock, self._operation_s):
             ptz, profile = self._ptz()
             if self._knows_stop:
                 try:

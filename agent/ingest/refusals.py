@@ -18,6 +18,15 @@ def wrong_password(host: str) -> CameraError:
     )
 
 
+def unsettled(host: str) -> CameraError:
+    return CameraError(
+        "camera.unsettled",
+        f"{host} refuses a login that it took before.",
+        hint="Wait: it is asked again within seconds. Should it refuse on, that is told.",
+        retryable=True,
+    )
+
+
 def stranger(host: str) -> CameraError:
     return CameraError(
         "camera.stranger",

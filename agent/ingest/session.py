@@ -15,7 +15,8 @@ from av.error import FFmpegError
 from agent.core import log
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import CameraError
-from agent.core.login_tries import REFUSED, Face, LoginHeldError, LoginTries
+from agent.core.login_record import REFUSED, Face
+from agent.core.login_tries import IN_DOUBT, LoginHeldError, LoginTries
 from agent.core.retry import Backoff
 from agent.ingest import refusals
 from agent.ingest.handfuls import Handfuls
@@ -134,7 +135,7 @@ class IngestSession:
 
     def _held_s(self, tried: StreamAddress) -> float:
         """Return how long the camera is to be left alone with this login."""
-        if self._status.state is not CameraState.AUTH_FAILED:
+        if self._status.code not in (REFUSED, IN_DOUBT):
             return 0.0
         return (tried.tries or self._tries).left_s(tried.secret, Face.VIDEO)
 
@@ -173,8 +174,9 @@ class IngestSession:
             )
             trial.taken()
         except CameraError as error:
-            if error.code == REFUSED and not isinstance(error, LoginHeldError):
-                trial.refused()
+            is_refused = error.code == REFUSED and not isinstance(error, LoginHeldError)
+            if is_refused and trial.refused():
+                raise refusals.unsettled(address.secret.host) from error
             raise
         finally:
             trial.close()

@@ -20,7 +20,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.core.clock import Clock, wait_s
-from agent.core.login_tries import LoginTries, Secret, Trial
+from agent.core.login_record import Secret
+from agent.core.login_tries import LoginTries, Trial
 from agent.ingest import refusals
 from agent.ingest.admission import Admission
 from agent.ingest.readers import Readers

@@ -2,23 +2,24 @@
 
 import threading
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
-from agent.core import login_tries
+from agent.core import login_record, login_tries
 from agent.core.errors import CameraError
+from agent.core.login_record import REFUSED, Face, Secret
 from agent.core.login_tries import (
     BACK_OFF_S,
     GOOD_LOGIN_RETRY_S,
+    IN_DOUBT,
     NO_LOGIN_RETRY_S,
     SETTLED_S,
+    STOP_RETRY_S,
     VIDEO_RETRY_CAP_S,
     VIDEO_RETRY_S,
-    Face,
     LoginBusyError,
     LoginHeldError,
-    Secret,
     tries_of,
 )
 
@@ -111,21 +112,122 @@ def test_video_refused_again_and_again_is_tried_more_and_more_rarely(process, cl
     assert (delays[0], delays[-1]) == (VIDEO_RETRY_S, VIDEO_RETRY_CAP_S)
 
 
-def test_a_login_that_was_good_is_tried_once_more_by_all_streams_together(process, clock):
+@pytest.mark.parametrize("face", Face)
+def test_a_login_that_was_good_is_tried_again_soon_and_once_the_camera_has_settled(
+    process, clock, face
+):
+    process().taken(SECRET, face)
+    for delay_s in (GOOD_LOGIN_RETRY_S, SETTLED_S):
+        process().refused(SECRET, face)
+        assert left_s(process(), face) == delay_s
+        assert process().is_in_doubt(SECRET, face)
+        clock.now_s += delay_s
+    process().refused(SECRET, face)
+    assert left_s(process(), face) >= BACK_OFF_S
+    assert not process().is_in_doubt(SECRET, face)
+
+
+def test_a_camera_that_starts_up_is_had_again_whatever_it_refused(process, clock):
+    """Any mix of tries: the last one that is left comes when the camera knows its users again."""
+    for number, mix in enumerate(product(Face, repeat=3)):
+        secret = Secret("10.0.0.7", "admin", str(number))
+        for face in Face:
+            process().taken(secret, face)
+        began_s, wait_s = clock.now_s, 0.0
+        for face in mix:
+            clock.now_s += min(wait_s, GOOD_LOGIN_RETRY_S)
+            if not process().left_s(secret, face):
+                process().refused(secret, face)
+            wait_s = max(process().left_s(secret, face) for face in Face)
+        clock.now_s = max(clock.now_s, began_s) + SETTLED_S
+        assert not all(process().left_s(secret, face) for face in Face)
+
+
+def test_a_login_that_was_good_is_sent_four_times_in_all_then_five_minutes_never(process, clock):
+    for mix in product(Face, repeat=4):
+        secret = Secret("10.0.0.7", "admin", str(mix))
+        for face in Face:
+            process().taken(secret, face)
+        sent, until_s = 0, clock.now_s + BACK_OFF_S - SETTLED_S
+        while clock.now_s < until_s:
+            for face in (*mix, *Face):
+                if not process().left_s(secret, face):
+                    process().refused(secret, face)
+                    sent += 1
+            clock.now_s += 0.5
+        assert sent <= 4
+
+
+def test_what_was_sent_twice_for_one_try_counts_twice_if_it_was_good(process):
+    process().refused(SECRET, ONVIF, messages=2)
+    assert process().refusals(SECRET, ONVIF) == 1
+    process().taken(SECRET, ONVIF)
+    process().refused(SECRET, ONVIF, messages=2)
+    assert left_s(process(), ONVIF) == SETTLED_S
+
+
+def test_nobody_is_told_that_a_good_login_is_wrong_while_it_is_in_doubt(process, clock):
+    process().taken(SECRET, ONVIF)
+    told = []
+    for _ in range(3):
+        process().refused(SECRET, ONVIF)
+        with pytest.raises(LoginHeldError) as held:
+            process().trial(SECRET, ONVIF).begin(0.0)
+        told.append(held.value.code)
+        clock.now_s += process().left_s(SECRET, ONVIF)
+    assert told == [IN_DOUBT, IN_DOUBT, REFUSED]
+
+
+def test_a_user_that_onvif_never_knew_takes_nothing_from_the_video_s_tries(process, clock):
+    for _ in range(5):
+        process().refused(SECRET, ONVIF)
     process().taken(SECRET, VIDEO)
     process().refused(SECRET, VIDEO)
     assert left_s(process(), VIDEO) == GOOD_LOGIN_RETRY_S
-    clock.now_s += GOOD_LOGIN_RETRY_S
-    process().refused(SECRET, VIDEO)
-    assert left_s(process(), VIDEO) >= BACK_OFF_S
 
 
-def test_a_login_that_was_good_and_that_onvif_refuses_is_not_tried_once_more(process):
-    for face in Face:
-        process().taken(SECRET, face)
-    for face in Face:
-        process().refused(SECRET, face)
-    assert left_s(process(), VIDEO) >= BACK_OFF_S
+def refused_for_long(process, clock):
+    process().taken(SECRET, ONVIF)
+    for _ in range(3):
+        process().refused(SECRET, ONVIF)
+    clock.now_s += 1.0
+
+
+def test_a_stop_is_sent_at_once_however_long_a_good_login_is_refused(process, clock):
+    refused_for_long(process, clock)
+    with pytest.raises(LoginHeldError):
+        process().trial(SECRET, ONVIF).begin(0.0)
+    process().trial(SECRET, ONVIF).begin(0.0, is_stop=True)
+
+
+def test_a_stop_waits_for_nobody_s_turn(process, clock):
+    refused_for_long(process, clock)
+    clock.now_s += BACK_OFF_S
+    hanging = process().trial(SECRET, ONVIF)
+    hanging.begin(0.0)
+    process().trial(SECRET, ONVIF).begin(0.0, is_stop=True)
+    hanging.close()
+
+
+def test_stops_of_a_refused_login_are_three_in_five_minutes_over_any_restart(process, clock):
+    refused_for_long(process, clock)
+    sent = []
+    for second in range(int(BACK_OFF_S)):
+        if not process().stop_left_s(SECRET):
+            process().trial(SECRET, ONVIF).begin(0.0, is_stop=True)
+            process().refused(SECRET, ONVIF)
+            sent.append(second)
+        assert left_s(process(), ONVIF)  # nothing else is tried meanwhile
+        clock.now_s += 1.0
+    assert sent == [0, STOP_RETRY_S, 2 * STOP_RETRY_S]
+    process().taken(SECRET, ONVIF)
+    assert not process().stop_left_s(SECRET)
+
+
+def test_a_stop_with_a_login_that_was_never_good_is_held_as_all_else(process):
+    process().refused(SECRET, ONVIF)
+    with pytest.raises(LoginHeldError):
+        process().trial(SECRET, ONVIF).begin(0.0, is_stop=True)
 
 
 def test_what_one_face_takes_after_a_refusal_is_tried_at_once_by_the_other(process, clock):
@@ -137,7 +239,7 @@ def test_what_one_face_takes_after_a_refusal_is_tried_at_once_by_the_other(proce
 
 def test_a_refusal_before_a_reboot_counts_from_the_boot(process, clock, monkeypatch):
     process().refused(SECRET, VIDEO)
-    monkeypatch.setattr(login_tries, "boot_id", lambda: "another")
+    monkeypatch.setattr(login_record, "boot_id", lambda: "another")
     clock.now_s = 20.0
     assert left_s(process(), VIDEO) == VIDEO_RETRY_S - 20
     assert left_s(process(), ONVIF) == BACK_OFF_S - 20
@@ -224,10 +326,11 @@ def test_onvif_vouches_for_what_the_video_was_refused_while_the_camera_started(p
         clock.now_s += 1.0
         process().refused(SECRET, VIDEO)
     process().taken(SECRET, ONVIF)
-    assert left_s(process(), VIDEO) == VIDEO_RETRY_S  # it may still be starting
+    assert left_s(process(), VIDEO) == SETTLED_S  # it may still be starting
     clock.now_s += SETTLED_S
     process().taken(SECRET, ONVIF)
     assert not left_s(process(), VIDEO)
+    process().refused(SECRET, VIDEO)
     for _ in range(3):  # a password of its own
         process().refused(SECRET, VIDEO)
         clock.now_s += SETTLED_S
@@ -282,6 +385,6 @@ def test_old_secrets_are_forgotten(process, tmp_path):
     for number in range(40):
         process().refused(Secret("10.0.0.7", "admin", str(number)), VIDEO)
     (file,) = tmp_path.rglob("*.login")
-    assert file.stat().st_size == login_tries._SIZE_BYTES
+    assert file.stat().st_size == login_record._SIZE_BYTES
     assert left_s(process(), VIDEO, Secret("10.0.0.7", "admin", "39"))
     assert not left_s(process(), VIDEO, Secret("10.0.0.7", "admin", "0"))

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.cameras import ptz_stopper
-from agent.cameras.port import CameraUnreachable, CameraWrongPassword
+from agent.cameras.port import CameraNotSupported, CameraUnreachable, CameraWrongPassword
 from agent.cameras.ptz_stopper import PtzStopper
 from agent.core.clock import SystemClock
 from tests.simulated_onvif import eventually
@@ -39,8 +39,9 @@ def stopping(monkeypatch):
         stopper._thread.join()
 
 
-async def test_a_stop_is_tried_until_a_camera_that_was_away_takes_it(stopping):
-    head = Head(CameraUnreachable("away"))
+@pytest.mark.parametrize("trouble", [CameraUnreachable, CameraWrongPassword])
+async def test_a_stop_is_tried_until_a_camera_takes_it(stopping, trouble):
+    head = Head(trouble("away"))
     stopper = stopping(head)
     stopper.arm(0.0)
     await eventually(lambda: stopper.is_in_vain and head.tried > 10)
@@ -51,10 +52,10 @@ async def test_a_stop_is_tried_until_a_camera_that_was_away_takes_it(stopping):
 
 
 async def test_what_trying_again_does_not_mend_is_tried_once(stopping):
-    head = Head(CameraWrongPassword("another one"))
+    head = Head(CameraNotSupported("it has no motor"))
     stopper = stopping(head)
     stopped = stopper.request()
     await eventually(stopped.done)
-    assert isinstance(stopped.exception(), CameraWrongPassword)
+    assert isinstance(stopped.exception(), CameraNotSupported)
     assert not stopper.is_armed
     assert head.tried == 1

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from agent.cameras.port import CameraUnreachable, CameraWrongPassword, Login
 from agent.core.clock import Clock
 from agent.core.errors import CameraError, SettingsError
-from agent.core.login_tries import Face, LoginTries, Secret
+from agent.core.login_record import Face, Secret
+from agent.core.login_tries import LoginTries
 
 if TYPE_CHECKING:
     from agent.cameras.rtsp_paths import TriedPath
