@@ -65,3 +65,13 @@ async def test_a_stop_and_a_question_at_once_are_both_let_in(way):
         assert "Stop" in camera.calls
         assert not camera.login.refused_total
         control.close()
+
+
+async def test_a_nonce_that_aged_on_its_way_says_nothing_of_the_password():
+    async with running_camera() as camera:
+        control = ZeepCamera(camera.url, Door(LOGIN, SystemClock()), SystemClock())
+        for _ in range(2):
+            camera.login.stale_next = 2
+            assert (await asyncio.to_thread(control.facts)).serial
+        assert not camera.login.refused_total
+        control.close()

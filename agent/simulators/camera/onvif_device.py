@@ -305,12 +305,13 @@ class OnvifDevice:
             return _refuse(400, "NotAuthorized", "This account is locked for 30 minutes")
         if verdict is Verdict.GOOD:
             return None
-        if verdict is not Verdict.NONE:
+        if verdict in (Verdict.BAD_DIGEST, Verdict.BAD_TOKEN):
             log.get("simulated-camera").warning("login refused", by="onvif")
         if verdict is Verdict.BAD_TOKEN or "digest" not in self.login.takes:
             return _refuse(400, "NotAuthorized", "Sender not authorized")
         refusal = _refuse(401, "NotAuthorized", "Sender not authorized")
-        return HttpReply(401, refusal.body, headers=self.login.challenges())
+        challenges = self.login.challenges(is_stale=verdict is Verdict.STALE)
+        return HttpReply(401, refusal.body, headers=challenges)
 
     async def _answer_unknown(self, operation: etree._Element, request: HttpRequest) -> str:  # noqa: ARG002
         name = etree.QName(operation).localname

@@ -29,13 +29,18 @@ class Verdict(Enum):
 
     GOOD = auto()
     NONE = auto()  # no login was shown
+    STALE = auto()  # right, with a nonce that is too old
     BAD_DIGEST = auto()
     BAD_TOKEN = auto()
 
 
 @dataclass(slots=True)
 class LoginCheck:
-    """One camera's door. `takes` may be narrowed to ("digest",) or ("token",)."""
+    """One camera's door. `takes` may be narrowed to ("digest",) or ("token",).
+
+    `refuses_next`: so many right logins are refused, as while it starts up; `stale_next`: so many
+    right digests are asked for again with another nonce.
+    """
 
     username: str
     password: str
@@ -44,6 +49,8 @@ class LoginCheck:
     refused_total: int = 0
     nonce_once: bool = False
     refuses_digest: bool = False
+    refuses_next: int = 0
+    stale_next: int = 0
     _nonces: dict[str, int] = field(default_factory=dict)
     _seen_tokens: set[str] = field(default_factory=set)
 
@@ -60,8 +67,20 @@ class LoginCheck:
             verdict = Verdict.GOOD if is_good else Verdict.BAD_DIGEST
         elif token is not None and "token" in self.takes:
             verdict = Verdict.GOOD if self._is_good_token(token, now) else Verdict.BAD_TOKEN
+        verdict = self._in_its_mood(verdict, is_digest=token is None)
         if verdict in (Verdict.BAD_DIGEST, Verdict.BAD_TOKEN):
             self.refused_total += 1
+        return verdict
+
+    def _in_its_mood(self, verdict: Verdict, *, is_digest: bool) -> Verdict:
+        if verdict is not Verdict.GOOD:
+            return verdict
+        if self.refuses_next:
+            self.refuses_next -= 1
+            return Verdict.BAD_DIGEST if is_digest else Verdict.BAD_TOKEN
+        if self.stale_next and is_digest:
+            self.stale_next -= 1
+            return Verdict.STALE
         return verdict
 
     def opens_file(self, request: HttpRequest, way: str) -> bool:
@@ -75,16 +94,18 @@ class LoginCheck:
         is_digest = authorization.lower().startswith("digest ")
         return is_digest and self._is_good_digest(authorization, request.method)
 
-    def challenges(self) -> tuple[tuple[str, str], ...]:
+    def challenges(self, *, is_stale: bool = False) -> tuple[tuple[str, str], ...]:
         """Return `WWW-Authenticate` headers with a new nonce, or none for token-only cameras."""
         if "digest" not in self.takes:
             return ()
         nonce = secrets.token_hex(16)
         self._nonces[nonce] = 0
+        more = ", stale=true" if is_stale else ""
         return tuple(
             (
                 "WWW-Authenticate",
-                f'Digest realm="{self.realm}", qop="auth", nonce="{nonce}", algorithm={algorithm}',
+                f'Digest realm="{self.realm}", qop="auth", nonce="{nonce}", algorithm={algorithm}'
+                f"{more}",
             )
             for algorithm in _HASHES
         )
