@@ -21,11 +21,12 @@ class Image:
     """What `make image` left in a folder."""
 
     def __init__(self, folder: Path):
-        (self.medium,) = folder.glob("poleside-*-trixie-virt.img")
+        (self.medium,) = folder.glob("poleside-*-virt.img")
         self.folder, self.name = folder, self.medium.stem
         self.root = folder / "root"
         self.boot = folder / f"{self.name}.boot"
-        self.version = self.name.split("-")[1]
+        _, self.version, suite, board = self.name.split("-")
+        self.variant = Variant(suite, board)
         made = Path.home() / ".cache/poleside/image/trial-keys"
         self.keys = Path(os.environ.get("POLESIDE_IMAGE_KEYS", made))
 
@@ -45,7 +46,7 @@ class Image:
                 agent.write_text("#!/bin/sh\nexit 1\n")
             if adds_line:
                 module.write_bytes(kept[module] + b"CHANGED = 1\n")
-                tree.byte_compile(self.root, Variant("trixie", "virt"))
+                tree.byte_compile(self.root, self.variant)
             system = target.with_suffix(".erofs")
             image.root_image(self.root, system, layout.partitions()[3].identity.lower())
         finally:
@@ -68,7 +69,7 @@ class Image:
         for name, file in images.items():
             shutil.copyfile(file, linked[name])
         signing = signing or keys.signing(None, self.keys)
-        bundle.make(Variant("trixie", "virt"), version, linked, target, signing)
+        bundle.make(self.variant, version, linked, target, signing)
         for file in linked.values():
             file.unlink()
 
