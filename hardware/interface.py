@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from hardware.lamp import Lamp, NoLamp
 from hardware.lines import Lines
 from hardware.signs import NoSigns, Signs
 from hardware.speaker import NoSpeaker, Speaker
@@ -279,3 +280,4 @@ class Board:
     lines: Lines
     speaker: Speaker = field(default_factory=NoSpeaker)
     signs: Signs = field(default_factory=NoSigns)
+    lamp: Lamp = field(default_factory=NoLamp)

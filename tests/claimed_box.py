@@ -122,6 +122,7 @@ class ClaimedBox:
             updates=UpdateCare(folder, self.clock, folder / "root"),
             disk=lambda: self.disk,
             take_disk=self._take_disk,
+            identify=lambda: True,
             shell=ShellDesk(folder, folder / "network/run", SystemClock()),
         )
         self.app = create_app(

@@ -32,6 +32,7 @@ from agent.app.run_dir import image_run, run_dir
 from agent.app.service_tools import service_tools
 from agent.app.setup_tools import setup_tools
 from agent.app.sight import Sight
+from agent.app.status_lamp import make_lamp
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.time_floor import FloorKeeper
 from agent.app.update_desk import make_updates
@@ -161,6 +162,7 @@ class Core:
         policies, policy_watch = make_policies(grants, voice.commands, db, settings, clock)
         self._sessions = make_sessions(sight, voice, grants, policies, run_dir(settings), db, clock)
         self._updates = make_updates(voice, grants, run_dir(settings), settings, clock)
+        lamp = make_lamp(board.lamp, self._watch, voice, self._updates, clock)
         self._read_back = ReadBack(clock)
         self._tell_watch()
         for component in (
@@ -183,6 +185,7 @@ class Core:
             self._reboot_note,
             HealthNotes(clock, run_dir(settings), lambda: self._watch.faults),
             FloorKeeper(settings, clock),
+            lamp,
             self._telemetry(),
             *self._reporters(db),
             HealthReporter(clock, self.outbox, voice.address.source, self._look),
@@ -205,8 +208,13 @@ class Core:
         )
         answers.also(DryTries(voice, grants, policies, self._sessions, db, clock).handlers)
         if settings.page.enabled:
-            label = image_run(settings) / LABEL_TOLD
-            claim = ClaimCheck(data_dir, run_dir(settings), clock, claim_book(settings), label)
+            claim = ClaimCheck(
+                data_dir,
+                run_dir(settings),
+                clock,
+                claim_book(settings),
+                image_run(settings) / LABEL_TOLD,
+            )
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note
             tools = setup_tools(sight, voice, self._read_back, lambda: self._settings, clock)
@@ -218,7 +226,7 @@ class Core:
                     settings.box,
                     claim,
                     tools,
-                    service_tools(tools, sight, lambda: self._settings, table, clock),
+                    service_tools(tools, sight, lamp, lambda: self._settings, table, clock),
                     db,
                     note,
                     clock,

@@ -11,6 +11,7 @@ from typing import Any
 from agent.app.foreign_disk import ForeignDisk
 from agent.app.run_dir import image_run
 from agent.app.sight import Sight
+from agent.app.status_lamp import StatusLamp
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
 from agent.core.lock import FileLock
@@ -34,6 +35,7 @@ _BY_SYSTEMD = "INVOCATION_ID"  # systemd.exec(5): only then somebody starts the 
 def service_tools(
     setup: SetupTools,
     sight: Sight,
+    lamp: StatusLamp,
     settings: Callable[[], Settings],
     table: dict[str, Any],
     clock: Clock,
@@ -61,6 +63,7 @@ def service_tools(
         updates=UpdateCare(data_dir, clock),
         disk=disk.facts,
         take_disk=disk.take,
+        identify=lamp.identify,
         shell=ShellDesk(data_dir, image_run(settings()), clock),
         restart=_end_agent if _BY_SYSTEMD in os.environ else None,
     )

@@ -224,6 +224,12 @@ class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     patch: dict[str, Any]
 
 
+class Identify(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="identify"):
+    """Blink the lamp in the cabinet fast, so that somebody finds this box; 0 ends it."""
+
+    for_s: Annotated[float, Meta(ge=0, le=3600)] = 120.0
+
+
 class RenewIdentity(
     CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="enrol.renew"
 ):
@@ -306,6 +312,7 @@ Args = (
     | CameraArgs
     | Update
     | Bundle
+    | Identify
 )
 
 
@@ -383,4 +390,5 @@ OPERATIONS: tuple[str, ...] = (
     "search", "verdict", "nuisance", "output", "relay", "config", "upload.urls", "enrol.renew",
     "grant.give", "grant.end", "grant.list", "policy.give", "policy.end", "policy.list",
     *SCENE_OPERATIONS, *CAMERA_OPERATIONS, *UPDATE_OPERATIONS, "bundle",
+    "identify",
 )  # fmt: skip

@@ -11,6 +11,7 @@ from hardware.linux.csi import RibbonCameras
 from hardware.linux.fans import HwmonFans
 from hardware.linux.files import read_text
 from hardware.linux.gpio import GpioLines
+from hardware.linux.leds import SysfsLamp
 from hardware.linux.processors import CpuClocks
 from hardware.linux.rtc import RealTimeClock
 from hardware.linux.storage import BlockStorage
@@ -42,6 +43,7 @@ def build(root: Path) -> Board:
         lines=GpioLines(root),
         speaker=AlsaSpeaker(),
         signs=AlphaSigns(),
+        lamp=SysfsLamp(root),
     )
 
 

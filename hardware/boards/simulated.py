@@ -6,6 +6,7 @@ Storage is the real medium of the machine, because the recordings really go ther
 from pathlib import Path
 
 from hardware.boards.simulated_dials import Dials
+from hardware.boards.simulated_lamp import FileLamp
 from hardware.boards.simulated_lines import FileLines
 from hardware.boards.simulated_voice import FileSigns, FileSpeaker
 from hardware.interface import (
@@ -17,6 +18,7 @@ from hardware.interface import (
     ProcessorState,
     WatchdogState,
 )
+from hardware.lamp import NoLamp
 from hardware.lines import NoLines
 from hardware.signs import NoSigns
 from hardware.speaker import NoSpeaker
@@ -71,4 +73,5 @@ def build(lines_folder: Path | None = None) -> Board:
         lines=FileLines(lines_folder) if lines_folder else NoLines(),
         speaker=FileSpeaker(lines_folder) if lines_folder else NoSpeaker(),
         signs=FileSigns(lines_folder) if lines_folder else NoSigns(),
+        lamp=FileLamp(lines_folder) if lines_folder else NoLamp(),
     )

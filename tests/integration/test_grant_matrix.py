@@ -62,6 +62,7 @@ FIELDS = {
     "policy.end": {"policy_id": ULID},
     "update": {"action": "status"},
     "bundle": {"upload_url": ""},
+    "identify": {},
 }
 NEEDS_A_GRANT = {
     "snapshot": What.SNAPSHOT,

@@ -42,6 +42,7 @@ MAY = {
     "install_update": {"technician"},
     "cancel_update": {"technician"},
     "take_disk": {"technician"},
+    "identify": {"technician"},
     "put_shell": {"technician"},
     "end_shell": {"technician"},
     "restart": {"technician"},

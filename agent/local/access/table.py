@@ -89,6 +89,7 @@ WAYS: Final = (
     Way("/service/update/install", "install_update", _TECHNICIAN, "POST"),
     Way("/service/update/cancel", "cancel_update", _TECHNICIAN, "POST"),
     Way("/service/disk", "take_disk", _TECHNICIAN, "POST"),
+    Way("/service/identify", "identify", _TECHNICIAN, "POST"),
     Way("/service/shell", "put_shell", _TECHNICIAN, "POST"),
     Way("/service/shell/end", "end_shell", _TECHNICIAN, "POST"),
     Way("/service/restart", "restart", _TECHNICIAN, "POST"),

@@ -76,6 +76,7 @@ class ServiceTools:
     disk: Callable[[], RefusedDisk | None]
     take_disk: Callable[[str], bool]
     shell: ShellDesk
+    identify: Callable[[], bool]
     restart: Callable[[], None] | None = None
 
 
@@ -209,6 +210,12 @@ class ServicePages:
             return await self._page(request, CommandError("service.no_disk", "Nothing to take."))
         await self._desk.did(person, "box.disk_taken", "done", "at the page")
         return await self._page(request, done="service.disk-taken")
+
+    async def identify(self, request: Request) -> Response:
+        """Blink the lamp in the cabinet, for who looks for this box among others."""
+        has_lamp = self._tools.identify()
+        await self._desk.did(request.state.person, "box.identify", "done", "")
+        return await self._page(request, done="service.blinks" if has_lamp else "service.no-lamp")
 
     async def put_shell(self, request: Request) -> Response:
         """Let a technician's key in for some hours, at the service port alone."""
