@@ -5,7 +5,6 @@ after a back-off; one that says nothing is killed; one that dies again and again
 tried now and then. When the supervisor dies its children get SIGTERM from the kernel.
 """
 
-import gc
 import os
 import selectors
 import signal
@@ -43,7 +42,6 @@ from agent.settings.model import Settings
 
 TICK_S, CLOSE_TICK_S = 1.0, 0.1  # usually; while stopping, and at the shortest
 REPORT_EVERY_S = 5.0
-GC_EVERY_ALLOCATIONS = 10_000  # children make few cycles; a look for them costs cache each time
 STOP_PATIENCE_S, LAST_PATIENCE_S = 10.0, 6.0  # together less than the unit's TimeoutStopSec
 
 
@@ -125,15 +123,12 @@ class Supervisor:
             self._stopping_since = self._clock.monotonic_s()
 
     def _preload(self) -> None:
-        """Load what the forked children share, then freeze it so that they don't copy pages."""
+        """Load what the forked children share."""
         import agent.app.camera_process  # noqa: F401, PLC0415 - PyAV and numpy, used after fork
         from agent.ingest.decoders import load_tables  # noqa: PLC0415
 
         load_tables()
-        memory.give_back_early()
-        gc.set_threshold(GC_EVERY_ALLOCATIONS)
-        gc.collect()
-        gc.freeze()
+        self._filling = memory.make_shareable()
 
     def _add(self, spec: ProcessSpec) -> None:
         self._children[spec.name] = ManagedProcess(spec, self._clock)
