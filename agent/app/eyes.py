@@ -24,6 +24,7 @@ from agent.app.picture_mask import PictureMask
 from agent.core import log
 from agent.core.clock import Clock, utc_at
 from agent.core.ids import new_ulid
+from agent.detect.close_look import CloseLook
 from agent.detect.letterbox import FrameScaler, Letterboxed
 from agent.detect.manifest import Manifest
 from agent.detect.motion import Luma, MotionGate, luma_of
@@ -33,7 +34,7 @@ from agent.detect.wire import DetectReply
 from agent.ingest.known_sets import without_known_sets
 from agent.ingest.source import StreamFacts
 from agent.messages.picture import PictureKind
-from agent.messages.vision import RuleChange, RuleHit, TrackedObject
+from agent.messages.vision import Detection, RuleChange, RuleHit, TrackedObject
 from agent.messages.worker import DetectionStatus
 from agent.rules.rule import Place, Rule, WatchedRule, build
 from agent.rules.scene import SCENE_WIDTH_PX, Scene
@@ -71,13 +72,17 @@ class View:
     at: datetime | None = None
     mono_s: float = 0.0
     objects: tuple[TrackedObject, ...] = ()
+    found: tuple[Detection, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
-    """A decoded frame, masked, with what the motion gate needs of it and when it came."""
+    """A decoded frame, masked, with what the motion gate needs of it and when it came.
 
-    frame: av.VideoFrame
+    Without the frame where a later one of its handful stands for it.
+    """
+
+    frame: av.VideoFrame | None
     luma: Luma
     mono_s: float
 
@@ -131,6 +136,8 @@ class Eyes:
         thresholds = self._manifest.thresholds.with_labels(self._camera.thresholds)
         self._gate, self._tracker = MotionGate(), Tracker(thresholds)
         self._survey = Survey(self._camera.calibration)
+        self._close = CloseLook(self._manifest.input, thresholds)
+        self._found: tuple[Detection, ...] = ()
         self._rhythm.forget()
         self._tracks: tuple[TrackedObject, ...] = ()
 
@@ -160,6 +167,8 @@ class Eyes:
             return
         for frame in frames:
             self._bad_frames = 0
+            if self._held and not self._needs_each:
+                self._held[-1].frame = None  # half a megabyte each
             self._held.append(self._seen(frame, arrived_mono_s))
         if len(self._held) >= _MOST_HELD or not self.gather_s():
             self.flush()
@@ -173,6 +182,11 @@ class Eyes:
     def run_ended(self, _cause: str) -> None:
         self.flush()
         self._tracks = ()
+
+    @property
+    def _needs_each(self) -> bool:
+        """Whether somebody may want any of the frames, not the newest only."""
+        return self._camera.detect or any(rule.watches for rule in self._rules)
 
     def gather_s(self) -> float:
         """Return how long frames may wait: not at all while something moves or is known."""
@@ -229,13 +243,15 @@ class Eyes:
         if motion.active:
             self._count.motion += 1
             self._rhythm.moved(mono_s, motion.share)
+        if frame is None:
+            return
         if self._camera.detect and self._is_due(mono_s):
             self._ask(frame, mono_s)
         elif not self._tracker.remembers_any and not self._rhythm.moves(mono_s):
             self._judge(frame, mono_s)  # nothing moves and nobody is known: nobody is there
         self._show(frame, mono_s)
         at = utc_at(self._clock, mono_s)
-        self.view = View(frame, at, mono_s, self._tracks)
+        self.view = View(frame, at, mono_s, self._tracks, self._found)
         for watch in self._watchers:
             watch(frame, at, mono_s)
 
@@ -266,11 +282,25 @@ class Eyes:
             return
         self._count.answered += 1
         self._model = reply.model
-        tracks = self._tracker.update(reply.detections, mono_s, picture)
+        self._found = self._closer(frame, reply, mono_s, wish)
+        tracks = self._tracker.update(self._found, mono_s, picture)
         self._tracks = self._survey.place(tracks, mono_s, frame.width / frame.height)
         self._rhythm.had(reply.every_s, found=self._tracker.follows_any)
         self._count.objects += len(self._tracks)
         self._judge(frame, mono_s)
+
+    def _closer(
+        self, frame: av.VideoFrame, whole: DetectReply, mono_s: float, wish: Wish
+    ) -> tuple[Detection, ...]:
+        """Return what the whole showed, and what a closer look at a part adds to it."""
+        if not (self._camera.close_look and whole.has_spare):
+            return whole.detections
+
+        def ask(part: Letterboxed) -> tuple[Detection, ...] | None:
+            reply = self._client.detect(part, self._count.frames, wish)
+            return reply.detections if reply else None
+
+        return self._close.look(frame, whole.detections, mono_s, ask)
 
     def _judge(self, frame: av.VideoFrame, mono_s: float) -> None:
         for rule in self._rules:

@@ -135,6 +135,28 @@ def test_who_stays_is_told_with_a_picture_that_fits_and_told_again_when_gone(sce
     assert watching.eyes.status.state == "ready"
 
 
+def test_without_a_detector_a_handful_keeps_one_picture_and_loses_no_motion(scene, clip):
+    def seen(**camera):
+        watching = scene(**camera)
+        shown, held = [], []
+        watching.eyes._watchers = (lambda frame, _at, mono_s: shown.append((frame, mono_s)),)
+
+        def look(_number):
+            held.append([one.frame is not None for one in watching.eyes._held])
+
+        watching.watch(clip, look)
+        return watching.eyes.status, shown, held
+
+    blind, shown, held = seen(detect=False, rules=())
+    assert max(map(len, held)) > 1
+    assert all(sum(handful) == bool(handful) and all(handful[-1:]) for handful in held)
+    assert 0 < len(shown) < blind.frames_total == FPS * 8
+
+    looking, each, _ = seen(rules=())
+    assert len(each) == looking.frames_total == blind.frames_total
+    assert looking.motion_frames_total == blind.motion_frames_total > 0
+
+
 @pytest.mark.parametrize("detect_fps", [2.0, 5.0])
 def test_it_asks_no_more_often_than_the_settings_say(scene, clip, detect_fps):
     watching = scene(lambda _: (), detect_fps=detect_fps)
