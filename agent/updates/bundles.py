@@ -14,6 +14,17 @@ def part_of(folder: Path, job: Job) -> Path:
     return folder / f"{job.bundle_name}.part"
 
 
+def take_up(folder: Path, job: Job) -> Path:
+    """Return `part_of`; a whole bundle whose installation failed is gone on with: it is proven.
+
+    Raises `OSError`.
+    """
+    part, whole = part_of(folder, job), folder / job.bundle_name
+    if whole.is_file() and not part.exists():
+        whole.replace(part)
+    return part
+
+
 def keep(folder: Path, job: Job) -> None:
     """Keep the bundle whose system runs: the next one is mostly made of it. Raises `OSError`."""
     bundle = folder / job.bundle_name

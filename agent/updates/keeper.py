@@ -213,7 +213,8 @@ class Updates(Service):
             await self._wait(job, held)
         elif self._clock.monotonic_s() >= self._not_before_s:
             job.waits_for, job.code, job.why = "", "", ""
-            self._fetch = self._fetch_of(job, bundles.part_of(self._image.folder, job))
+            part = await asyncio.to_thread(bundles.take_up, self._image.folder, job)
+            self._fetch = self._fetch_of(job, part)
             return self._fetch
         return None
 

@@ -337,6 +337,11 @@ async def test_an_installation_that_breaks_off_is_tried_three_times(box, store):
         await box.looks(2)
     assert len(set(plans)) == 3
     assert (box.told.stage, box.told.why) == (UpdateStage.FAILED, why["why"])
+    came_bytes = box.updates.fetched_bytes()
+    await box.updates.order("U2", "kim", ordered(store))  # what is there is proven, not fetched
+    await box.looks(2)
+    assert box.plan() is not None
+    assert box.updates.fetched_bytes() == came_bytes
 
 
 async def test_an_update_the_board_puts_off_is_asked_for_again(box, store):

@@ -194,6 +194,36 @@ def test_the_agent_must_be_well_for_a_while_without_a_restart():
     assert watched(restarting, patience)[0] == "not steady for 60 s: it restarts"
 
 
+def begun(plan, data, **told):
+    update_id = json.loads(plan.read_text())["update_id"]
+    known = {"update_id": update_id, "boot": boot_id(), "count": update.MOST_BEGUN}
+    small_files.write(data / update.BEGUN, known | told)
+
+
+def test_a_plan_that_was_killed_again_and_again_is_put_off_and_told(programs, data, plan):
+    begun(plan, data, count=update.MOST_BEGUN - 1)
+    assert outcome_of(plan, data)["outcome"] == "installed"
+    plan.write_text(json.dumps({"update_id": "u-1", "bundle": "new.raucb"}))
+    begun(plan, data)
+    told = outcome_of(plan, data)
+    assert (told["outcome"], told["code"]) == ("postponed", "update.failed")
+    assert "killed" in told["why"]
+    plan.write_text(json.dumps({"update_id": "u-1", "bundle": "new.raucb"}))
+    begun(plan, data, boot="the one that a power cut ended")
+    assert outcome_of(plan, data)["outcome"] == "installed"
+
+
+def test_one_that_was_killed_before_its_restart_still_restarts(programs, data, plan):
+    outcome_of(plan, data)
+    before = programs.calls().count("systemctl reboot")
+    assert update.main([str(plan)], data) == 0  # systemd starts it again; the plan is done with
+    assert programs.calls().count("systemctl reboot") == before + 1
+    assert small_files.read(data / update.OUTCOME)["outcome"] == "installed"
+    small_files.write(data / update.BEGUN, {"restart": "another boot"})
+    assert update.main([str(plan)], data) == 0
+    assert programs.calls().count("systemctl reboot") == before + 1
+
+
 def test_a_good_plan_is_installed_and_the_box_restarted(programs, data, plan):
     programs.says("poleside", json.dumps({**WELL, "faults": [LINK_DOWN]}))
     outcome = outcome_of(plan, data)

@@ -18,9 +18,11 @@ from typing import Any
 
 from poleside_image import small_files, version_floor
 from poleside_image.programs import POLESIDE, SETTINGS, ProgramError, ask, run
-from poleside_image.trial import BEFORE, FOLDER, red_faults
+from poleside_image.trial import BEFORE, BOOT_ID, FOLDER, red_faults
 
 OUTCOME = "update.json"
+BEGUN = "update-begun.json"  # what lies there still when this program was killed
+MOST_BEGUN = 3
 HOLD = "hold"
 TRIAL = Path("/run/poleside-boot/trial")
 INSTALL_WITHIN_S = 6_000.0
@@ -83,6 +85,23 @@ def check_board(board: Mapping[str, Any]) -> None:
     hot = [f"{name} {c:.0f} °C" for c, name in known if c is not None and c >= HOTTEST_C]
     if hot:
         raise RefusedError("update.hot", f"too hot: {', '.join(hot)}", may_come=True)
+
+
+def check_begun(folder: Path, update_id: str, boot: str) -> None:
+    """Count this begin. Raises `RefusedError` for a plan that was killed again and again in a boot.
+
+    A power cut is not the plan's fault: with the next boot it begins anew.
+    """
+    begun = small_files.read(folder / BEGUN)
+    is_again = (begun.get("update_id"), begun.get("boot")) == (update_id, boot)
+    count = int(begun.get("count", 0)) if is_again else 0
+    if count >= MOST_BEGUN:
+        why = f"the installation was killed {count} times"
+        raise RefusedError("update.failed", why, may_come=True)
+    if count:
+        print(f"update: begins again, killed {count} times before", file=sys.stderr)
+    told = {"update_id": update_id, "boot": boot, "count": count + 1}
+    small_files.write(folder / BEGUN, told)
 
 
 def check_trial(mark: Path) -> None:
@@ -162,25 +181,38 @@ def wait_while_held(
 def main(
     arguments: list[str], folder: Path = FOLDER, pause: Callable[[float], object] = _pause
 ) -> int:
-    """Carry out the plan and take it away, whatever comes of it: a plan is a wish, not a loop."""
-    path = Path(arguments[0])
+    """Carry out the plan and take it away, whatever comes of it: a plan is a wish, not a loop.
+
+    One that was killed on its way is started again: with the plan, or with the restart it owed.
+    """
+    path, boot = Path(arguments[0]), BOOT_ID.read_text().strip()
+    if not os.path.lexists(path):
+        if small_files.read(folder / BEGUN).get("restart") == boot:
+            _restart(path.parent, pause)
+        return 0
     outcome: dict[str, Any] = {"update_id": None}
     plan = None
     try:
         plan = read_plan(path)
         outcome["update_id"] = plan.update_id
+        check_begun(folder, plan.update_id, boot)
         outcome |= {"outcome": "installed", "version": carry_out(plan, folder)}
     except RefusedError as refused:
         word = "postponed" if refused.may_come else "refused"
         outcome |= {"outcome": word, "code": refused.code, "why": str(refused)}
-    finally:
-        path.unlink(missing_ok=True)
+    owes_restart = bool(plan and plan.restart and outcome.get("outcome") == "installed")
     small_files.write(folder / OUTCOME, outcome)
+    small_files.write(folder / BEGUN, {"restart": boot if owes_restart else ""})
+    path.unlink(missing_ok=True)
     print(f"update: {outcome}")
-    if plan and plan.restart and outcome["outcome"] == "installed":
-        wait_while_held(path.parent, pause=pause)
-        run(["systemctl", "reboot"])
+    if owes_restart:
+        _restart(path.parent, pause)
     return 0
+
+
+def _restart(wishes: Path, pause: Callable[[float], object]) -> None:
+    wait_while_held(wishes, pause=pause)
+    run(["systemctl", "reboot"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,265 @@
+"""A technician's key opens a shell for its time, to its owner alone, and is gone at its end."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from poleside_image.shell import Folders, Shell, checked_key
+from poleside_recipe.tree import add_technician
+
+from agent.simulators.broker import free_port
+from tests.claimed_box import claimed_box, cookie_of
+from tests.integration.test_firewall import APART, PATH, RULES, missing
+
+CONFIG = RULES.parent / "ssh/poleside_sshd_config"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVPPV3X6q0PYmLzcrQqU2hGvzmVeJjdCVYbWs0d2nXA"
+NOW_S = 1_800_000_000.0
+
+
+class Bench:
+    """The service in folders of its own; what it asks of systemd and the firewall is noted."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.now_s = folder, NOW_S
+        bin_folder = folder / "bin"
+        bin_folder.mkdir()
+        for name in ("systemctl", "nft", "ssh-keygen"):
+            program = bin_folder / name
+            program.write_text(
+                f'#!/bin/sh\necho {name} "$@" >>{folder}/asked\n'
+                f"[ {name} != ssh-keygen ] || echo secret >{folder}/host\n"
+                f"[ ! -e {folder}/no-{name} ]\n"
+            )
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
+        (folder / "wishes").mkdir()
+        self.start()
+
+    def start(self):
+        """Begin as after a boot or a kill."""
+        (self.folder / "asked").write_text("")
+        folders = Folders(
+            *(self.folder / name for name in ("wishes", "kept.json", "host", "run")),
+            user=os.geteuid(),
+        )
+        self.shell = Shell(folders, lambda: self.now_s)
+        self.shell.start()
+
+    def ask(self, **plan):
+        (self.folder / "wishes/plan.json").write_text(json.dumps(plan))
+        return self.shell.look()
+
+    def give(self, **changed):
+        return self.ask(**{"plan_id": "p", "key": KEY, "hours": 4, "by": "page:kim"} | changed)
+
+    @property
+    def told(self):
+        return json.loads((self.folder / "run/state.json").read_text())
+
+    @property
+    def asked(self):
+        return (self.folder / "asked").read_text()
+
+    @property
+    def is_open(self):
+        return (self.folder / "run/authorized_keys").exists()
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    return Bench(tmp_path, monkeypatch)
+
+
+def test_nothing_is_open_until_a_key_is_given_and_nothing_after_its_time(bench):
+    assert not bench.is_open
+    assert "nft flush set inet poleside shell_ports" in bench.asked
+    assert bench.give()
+    assert f"{KEY}\n" in (bench.folder / "run/authorized_keys").read_text()
+    assert 'restrict,pty,expiry-time="' in (bench.folder / "run/authorized_keys").read_text()
+    assert bench.asked.endswith("nft add element inet poleside shell_ports { 22 }\n")
+    assert (bench.told["outcome"], bench.told["by"]) == ("on", "page:kim")
+    bench.now_s += 4 * 3600 + 1
+    assert not bench.shell.look()
+    assert not bench.is_open
+    assert bench.asked.endswith("systemctl stop poleside-sshd.service\n")
+    assert (bench.told["outcome"], bench.told["until_s"]) == ("expired", 0)
+    assert not (bench.folder / "kept.json").exists()
+
+
+def test_a_key_outlives_a_boot_but_not_its_time_nor_a_clock_set_back(bench):
+    bench.give()
+    bench.start()
+    assert bench.is_open
+    assert bench.told["until_s"] == NOW_S + 4 * 3600
+    bench.now_s -= 100 * 3600
+    bench.start()
+    assert not bench.is_open
+
+
+def test_it_is_taken_away_by_hand_and_by_another_box_s_identity(bench):
+    bench.give()
+    assert not bench.ask(action="off")
+    assert not bench.is_open
+    assert bench.told["outcome"] == "off"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"key": f'command="/bin/sh" {KEY}'},
+        {"key": f"{KEY} kim\n{KEY} another"},
+        {"key": "ssh-rsa " + "A" * 372},  # 2048 bits
+        {"key": "ssh-dss " + "A" * 500},
+        {"key": 7},
+        {"hours": 73},
+        {"hours": -1},
+        {"hours": "for ever"},
+        {"hours": float("nan")},
+    ],
+)
+def test_what_is_no_plain_key_or_too_long_is_refused_and_opens_nothing(bench, changed):
+    assert not bench.give(**changed)
+    assert not bench.is_open
+    assert bench.told["outcome"] == "refused"
+
+
+def test_where_sshd_does_not_start_nothing_stays_open(bench):
+    (bench.folder / "no-systemctl").touch()
+    assert not bench.give()
+    assert not bench.is_open
+    assert bench.told["outcome"] == "failed"
+
+
+def test_the_page_gives_a_key_and_takes_it_and_the_chain_tells(tmp_path, monkeypatch):
+    with claimed_box(tmp_path) as box:
+        kim = cookie_of(box.take_over())
+        (tmp_path / "root").mkdir()
+        csrf = box.csrf(kim)
+        assert box.send("/service/shell", kim, csrf=csrf, key=KEY, hours="4").status == 409
+        bench = Bench(tmp_path / "root", monkeypatch)
+        run = tmp_path / "network/run/poleside-shell"
+        run.parent.mkdir(parents=True)
+        run.symlink_to(tmp_path / "root/run")
+        (tmp_path / "root/wishes").rmdir()
+        (tmp_path / "shell").mkdir(exist_ok=True)
+        (tmp_path / "root/wishes").symlink_to(tmp_path / "shell")
+        ended = threading.Event()
+
+        def serve():
+            while not ended.wait(0.05):
+                bench.shell.look()
+
+        service = threading.Thread(target=serve)
+        service.start()
+        try:
+            bench.now_s = time.clock_gettime(time.CLOCK_REALTIME)
+            told = box.send("/service/shell", kim, csrf=csrf, key=KEY, hours="4")
+            assert (told.status, bench.is_open) == (200, True)
+            assert "page:kim" in told.body.decode()
+            refused = box.send("/service/shell", kim, csrf=csrf, key="no key", hours="4")
+            assert (refused.status, bench.is_open) == (409, True)  # the first one stays
+            assert box.send("/service/shell/end", kim, csrf=csrf).status == 200
+            assert not bench.is_open
+        finally:
+            ended.set()
+            service.join()
+        assert [op for op, *_ in box.told()].count("page.shell") == 2
+
+
+def test_the_firewall_has_room_for_a_shell_and_none_in_it():
+    if why := missing():
+        pytest.skip(why)
+    script = (
+        f"nft -f {RULES} && nft list set inet poleside shell_ports"
+        " && nft add element inet poleside shell_ports '{ 22 }'"
+        " && nft flush set inet poleside shell_ports"
+    )
+    done = subprocess.run(
+        [*APART, "sh", "-c", script],
+        env={"PATH": PATH},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "elements" not in done.stdout
+
+
+@pytest.fixture
+def sshd():
+    """The image's sshd as its own user, in a mount name space whose user list has him."""
+    if os.geteuid() != 0 or not all(
+        shutil.which(tool, path=PATH) for tool in ("sshd", "ssh", "ssh-keygen", "setpriv")
+    ):
+        pytest.skip("needs root and openssh-server")
+    folder = Path(tempfile.mkdtemp(prefix="poleside-sshd-", dir="/run"))
+    folder.chmod(0o755)
+    etc = folder / "etc"
+    etc.mkdir()
+    for name in ("passwd", "group", "shadow"):
+        shutil.copyfile(f"/etc/{name}", etc / name)
+    add_technician(folder)
+    for name in ("host_key", "mine", "foreign"):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True
+        )
+    os.chown(folder / "host_key", 980, 980)
+    port = free_port()
+    text = CONFIG.read_text().replace("/run/poleside-shell", str(folder))
+    (folder / "config").write_text(text.replace("Port 22", f"Port {port}\nListenAddress 127.0.0.1"))
+    binds = "; ".join(f"mount --bind {etc}/{name} /etc/{name}" for name in ("passwd", "group"))
+    program = shutil.which("sshd", path=PATH)
+    start = (
+        f"{binds}; exec setpriv --reuid 980 --regid 980 --clear-groups --no-new-privs"
+        f" {program} -D -e -f {folder}/config"
+    )
+    log = (folder / "log").open("w")
+    process = subprocess.Popen(["unshare", "--mount", "sh", "-c", start], stderr=log, stdout=log)
+    yield folder, port
+    process.terminate()
+    process.wait(20)
+    log.close()
+    shutil.rmtree(folder)
+
+
+def sign_in(folder, port, key, user="technician"):
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")
+    told = [word for option in options for word in ("-o", option)]
+    command = ["ssh", "-F", "none", *told, "-o", "IdentitiesOnly=yes", "-i", str(folder / key)]
+    return subprocess.run(
+        [*command, "-p", str(port), f"{user}@127.0.0.1", "id -un"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def give(folder, hours):
+    public = checked_key((folder / "mine.pub").read_text())
+    until = time.strftime("%Y%m%d%H%MZ", time.gmtime(time.clock_gettime(0) + hours * 3600))
+    keys = folder / "authorized_keys"
+    keys.write_text(f'restrict,pty,expiry-time="{until}" {public}\n')
+    keys.chmod(0o644)
+
+
+def test_a_real_sshd_lets_the_key_s_owner_in_for_its_time_and_nobody_else(sshd):
+    folder, port = sshd
+    give(folder, 1)
+    deadline_s = time.monotonic() + 60
+    while "listening" not in (folder / "log").read_text():
+        assert time.monotonic() < deadline_s, (folder / "log").read_text()
+        time.sleep(0.05)
+    assert sign_in(folder, port, "mine").stdout == "technician\n"
+    assert sign_in(folder, port, "foreign").returncode == 255
+    assert sign_in(folder, port, "mine", "root").returncode == 255
+    give(folder, -1)  # sshd itself knows the end, whoever forgets it
+    assert sign_in(folder, port, "mine").returncode == 255
+    (folder / "authorized_keys").unlink()
+    assert sign_in(folder, port, "mine").returncode == 255
