@@ -177,6 +177,7 @@ class _Server:
             model=self._detector.manifest.model,
             took_ms=(ended_s - began_s) * 1000,
             every_s=self._sharing.every_s(request.camera_id, wish, ended_s),
+            has_spare=self._sharing.has_spare,
         )
 
     def _drop(self, client: _Client, why: _DroppedError) -> None:

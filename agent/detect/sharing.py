@@ -63,6 +63,11 @@ class Sharing:
         """Looks a second that it can promise."""
         return BUSY_SHARE / self._look_s
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether all could ask twice as often as they wish: second looks crowd nobody out."""
+        return 2 * sum(wish.rate for wish, _ in self._wishes.values()) <= self.capacity
+
     def looked(self, took_s: float) -> None:
         """Learn from one look what looks cost, on a box that others load as well."""
         self._look_s += (1 - _COST_KEPT) * (max(took_s, 1e-4) - self._look_s)

@@ -29,7 +29,8 @@ class DetectRequest(Struct, frozen=True, kw_only=True):
 class DetectReply(Struct, frozen=True, kw_only=True):
     """What the picture shows, best first. `took_ms` is the inference's own time.
 
-    The camera is to wait `every_s` from this question to its next one: that is its share.
+    The camera is to wait `every_s` from this question to its next one: that is its share. With
+    `has_spare` every camera could ask twice as often: it may look at a part as well.
     """
 
     frame_id: int
@@ -37,3 +38,4 @@ class DetectReply(Struct, frozen=True, kw_only=True):
     model: str
     took_ms: float
     every_s: float = 0.0
+    has_spare: bool = False

@@ -91,6 +91,7 @@ class _Direct:
             detections=tuple(found),
             model=self._detector.manifest.model,
             took_ms=0.0,
+            has_spare=True,
         )
 
 
@@ -135,7 +136,7 @@ def _sit(
             before = direct.answer
             eyes.look(frame, at_s)
             if direct.answer is not before:
-                sitting.looks.append(Look(at_s, direct.answer[1], eyes.view.objects))
+                sitting.looks.append(Look(at_s, eyes.view.found, eyes.view.objects))
             sitting.duration_s = at_s + 1 / clip.fps
             if number % _TELL_EVERY == 0:
                 tell(number / max(1, clip.frames))

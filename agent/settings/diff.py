@@ -10,7 +10,7 @@ from agent.settings.model import CameraSettings, Settings
 LIVE_CAMERA_FIELDS = frozenset(
     {
         *("name", "rules", "calibration", "detect", "detect_fps", "thresholds", "priority"),
-        *("power_output", "ptz", "stand", "masks"),
+        *("close_look", "power_output", "ptz", "stand", "masks"),
     }
 )
 

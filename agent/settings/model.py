@@ -47,6 +47,9 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     snapshots, thumbnails and the page's picture don't show it. The recording does, unless the
     camera has the mask itself.
 
+    `close_look` looks again, closer, at the part of the picture where people are small: while the
+    detector has time to spare, and where it finds more. Each such look costs another inference.
+
     `priority`: who keeps its detection longest when the box is hot or the detector is overloaded, 9
     before 1; of equal ones the first in the settings. Recording is the same for all.
     """
@@ -76,6 +79,7 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_s: Annotated[float, Meta(ge=2, le=60)] = 8.0
     max_rss_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     detect_fps: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    close_look: bool = False
     priority: Annotated[int, Meta(ge=1, le=9)] = NORMAL_PRIORITY
     thresholds: dict[str, Fraction] = {}  # classes this camera sees fainter or falser than usual
     rules: tuple[Rule, ...] = ()
