@@ -12,7 +12,7 @@ import msgspec
 
 from agent.app import audit_desk
 from agent.app.audit_desk import AuditDesk
-from agent.commands import desired
+from agent.commands import config_state
 from agent.commands.desired import DesiredConfig
 from agent.commands.signature import Signatures
 from agent.contract.audit import AuditEntry, AuditRecord
@@ -41,7 +41,7 @@ from agent.outbox.audit import Audit
 from agent.outbox.store import Store
 from agent.outbox.writer import Outbox
 from agent.settings.diff import SettingsDiff
-from agent.settings.load import in_effect
+from agent.settings.in_effect import in_effect
 from agent.settings.model import Settings
 from tests.browser.page_server import Answer, Served, served
 from tests.browser.shown_box import ShownBox
@@ -49,7 +49,7 @@ from tests.fake_clock import FakeClock
 from tests.tried_cameras import TriedCameras
 
 PASSWORD = "correct horse battery"
-PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART, desired.PART]
+PARTS = [store.PART, audit.PART, audit_desk.PART, people.PART, config_state.PART]
 TABLE = {
     "cameras": [
         {"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"},
@@ -74,7 +74,7 @@ class ClaimedBox:
         self.db = Database(folder / "box.db", PARTS)
         self.outbox = Outbox(self.db, Store(self.clock, 1, max_bytes=5_000_000), self.clock)
         chain = Audit(self.outbox, self.clock, "edge/site-1/box-1")
-        settings = in_effect(TABLE, folder)
+        settings = in_effect(TABLE, folder).settings
         notes = AuditDesk(self.clock, self.db, chain, folder, settings)
         self.changes_applied: list[SettingsDiff] = []
         self.config = DesiredConfig(

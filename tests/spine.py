@@ -9,7 +9,7 @@ import msgspec
 
 from agent.app import audit_desk
 from agent.app.audit_desk import AuditDesk
-from agent.commands import desired, incident_store, journal
+from agent.commands import config_state, incident_store, journal
 from agent.commands.desired import DesiredConfig
 from agent.commands.ping import ping
 from agent.commands.ptz import gates_for_orders
@@ -31,7 +31,7 @@ from agent.grants import store as grants
 from agent.outbox import audit, store
 from agent.outbox.audit import Audit
 from agent.outbox.writer import Outbox
-from agent.settings.load import in_effect
+from agent.settings.in_effect import in_effect
 from agent.settings.model import DataSettings
 from agent.simulators.center.boxes import Patience
 from agent.simulators.center.center import Center, CenterConfig
@@ -66,8 +66,8 @@ class Box:
         **outbox,
     ):
         self.clock, self.address = clock or SystemClock(), address
-        parts = [store.PART, audit.PART, journal.PART, desired.PART, economy.PART, audit_desk.PART]
-        parts += [grants.PART, policies.PART, incident_store.PART]
+        parts = [store.PART, audit.PART, journal.PART, config_state.PART, economy.PART]
+        parts += [audit_desk.PART, grants.PART, policies.PART, incident_store.PART]
         self.db = Database(folder / "box.db", parts)
         limits = {"max_bytes": 50_000_000} | outbox
         self.outbox = Outbox(self.db, store.Store(self.clock, boot, **limits), self.clock)
@@ -122,7 +122,7 @@ class Box:
         )
         self.table = {"cameras": [{"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"}]}
         self.applied, self.works = [], {"link", "camera/gate"}
-        settings = in_effect(self.table, folder)
+        settings = in_effect(self.table, folder).settings
         chain = Audit(self.outbox, self.clock, address.source)
         self.audit_desk = AuditDesk(self.clock, self.db, chain, folder, settings)
         self.desired = DesiredConfig(

@@ -54,6 +54,7 @@ from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.note import HealthNotes
 from agent.health.settings_file import refused_stick, settings_faults, stick_faults
+from agent.health.stored_settings import stored_faults
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
 from agent.local.access.claim import LABEL_TOLD, ClaimCheck
@@ -258,6 +259,7 @@ class Core:
             *self._sessions.faults(),
             *update_faults(self._updates.told()),
             *settings_faults(self._left_out),
+            *stored_faults(voice.desired.left_out),
             *stick_faults(self._stick),
         )
 

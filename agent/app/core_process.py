@@ -27,7 +27,7 @@ from agent.app.core_disk import BOX_DATABASE, on_its_disk, watch_disk
 from agent.app.run_dir import run_dir
 from agent.app.supervisor_line import receive_settings
 from agent.app.time_floor import keep_floor, stand_on_it
-from agent.commands import desired, incident_store, journal
+from agent.commands import config_state, incident_store, journal
 from agent.core import log
 from agent.core.clock import SystemClock, boot_id
 from agent.core.component import GaveUpError
@@ -77,7 +77,7 @@ async def _serve(told: Settings, configure: Configure, link: SupervisorLink) -> 
             journal.PART,
             uploads.PART,
             alarm_files.PART,
-            desired.PART,
+            config_state.PART,
             coverage.PART,
             economy.PART,
             grants.PART,

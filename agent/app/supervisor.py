@@ -23,7 +23,6 @@ from agent.app.process_table import ProcessSpec, process_table
 from agent.app.run_dir import PROCESSES_FILE, forget_run_dir, run_dir
 from agent.core import log, notify
 from agent.core.clock import Clock, to_tick_s
-from agent.core.errors import SettingsError
 from agent.messages import supervision
 from agent.messages.supervision import (
     MAX_MESSAGE_BYTES,
@@ -36,8 +35,9 @@ from agent.messages.supervision import (
     ToChild,
     WantSuccessor,
 )
-from agent.settings import load
 from agent.settings.diff import diff
+from agent.settings.in_effect import in_effect
+from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
 TICK_S, CLOSE_TICK_S = 1.0, 0.1  # usually; while stopping, and at the shortest
@@ -59,7 +59,7 @@ class Supervisor:
     ) -> None:
         self._settings, self._table, self._clock = settings, table, clock
         self._rows, self._left_out = rows, left_out
-        self._data_dir = load.data_dir_of(settings)
+        self._data_dir = data_dir_of(settings)
         self._log = log.get("supervisor")
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, ManagedProcess] = {}
@@ -323,11 +323,7 @@ class Supervisor:
     # Settings
 
     def _reload(self) -> None:
-        try:
-            new = load.in_effect(self._table, self._data_dir)
-        except SettingsError as error:
-            self._log.error("desired settings refused", code=error.code, detail=error.message)
-            return
+        new = in_effect(self._table, self._data_dir).settings
         change = diff(self._settings, new)
         self._settings = new
         wanted = {spec.name: spec for spec in self._rows(new)}

@@ -2,22 +2,28 @@
 
 A retained order is heard again at each connection, so it is known by its version. The document is
 laid over the technician's file and what he set at the page (`local.json`); a bad key is left out
-alone. What is in effect lies in `desired.json` (the supervisor reads both), what became of it in
-`box.db`: first what to go back to, then the files, then the outcome. After a crash in between the
-change is on trial all the same, and the same order comes again and changes nothing.
+alone (`agent.settings.sift`), and counts once it fits. What is wanted lies in `desired.json` (the
+supervisor reads both), what became of it in `box.db`: first what to go back to, then the files,
+then the outcome. After a crash in between the change is on trial all the same, and the same order
+comes again and changes nothing.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
+from agent.commands.config_state import (
+    ConfigState,
+    at_start,
+    problems_of,
+    state_in,
+    write_state,
+)
 from agent.commands.signature import Signatures
 from agent.contract.commands import Actor
 from agent.contract.config import (
@@ -30,58 +36,29 @@ from agent.contract.config import (
 from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
-from agent.core.db import Database, Part
+from agent.core.db import Database
 from agent.core.errors import SettingsError
 from agent.core.whole_file import write_whole
 from agent.settings import history
 from agent.settings.diff import SettingsDiff, diff
+from agent.settings.in_effect import damaged, stored
 from agent.settings.load import (
-    DESIRED_FILE,
-    REFUSED_FILE,
     SIGNED_FILE,
+    Layers,
     merge_patch,
-    read_desired,
-    read_local,
     refuse_audio,
     refuse_undesirable,
-    with_desired,
-    with_local,
     write_desired,
     write_local,
 )
 from agent.settings.model import Settings
-from agent.settings.sift import sift
+from agent.settings.sift import LeftOut, Sifted, sift
 from agent.settings.trial import Trial, Verdict
 
-PART = Part("config", ["CREATE TABLE config_state (body BLOB NOT NULL)"])
 _LOOK_EVERY_S = 5.0
 
 Apply = Callable[[Settings, SettingsDiff], Awaitable[None]]
 Audited = Callable[[Settings, Settings, Actor | None], Awaitable[None]]
-
-
-class ConfigState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was decided last. While on trial, `good` and `good_local` are what to go back to."""
-
-    version: int = 0
-    status: ConfigStatus = ConfigStatus.NONE
-    errors: tuple[ConfigProblem, ...] = ()
-    good: dict[str, Any] | None = None
-    good_local: dict[str, Any] | None = None
-    worked: tuple[str, ...] = ()
-    needs_word: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """What lies over the technician's file: set at the page, and wanted by the center."""
-
-    local: dict[str, Any]
-    desired: dict[str, Any]
-
-    def over(self, table: dict[str, Any]) -> Settings:
-        """Return the whole, validated. Raises `SettingsError`."""
-        return with_desired(with_local(table, self.local), self.desired)
 
 
 class DesiredConfig(Service):
@@ -113,7 +90,9 @@ class DesiredConfig(Service):
         self._table, self._data_dir = table, data_dir
         self._apply, self._works, self._tell = apply, works, tell
         self.settings = settings
-        self._layers = Layers({}, {})
+        self._wanted = Layers({}, {})
+        self._found = Sifted(self._wanted, settings, ())
+        self._damaged: tuple[LeftOut, ...] = ()
         self._state = ConfigState()
         self._trial: Trial | None = None
         self._ready, self._changing = asyncio.Event(), asyncio.Lock()
@@ -124,33 +103,35 @@ class DesiredConfig(Service):
         state = self._state
         return ConfigReport(
             version=state.version,
-            hash=settings_hash(self._layers.desired),
+            hash=settings_hash(self._found.layers.desired),
             status=state.status,
             errors=state.errors,
             on_trial=self._trial is not None,
             t=self._clock.utc_now(),
         )
 
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What is wanted at the page or by the center and not in effect, since it does not fit."""
+        return (*self._damaged, *self._found.left_out)
+
     async def start(self) -> None:
-        self._layers = await asyncio.to_thread(self._stored)
+        self._wanted = await asyncio.to_thread(stored, self._data_dir)
+        self._damaged = await asyncio.to_thread(damaged, self._data_dir)
+        self._found = sift(self._table, self._wanted)
         self._state = await self._db.run(state_in)
         if self._state.good is not None:  # the box restarted: the trial begins anew
             self._begin_trial(frozenset(self._state.worked), needs_word=self._state.needs_word)
         await self._remember("start", "box")
-        if await asyncio.to_thread(self._was_set_aside):
-            self._trial = None
-            await self._decide(ConfigState(
-                version=self._state.version,
-                status=ConfigStatus.REFUSED,
-                errors=(ConfigProblem(
-                    path="$",
-                    code="settings.set_aside",
-                    message="The stored changes do not fit the box's file; the file alone counts.",
-                ),),
-            ))  # fmt: skip
+        now = at_start(self._state, self.left_out, has_some=bool(self._found.layers.desired))
+        if now != self._state:
+            await self._decide(now)
         self._ready.set()
 
     async def run(self) -> None:
+        if self._state.waits is not None:
+            async with self._changing:
+                await self._take_fitting(self._state.waits)
         while True:
             self.progressed()
             await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
@@ -172,9 +153,8 @@ class DesiredConfig(Service):
         async with self._changing:
             refuse_undesirable(patch)
             refuse_audio(patch)
-            desired = merge_patch(self._layers.desired, patch)
-            layers = replace(self._layers, desired=desired)
-            return await self._use(layers, layers.over(self._table), self._state, by)
+            state = structs.replace(self._state, waits=None)
+            return await self._use(*self._with(Layers({}, patch)), state, by)
 
     async def set_here(
         self, patch: dict[str, Any], by: Actor, *, needs_word: bool = False
@@ -186,27 +166,27 @@ class DesiredConfig(Service):
         await self._ready.wait()
         async with self._changing:
             refuse_audio(patch)
-            layers = replace(self._layers, local=merge_patch(self._layers.local, patch))
-            settings = layers.over(self._table)
-            if settings == self.settings:
-                alone = (replace(each, desired={}) for each in (layers, self._layers))
-                before, after = (each.over(self._table) for each in alone)
+            layers, found = self._with(Layers(patch, {}))
+            if found.settings == self.settings:
+                alone = (replace(each, desired={}) for each in (layers, self._wanted))
+                before, after = (sift(self._table, each).settings for each in alone)
                 if before == after:
-                    return diff(settings, settings)
+                    return diff(found.settings, found.settings)
                 raise SettingsError(
                     "settings.overruled",
                     "The center's configuration says otherwise.",
                     hint="Ask the center to change it there.",
                 )
-            return await self._use(layers, settings, self._state, by, needs_word=needs_word)
+            return await self._use(layers, found, self._state, by, needs_word=needs_word)
 
     async def restore(self, number: int, by: Actor) -> SettingsDiff:
         """Set what was set at the page back to a version's. Raises `SettingsError`."""
         await self._ready.wait()
         version = await asyncio.to_thread(history.version_of, self._data_dir, number)
         async with self._changing:
-            layers = replace(self._layers, local=history.back_to(version, self._layers.local))
-            return await self._use(layers, layers.over(self._table), self._state, by)
+            layers = replace(self._wanted, local=history.back_to(version, self._wanted.local))
+            replace(self._found.layers, local=layers.local).over(self._table)  # as a whole, or not
+            return await self._use(layers, sift(self._table, layers), self._state, by)
 
     async def confirm(self) -> bool:
         """Take a person's word that a change is right. False: nothing waits for it."""
@@ -230,18 +210,33 @@ class DesiredConfig(Service):
         if refusal is not None:
             await self._decide(self._refused(desired.version, (refusal,)))
             return
-        found = sift(with_local(self._table, self._layers.local), desired.settings)
-        problems = tuple(
-            ConfigProblem(path=left.path, code=left.error.code, message=left.error.message)
-            for left in found.left_out
-        )
-        if problems and not found.desired:
-            await self._decide(self._refused(desired.version, problems))
-            return
+        if not await self._take_fitting(desired):
+            left_out = sift(self._table, replace(self._wanted, desired=desired.settings)).left_out
+            state = self._refused(desired.version, problems_of(left_out))
+            await self._decide(structs.replace(state, waits=desired))
+
+    async def _take_fitting(self, desired: Desired) -> bool:
+        """Apply what of a document fits; False: nothing does, and what was wanted before stays."""
+        layers = replace(self._wanted, desired=desired.settings)
+        found = sift(self._table, layers)
+        problems = problems_of(found.left_out)
+        if problems and not found.layers.desired:
+            return False
         status = ConfigStatus.PARTLY if problems else ConfigStatus.APPLIED
         state = ConfigState(version=desired.version, status=status, errors=problems)
-        layers = replace(self._layers, desired=found.desired)
-        await self._use(layers, found.settings, state, desired.by)
+        await self._use(layers, found, state, desired.by)
+        return True
+
+    def _with(self, change: Layers) -> tuple[Layers, Sifted]:
+        """Lay a change over what is wanted, and see that all of it fits. Raises `SettingsError`."""
+        kept = _merged(self._found.layers, change)
+        settings = kept.over(self._table)
+        wanted = _merged(self._wanted, change)
+        found = sift(self._table, wanted)
+        known = {(one.is_local, one.path) for one in self._found.left_out}
+        if {(one.is_local, one.path) for one in found.left_out} <= known:
+            return wanted, found
+        return kept, Sifted(kept, settings, ())  # against what is left out the newer word counts
 
     def _refusal(self, desired: Desired) -> ConfigProblem | None:
         if desired.hash != settings_hash(desired.settings):
@@ -255,28 +250,28 @@ class DesiredConfig(Service):
     def _refused(self, version: int, errors: tuple[ConfigProblem, ...]) -> ConfigState:
         """Nothing of it counts; a change that is on trial stays on trial."""
         return structs.replace(
-            self._state, version=version, status=ConfigStatus.REFUSED, errors=errors
+            self._state, version=version, status=ConfigStatus.REFUSED, errors=errors, waits=None
         )
 
     async def _use(
         self,
         layers: Layers,
-        settings: Settings,
+        found: Sifted,
         state: ConfigState,
         by: Actor,
         *,
         needs_word: bool = False,
     ) -> SettingsDiff:
         """Put `layers` in effect, on trial against what works now (or worked before a trial)."""
-        change, before = diff(self.settings, settings), self._state
+        change, before = diff(self.settings, found.settings), self._state
         if change.sections:
             worked = self._trial.worked if self._trial else self._works()
             worked -= {f"camera/{camera_id}" for camera_id in change.removed}
             needs_word = needs_word or bool(self._trial and self._trial.needs_word)
             state = structs.replace(
                 state,
-                good=self._layers.desired if before.good is None else before.good,
-                good_local=self._layers.local if before.good is None else before.good_local,
+                good=self._wanted.desired if before.good is None else before.good,
+                good_local=self._wanted.local if before.good is None else before.good_local,
                 worked=tuple(sorted(worked)),
                 needs_word=needs_word,
             )
@@ -284,7 +279,7 @@ class DesiredConfig(Service):
             trial = structs.replace(
                 state, version=before.version, status=before.status, errors=before.errors
             )
-            await self._db.run(lambda connection: _write(connection, trial))
+            await self._db.run(lambda connection: write_state(connection, trial))
             self._begin_trial(worked, needs_word=needs_word)
         elif self._trial is not None:
             state = structs.replace(
@@ -294,7 +289,7 @@ class DesiredConfig(Service):
                 worked=before.worked,
                 needs_word=before.needs_word,
             )
-        await self._put(layers, settings, change, state, by)
+        await self._put(layers, found, change, state, by)
         return change
 
     def _begin_trial(self, worked: frozenset[str], *, needs_word: bool) -> None:
@@ -303,16 +298,17 @@ class DesiredConfig(Service):
     async def _put(
         self,
         layers: Layers,
-        settings: Settings,
+        found: Sifted,
         change: SettingsDiff,
         state: ConfigState,
         by: Actor | None = None,
     ) -> None:
         await asyncio.to_thread(self._store, layers)
-        await self._audit(self.settings, settings, by)
-        self._layers, self.settings = layers, settings
+        await self._audit(self.settings, found.settings, by)
+        self._wanted, self._found, self.settings = layers, found, found.settings
+        self._damaged = await asyncio.to_thread(damaged, self._data_dir)
         await self._remember("change" if by else "taken back", by.user if by else "box")
-        await self._apply(settings, change)
+        await self._apply(found.settings, change)
         await self._decide(state)
 
     async def _look(self) -> None:
@@ -339,23 +335,19 @@ class DesiredConfig(Service):
     async def _roll_back(self, good: Layers, problem: ConfigProblem) -> None:
         self._log.warning("change taken back", why=problem.message, version=self._state.version)
         self._trial = None
-        try:
-            settings = good.over(self._table)
-        except SettingsError:  # the technician's file changed meanwhile
-            good = Layers({}, {})
-            settings = good.over(self._table)
+        found = sift(self._table, good)
         state = ConfigState(
             version=self._state.version, status=ConfigStatus.ROLLED_BACK, errors=(problem,)
         )
-        await self._put(good, settings, diff(self.settings, settings), state)
+        await self._put(good, found, diff(self.settings, found.settings), state)
 
     async def _decide(self, state: ConfigState) -> None:
         self._state = state
-        await self._db.run(lambda connection: _write(connection, state))
+        await self._db.run(lambda connection: write_state(connection, state))
         await self._tell(self.report())
 
     async def _remember(self, why: str, by: str) -> None:
-        layers = self._layers
+        layers = self._found.layers
         version = history.Version(
             number=0,
             at=self._clock.utc_now(),
@@ -372,27 +364,13 @@ class DesiredConfig(Service):
         except OSError as error:  # what is in effect counts; its history can be done without
             self._log.warning("no history of the settings", reason=str(error))
 
-    def _stored(self) -> Layers:
-        return Layers(read_local(self._data_dir), read_desired(self._data_dir))
-
     def _store(self, layers: Layers) -> None:
-        if layers.local != self._layers.local:
+        if layers.local != self._wanted.local:
             write_local(self._data_dir, layers.local)
         write_desired(self._data_dir, layers.desired)
-        (self._data_dir / REFUSED_FILE).unlink(missing_ok=True)
-
-    def _was_set_aside(self) -> bool:
-        return (self._data_dir / REFUSED_FILE).exists() and not (
-            self._data_dir / DESIRED_FILE
-        ).exists()
 
 
-def state_in(connection: sqlite3.Connection) -> ConfigState:
-    """Return what a box's database says of its settings."""
-    row = connection.execute("SELECT body FROM config_state").fetchone()
-    return ConfigState() if row is None else msgspec.json.decode(row["body"], type=ConfigState)
-
-
-def _write(connection: sqlite3.Connection, state: ConfigState) -> None:
-    connection.execute("DELETE FROM config_state")
-    connection.execute("INSERT INTO config_state (body) VALUES (?)", (msgspec.json.encode(state),))
+def _merged(layers: Layers, change: Layers) -> Layers:
+    return Layers(
+        merge_patch(layers.local, change.local), merge_patch(layers.desired, change.desired)
+    )

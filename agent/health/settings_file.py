@@ -41,6 +41,10 @@ def settings_faults(left_out: Sequence[str]) -> Iterator[Fault]:
     if WHOLE_FILE in left_out:
         yield fault_of("settings.file_unusable", "settings")
     elif left_out:
-        more = ["…"] if len(left_out) > _NAMED else []
-        paths = ", ".join([*left_out[:_NAMED], *more])
-        yield fault_of("settings.left_out", "settings", paths=paths)
+        yield fault_of("settings.left_out", "settings", paths=named(left_out))
+
+
+def named(paths: Sequence[str]) -> str:
+    """Return the first of them for a sentence."""
+    more = ["…"] if len(paths) > _NAMED else []
+    return ", ".join([*paths[:_NAMED], *more])

@@ -9,6 +9,7 @@ had.
 
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,9 +22,7 @@ from agent.settings.model import Settings
 
 DESIRED_FILE = "desired.json"
 SIGNED_FILE = "desired.jws"  # the center's own signed word, for what counts only with it
-REFUSED_FILE = "desired.refused.json"  # what was set aside because it no longer fits
 LOCAL_FILE = "local.json"
-REFUSED_LOCAL_FILE = "local.refused.json"
 
 # A desired change may not move the data, the identity or the trust of a box.
 NOT_DESIRABLE = ("site", "box", "data_dir", "broker", "center", "page", "board")
@@ -69,15 +68,21 @@ def validate(table: dict[str, Any]) -> Settings:
     return settings
 
 
-def load(path: Path) -> Settings:
-    """Read the file and lay over it what was set at the page and what the center wants."""
-    table = read_file(path)
-    return in_effect(table, data_dir_of(validate(table)))
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What lies over the technician's file: set at the page, and wanted by the center."""
 
+    local: dict[str, Any]
+    desired: dict[str, Any]
 
-def in_effect(table: dict[str, Any], data_dir: Path) -> Settings:
-    """Return the settings of all three layers. Raises `SettingsError`."""
-    return with_desired(with_local(table, read_local(data_dir)), read_desired(data_dir))
+    def merged(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Return all three as one raw table."""
+        merged: dict[str, Any] = merge_patch(with_local(table, self.local), self.desired)
+        return merged
+
+    def over(self, table: dict[str, Any]) -> Settings:
+        """Return the whole, validated. Raises `SettingsError`."""
+        return with_desired(with_local(table, self.local), self.desired)
 
 
 def with_local(table: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
@@ -110,35 +115,6 @@ def merge_patch(target: Any, patch: Any) -> Any:
 def data_dir_of(settings: Settings) -> Path:
     """Return the data folder as a path."""
     return Path(settings.data_dir)
-
-
-def usable_local(table: dict[str, Any], data_dir: Path) -> SettingsError | None:
-    """See that what was set at the page still fits the file; as `usable_desired`."""
-    return _usable(table, data_dir / LOCAL_FILE, data_dir / REFUSED_LOCAL_FILE)
-
-
-def usable_desired(table: dict[str, Any], data_dir: Path) -> SettingsError | None:
-    """See that the stored desired patch can be used; else set it aside: the file alone counts.
-
-    Call before the start. Return why it was set aside, or None.
-    """
-    return _usable(table, data_dir / DESIRED_FILE, data_dir / REFUSED_FILE)
-
-
-def _usable(table: dict[str, Any], path: Path, aside: Path) -> SettingsError | None:
-    try:
-        patch = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        with_desired(table, patch)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        found = SettingsError("settings.damaged", f"{path.name} can't be read: {error}.")
-    except SettingsError as error:
-        found = error
-    else:
-        return None
-    path.replace(aside)
-    return found
 
 
 def read_local(data_dir: Path) -> dict[str, Any]:

@@ -1,49 +1,64 @@
-"""What of a desired document fits: a bad key is left out alone, and told with its path."""
+"""What of the layers over the technician's file fits: a bad key is left out alone, and told.
+
+The same at a start, when what was stored no longer fits this version or this file, and when a
+change arrives. What is stored keeps what is left out: it counts again once it fits.
+"""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agent.core.errors import SettingsError
-from agent.settings.load import NOT_DESIRABLE, merge_patch, with_desired
+from agent.settings.load import NOT_DESIRABLE, Layers, merge_patch
 from agent.settings.model import Settings
 
-_AT = re.compile(r"at `\$(?P<path>[^`]*)`")
-_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
-_STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
+_AT: Final = re.compile(r"at `\$(?P<path>[^`]*)`")
+_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]+)`")
+_STEP: Final = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
+_TOPMOST_FIRST: Final = ("desired", "local")
 
-Path = list[str | int]
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One key that was left out; `path` as in `$.cameras[gate].detect_fps`."""
+    """One key that was left out; `path` as in `$.cameras[gate].detect_fps`, `$` for a layer.
+
+    `is_local`: it was set at the page; else the center wants it.
+    """
 
     path: str
     error: SettingsError
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """What fits, and the whole settings with it."""
+    """What fits of the layers, and the whole settings with it."""
 
-    desired: dict[str, Any]
+    layers: Layers
     settings: Settings
     left_out: tuple[LeftOut, ...]
 
 
-def sift(table: dict[str, Any], desired: dict[str, Any]) -> Sifted:
-    """Lay `desired` over the valid `table`, leaving out one bad key after another."""
-    left_out = [_not_remote(key) for key in desired if key in NOT_DESIRABLE]
-    kept = merge_patch({}, {k: v for k, v in desired.items() if k not in NOT_DESIRABLE})
+def sift(table: dict[str, Any], layers: Layers) -> Sifted:
+    """Lay the layers over the valid `table`, leaving out one bad key after another.
+
+    Raises `SettingsError` when `table` alone is not valid.
+    """
+    left_out = [_not_remote(key) for key in layers.desired if key in NOT_DESIRABLE]
+    wanted = {key: value for key, value in layers.desired.items() if key not in NOT_DESIRABLE}
+    kept = Layers(merge_patch({}, layers.local), merge_patch({}, wanted))
     while True:
         try:
-            return Sifted(kept, with_desired(table, kept), tuple(left_out))
+            return Sifted(kept, kept.over(table), tuple(left_out))
         except SettingsError as error:
-            if not kept:
+            if not (kept.local or kept.desired):
                 raise
-            kept, path = _without(kept, _path_of(error, merge_patch(table, kept)))
-            left_out.append(LeftOut(path, error))
+            layer, path = _culprit(table, kept, _path_of(error, kept.merged(table)))
+            kept = _without(kept, layer, path)
+            left_out.append(LeftOut(_written(path), error, is_local=layer == "local"))
 
 
 def _not_remote(key: str) -> LeftOut:
@@ -58,43 +73,91 @@ def _not_remote(key: str) -> LeftOut:
 def _path_of(error: SettingsError, merged: dict[str, Any]) -> Path:
     """Return the path an error names, with a camera's id in place of its number."""
     at = _AT.search(error.message)
-    steps: Path = [
+    steps: list[str | int] = [
         found["key"] if found["key"] is not None else int(found["index"])
         for found in _STEP.finditer(at["path"] if at else "")
     ]
     if unknown := _UNKNOWN.search(error.message):
         steps.append(unknown["name"])
     if len(steps) > 1 and steps[0] == "cameras" and isinstance(steps[1], int):
-        steps[1] = str(merged["cameras"][steps[1]].get("camera_id", steps[1]))
-    return steps
+        camera = merged["cameras"][steps[1]]
+        steps[1] = str(camera.get("camera_id", "")) if isinstance(camera, dict) else ""
+    return tuple(steps)
 
 
-def _without(desired: dict[str, Any], path: Path) -> tuple[dict[str, Any], str]:
-    """Return `desired` without the deepest key it has along `path`, and the path left out."""
-    if not path or not isinstance(path[0], str) or path[0] not in desired:
-        return {}, "$"
-    key, inner = path[0], desired[path[0]]
-    rest = {name: value for name, value in desired.items() if name != key}
-    if key == "cameras" and isinstance(inner, list) and len(path) > 1:
-        cameras, text = _without_of_camera(inner, path[1], path[2:])
-        return (rest | {key: cameras} if cameras else rest), text
-    if isinstance(inner, dict) and len(path) > 1:
-        smaller, text = _without(inner, path[1:])
-        return (rest | {key: smaller} if smaller else rest), f"$.{key}{text[1:]}"
-    return rest, f"$.{key}"
+def _culprit(table: dict[str, Any], kept: Layers, path: Path) -> tuple[str, Path]:
+    """Return the layer and the deepest key in it that is wrong at `path`, or makes it wrong."""
+    held = path
+    while not (holders := [name for name in _TOPMOST_FIRST if _holds(kept, name, held)]):
+        held = held[:-1]
+    for layer in holders:
+        if (narrow := _narrowed(table, kept, layer, held, path)) != held:
+            return layer, narrow
+    return holders[0], held
 
 
-def _without_of_camera(
-    cameras: list[dict[str, Any]], camera_id: str | int, path: Path
-) -> tuple[list[dict[str, Any]], str]:
-    """Leave out a camera's key; the whole entry when it is the camera that is wrong."""
-    text = f"$.cameras[{camera_id}]"
-    left: list[dict[str, Any]] = []
-    for camera in cameras:
-        if camera.get("camera_id") != camera_id:
-            left.append(camera)
-        elif path and path[0] in camera and path[0] != "camera_id":
-            smaller = {name: value for name, value in camera.items() if name != path[0]}
-            left += [smaller] if len(smaller) > 1 else []
-            text += f".{path[0]}"
-    return ([], "$.cameras") if left == cameras else (left, text)
+def _narrowed(table: dict[str, Any], kept: Layers, layer: str, held: Path, path: Path) -> Path:
+    """Return the one key inside `held` without which the error at `path` is gone, else `held`."""
+    for inner in _inside(getattr(kept, layer), held):
+        without = _without(kept, layer, inner)
+        if path and held == path and _at(without.merged(table), held) is None:
+            continue  # it is nothing but this key: a camera, say, that is wrong as a whole
+        try:
+            without.over(table)
+        except SettingsError as error:
+            if _path_of(error, without.merged(table)) == path:
+                continue
+        return _narrowed(table, kept, layer, inner, path)
+    return held
+
+
+def _holds(kept: Layers, layer: str, path: Path) -> bool:
+    node = getattr(kept, layer)
+    return bool(node) if not path else _at(node, path) is not None
+
+
+def _at(node: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, list):
+            node = next((item for item in node if step and _id_of(item) == step), None)
+        else:
+            return None
+    return node
+
+
+def _inside(layer: dict[str, Any], path: Path) -> Iterator[Path]:
+    node = _at(layer, path)
+    if isinstance(node, dict) and path != ("cameras",):
+        yield from ((*path, key) for key in node if key != "camera_id")
+    elif isinstance(node, list) and path == ("cameras",):
+        yield from ((*path, found) for item in node if (found := _id_of(item)))
+
+
+def _id_of(item: Any) -> str:
+    found = item.get("camera_id") if isinstance(item, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _without(kept: Layers, layer: str, path: Path) -> Layers:
+    smaller = _cut(getattr(kept, layer), path) or {}
+    return Layers(kept.local, smaller) if layer == "desired" else Layers(smaller, kept.desired)
+
+
+def _cut(node: Any, path: Path) -> Any:
+    """Return `node` without what stands at `path`; None when nothing is left."""
+    if not path:
+        return None
+    if isinstance(node, list):
+        items = [_cut(item, path[1:]) if _id_of(item) == path[0] else item for item in node]
+        return [item for item in items if item is not None] or None
+    cut = {key: _cut(value, path[1:]) if key == path[0] else value for key, value in node.items()}
+    left = {key: value for key, value in cut.items() if value is not None}
+    return left if left.keys() - {"camera_id"} else None
+
+
+def _written(path: Path) -> str:
+    if path[:1] == ("cameras",) and len(path) > 1:
+        return f"$.cameras[{path[1]}]{_written(path[2:])[1:]}"
+    return "".join(("$", *(f".{step}" for step in path)))

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.app.audio_permit import may_record_audio
-from agent.commands import desired as desired_config
+from agent.commands import config_state
 from agent.commands.desired import DesiredConfig
 from agent.commands.signature import Signatures
 from agent.contract.commands import Actor
@@ -51,7 +51,7 @@ def is_allowed(table, patch):
 
 
 async def test_the_center_s_signed_configuration_switches_it_on_and_off(tmp_path, table):
-    db = Database(tmp_path / "box.db", [desired_config.PART])
+    db = Database(tmp_path / "box.db", [config_state.PART])
     await db.start()
 
     async def nothing(*_):

@@ -10,8 +10,10 @@ from agent.contract.audit import AuditRecord
 from agent.contract.commands import Actor, Config, ReplyState
 from agent.contract.config import ConfigStatus, Desired, settings_hash
 from agent.contract.events import StreamName
-from agent.core.errors import CommandError
-from agent.settings.load import REFUSED_FILE, read_desired, usable_desired
+from agent.core.errors import CommandError, SettingsError
+from agent.health.stored_settings import stored_faults
+from agent.settings.in_effect import set_damaged_aside
+from agent.settings.load import DESIRED_FILE, read_desired
 from agent.settings.trial import LOST_S
 from agent.simulators.broker import CENTER
 from agent.simulators.center.commander import load_key, public_keys_file, sign
@@ -64,11 +66,11 @@ async def test_what_the_center_wants_is_applied_and_reported(broker, tmp_path):
             report = await seen(center, ConfigStatus.PARTLY, 2)
             assert [error.path for error in report.errors] == ["$.colour"]
             assert box.applied[-1].sections == {"cameras"}
-            assert read_desired(tmp_path) == LONG
+            assert report.hash == settings_hash(LONG)
 
             await center.configure(ADDRESS, {"broker": {"urls": ["mqtt://evil"]}}, KIM)
-            await seen(center, ConfigStatus.REFUSED, 3)
-            assert read_desired(tmp_path) == LONG
+            report = await seen(center, ConfigStatus.REFUSED, 3)
+            assert report.hash == settings_hash(LONG)
 
         # retained: it comes again at the next connection, and changes nothing
         again = Box(tmp_path, broker.settings("box-1"), keys_file=public_keys_file(tmp_path))
@@ -190,20 +192,93 @@ async def test_two_authors_and_damage_are_noticed(tmp_path):
         assert read_desired(tmp_path) == LONG
 
 
-async def test_what_no_longer_fits_at_boot_is_set_aside_and_reported(tmp_path):
+def a_stored_key_no_longer_fits(folder):
+    """As after a roll-back to a version that knows less: what is stored speaks of an unknown key.
+
+    Returns what to call to have the newer version back.
+    """
+    file = folder / DESIRED_FILE
+    known = file.read_bytes()
+    file.write_bytes(known.replace(b"segment_s", b"segment_new"))
+    return lambda: file.write_bytes(file.read_bytes().replace(b"segment_new", b"segment_s"))
+
+
+async def test_a_key_that_no_longer_fits_at_a_start_is_left_out_alone_and_comes_back(tmp_path):
     async with Lone(tmp_path) as lone:
-        await lone.want(1, SLOW)
-    no_such_camera = {}
-    assert usable_desired(no_such_camera, tmp_path) is not None
+        await lone.want(1, SLOW | LONG)
+        await lone.pass_s(LOST_S + 50)
+    update = a_stored_key_no_longer_fits(tmp_path)
     async with Lone(tmp_path) as lone:
-        report = lone.box.desired.report()
-        assert (report.status, report.errors[0].code) == (
-            ConfigStatus.REFUSED,
-            "settings.set_aside",
-        )
-        assert (tmp_path / REFUSED_FILE).exists()
+        desired = lone.box.desired
+        report = desired.report()
+        assert (report.version, report.status) == (1, ConfigStatus.PARTLY)
+        assert [(error.path, error.code) for error in report.errors] == [
+            ("$.buffer.segment_new", "settings.invalid")
+        ]
+        assert report.hash == settings_hash(SLOW)
+        assert desired.settings.camera("gate").detect_fps == 2.0
+        (fault,) = stored_faults(desired.left_out)
+        assert fault.code == "settings.center_left_out"
+        assert "$.buffer.segment_new" in fault.sentence_ko
+        # What is changed meanwhile takes nothing of it away.
+        await desired.patch({"buffer": {"event_lock_days": 9.0}}, KIM)
+        await desired.set_here({"timelapse": {"every_s": 900.0}}, KIM)
+    update()
+    async with Lone(tmp_path) as lone:
+        desired = lone.box.desired
+        report = desired.report()
+        assert (report.version, report.status, report.errors) == (1, ConfigStatus.APPLIED, ())
+        assert desired.left_out == ()
+        settings = desired.settings
+        assert (settings.buffer.segment_s, settings.buffer.event_lock_days) == (30.0, 9.0)
+        assert settings.timelapse.every_s == 900.0
+
+
+async def test_a_newer_word_counts_against_what_was_left_out(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(1, SLOW | {"colour": "red"})
+        await lone.box.desired.patch({"cameras": [{"camera_id": "gate", "detect_fps": 4.0}]}, KIM)
+        with pytest.raises(SettingsError):
+            await lone.box.desired.patch({"colour": "blue"}, KIM)
+        assert lone.box.desired.settings.camera("gate").detect_fps == 4.0
+        assert [left.path for left in lone.box.desired.left_out] == ["$.colour"]
+        report = await lone.want(2, LONG)
+        assert (report.status, lone.box.desired.left_out) == (ConfigStatus.APPLIED, ())
+
+
+async def test_a_word_of_which_nothing_fits_waits_for_the_version_that_knows_it(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.want(1, LONG)
+        roof = {"cameras": [{"camera_id": "roof", "detect_fps": 2.0}]}
+        assert (await lone.want(2, roof)).status is ConfigStatus.REFUSED
+        assert lone.box.desired.settings.buffer.segment_s == 30.0
+    async with Lone(tmp_path) as lone:
+        assert lone.box.desired.report().status is ConfigStatus.REFUSED
+    lone = Lone(tmp_path)  # what it lacks here is a camera; after an update it is a key
+    lone.box.table["cameras"].append({"camera_id": "roof", "main_url": "rtsp://10.0.0.9/m"})
+    async with lone:
+
+        async def is_taken():
+            return lone.box.desired.report().status is ConfigStatus.APPLIED
+
+        await eventually(is_taken)
+        assert lone.box.desired.settings.camera("roof").detect_fps == 2.0
+        assert read_desired(tmp_path) == roof
+
+
+async def test_a_stored_file_that_is_damaged_is_kept_aside_and_told(tmp_path):
+    (tmp_path / DESIRED_FILE).write_bytes(b'{"buf')
+    set_damaged_aside(tmp_path)
+    async with Lone(tmp_path) as lone:
+        desired = lone.box.desired
+        report = desired.report()
+        assert (report.status, report.errors[0].code) == (ConfigStatus.REFUSED, "settings.damaged")
+        assert [fault.code for fault in stored_faults(desired.left_out)] == [
+            "settings.center_left_out"
+        ]
+        assert (tmp_path / "desired.refused.json").read_bytes() == b'{"buf'
         assert (await lone.want(2, SLOW)).status is ConfigStatus.APPLIED
-        assert not (tmp_path / REFUSED_FILE).exists()
+        assert desired.left_out == ()
 
 
 async def test_one_change_by_order_is_all_or_nothing(broker, tmp_path):

@@ -1,6 +1,5 @@
 """A technician's changes at the box: over his file, under the center's, and back when they harm."""
 
-import json
 import stat
 
 import msgspec
@@ -10,14 +9,13 @@ from agent.commands.desired import DesiredConfig
 from agent.contract.commands import Actor
 from agent.contract.config import ConfigStatus, settings_hash
 from agent.core.errors import SettingsError
+from agent.health.stored_settings import stored_faults
 from agent.settings import history
+from agent.settings.in_effect import in_effect
 from agent.settings.load import (
     DESIRED_FILE,
     LOCAL_FILE,
-    REFUSED_LOCAL_FILE,
-    in_effect,
     read_local,
-    usable_local,
     write_desired,
 )
 from agent.settings.trial import LOST_S
@@ -163,9 +161,20 @@ def test_what_the_center_wants_is_for_the_agent_s_eyes_alone(tmp_path):
     assert stat.S_IMODE((tmp_path / DESIRED_FILE).stat().st_mode) == 0o600
 
 
-def test_what_no_longer_fits_the_file_is_set_aside_and_the_file_counts(tmp_path):
-    (tmp_path / LOCAL_FILE).write_text(json.dumps({"cameras": [{"camera_id": "gone"}]}))
-    assert usable_local({}, tmp_path) is not None
-    assert (tmp_path / REFUSED_LOCAL_FILE).exists()
-    assert in_effect({}, tmp_path).cameras == ()
-    assert usable_local({}, tmp_path) is None
+async def test_what_no_longer_fits_the_file_is_left_out_alone_and_comes_back(tmp_path):
+    async with Lone(tmp_path) as lone:
+        await lone.box.desired.set_here(NEW | LONG, TECHNICIAN)
+    file = tmp_path / LOCAL_FILE
+    file.write_bytes(file.read_bytes().replace(b"onvif_url", b"onvif_new"))
+    async with Lone(tmp_path) as lone:
+        desired = lone.box.desired
+        assert desired.settings.camera("yard") is None
+        assert desired.settings.buffer.segment_s == 30.0
+        (fault,) = stored_faults(desired.left_out)
+        assert fault.code == "settings.page_left_out"
+        assert desired.report().errors == ()  # the center wanted none of it
+        await desired.set_here({"timelapse": {"every_s": 900.0}}, TECHNICIAN)
+    file.write_bytes(file.read_bytes().replace(b"onvif_new", b"onvif_url"))
+    settings = in_effect({}, tmp_path).settings
+    assert settings.camera("yard").password == YARD["password"]
+    assert (settings.buffer.segment_s, settings.timelapse.every_s) == (30.0, 900.0)

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from agent.contract.events import TimeQuality
 from agent.contract.telemetry import DataSample
+from agent.core.errors import SettingsError
 from agent.health.alarms import alarm_faults
 from agent.health.catalogue import CATALOGUE
 from agent.health.catalogue.care import CARE
@@ -38,6 +39,7 @@ from agent.health.checks import (
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
 from agent.health.settings_file import settings_faults, stick_faults
+from agent.health.stored_settings import stored_faults
 from agent.messages.capacity import DetectorCapacity
 from agent.messages.engines import Engine
 from agent.messages.picture import PictureKind, PictureTrouble
@@ -50,6 +52,7 @@ from agent.messages.worker import (
     StreamStatus,
 )
 from agent.settings.bootstrap import WHOLE_FILE
+from agent.settings.sift import LeftOut
 from hardware.interface import ClockChipState, PowerState, Rail, StorageState, Temperature
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -61,6 +64,7 @@ def chip(epoch_s, quality):
 
 
 MIB = 1024**2
+UNKNOWN = SettingsError("settings.invalid", "unknown field `colour`")
 
 
 def camera(
@@ -237,6 +241,9 @@ CASES = [
      ["settings.left_out"]),
     (lambda: settings_faults([WHOLE_FILE]), ["settings.file_unusable"]),
     (lambda: settings_faults([]), []),
+    (lambda: stored_faults([LeftOut("$.colour", UNKNOWN), LeftOut("$.a", UNKNOWN, is_local=True)]),
+     ["settings.center_left_out", "settings.page_left_out"]),
+    (lambda: stored_faults([]), []),
     (lambda: stick_faults("the label on the stick is no label"), ["settings.stick_refused"]),
     (lambda: stick_faults(""), []),
     (lambda: alarm_faults({}, 1.0, ("gate",), is_weather=True),

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from agent.core.errors import SettingsError
+from agent.settings.in_effect import load
 from agent.settings.load import (
     DESIRED_FILE,
     NOT_DESIRABLE,
-    load,
     merge_patch,
     read_desired,
     read_file,

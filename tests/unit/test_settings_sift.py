@@ -2,13 +2,16 @@
 
 import pytest
 
-from agent.core.errors import SettingsError
-from agent.settings.load import DESIRED_FILE, REFUSED_FILE, read_desired, usable_desired
-from agent.settings.sift import sift
+from agent.settings.load import Layers
+from agent.settings.sift import sift as sift_layers
 
 FILE = {"cameras": [{"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"}]}
 GOOD = {"buffer": {"segment_s": 20.0}}
 ZONE = [[0, 0], [0, 5], [1, 1]]
+
+
+def sift(table, desired):
+    return sift_layers(table, Layers({}, desired))
 
 
 def gate(**changes):
@@ -18,7 +21,7 @@ def gate(**changes):
 def test_what_fits_is_kept_whole():
     wish = GOOD | gate(detect_fps=3.0)
     found = sift(FILE, wish)
-    assert (found.desired, found.left_out) == (wish, ())
+    assert (found.layers.desired, found.left_out) == (wish, ())
     assert found.settings.camera("gate").detect_fps == 3.0
 
 
@@ -36,14 +39,20 @@ def test_what_fits_is_kept_whole():
          "$.cameras[gate].rules"),
         ({"cameras": [{"camera_id": "roof"}]}, "$.cameras[roof]"),
         ({"cameras": {"gate": {}}}, "$.cameras"),
+        ({"cameras": [{"camera_id": "roof", "detect_fps": 3.0}]}, "$.cameras[roof]"),
         ({"cameras": [{"camera_id": 5}]}, "$.cameras"),
+        ({"cameras": ["gate"]}, "$.cameras"),
+        (gate(record_audio=True), "$.cameras[gate].record_audio"),
+        ({"pole": {"inputs": [{"input_id": "bell", "meaning": "bell", "line": "GPIO17",
+                               "camera_id": "roof"}]}}, "$.pole.inputs"),
+        ({"buffer": {"segment_s": 20.0, "medium_id": "x"}}, "$.buffer.medium_id"),
         ({"outbox": {"max_bytes": 1}}, "$.outbox.max_bytes"),
     ],
 )  # fmt: skip
 def test_a_bad_key_is_left_out_alone(bad, path):
     found = sift(FILE, GOOD | bad)
     assert [left.path for left in found.left_out] == [path]
-    assert found.desired == GOOD
+    assert found.layers.desired == GOOD
     assert found.settings.buffer.segment_s == 20.0
 
 
@@ -53,15 +62,28 @@ def test_the_good_half_of_a_camera_stays():
         "$.cameras[gate].detect_fps",
         "$.cameras[gate].stall_s",
     }
-    assert found.desired == gate(record=False)
+    assert found.layers.desired == gate(record=False)
 
 
-def test_a_desired_file_that_no_longer_fits_is_set_aside(tmp_path):
-    assert usable_desired(FILE, tmp_path) is None
-    for content, code in ((b'{"buf', "settings.damaged"), (b'{"colour": 1}', "settings.invalid")):
-        (tmp_path / DESIRED_FILE).write_bytes(content)
-        error = usable_desired(FILE, tmp_path)
-        assert isinstance(error, SettingsError)
-        assert error.code == code
-        assert read_desired(tmp_path) == {}
-        assert (tmp_path / REFUSED_FILE).read_bytes() == content
+def test_a_key_set_at_the_page_is_left_out_beside_what_the_center_wants():
+    layers = Layers(gate(detect_fps=99, name="North gate"), gate(record=False) | GOOD)
+    found = sift_layers(FILE, layers)
+    assert [(left.path, left.is_local) for left in found.left_out] == [
+        ("$.cameras[gate].detect_fps", True)
+    ]
+    assert found.layers == Layers(gate(name="North gate"), gate(record=False) | GOOD)
+    assert found.settings.camera("gate").name == "North gate"
+
+
+def test_what_was_set_at_the_page_may_stand_on_what_the_center_wants():
+    roof = {"camera_id": "roof", "main_url": "rtsp://10.0.0.2/m"}
+    layers = Layers({"cameras": [{"camera_id": "roof", "name": "Roof"}]}, {"cameras": [roof]})
+    found = sift_layers(FILE, layers)
+    assert (found.layers, found.left_out) == (layers, ())
+    assert found.settings.camera("roof").name == "Roof"
+
+
+def test_sound_that_only_the_center_may_order_is_left_out_of_what_was_set_at_the_page():
+    found = sift_layers(FILE, Layers(gate(record_audio=True, audio_reason="why"), {}))
+    assert [left.path for left in found.left_out] == ["$.cameras[gate].record_audio"]
+    assert not found.settings.camera("gate").record_audio

@@ -24,6 +24,20 @@ BOX: dict[str, Words] = {
         "Correct the files on the stick and switch the box on anew, or set it up at its page.",
         "USB 메모리의 파일을 고쳐 장치를 다시 켜거나, 이 화면에서 설정하세요.",
     ),
+    "settings.center_left_out": Words(
+        YELLOW,
+        "What the center wants is not in effect at {paths}: {reason}",
+        "센터가 정한 설정 중 {paths} 항목이 적용되지 않았습니다: {reason}",
+        "Correct it at the center, or update this box; it then counts by itself.",
+        "센터에서 고치거나 이 장치를 업데이트하세요. 그러면 저절로 적용됩니다.",
+    ),
+    "settings.page_left_out": Words(
+        YELLOW,
+        "What was set at the page is not in effect at {paths}: {reason}",
+        "이 페이지에서 정한 설정 중 {paths} 항목이 적용되지 않았습니다: {reason}",
+        "Set it again at the page, or update this box; it then counts by itself.",
+        "페이지에서 다시 설정하거나 이 장치를 업데이트하세요. 그러면 저절로 적용됩니다.",
+    ),
     "detector.unavailable": Words(
         YELLOW,
         "The detector is not available: {cameras} camera(s) see motion only.",

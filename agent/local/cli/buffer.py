@@ -332,7 +332,7 @@ def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
 
 
 def _settings(config: Path | None) -> Settings:
-    from agent.settings.load import load
+    from agent.settings.in_effect import load
 
     return load(config) if config else Settings()
 

@@ -127,12 +127,12 @@ def state(at: Sources) -> Any:
 
 def _settings(at: Sources) -> Any:
     from agent.commands.questions import AskSettings
-    from agent.settings import load
+    from agent.settings import in_effect, load
 
     if at.box.is_running():
         settings = at.box.ask(AskSettings(), dict)
     elif at.box.config is not None:
-        settings = msgspec.to_builtins(load.load(at.box.config))
+        settings = msgspec.to_builtins(in_effect.load(at.box.config))
     else:
         local, desired = load.read_local(at.box.data_dir), load.read_desired(at.box.data_dir)
         settings = {"local": local, "desired": desired}
@@ -199,7 +199,7 @@ def _gaps(at: Sources) -> Any:
 
 
 def _link(at: Sources) -> Any:
-    from agent.commands.desired import state_in
+    from agent.commands.config_state import state_in
     from agent.local.cli.link import read_box
     from agent.outbox.reading import streams
     from agent.uplink.link_report import read_report

@@ -73,6 +73,6 @@ def code(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
 
 
 def _folder(data_dir: Path, config: Path | None) -> Path:
-    from agent.settings.load import load
+    from agent.settings.in_effect import load
 
     return Path(load(config).data_dir) if config else data_dir

@@ -12,7 +12,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError
 from agent.local.cli import diagnosis
 from agent.local.cli.diagnosis import Finding, Level
-from agent.settings.load import load
+from agent.settings.in_effect import load
 from agent.settings.model import Settings
 from hardware.pick import pick_board
 

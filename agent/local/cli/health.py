@@ -59,7 +59,7 @@ def health(
     poleside health --config /etc/poleside/poleside.toml --json
     poleside health --data-dir /mnt/taken-disk/poleside
     """
-    from agent.settings.load import load
+    from agent.settings.in_effect import load
 
     settings = load(config) if config else Settings()
     folder = data_dir or Path(settings.data_dir)

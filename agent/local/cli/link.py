@@ -42,7 +42,7 @@ def status(data_dir: Path, *, as_json: bool) -> None:
     """Say whether the center is reached, and what waits for it."""
     import msgspec
 
-    from agent.commands.desired import state_in
+    from agent.commands.config_state import state_in
 
     report = _fresh_report(data_dir)
     streams, config = read_box(data_dir, _streams), read_box(data_dir, state_in)
@@ -74,10 +74,10 @@ def test(config: Path, *, as_json: bool, connect: bool) -> None:
 
     from agent.contract.topics import BoxAddress
     from agent.enrol.identity import present_broker
-    from agent.settings import load
+    from agent.settings import in_effect, load
     from agent.uplink.probe import probe, probe_beside
 
-    settings = load.load(config)
+    settings = in_effect.load(config)
     address, data_dir = BoxAddress(settings.site, settings.box), load.data_dir_of(settings)
     broker = present_broker(data_dir, settings.broker)
     report = None if connect else _fresh_report(data_dir)

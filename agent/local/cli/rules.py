@@ -40,7 +40,7 @@ def test(camera: str, clip_path: Path, out: Path, config: Path, *, as_json: bool
     from agent.exam.footage import open_clip
     from agent.exam.rule_film import draw
     from agent.exam.sitting import sit
-    from agent.settings.load import load
+    from agent.settings.in_effect import load
 
     try:
         settings = load(config)

@@ -119,18 +119,19 @@ def run(
     from agent.app.time_floor import stand_on_it
     from agent.core import log
     from agent.core.clock import SystemClock
-    from agent.settings import load
+    from agent.settings import in_effect, load
 
     folder = load.data_dir_of(load.validate(table))
     _check_writable(folder)
     clock = SystemClock()
     if identity := take_up(folder, table, clock):
         click.echo(f"This box takes the place {identity.site}/{identity.box}.", err=True)
-    if error := load.usable_local(table, folder):
-        click.echo(f"What was set at the page no longer fits and is set aside: {error}", err=True)
-    if error := load.usable_desired(load.with_local(table, load.read_local(folder)), folder):
-        click.echo(f"The center's changes no longer fit and are set aside: {error}", err=True)
-    settings = load.in_effect(table, folder)
+    in_effect.set_damaged_aside(folder)
+    sifted = in_effect.in_effect(table, folder)
+    for left in (*in_effect.damaged(folder), *sifted.left_out):
+        whose = "What was set at the page" if left.is_local else "What the center wants"
+        click.echo(f"{whose} does not fit at {left.path} and is left out: {left.error}", err=True)
+    settings = sifted.settings
     log.configure("supervisor", settings.log_level, clock)
     stand_on_it(settings)
     raise SystemExit(Supervisor(settings, table, clock, left_out=left_out).run())

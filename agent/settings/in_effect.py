@@ -1,0 +1,65 @@
+"""The settings in effect: the technician's file and, of what is stored over it, all that fits."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from agent.core.errors import SettingsError
+from agent.settings.load import (
+    DESIRED_FILE,
+    LOCAL_FILE,
+    Layers,
+    data_dir_of,
+    read_desired,
+    read_file,
+    read_local,
+    validate,
+)
+from agent.settings.model import Settings
+from agent.settings.sift import LeftOut, Sifted, sift
+
+_ASIDE: Final = {
+    LOCAL_FILE: "local.refused.json",
+    DESIRED_FILE: "desired.refused.json",
+}
+
+
+def load(path: Path) -> Settings:
+    """Read the file and lay over it what was set at the page and what the center wants."""
+    table = read_file(path)
+    return in_effect(table, data_dir_of(validate(table))).settings
+
+
+def in_effect(table: dict[str, Any], data_dir: Path) -> Sifted:
+    """Return what fits of all three layers. Raises `SettingsError`: the file alone is not right."""
+    return sift(table, stored(data_dir))
+
+
+def stored(data_dir: Path) -> Layers:
+    """Return what is stored, whether it fits or not."""
+    return Layers(read_local(data_dir), read_desired(data_dir))
+
+
+def set_damaged_aside(data_dir: Path) -> None:
+    """Put away a stored layer that is no JSON object, in place of one put away before."""
+    for name, aside in _ASIDE.items():
+        with suppress(OSError):  # none is there, or the disk is read-only: it is read as empty
+            try:
+                msgspec.json.decode((data_dir / name).read_bytes(), type=dict[str, Any])
+            except msgspec.MsgspecError:
+                (data_dir / name).replace(data_dir / aside)
+
+
+def damaged(data_dir: Path) -> tuple[LeftOut, ...]:
+    """Return the layers that were put away, and that nobody has set anew since."""
+    return tuple(
+        LeftOut(
+            "$",
+            SettingsError("settings.damaged", f"{name} can't be read; it is kept as {aside}."),
+            is_local=name == LOCAL_FILE,
+        )
+        for name, aside in _ASIDE.items()
+        if (data_dir / aside).exists() and not (data_dir / name).exists()
+    )
