@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from agent.cameras import discovery
 from agent.cameras.discovery import FoundCamera
-from agent.cameras.identity import Identity, Match, identity_of, match, without_macs
+from agent.cameras.identity import Identity, Match, device_of, identity_of, match, without_macs
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.shown import mac_of
@@ -176,7 +176,7 @@ class CameraSearch(asyncio.DatagramProtocol):
             sure = dict([(c.url, c) for verdict, c in verdicts if verdict is Match.SAME][-1:])
         if len(sure) == 1 or _is_one(known, sure.values()):
             return next(iter(sure.values())), ()
-        doubtful = {_device(c): c for verdict, c in verdicts if verdict is Match.DOUBT}
+        doubtful = {device_of(c): c for verdict, c in verdicts if verdict is Match.DOUBT}
         return None, (*sure.values(), *doubtful.values())  # two that claim to be it: neither is
 
     async def _around(self) -> tuple[FoundCamera, ...]:
@@ -222,12 +222,6 @@ def _is_one(wanted: Identity, cameras: Collection[FoundCamera]) -> bool:
     """Say whether all are one camera with several addresses: one endpoint id, MACs of ours."""
     macs = [set(identity_of(camera).macs) & set(wanted.macs) for camera in cameras]
     return bool(macs) and all(macs) and {c.epr for c in cameras} == {wanted.epr} != {""}
-
-
-def _device(camera: FoundCamera) -> object:
-    """Return what stands for a device, whichever of its addresses it answered from."""
-    macs = identity_of(camera).macs
-    return (camera.epr, macs) if camera.epr and macs else camera.url
 
 
 def _drop_oldest(told: dict[str, Any]) -> None:

@@ -117,6 +117,12 @@ def identity_of(found: FoundCamera, *, arp: Path = ARP) -> Identity:
     )
 
 
+def device_of(camera: FoundCamera) -> object:
+    """Return what stands for a device, whichever of its addresses it answered from."""
+    macs = identity_of(camera).macs
+    return (camera.epr, macs) if camera.epr and macs else camera.url
+
+
 def epr_of(guid: str) -> str:
     """Return an endpoint id as it is announced; empty when there is none."""
     guid = guid.strip().lower()[:128]

@@ -186,6 +186,15 @@ async def test_discovery_finds_it_by_multicast_and_by_address(unused_tcp_port):
             assert [(f["name"], f["url"]) for f in found] == [("Pole 9", device.url)]
 
 
+async def test_a_camera_with_two_addresses_is_one_line(unused_tcp_port):
+    two = {"discovery_port": unused_tcp_port}
+    async with running_camera(**two) as one, running_camera(**two, host="127.0.0.2") as same:
+        assert one.epr == same.epr
+        asked = ("--interface", "127.0.0.1", "--port", str(unused_tcp_port), "--wait", "1")
+        (found,) = json.loads((await _run("discover", *asked, "--json")).stdout)
+        assert {found["url"], *found["other_urls"]} == {one.url, same.url}
+
+
 async def test_known_rtsp_paths_are_tried(unused_tcp_port):
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

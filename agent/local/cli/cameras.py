@@ -64,7 +64,7 @@ def discover(
     discovery or ONVIF switched off, or know RTSP only: of single hosts that do not answer, known
     RTSP paths are tried (or give --rtsp).
     """
-    from agent.cameras import discovery
+    from agent.cameras import discovery, identity
     from agent.core.clock import SystemClock
 
     if rtsp_host:
@@ -78,9 +78,14 @@ def discover(
             found = discovery.probe(clock, interfaces=interfaces or None, wait_s=wait, port=port)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    answer = [_found(camera) for camera in found]
+    devices: dict[object, list[FoundCamera]] = {}
+    for camera in found:
+        devices.setdefault(identity.device_of(camera), []).append(camera)
+    answer = [_found(*cameras) for cameras in devices.values()]
     lines = [
-        f"{a['address']:15} {a['name'] or '-':24} {a['mac'] or '-':12} {a['url']}" for a in answer
+        f"{a['address']:15} {a['name'] or '-':24} {a['mac'] or '-':12} "
+        + "  ".join((a["url"], *a["other_urls"]))
+        for a in answer
     ]
     silent = {host for host in hosts if "/" not in host} - {camera.address for camera in found}
     for host in sorted(silent):
@@ -284,7 +289,8 @@ def _streams_without_onvif(host: str, port: int, maker: str) -> list[dict[str, A
     ]
 
 
-def _found(camera: FoundCamera) -> dict[str, Any]:
+def _found(camera: FoundCamera, *others: FoundCamera) -> dict[str, Any]:
+    """Tell of a camera, `others` being itself at its further addresses."""
     from agent.cameras.identity import identity_of
 
     seen = identity_of(camera)
@@ -295,6 +301,7 @@ def _found(camera: FoundCamera) -> dict[str, Any]:
         "hardware": camera.scope("hardware"),
         "mac": seen.macs[0] if seen.macs else "",
         "epr": camera.epr,
+        "other_urls": [other.url for other in others],
     }
 
 
