@@ -40,6 +40,7 @@ WHOLE_BOXES = {
     "test_camera_zoo_tls",
     "test_camera_zoo_worker",
     "test_center_page_shown",
+    "test_core_killed_moving",
     "test_crash_disk",
     "test_demo_page_live",
     "test_demo_plugs",
