@@ -13,6 +13,7 @@ EVERYBODY = {"nobody", "technician", "op-gate", "op-yard", "auditor"}
 SIGNED_IN = EVERYBODY - {"nobody"}
 MAY = {
     "page": SIGNED_IN,
+    "parts": SIGNED_IN,
     "healthz": EVERYBODY,
     "metrics": SIGNED_IN,
     "state": SIGNED_IN,
@@ -47,6 +48,7 @@ MAY = {
     "end_shell": {"technician"},
     "restart": {"technician"},
     "setup": {"technician"},
+    "setup_parts": {"technician"},
     "find_cameras": {"technician"},
     "find_rtsp": {"technician"},
     "verify_camera": {"technician"},

@@ -67,6 +67,8 @@ class Doors:
 
     async def _turned_away(self, request: Request, way: Way, is_known: bool) -> Response:
         if not is_known:
+            if request.headers.get("hx-request"):  # or the login would become a part of the page
+                return Response(status_code=401, headers={"hx-redirect": "/login"})
             is_page = way.method == "GET" and not way.path.startswith(("/api/", "/metrics"))
             return RedirectResponse("/login", 303) if is_page else refusal("access.sign_in", 401)
         return await self._refuse(request, way, "access.role")

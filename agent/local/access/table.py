@@ -27,6 +27,7 @@ class Way:
 
 WAYS: Final = (
     Way("/", "page", _READS),
+    Way("/parts", "parts", _READS),
     Way("/healthz", "healthz", None),
     Way("/metrics", "metrics", _READS),
     Way("/api/state", "state", _READS),
@@ -45,6 +46,7 @@ WAYS: Final = (
     Way("/people", "put_person", _TECHNICIAN, "POST"),
     Way("/people/remove", "remove_person", _TECHNICIAN, "POST"),
     Way("/setup", "setup", _TECHNICIAN),
+    Way("/setup/parts", "setup_parts", _TECHNICIAN),
     Way("/setup/find", "find_cameras", _TECHNICIAN, "POST"),
     Way("/setup/find/rtsp", "find_rtsp", _TECHNICIAN, "POST"),
     Way("/setup/verify", "verify_camera", _TECHNICIAN, "POST"),

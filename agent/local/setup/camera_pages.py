@@ -1,9 +1,10 @@
 """What is set up of a camera beside its rules: aim mode, masks, landmarks. Handlers."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import msgspec
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,10 +12,13 @@ from agent.core.errors import CommandError, PolesideError, SettingsError
 from agent.local.access.desk import AccessDesk
 from agent.local.access.people import Person
 from agent.local.setup.aim_mode import AIM_S, REASONS, AimMode
+from agent.local.setup.answers import answered, refused
 from agent.local.setup.cameras import Cameras
 from agent.local.setup.changes import SetupChanges
+from agent.local.setup.parts import macros_of
 from agent.local.setup.stand_changes import STAND_FIELDS, StandChanges, fit_of
 from agent.local.web.pages import Pages, not_found, plain_json
+from agent.local.web.parts import is_by_page, out_of_band, shown
 from agent.settings.model import CameraSettings
 from agent.settings.rules import Point
 
@@ -72,6 +76,13 @@ class CameraPages:
         camera = self._camera(request)
         if camera is None:
             return not_found()
+        masks, error = await self._masks(camera)
+        if not is_by_page(request):
+            return plain_json({"masks": masks, "camera": error})
+        return shown(_masks_shown(macros_of(self._pages, request), camera, masks, error))
+
+    async def _masks(self, camera: CameraSettings) -> tuple[list[dict[str, Any]], str]:
+        """Return a camera's masks and why its own are not known, if they are not."""
         masks = [
             {"token": f"{_AT_BOX}{n}", "points": mask, "where": "box"}
             for n, mask in enumerate(camera.masks)
@@ -79,14 +90,15 @@ class CameraPages:
         try:
             of_camera = await self._cameras.masks(camera.camera_id)
         except PolesideError as error:  # told, not hidden: it may well have masks
-            return plain_json({"masks": masks, "camera": error.code})
+            return masks, error.code
         masks += [{"token": token, "points": mask, "where": "camera"} for token, mask in of_camera]
-        return plain_json({"masks": masks, "camera": ""})
+        return masks, ""
 
     async def put_mask(self, request: Request) -> Response:
         camera, by = self._camera(request), request.state.person
         if camera is None:
             return not_found()
+        where = "camera"
         try:
             polygon = _polygon(request.state.form.get("points", ""))
             try:
@@ -95,10 +107,10 @@ class CameraPages:
                 if error.code not in _HAS_NONE:
                     raise
                 await self._stands.put_masks(camera, (*camera.masks, polygon), by)
-                return plain_json({"where": "box"})
+                where = "box"
         except PolesideError as error:
-            return _refused(error)
-        return plain_json({"where": "camera"})
+            return refused(self._pages, request, error.code, error.message)
+        return await self._with_masks(request, lambda macros: macros.mask_saved(where), where)
 
     async def remove_mask(self, request: Request) -> Response:
         camera, by = self._camera(request), request.state.person
@@ -106,15 +118,43 @@ class CameraPages:
         if camera is None:
             return not_found()
         number = token.removeprefix(_AT_BOX)
-        if not token:
-            return plain_json({"error": "settings.invalid"}, 409)
-        if number == token:
-            return await answered(self._cameras.remove_mask(camera.camera_id, token, by))
         kept = tuple(mask for n, mask in enumerate(camera.masks) if str(n) != number)
-        return await answered(self._stands.put_masks(camera, kept, by))
+        try:
+            if not token:
+                raise SettingsError("settings.invalid", "Which mask?")
+            if number == token:
+                await self._cameras.remove_mask(camera.camera_id, token, by)
+            else:
+                await self._stands.put_masks(camera, kept, by)
+        except PolesideError as error:
+            return refused(self._pages, request, error.code, error.message)
+        return await self._with_masks(request, lambda macros: macros.pill("draw-removed", "good"))
+
+    async def _with_masks(
+        self, request: Request, said: Callable[[Any], Markup], where: str = ""
+    ) -> Response:
+        """Answer what was `said`, and the masks as they are now."""
+        if not is_by_page(request):
+            return plain_json({"where": where} if where else {})
+        macros, camera = macros_of(self._pages, request), self._camera(request)
+        if camera is None:
+            return not_found()
+        listed = _masks_shown(macros, camera, *await self._masks(camera))
+        return shown(said(macros), out_of_band("masks", listed))
 
     async def marks_page(self, request: Request) -> Response:
-        return self._page(request, "setup_marks.html", fields=STAND_FIELDS)
+        camera = self._camera(request)
+        if camera is None:
+            return not_found()
+        macros, fit = macros_of(self._pages, request), fit_of(camera)
+        return self._page(
+            request,
+            "setup_marks.html",
+            fields=STAND_FIELDS,
+            stand=fit.stand or {},
+            fields_of_mark=macros.mark_fields(camera.camera_id),
+            fitted=macros.marks(camera.camera_id, fit),
+        )
 
     async def marks(self, request: Request) -> Response:
         camera = self._camera(request)
@@ -127,27 +167,46 @@ class CameraPages:
         camera, state = self._camera(request), request.state
         if camera is None:
             return not_found()
-        return await answered(self._stands.put_stand(camera, state.form, state.person))
+        change = self._stands.put_stand(camera, state.form, state.person)
+        return await self._with_marks(request, change, "draw-saved")
 
     async def put_mark(self, request: Request) -> Response:
         camera, state = self._camera(request), request.state
         if camera is None:
             return not_found()
-        return await answered(self._put_mark(camera, state.form, state.person))
+        change = self._put_mark(camera, state.form, state.person)
+        return await self._with_marks(request, change, "marks-noted")
 
     async def remove_mark(self, request: Request) -> Response:
         camera, state = self._camera(request), request.state
         if camera is None:
             return not_found()
         number = state.form.get("number", "")
-        return await answered(self._stands.remove_mark(camera, number, state.person))
+        change = self._stands.remove_mark(camera, number, state.person)
+        return await self._with_marks(request, change, "draw-removed")
+
+    async def _with_marks(self, request: Request, change: Awaitable[None], done: str) -> Response:
+        def told(macros: Any) -> Iterator[Markup]:
+            camera = self._camera(request)
+            if camera is None:
+                return
+            yield macros.pill(done, "good")
+            yield out_of_band("fitted", macros.marks(camera.camera_id, fit_of(camera)))
+            if done == "marks-noted":
+                yield out_of_band("mark-fields", macros.mark_fields(camera.camera_id))
+
+        return await answered(change, self._pages, request, told)
 
     async def turn(self, request: Request) -> Response:
         """Turn the camera a little, or to what was tapped (`x` and `y`)."""
         camera, by = self._camera(request), request.state.person
         if camera is None:
             return not_found()
-        return await answered(self._turn(camera, request.state.form, by))
+        try:
+            await self._turn(camera, request.state.form, by)
+        except PolesideError as error:
+            return plain_json({"error": error.code, "message": error.message}, 409)
+        return plain_json({})
 
     async def _put_mark(self, camera: CameraSettings, form: dict[str, str], by: Person) -> None:
         at = await self._cameras.looks_at(camera.camera_id)
@@ -180,17 +239,12 @@ class CameraPages:
         return self._changes.camera(request.path_params["camera_id"], request.state.person)
 
 
-async def answered(change: Awaitable[None]) -> Response:
-    """Return how a change went: what is refused changed nothing, and is said with its reason."""
-    try:
-        await change
-    except PolesideError as error:
-        return _refused(error)
-    return plain_json({})
-
-
-def _refused(error: PolesideError) -> Response:
-    return plain_json({"error": error.code, "message": error.message}, 409)
+def _masks_shown(
+    macros: Any, camera: CameraSettings, masks: list[dict[str, Any]], error: str
+) -> Markup:
+    is_unknown = bool(error) and error not in _HAS_NONE
+    listed: Markup = macros.masks(camera.camera_id, masks, is_unknown)
+    return listed
 
 
 def _shares(form: dict[str, str]) -> dict[str, float]:

@@ -14,8 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from agent.contract.events import UtcTime
 from agent.core.clock import Clock
@@ -27,18 +26,23 @@ from agent.local.setup.aim_mode import AimMode
 from agent.local.setup.camera_pages import CameraPages
 from agent.local.setup.network_pages import NetworkPages
 from agent.local.setup.pages import SETUP_DIR, SetupPages, SetupTools
+from agent.local.setup.site_tests import SiteTests
 from agent.local.setup.trial_pages import TrialPages
 from agent.local.web import metrics
+from agent.local.web.assets import Assets
+from agent.local.web.front import FrontParts
 from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found, plain_json
+from agent.local.web.parts import changed
 from agent.local.web.view import BoxView, LivePicture
-from agent.local.web.words import load_words
+from agent.local.web.words import language_of, load_words
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")  # camera slugs and event ULIDs
 _BARS: Final = ("segments", "sub_segments", "held_segments")
 _JOIN: Final = timedelta(seconds=1)  # segments this close are one bar on the strip
 _MAX_TIMELINE_S: Final = 7 * 86_400.0
 _MAX_EVENTS: Final = 200
+_LIST_EVENTS: Final = 20
 
 
 def create_app(
@@ -66,15 +70,16 @@ def create_app(
         if service is not None:
             routes += doors.routes(ServicePages(service, desk, pages))
         if tools is not None:
-            routes += doors.routes(SetupPages(tools, desk, pages))
-            routes += doors.routes(TrialPages(tools.read_back, desk))
+            tests = SiteTests()
+            routes += doors.routes(SetupPages(tools, tests, desk, pages))
+            routes += doors.routes(TrialPages(tests, tools.read_back, desk, pages))
             routes += doors.routes(NetworkPages(tools.network, desk, pages))
             aiming = AimMode(tools.cameras, clock)
             routes += doors.routes(CameraPages(tools.cameras, tools.changes, aiming, desk, pages))
     return Starlette(
         routes=[
             *routes,
-            Mount("/static", StaticFiles(directory=STATIC_DIR)),
+            Route("/static/{name}", Assets(STATIC_DIR).answer),
         ],
         middleware=[
             Middleware(Guard, hosts=hosts, methods=("GET", "HEAD", "POST"), by_address=by_address)
@@ -87,9 +92,26 @@ class _Routes:
         self._pages, self._clock, self._can_sign_in = pages, clock, can_sign_in
 
     async def page(self, request: Request) -> Response:
+        box: BoxView = request.state.box
+        state, events = await box.state(), await box.events(_LIST_EVENTS)
+        front = FrontParts(self._pages, language_of(request))
+        parts = {part.name: part for part in front.of_state(state)}
         return self._pages.render(
-            request, "box.html", person=request.state.person, can_sign_in=self._can_sign_in
+            request,
+            "box.html",
+            person=request.state.person,
+            can_sign_in=self._can_sign_in,
+            parts=parts | {"events": front.of_events(events, state)},
         )
+
+    async def parts(self, request: Request) -> Response:
+        """Answer what the front page shows otherwise by now, of the parts it asks for."""
+        box: BoxView = request.state.box
+        front = FrontParts(self._pages, language_of(request))
+        state = await box.state()
+        if "events" in request.query_params:
+            return changed(request, [front.of_events(await box.events(_LIST_EVENTS), state)])
+        return changed(request, front.of_state(state))
 
     async def healthz(self, request: Request) -> Response:
         await request.state.box.state()

@@ -11,11 +11,11 @@ const RESTED_S = 15; // a picture that is older isn't there because the page res
 const SURE = 0.3; // below it a thing is framed, but not named
 
 /** Make the element and keep it alive; `base` is "" or "/pole". Returns it and how to stop. */
-export function livePicture(base, camera) {
-  const view = new LiveView(camera);
+export function livePicture(base, { id, name }) {
+  const view = new LiveView(name);
   const seen = new IntersectionObserver(([entry]) => { view.isVisible = entry.isIntersecting; });
   seen.observe(view.root);
-  const path = `${base}/api/cameras/${encodeURIComponent(camera.camera_id)}/live`;
+  const path = `${base}/api/cameras/${encodeURIComponent(id)}/live`;
   const stopPolling = poll(
     () => `${path}?have=${encodeURIComponent(view.pictureId)}`, EVERY_MS,
     (live) => view.show(live), () => {}, () => view.isVisible,
@@ -26,8 +26,8 @@ export function livePicture(base, camera) {
 }
 
 class LiveView {
-  constructor(camera) {
-    this.name = camera.name;
+  constructor(name) {
+    this.name = name;
     this.pictureId = "";
     this.isVisible = true;
     this.takenAtMs = null; // on this browser's monotonic clock

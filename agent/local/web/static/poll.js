@@ -3,7 +3,7 @@
 
 const GIVE_UP_MS = 4000;
 const ALONE_AFTER_MS = 60000;
-const RESTING_EVERY_MS = 10000;
+export const RESTING_EVERY_MS = 10000;
 const TOUCHES = ["pointerdown", "pointermove", "keydown", "scroll", "focus"];
 const wakes = new Set(); // one of each question that is asked again and again
 let mayRest = false;

@@ -66,7 +66,7 @@ form.addEventListener("submit", pressable(form.querySelector("button"), answer, 
   answer.replaceChildren();
   form.hidden = true;
   part("aiming").hidden = false;
-  picture = livePicture("", { camera_id: cameraId, name });
+  picture = livePicture("", { id: cameraId, name });
   picture.root.append(level);
   part("picture").append(picture.root);
   look();

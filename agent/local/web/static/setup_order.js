@@ -1,7 +1,7 @@
 // The set-up pages' orders to the box, and how what is amiss is shown.
 
 import { make } from "./element.js";
-import { language, say, sayCode } from "./words.js";
+import { say, sayCode } from "./words.js";
 
 const GIVE_UP_MS = 60_000;
 const REFUSED = 409; // nothing was changed; the answer says why
@@ -15,16 +15,6 @@ export async function order(path, fields) {
   });
   if (!answer.ok && answer.status !== REFUSED) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
-}
-
-/** What is amiss, and the one thing to do. */
-export function hintLines(hint) {
-  const sentence = hint[`sentence_${language}`] || say(`fault.${hint.code}`);
-  const action = hint[`hint_${language}`] || say(`action.${hint.code}`);
-  return [
-    make("p", { class: "sentence", "data-code": hint.code }, sentence),
-    make("p", { class: "hint" }, make("b", {}, say("to-do")), ` ${action}`),
-  ];
 }
 
 /** Why an order was refused; the box's own words follow where the code alone is too little. */

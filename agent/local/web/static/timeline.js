@@ -10,22 +10,23 @@ const RANGES_S = [600, 3600, 86400];
 const FINGER_PX = 28;
 
 /** Make one camera's strip and keep it up to date. Returns it and how to stop. */
-export function timelineStrip(base, cameraId) {
-  const strip = new Strip();
-  const path = `${base}/api/cameras/${encodeURIComponent(cameraId)}/timeline`;
+export function timelineStrip(base, { id, eventOnly }) {
+  const strip = new Strip(eventOnly !== undefined);
+  const path = `${base}/api/cameras/${encodeURIComponent(id)}/timeline`;
   const address = () => `${path}?last_s=${strip.lastS}`;
   const stop = poll(address, EVERY_MS, (timeline) => strip.show(timeline));
   strip.onRange = () => ask(address()).then((timeline) => strip.show(timeline), () => {});
-  return { root: strip.root, stop, sayMode: (isEventOnly) => strip.sayMode(isEventOnly) };
+  return { root: strip.root, stop };
 }
 
 class Strip {
-  constructor() {
+  /** Of a camera that is kept around events only, an empty strip is no fault. */
+  constructor(isEventOnly) {
     this.lastS = RANGES_S[0];
     this.items = [];
     this.picked = -1;
     this.onRange = () => {};
-    this.caption = make("span", { class: "caption" }, say("on-disk"));
+    this.caption = make("span", { class: "caption" }, say(isEventOnly ? "on-disk-events" : "on-disk"));
     this.bar = make("button", { class: "strip", type: "button", onclick: (click) => this.pick(click) });
     this.start = make("span");
     this.note = make("span", { class: "note", role: "status" });
@@ -38,11 +39,6 @@ class Strip {
       make("div", { class: "axis" }, this.start, this.end),
       this.note);
     this.markRange();
-  }
-
-  /** Tell that only what lies around events is kept: an empty strip is then no fault. */
-  sayMode(isEventOnly) {
-    setText(this.caption, say(isEventOnly ? "on-disk-events" : "on-disk"));
   }
 
   rangeButton(lastS) {

@@ -27,6 +27,11 @@ export function timeOfDay(iso) {
   return clock.format(new Date(iso));
 }
 
+/** Say the times below `root`, which the box writes in UTC, as the reader's own. */
+export function sayTimes(root) {
+  for (const time of root.querySelectorAll("time")) time.textContent = timeOfDay(time.dateTime);
+}
+
 /** A length of time in its two largest units. */
 export function duration(seconds) {
   const s = Math.max(0, Math.round(seconds));

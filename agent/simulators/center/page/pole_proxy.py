@@ -14,9 +14,9 @@ from agent.local.web.pages import json_answer, not_found
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9-]{0,63}"
 _ALLOWED: Final = re.compile(
-    rf"api/(?:state|events|cameras/{_NAME}/(?:live|timeline)|events/{_NAME}/picture\.jpg)"
+    rf"parts|api/(?:state|events|cameras/{_NAME}/(?:live|timeline)|events/{_NAME}/picture\.jpg)"
 )
-_PARAMETERS: Final = ("have", "last_s", "n")
+_PARAMETERS: Final = re.compile(rf"have|last_s|n|lang|light|cameras|(?:pills|facts)-{_NAME}")
 _TIMEOUT_S: Final = 3.0
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
@@ -31,7 +31,8 @@ class PoleProxy:
         path: str = request.path_params["path"]
         if self._box is None or not _ALLOWED.fullmatch(path):
             return not_found()
-        asked = {key: value for key, value in request.query_params.items() if key in _PARAMETERS}
+        given = request.query_params.items()
+        asked = {key: value for key, value in given if _PARAMETERS.fullmatch(key)}
         try:
             return await asyncio.to_thread(_fetch, self._box, f"/{path}?{urlencode(asked)}")
         except (OSError, http.client.HTTPException):

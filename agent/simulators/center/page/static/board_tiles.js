@@ -1,7 +1,7 @@
 // What a box tells of its board and pole: heat, supply, disk, detector, contacts and outputs, faults.
 
-import { tile } from "/static/health.js";
 import { orUnknown, say, sayCode } from "/static/words.js";
+import { tile } from "./tile.js";
 
 const HEAT = { normal: "good", warm: "warn", hot: "warn", "very-hot": "bad", critical: "bad" };
 const UNRELIABLE = ["unknown", "stuck", "broken", "chattering"];

@@ -1,41 +1,43 @@
 // The demo's page: the box's own cards on the left, the center on the right.
 
-import { CameraCards } from "/static/camera_card.js";
+import "/static/box_cards.js";
 import { make } from "/static/element.js";
-import { tile } from "/static/health.js";
-import { TrafficLight } from "/static/light.js";
-import { poll } from "/static/poll.js";
+import { ask, poll } from "/static/poll.js";
 import { amount, duration, millis, orUnknown, say, sayCode, timeOfDay } from "/static/words.js";
 import { boardTiles } from "./board_tiles.js";
 import { FirePanel } from "./fire.js";
 import { incidentItems } from "./incident_list.js";
+import { TrafficLight } from "./light.js";
 import { order } from "./order.js";
 import { ptzPad } from "./ptz.js";
+import { tile } from "./tile.js";
 
 const CLIP_BEFORE_S = 5;
 const CLIP_AFTER_S = 5;
 const CLIP_MAX_S = 30;
 
 const part = (id) => document.getElementById(id);
-const light = new TrafficLight(part("light"));
 const centerLight = new TrafficLight(part("center-lost"));
 const firePanel = new FirePanel();
 const shown = {}; // what each list shows, so that it is only rebuilt when it changed
 let pole = null;
 let center = null;
 
-const cameras = new CameraCards(part("cameras"), "/pole",
-  (camera) => (camera.has_ptz ? ptzPad(camera, poleBox) : null));
-
 function poleBox() {
   return { site: pole.site, box: pole.box_id };
 }
 
-function showPole(state) {
-  pole = state;
-  document.querySelector(".pole").classList.remove("lost");
-  light.show(state);
-  cameras.show(state);
+/** The box has written its cameras' cards: each that turns gets its pad. */
+async function showPole() {
+  try {
+    pole = await ask("/pole/api/state");
+  } catch {
+    part("cameras").querySelector(".have").value = ""; // they come again with the next answer
+    return;
+  }
+  for (const card of part("cameras").querySelectorAll("[data-ptz]")) {
+    if (!card.querySelector(".ptz")) card.querySelector("live-picture").after(ptzPad(card.dataset.camera, poleBox));
+  }
   showOrderButtons();
 }
 
@@ -217,9 +219,8 @@ part("sides").addEventListener("click", (click) => {
   }
 });
 
-poll(() => "/pole/api/state", 1000, showPole, () => {
-  document.querySelector(".pole").classList.add("lost");
-  light.showLost();
+document.addEventListener("htmx:oobAfterSwap", ({ detail }) => {
+  if (detail.target === part("cameras")) showPole();
 });
 poll(() => "/api/center/state", 1000, showCenter, () => {
   document.querySelector(".center").classList.add("lost");

@@ -1,7 +1,6 @@
 // The incidents that have arrived, newest first, each with its picture and the way to its clip.
 
 import { make } from "/static/element.js";
-import { phasePill, thumbnail } from "/static/event_list.js";
 import { millis, say, sayCode, timeOfDay } from "/static/words.js";
 
 /** Make the items. `names` maps camera ids; `askClip(incident, button)` is called for a clip. */
@@ -26,4 +25,13 @@ function clipButton(incident, askClip) {
   if (incident.camera_id === null) return null;
   const button = make("button", { type: "button", onclick: () => askClip(incident, button) }, `▶ ${say("clip-of-event")}`);
   return button;
+}
+
+function phasePill(phase) {
+  return make("span", { class: `pill ${{ new: "bad", update: "warn", end: "dim" }[phase] ?? "dim"}` }, sayCode("phase", phase));
+}
+
+function thumbnail(src) {
+  return src ? make("img", { class: "thumb", src, alt: "", loading: "lazy" })
+    : make("span", { class: "thumb", "aria-hidden": "true" });
 }

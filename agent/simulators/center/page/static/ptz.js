@@ -13,9 +13,9 @@ const MOVES = {
 };
 
 /** Make the pad of one camera; `box()` says which box it hangs on. */
-export function ptzPad(camera, box) {
+export function ptzPad(cameraId, box) {
   const note = make("p", { class: "dim", role: "status" }, say("ptz-hint"));
-  const pad = new Pad(camera.camera_id, box, (text) => setText(note, text));
+  const pad = new Pad(cameraId, box, (text) => setText(note, text));
   const buttons = Object.keys(MOVES).map((name) => pad.moveButton(name));
   return make("div", { class: "ptz", role: "group", "aria-label": say("ptz") },
     make("div", { class: "pad" }, ...buttons, pad.stopButton()), note);

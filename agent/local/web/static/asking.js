@@ -1,0 +1,53 @@
+// What htmx, which asks and puts the answers in their places, does not know: that a page nobody looks
+// at rests, that a box out of reach is to be said, and that a thumb on a field is not to be disturbed.
+
+import { isResting, RESTING_EVERY_MS } from "./poll.js";
+import { sayTimes } from "./words.js";
+
+// What came of an order or an ask is told on the page; the console is for mistakes of ours.
+const TOLD = ["afterRequest", "timeout", "sendError", "sendAbort", "responseError"].map((name) => `htmx:${name}`);
+window.htmx.logger = (elt, name, detail) => { if (TOLD.includes(name)) delete detail.error; };
+
+const askedAtMs = new WeakMap();
+const isAsking = ({ elt }) => elt.hasAttribute("data-asks");
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (!isAsking(event.detail)) return;
+  const { elt } = event.detail;
+  const nowMs = performance.now();
+  const isTooSoon = isResting() && nowMs - (askedAtMs.get(elt) ?? 0) < RESTING_EVERY_MS;
+  if (document.hidden || isTooSoon) event.preventDefault();
+  else askedAtMs.set(elt, nowMs);
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.xhr.status === 401) return; // to the login: the box says so itself
+  if (isAsking(detail)) showReach(detail.elt.parentElement, Boolean(detail.successful));
+  else if (!detail.successful) show(document.getElementById("failed"), detail.target);
+});
+
+function showReach(asking, isInReach) {
+  if (asking.classList.contains("lost") !== isInReach) return; // it is said already
+  asking.classList.toggle("lost", !isInReach);
+  const lost = document.getElementById("lost");
+  if (!isInReach && lost) show(lost, document.getElementById(lost.dataset.part));
+}
+
+/** Show a template; the part's mark goes with what it held, so that the next answer brings it anew. */
+function show(template, part) {
+  const have = part.querySelector(":scope > .have");
+  part.replaceChildren(template.content.cloneNode(true));
+  if (!have) return;
+  have.value = "";
+  part.prepend(have);
+}
+
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  const typed = document.activeElement?.closest("input, select, textarea");
+  if (typed && detail.target.contains(typed)) detail.shouldSwap = false;
+});
+
+for (const swapped of ["htmx:oobAfterSwap", "htmx:afterSwap"]) {
+  document.addEventListener(swapped, ({ detail }) => sayTimes(detail.target));
+}
+sayTimes(document);
