@@ -184,7 +184,7 @@ class Core:
             self._alarm_watch,
             faults,
             self._reboot_note,
-            HealthNotes(clock, run_dir(settings), lambda: self._watch.faults),
+            HealthNotes(clock, run_dir(settings), lambda: self._watch.faults, works=self._works),
             FloorKeeper(settings, clock),
             lamp,
             self._telemetry(),

@@ -5,7 +5,7 @@ reads it where the page needs a login, listens at a cable's address, or is off.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,12 +33,13 @@ class NotedFault(Struct, frozen=True, kw_only=True):
 
 
 class HealthNote(Struct, frozen=True, kw_only=True):
-    """How the box was at `mono_s` of the boot `boot`."""
+    """How the box was at `mono_s` of the boot `boot`; `works`: link, and each recorded camera."""
 
     boot: str
     mono_s: float
     light: str
     faults: tuple[NotedFault, ...] = ()
+    works: tuple[str, ...] | None = None
 
 
 class HealthNotes(Service):
@@ -47,9 +48,15 @@ class HealthNotes(Service):
     name = "health-note"
 
     def __init__(
-        self, clock: Clock, folder: Path, faults: Callable[[], Sequence[Fault]], boot: str = ""
+        self,
+        clock: Clock,
+        folder: Path,
+        faults: Callable[[], Sequence[Fault]],
+        boot: str = "",
+        works: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         super().__init__(clock)
+        self._works = works
         self._file, self._faults, self._boot = folder / _FILE, faults, boot or boot_id()
 
     async def run(self) -> None:
@@ -65,6 +72,7 @@ class HealthNotes(Service):
             mono_s=self._clock.monotonic_s(),
             light=light(faults).value,
             faults=tuple(_noted(fault) for fault in faults),
+            works=tuple(sorted(self._works())),
         )
 
     def _write(self, note: HealthNote) -> None:

@@ -189,9 +189,8 @@ class Updates(Service):
 
     async def _step(self, job: Job) -> Fetch | None:
         """Go one step on; return the fetch that must be run for it."""
-        kept = self._image.has_kept
         told = (job.order.version, job.judged, job.slot)
-        if job.was_asked and await asyncio.to_thread(kept, *told):
+        if job.was_asked and await asyncio.to_thread(self._image.has_kept, *told):
             await self._move(job, UpdateStage.COMMITTED)
             await asyncio.to_thread(bundles.keep, self._image.folder, job)
             await asyncio.to_thread(self._sweep)

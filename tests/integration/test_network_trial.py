@@ -230,7 +230,8 @@ def test_the_firewall_s_sets_are_put_into_a_kernel_and_taken_back(tmp_path):
         }
         for line in done.stdout.splitlines()
     ]
-    assert [sorted(each) for each in found] == [["cameras", "page_from", "service_ports"]] * 2
+    sets = ["cameras", "page_from", "service_ports", "shell_ports"]
+    assert [sorted(each) for each in found] == [sets] * 2
     assert found[0]["service_ports"] == []
     assert found[0]["cameras"] == [{"prefix": {"addr": "192.168.50.0", "len": 24}}]
     assert found[0]["page_from"] == [{"prefix": {"addr": "10.1.0.0", "len": 16}}]

@@ -15,7 +15,9 @@ def noted(folder, boot=""):
     (folder / "run").mkdir(exist_ok=True)
 
     async def once():
-        notes = note.HealthNotes(SystemClock(), folder / "run", lambda: [], boot)
+        notes = note.HealthNotes(
+            SystemClock(), folder / "run", lambda: [], boot, lambda: {"link", "camera/gate"}
+        )
         task = asyncio.create_task(notes.run())
         while notes.last_progress_mono_s is None:
             await SystemClock().sleep_s(0.01)
@@ -32,7 +34,8 @@ def asked(folder):
 
 def test_an_agent_whose_page_does_not_answer_tells_by_its_note(tmp_path):
     noted(tmp_path)
-    assert asked(tmp_path) == {"light": "green", "is_running": True, "faults": []}
+    well = {"light": "green", "is_running": True, "faults": []}
+    assert asked(tmp_path) == well | {"works": ["camera/gate", "link"]}
 
 
 @pytest.mark.parametrize("spoil", ["of another boot", "old", "torn", "none"])

@@ -157,6 +157,23 @@ def test_only_faults_that_were_there_before_are_forgiven(programs, data, faults,
     assert ("rauc status mark-good booted" in programs.calls()) is (code == 0)
 
 
+@pytest.mark.parametrize(
+    ("worked", "works", "code"),
+    [
+        pytest.param(["camera/gate", "link"], ["camera/gate", "link"], 0, id="as before"),
+        pytest.param(["camera/gate", "link"], ["camera/gate"], 1, id="the link does not come"),
+        pytest.param(["camera/gate", "link"], ["link"], 1, id="a camera is not recorded"),
+        pytest.param([], [], 0, id="both were away before"),
+        pytest.param(["link"], None, 0, id="an agent that does not tell"),
+    ],
+)
+def test_what_worked_before_must_work_again(programs, data, worked, works, code):
+    small_files.write(data / trial.BEFORE, {"red": [], "works": worked})
+    told = WELL | {"works": works}
+    programs.says("poleside", json.dumps(told))
+    assert trial.main(data, Patience(0.0, 60.0 if code == 0 else 0.1, 0.01)) == code
+
+
 @pytest.mark.parametrize("printed", ["", "[]", "no such command", '{"is_running": false}'])
 def test_an_agent_that_does_not_answer_is_not_kept(programs, data, printed):
     programs.says("poleside", printed)
@@ -228,7 +245,7 @@ def test_a_good_plan_is_installed_and_the_box_restarted(programs, data, plan):
     programs.says("poleside", json.dumps({**WELL, "faults": [LINK_DOWN]}))
     outcome = outcome_of(plan, data)
     assert outcome == {"update_id": "u-1", "outcome": "installed", "version": "1.2.0"}
-    assert small_files.read(data / trial.BEFORE) == {"red": ["link.down:"]}
+    assert small_files.read(data / trial.BEFORE) == {"red": ["link.down:"], "works": []}
     assert programs.calls()[-2:] == [
         f"rauc install {plan.parent / 'new.raucb'}",
         "systemctl reboot",
@@ -311,7 +328,7 @@ def test_what_rauc_does_not_trust_is_not_installed(programs, data, plan):
 def test_a_broken_agent_can_still_be_replaced(programs, data, plan):
     programs.says("poleside", "Traceback", code=1)
     assert outcome_of(plan, data)["outcome"] == "installed"
-    assert small_files.read(data / trial.BEFORE) == {"red": []}
+    assert small_files.read(data / trial.BEFORE) == {"red": [], "works": []}
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,15 @@ class HealthFault(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """What `--json` prints. `is_running`: told by the agent itself, not by its files."""
+    """What `--json` prints. `is_running`: told by the agent itself, not by its files.
+
+    `works`: "link" when it is up, and "camera/ID" of each that is recorded; None: not known.
+    """
 
     light: str
     is_running: bool
     faults: tuple[HealthFault, ...]
+    works: tuple[str, ...] | None = None
 
 
 @click.command(epilog="Exit code: 0 when the light is green or yellow, 1 when it is red.")
@@ -107,7 +111,16 @@ def _of_state(state: dict[str, Any], lang: str) -> Health:
             )
             for fault in state["faults"]
         ),
+        works=_works(state),
     )
+
+
+def _works(state: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return what works, by the page's state or by the agent's note."""
+    if "link" not in state:
+        return state.get("works")
+    cameras = (f"camera/{one['camera_id']}" for one in state["cameras"] if one["is_recording"])
+    return (*cameras, *(("link",) if state["link"]["is_connected"] else ()))
 
 
 def of_files(data_dir: Path, words: Mapping[str, str]) -> Health:

@@ -1,8 +1,9 @@
 """The health gate (poleside-trial.service): keeps a new system once the agent is as well as before.
 
 Not the agent judges, but what it says counts: it must answer, have no red fault that it had not
-before the update (a link that was down stays nobody's fault), and go on so without a restart for a
-while. Else the unit fails, systemd restarts the box, and the firmware starts the old system.
+before the update, have the link up and the cameras recorded that were so then (what was away before
+stays nobody's fault), and go on so without a restart for a while. Else the unit fails, systemd
+restarts the box, and the firmware starts the old system.
 """
 
 import os
@@ -54,22 +55,40 @@ def red_faults(health: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def what_is_wrong(health: Mapping[str, Any], known: Iterable[str]) -> str | None:
-    """Return why this health is worse than it was before the update, None when it isn't."""
+def works_of(health: Mapping[str, Any]) -> frozenset[str]:
+    """Return what worked: "link", and "camera/ID" of each that was recorded."""
+    found = health.get("works")
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
+
+def what_is_wrong(
+    health: Mapping[str, Any], known: Iterable[str], worked: Iterable[str] = ()
+) -> str | None:
+    """Return why this health is worse than it was before the update, None when it isn't.
+
+    What worked before must work again; the absence of what did not is known.
+    """
     if health.get("is_running") is not True:
         return "the agent does not answer"
     new = sorted(red_faults(health) - set(known))
-    return f"new faults: {', '.join(new)}" if new else None
+    if new:
+        return f"new faults: {', '.join(new)}"
+    gone = (
+        sorted(frozenset(worked) - works_of(health))
+        if isinstance(health.get("works"), list)
+        else []
+    )
+    return f"no longer: {', '.join(gone)}" if gone else None
 
 
-def look(known: Iterable[str]) -> Look:
+def look(known: Iterable[str], worked: Iterable[str] = ()) -> Look:
     """Ask the agent and systemd."""
     try:
         health = ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
         restarts = run(["systemctl", "show", "--property=NRestarts", "poleside.service"]).strip()
     except ProgramError as error:
         return Look(str(error), "")
-    return Look(what_is_wrong(health, known), restarts)
+    return Look(what_is_wrong(health, known, worked), restarts)
 
 
 def wait_until_well(
@@ -110,8 +129,9 @@ def keep(patience: Patience, pause: Callable[[float], object] = _pause) -> None:
 def main(folder: Path = FOLDER, patience: Patience | None = None, boot: Path = BOOT_ID) -> int:
     """Judge this trial; 0 when the new system is kept."""
     patience = patience or Patience(limit_s=float(os.environ.get(_LIMIT, _LIMIT_S)))
-    known = small_files.read(folder / BEFORE).get("red", ())
-    wrong = wait_until_well(lambda: look(known), patience)
+    before = small_files.read(folder / BEFORE)
+    known, worked = before.get("red", ()), works_of(before)
+    wrong = wait_until_well(lambda: look(known, worked), patience)
     if wrong is None:
         try:
             keep(patience)

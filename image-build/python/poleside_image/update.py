@@ -18,7 +18,7 @@ from typing import Any
 
 from poleside_image import small_files, version_floor
 from poleside_image.programs import POLESIDE, SETTINGS, ProgramError, ask, run
-from poleside_image.trial import BEFORE, BOOT_ID, FOLDER, red_faults
+from poleside_image.trial import BEFORE, BOOT_ID, FOLDER, red_faults, works_of
 
 OUTCOME = "update.json"
 BEGUN = "update-begun.json"  # what lies there still when this program was killed
@@ -141,7 +141,8 @@ def note_health(folder: Path) -> None:
         health = ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
     except ProgramError:
         health = {}  # nothing is forgiven, but a broken agent may well be what is to be mended
-    small_files.write(folder / BEFORE, {"red": sorted(red_faults(health))})
+    before = {"red": sorted(red_faults(health)), "works": sorted(works_of(health))}
+    small_files.write(folder / BEFORE, before)
 
 
 def carry_out(plan: Plan, folder: Path) -> str:
