@@ -25,18 +25,18 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _POOL_BYTES, _SMALL_BYTES, _STEP_BYTES = 16 * 1024, 512, 16
 _EMPTY_BYTES = sys.getsizeof(b"")
 _MOST_OF_A_SIZE = 5_000
+_filling: list[bytes] = []  # what was put into the holes
 
 
-def make_shareable() -> list[bytes]:
-    """Make all that is loaded cheap for children forked from now on; keep what this returns."""
+def make_shareable() -> None:
+    """Make all that is loaded cheap to share for children forked from now on."""
     for name in _IMPORTED_LATE:
         import_module(name)
     give_back_early()
     gc.set_threshold(_GC_EVERY_ALLOCATIONS)
     gc.collect()
-    filling = fill_holes()
+    fill_holes()
     gc.freeze()
-    return filling
 
 
 def give_back_early() -> None:
@@ -52,17 +52,16 @@ def give_back_early() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
-def fill_holes() -> list[bytes]:
-    """Use up what is free between the things that forked children will share; keep the result.
+def fill_holes() -> None:
+    """Use up, for good, what is free between the things that forked children will share.
 
     A child's own things in such holes would cost it a copy of each page they lie on, 2 MiB a camera
     worker. In pages of their own they lie side by side.
     """
-    filling: list[bytes] = []
 
     def small(size: int) -> int:
-        filling.append(bytes(size - _EMPTY_BYTES))
-        return id(filling[-1])
+        _filling.append(bytes(size - _EMPTY_BYTES))
+        return id(_filling[-1])
 
     for size in range(_SMALL_BYTES, 2 * _STEP_BYTES, -_STEP_BYTES):
         _fill(small, size, _POOL_BYTES // size - 4)
@@ -71,7 +70,6 @@ def fill_holes() -> list[bytes]:
     size = _LARGE_BYTES
     while (size := size * 4 // 5) > _STEP_BYTES:
         _fill(malloc, size, 4)
-    return filling
 
 
 def _fill(take: Callable[[int], int], size: int, wanted: int) -> None:

@@ -128,7 +128,7 @@ class Supervisor:
         from agent.ingest.decoders import load_tables  # noqa: PLC0415
 
         load_tables()
-        self._filling = memory.make_shareable()
+        memory.make_shareable()
 
     def _add(self, spec: ProcessSpec) -> None:
         self._children[spec.name] = ManagedProcess(spec, self._clock)

@@ -9,8 +9,8 @@ import sys
 from agent.app import memory
 scattered = [bytes(300) for _ in range(2000)]
 del scattered[::2]
-filling = memory.make_shareable()
-shared = {id(one) // 4096 for one in scattered + filling}
+memory.make_shareable()
+shared = {id(one) // 4096 for one in scattered + memory._filling}
 mine = [bytes(300) for _ in range(400)]
 among = sum(id(one) // 4096 in shared for one in mine)
 late = [name for name in ("encodings.idna", "_strptime") if name not in sys.modules]
