@@ -102,6 +102,14 @@ def test_the_agent_outweighs_what_installs_updates():
         assert int(other["IOWeight"]) * 5 <= int(agent["IOWeight"])
 
 
+def test_who_shows_something_on_the_console_may_open_it():
+    """A private /dev takes the console away, and the unit ends before its program (209/STDOUT)."""
+    units = [unit.read_text() for unit in IMAGE.glob("units/*.service")]
+    shows = [unit for unit in units if "Output=tty" in unit]
+    assert shows
+    assert all("\nDeviceAllow=/dev/console" in unit for unit in shows)
+
+
 def test_the_hardware_watchdog_fits_a_raspberry_pi():
     manager = read_ini(ROOTFS / "etc/systemd/system.conf.d/poleside.conf")["Manager"]
     assert int(manager["RuntimeWatchdogSec"].removesuffix("s")) <= 15
@@ -237,7 +245,17 @@ def test_the_disks_are_asked_daily_and_the_agent_may_read_the_answer():
     assert int(timer["OnUnitActiveSec"].removesuffix("h")) * 3600 * 2 < smart.FRESH_S
 
 
-LAUNCHERS = ["bootctl", "trial", "update", "provision", "smart", "network", "export", "grow", "shell"]
+LAUNCHERS = [
+    "bootctl",
+    "trial",
+    "update",
+    "provision",
+    "smart",
+    "network",
+    "export",
+    "grow",
+    "shell",
+]
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)

@@ -163,9 +163,13 @@ def test_the_builders_folders_are_forgotten(tmp_path):
     info.mkdir()
     (info / "direct_url.json").write_text('{"url": "file:///srv/checkout"}')
     (info / "RECORD").write_text(
-        "a.py,sha256=x,1\npoleside-1.dist-info/direct_url.json,sha256=y,2\n"
+        "../../bin/f2py,sha256=z,3\na.py,sha256=x,1\n"
+        "poleside-1.dist-info/direct_url.json,sha256=y,2\n"
     )
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/f2py").write_text("#!/srv/checkout/.venv/bin/python\n")
     tree.forget_where(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [info.name]
     assert [path.name for path in info.iterdir()] == ["RECORD"]
     assert (info / "RECORD").read_text() == "a.py,sha256=x,1\n"
 

@@ -180,12 +180,15 @@ def try_agent(root: Path, variant: Variant) -> None:
 
 
 def forget_where(packages: Path) -> None:
-    """Take away where on the builder a distribution came from."""
+    """Take away where on the builder a distribution came from, and commands of its Python."""
+    shutil.rmtree(packages / "bin", ignore_errors=True)  # their first line names the builder's
+    gone = ("../../bin/", "bin/")
     for note in packages.glob("*.dist-info/direct_url.json"):
         note.unlink()
-        record = note.with_name("RECORD")
+    for record in packages.glob("*.dist-info/RECORD"):
         lines = record.read_text().splitlines(keepends=True)
-        record.write_text("".join(line for line in lines if "/direct_url.json," not in line))
+        kept = (each for each in lines if not each.startswith(gone))
+        record.write_text("".join(each for each in kept if "/direct_url.json," not in each))
 
 
 def python_of(variant: Variant) -> str | None:
