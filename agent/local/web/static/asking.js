@@ -42,9 +42,11 @@ function show(template, part) {
   part.prepend(have);
 }
 
+let isAnswerToAsk = false; // an order's answer may well take the form that gave it
+document.addEventListener("htmx:beforeSwap", ({ detail }) => { isAnswerToAsk = isAsking(detail.requestConfig); });
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   const typed = document.activeElement?.closest("input, select, textarea");
-  if (typed && detail.target.contains(typed)) detail.shouldSwap = false;
+  if (isAnswerToAsk && typed && detail.target.contains(typed)) detail.shouldSwap = false;
 });
 
 for (const swapped of ["htmx:oobAfterSwap", "htmx:afterSwap"]) {
