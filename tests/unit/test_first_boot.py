@@ -3,8 +3,10 @@
 `poleside config check` is a small script that says what the test wants.
 """
 
+import errno
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from poleside_image import label, network_files, small_files
@@ -140,6 +142,19 @@ def test_a_wrong_stick_is_told_and_the_box_comes_up_all_the_same(places, tmp_pat
     (places.stick / name).unlink()
     boot(places)
     assert refused_stick(places.run.parent) == ""
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(errno.ENODEV, False), (errno.EIO, True)])
+def test_an_automount_without_a_stick_is_no_fault_but_a_broken_stick_is(places, number, is_refused):
+    class Automount(type(places.stick)):
+        """Fails as the kernel does where no device answers."""
+
+        def is_symlink(self):
+            raise OSError(number, os.strerror(number))
+
+    told = boot(replace(places, stick=Automount(places.stick)))
+    assert told["is_refused"] is is_refused
+    assert settings_of(places).box == "poleside-1a2b3c4d"
 
 
 def test_a_box_in_service_that_lost_its_data_opens_nothing_to_the_cameras(places):

@@ -6,6 +6,7 @@ printed or the box claimed at once. It is kept in clear only until the first boo
 the agent, which takes it from /run, keeps nothing but a check of it.
 """
 
+import errno
 import secrets
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from poleside_image import small_files
 KEPT, TOLD, SHOWN = "label.json", "label.json", "label.txt"
 SECRET_FILE, OVER_FILE = "claim-secret", "label-over"  # the agent's: agent.local.access.claim
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # as the agent's: nothing to be misread
+NO_STICK = (errno.ENODEV, errno.ENXIO, errno.ENOENT)  # an automount without its device: the first
 _CHARS, _GROUP, _MOST_BYTES = 16, 4, 256
 
 
@@ -68,7 +70,9 @@ def _from_stick(stick: Path) -> tuple[str, str]:
             return "", ""
         with source.open() as file:
             text = file.read(_MOST_BYTES)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno in NO_STICK:
+            return "", ""
         return "", "the label on the stick can't be read"
     secret = text.strip().rpartition("#")[2].upper().replace("-", "").replace(" ", "")
     return (secret, "") if _is_secret(secret) else ("", "the label on the stick is no label")

@@ -66,7 +66,9 @@ def settings_from(
             return "the settings on the stick are not taken: larger than 1 MiB", True
         text = source.read_bytes()
     except OSError as error:
-        return f"the stick can't be read: {error.strerror}", True
+        is_there = error.errno not in label.NO_STICK
+        why = f"the stick can't be read: {error.strerror}"
+        return why if is_there else "no settings on a stick", is_there
     scratch = folder / ".poleside.toml.new"
     try:
         _write(scratch, text, group)
