@@ -45,6 +45,7 @@ def facts(jpeg):
             GapFacts(since=NOW + timedelta(minutes=n), until=None, cause="unreachable")
             for n in range(60)
         ),
+        more_gaps=41,
         picture=jpeg,
         picture_age_s=0.4,
     )
@@ -68,7 +69,10 @@ def facts(jpeg):
         faults=(FaultFacts(code="board.hot", en="The box is hot.", ko="제어함이 뜨겁습니다."),),
         cameras=(gate, CameraFacts(camera_id="yard", name="마당", state="lost")),
         tests=(walk,),
-        selftest=(PartFacts(part="fan", answer="absent"),),
+        selftest=(
+            PartFacts(part="fan", answer="absent"),
+            PartFacts(part="clock chip", answer="well"),
+        ),
         key_id="k" * 43,
         audit_head="0" * 64,
     )
@@ -96,6 +100,10 @@ def text_of(pdf, folder):
                 "not calibrated",
                 "Walk test gate",
                 "Technician",
+                "41 earlier gaps",
+                "12 detections",
+                "Intrusion",
+                "clock chip",
             ),
         ),
         (
@@ -107,6 +115,10 @@ def text_of(pdf, folder):
                 "연결 끊김, 알 수 없음",
                 "미터당 픽셀",
                 "보행 시험 gate",
+                "이전 공백 41건",
+                "감지 12회",
+                "침입",
+                "시계 칩",
                 "기술자, 날짜, 서명",
             ),
         ),
@@ -117,7 +129,14 @@ def test_the_paper_says_in_each_language_what_is_known_and_what_is_not(
 ):
     told = facts(jpeg)
     text = text_of(pdf_of(told, language), tmp_path)
-    for words in (*said, "북문 <script>", "41 … 96 px/m", "SN-7", "12 detections", "tb-001"):
+    for words in (
+        *said,
+        "북문 <script>",
+        "41 … 96 px/m",
+        "SN-7",
+        "buffer gaps --camera gate",
+        "tb-001",
+    ):
         assert words in text, words
     unknown = {"en": "unknown", "ko": "알 수 없음"}[language]
     assert unknown in text

@@ -122,12 +122,16 @@ def _with_day(box: Box, facts: CameraFacts, clock: Clock) -> CameraFacts:
     folder = reading.camera_folder(box.data_dir, facts.camera_id)
     until = clock.utc_now()
     sum_of_day = ledger.sum_up(folder, until - _DAY, until)
-    gaps = reading.gaps(folder, until - _DAY, until)[-_MOST_GAPS:]
+    gaps = reading.gaps(folder, until - _DAY, until)
     return msgspec.structs.replace(
         facts,
         minutes=sum_of_day.minutes,
         covered=sum_of_day.covered,
-        gaps=tuple(GapFacts(since=gap.since, until=gap.until, cause=gap.cause) for gap in gaps),
+        gaps=tuple(
+            GapFacts(since=gap.since, until=gap.until, cause=gap.cause)
+            for gap in gaps[-_MOST_GAPS:]
+        ),
+        more_gaps=max(0, len(gaps) - _MOST_GAPS),
     )
 
 

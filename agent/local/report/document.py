@@ -1,5 +1,6 @@
 """What the report says, in order, in one language: the same for paper (PDF) and screen (HTML)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ from agent.local.report.facts import CameraFacts, GapFacts, ReportFacts, TestFac
 
 Words = Mapping[str, str]
 _TESTS = ("walk", "bell", "cable", "read-back")
+_SEEN = re.compile(r"(?P<n>\d+) detections, alarms: (?P<alarms>.*)")  # as the audit chain has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class _Teller:
                 Row(_time(gap.since), f"{self._until(gap)} · {self._code('gap', gap.cause)}", "bad")
                 for gap in camera.gaps
             ),
+            *self._more_gaps(camera),
         ]
         caption = self._word("report.no-picture")
         if camera.picture is not None and camera.picture_age_s is not None:
@@ -112,7 +115,11 @@ class _Teller:
 
     def selftest(self, facts: ReportFacts) -> Section:
         rows = tuple(
-            Row(one.part, self._word(f"selftest.{one.answer}"), _ANSWER_MARKS.get(one.answer, ""))
+            Row(
+                self._code("part", one.part),
+                self._word(f"selftest.{one.answer}"),
+                _ANSWER_MARKS.get(one.answer, ""),
+            )
             for one in facts.selftest
         )
         return Section(self._word("report.selftest"), rows)
@@ -131,8 +138,27 @@ class _Teller:
         label = " ".join(part for part in (self._word(f"test.{test.kind}"), test.camera_id) if part)
         result = self._word("report.passed" if test.is_passed else "report.failed")
         return Row(
-            label, f"{result} · {_time(test.at)} · {test.by} · {test.told}", _mark(test.is_passed)
+            label,
+            f"{result} · {_time(test.at)} · {test.by} · {self._details(test)}",
+            _mark(test.is_passed),
         )
+
+    def _details(self, test: TestFacts) -> str:
+        """Return what the chain says of a test in the reader's words."""
+        if seen := _SEEN.fullmatch(test.told):
+            kinds = (self._code("kind", kind) for kind in seen["alarms"].split(", "))
+            told = self._word("test.seen").replace("{n}", seen["n"])
+            return told.replace("{alarms}", ", ".join(kinds))
+        step, _, cause = test.told.partition(" ")
+        return " · ".join(
+            part for part in (self._code("step", step), self._code("gap", cause)) if part
+        )
+
+    def _more_gaps(self, camera: CameraFacts) -> Iterator[Row]:
+        """Say how many gaps of the day the paper has no room for, and where they are told."""
+        if camera.more_gaps:
+            text = self._word("report.more-gaps").replace("{n}", str(camera.more_gaps))
+            yield Row("", text.replace("{camera}", camera.camera_id), "bad")
 
     def _state(self, camera: CameraFacts) -> str:
         recording = {True: "recording", False: "not-recording", None: "unknown"}

@@ -21,7 +21,10 @@ class GapFacts(Struct, frozen=True, kw_only=True):
 
 
 class CameraFacts(Struct, frozen=True, kw_only=True):
-    """One camera. `minutes` of the last 24 hours were due, `covered` of them are recorded."""
+    """One camera. `minutes` of the last 24 hours were due, `covered` of them are recorded.
+
+    `more_gaps`: how many of these hours' gaps are not among `gaps`, which are the newest.
+    """
 
     camera_id: str
     name: str
@@ -37,6 +40,7 @@ class CameraFacts(Struct, frozen=True, kw_only=True):
     minutes: int | None = None
     covered: int | None = None
     gaps: tuple[GapFacts, ...] = ()
+    more_gaps: int = 0
     picture: bytes | None = None
     picture_age_s: float | None = None
     picture_sha256: str = ""
