@@ -93,7 +93,7 @@ class SetUpBox(BoxProcess):
         assert claimed.status == 303, claimed
         self.cookie = cookie_of(claimed)
         page = self.page.ask("/setup", Cookie=self.cookie).body.decode()
-        self.csrf = page.partition('data-csrf="')[2].partition('"')[0]
+        self.csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
 
 
 @pytest.fixture
