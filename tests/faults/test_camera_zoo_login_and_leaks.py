@@ -26,7 +26,7 @@ def media(tmp_path_factory):
     return {"": load_media(make_clip(path, size_px=(160, 120), seconds=1))}
 
 
-def test_a_password_changed_on_the_camera_costs_two_tries_until_the_box_is_told(media, tmp_path):
+def test_a_password_changed_on_the_camera_costs_three_tries_until_the_box_is_told(media, tmp_path):
     visitor = Visitor(ZooCamera(media), tmp_path / "camera")
     camera = visitor.camera
     with CameraLoop([camera]), visits([visitor]):
@@ -37,11 +37,11 @@ def test_a_password_changed_on_the_camera_costs_two_tries_until_the_box_is_told(
             lambda: visitor.session.status.state is CameraState.AUTH_FAILED, lambda: "auth-failed"
         )
         pause(4.0)
-        assert visitor.session.status.connects_total == 3  # the good one and two refused
+        assert visitor.session.status.connects_total == 4  # the good one and three refused
         told_s = CLOCK.monotonic_s()
         visitor.login = ("admin", "neu")
         eventually(lambda: visitor.frames_since(told_s, 5), lambda: "frames with the new password")
-        assert visitor.session.status.connects_total == 4
+        assert visitor.session.status.connects_total == 5
     visitor.tape.index.close()
 
 
