@@ -62,7 +62,7 @@ class Technician:
         assert claimed.status == 303, claimed
         box.cookie = cookie_of(claimed)
         page = box.page.ask("/setup", Cookie=box.cookie).body.decode()
-        box.csrf = page.partition('data-csrf="')[2].partition('"')[0]
+        box.csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
 
     def take_camera(self, camera):
         box, decide = self.box, self.decide
