@@ -11,6 +11,7 @@ import pytest
 
 from agent.local.access.certificate import fingerprint, own_certificate
 from agent.local.access.claim import CODE_S, PRESS_S, make_code, make_secret
+from agent.local.access.pages import ACCESS_DIR
 from agent.local.access.sessions import IDLE_S, LONGEST_S
 from agent.local.web.app import create_app
 from tests.browser.page_server import served
@@ -36,6 +37,16 @@ def test_a_box_nobody_claimed_lets_nobody_in_and_leads_to_its_claim(box):
     assert box.page.ask("/api/state").status == 401
     for name in ("", "admin", "root", "technician"):
         assert box.sign_in(name, "").status == 403
+
+
+def test_no_form_puts_what_is_typed_into_an_address():
+    """Not even before the page's script is there: a password would stay in the history."""
+    texts = {path.name: path.read_text() for path in ACCESS_DIR.parent.rglob("*.html")}
+    forms = [(name, form) for name in texts for form in re.findall("<form[^>]*>", texts[name])]
+    assert len(forms) > 30
+    assert [one for one in forms if 'method="post"' not in one[1]] == [
+        ("audit.html", '<form class="panel fields" method="get" action="/audit">')  # a filter
+    ]
 
 
 def test_the_label_and_the_console_together_take_a_box_over(box):

@@ -157,12 +157,28 @@ def test_a_foreign_camera_is_no_camera_at_all(box, way, camera_id, who):
 
 @pytest.mark.parametrize("who", sorted(SEES))
 def test_what_lists_cameras_lists_ones_own(box, who):
-    for path in ("/api/state", "/api/events", "/metrics"):
+    for path in ("/", "/parts?light=&cameras=", "/api/state", "/api/events", "/metrics"):
         body = box.page.ask(path, Cookie=box.cookies[who]).body
-        if path == "/api/state":
+        if path not in ("/api/events", "/metrics"):
             assert (b'"yard"' in body) == ("yard" in SEES[who])
+        if path == "/api/state":
             assert (b'"camera-gate"' in body) == ("gate" in SEES[who])
         assert (b'"gate"' in body) == ("gate" in SEES[who])
+
+
+def test_the_parts_of_the_set_up_tell_nothing_of_a_foreign_camera(box):
+    kim = box.cookies["technician"]
+    box.add(kim, "tech-yard", "technician", "yard")
+    lee = cookie_of(box.sign_in("tech-yard"))
+    for test in ({"kind": "walk", "camera_id": "gate"}, {"kind": "bell", "camera_id": "none"}):
+        box.send("/setup/tests/begin", kim, csrf=box.csrf(kim), **test)
+    asked = "/setup/parts?known-gate=&test-walk-gate=&known-yard="
+    all_seen, own = (box.page.ask(asked, Cookie=one).body for one in (kim, lee))
+    assert [b'"known-gate"' in all_seen, b'"test-walk-gate"' in all_seen] == [True, True]
+    assert [b'"known-gate"' in own, b'"test-walk-gate"' in own] == [False, False]
+    assert b'"known-yard"' in own
+    none = box.send("/setup/tests/begin", kim, csrf=box.csrf(kim), kind="bell", camera_id="none")
+    assert none.status == 404
 
 
 @pytest.mark.parametrize("who", sorted(SEES.keys() - {"auditor"}))

@@ -36,10 +36,12 @@ class TrialPages:
         if not await self._tests.begin(box, kind, camera_id):
             return not_found()
         results = await self._tests.results(box)
-        seen = next(one for one in results if (one.kind, one.camera_id) == (kind, camera_id))
+        found = [one for one in results if (one.kind, one.camera_id) == (kind, camera_id)]
+        if not found:
+            return not_found()
 
         def told(macros: Any) -> Iterator[Markup | Part]:
-            return _told(SetupParts(macros), seen, "running")
+            return _told(SetupParts(macros), found[0], "running")
 
         return answer(self._pages, request, told)
 
