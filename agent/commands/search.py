@@ -105,6 +105,7 @@ def _wanted(args: Search) -> Wanted:
         lower=args.lower,
         bag=args.bag,
         hat=args.hat,
+        size=args.size,
         direction=args.direction,
         since=args.start_at,
         until=args.end_at,

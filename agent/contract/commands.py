@@ -128,8 +128,9 @@ class Search(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     `label` is a class of the detector or ONVIF's word for several ("Vehicle", "Animal"). Without
     `camera_id` all cameras are searched. With `watch_s` it is a standing watch under an incident:
     what is seen from now on comes as `progress`, and the final reply ends it. `subject` is an id
-    that an event or another answer gave: all tracks that were linked to it. Colours, bags, hats and
-    subjects are of assist grade.
+    that an event or another answer gave: all tracks that were linked to it. `size` is how high it
+    was in the picture: below 15 % of it is small, from 40 % large. Colours, bags, hats and subjects
+    are of assist grade.
     """
 
     camera_id: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")] = ""
@@ -138,6 +139,7 @@ class Search(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True,
     lower: Colour = ""
     bag: Literal["", "backpack", "handbag", "suitcase"] = ""
     hat: Colour = ""
+    size: Literal["", "small", "medium", "large"] = ""
     direction: Literal["", "still", "right", "away", "left", "toward"] = ""
     subject: Annotated[str, Meta(max_length=64)] = ""
     zone: Annotated[tuple[tuple[Fraction, Fraction], ...], Meta(max_length=64)] = ()

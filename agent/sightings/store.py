@@ -17,10 +17,10 @@ from pathlib import Path
 
 from agent.core.errors import StorageError
 from agent.core.sqlite import open_reader, open_writer
-from agent.sightings.words import BAGS, COLOURS, DIRECTIONS, labels_called, onvif_type
+from agent.sightings.cells import cells_of_way, cells_of_zone
+from agent.sightings.words import BAGS, COLOURS, DIRECTIONS, SIZES, labels_called, onvif_type
 
 SIGHTINGS_FILE = "sightings.db"
-GRID = 8  # cells each way of the picture: which ones a track was in is one 64-bit number
 _PRUNE_ROWS = 250
 
 _MIGRATIONS = (
@@ -97,6 +97,7 @@ class Wanted:
     lower: str = ""
     bag: str = ""
     hat: str = ""
+    size: str = ""
     direction: str = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -135,11 +136,14 @@ class SightingStore:
                         (cursor.lastrowid, one.jpeg),
                     )
 
-    def prune(self, now: datetime) -> int:
-        """Delete what is too old, then what is too much: pictures first. Return how many rows."""
+    def prune(self, now: datetime | None) -> int:
+        """Delete what is too old, then what is too much: pictures first. Return how many rows.
+
+        By age only at a `now` that can be trusted.
+        """
         deleted = 0
         with self._transaction():
-            oldest_us = _micros(now - self._keep)
+            oldest_us = _micros(now - self._keep) if now else 0
             for (number,) in self._db.execute(
                 "SELECT id FROM sightings WHERE id <= (SELECT coalesce(max(id), 0) FROM sightings"
                 " WHERE begin_us < ?) AND begin_us < ? LIMIT ?",
@@ -260,16 +264,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     if labels:
         where.append(f"label IN ({','.join('?' * len(labels))})")
         values += labels
-    for column, words, word in (
-        ("upper", COLOURS, wanted.upper),
-        ("lower", COLOURS, wanted.lower),
-        ("bag", BAGS, wanted.bag),
-        ("hat", COLOURS, wanted.hat),
-        ("direction", DIRECTIONS, wanted.direction),
-    ):
-        if word:
-            where.append(f"{column} = ?")
-            values.append(words.index(word))
+    for condition, value in _of_look(wanted):
+        where.append(condition)
+        values.append(value)
     if wanted.since is not None:
         where.append("begin_us >= ?")
         values.append(_micros(wanted.since))
@@ -284,8 +281,23 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         values.append(wanted.after_number)
     if wanted.zone:
         where.append("cells & ? != 0")
-        values.append(_signed(cells_of_zone(wanted.zone)))
+        values.append(cells_of_zone(wanted.zone))
     return where, values
+
+
+def _of_look(wanted: Wanted) -> Iterator[tuple[str, int]]:
+    for column, words, word in (
+        ("upper", COLOURS, wanted.upper),
+        ("lower", COLOURS, wanted.lower),
+        ("bag", BAGS, wanted.bag),
+        ("hat", COLOURS, wanted.hat),
+        ("direction", DIRECTIONS, wanted.direction),
+    ):
+        if word:
+            yield f"{column} = ?", words.index(word)
+    if wanted.size:
+        least, below = SIZES[wanted.size]
+        yield from (("height >= ?", least), ("height < ?", below))
 
 
 def _take(
@@ -303,25 +315,6 @@ def _take(
             return
 
 
-def cells_of_way(way: Sequence[tuple[float, float]]) -> int:
-    """Return which cells of the picture a track's foot was in, one bit each."""
-    cells = 0
-    for x, y in way:
-        column, row = (min(GRID - 1, max(0, int(value * GRID))) for value in (x, y))
-        cells |= 1 << (row * GRID + column)
-    return cells
-
-
-def cells_of_zone(zone: Sequence[tuple[float, float]]) -> int:
-    """Return the cells of the rectangle around a zone; the zone itself decides later."""
-    xs, ys = [x for x, _ in zone], [y for _, y in zone]
-    cells = 0
-    for row in range(int(min(ys) * GRID), min(GRID - 1, int(max(ys) * GRID)) + 1):
-        for column in range(int(min(xs) * GRID), min(GRID - 1, int(max(xs) * GRID)) + 1):
-            cells |= 1 << (row * GRID + column)
-    return cells
-
-
 def _row(one: Sighting) -> tuple[object, ...]:
     way = bytes(min(255, max(0, round(v * 255))) for place in one.way for v in place)
     return (
@@ -335,7 +328,7 @@ def _row(one: Sighting) -> tuple[object, ...]:
         DIRECTIONS.index(one.direction),
         round(one.height * 1000),
         round(one.score * 100),
-        _signed(cells_of_way(one.way)),
+        cells_of_way(one.way),
         way,
         None if one.speed_mps is None else round(one.speed_mps * 100),
         one.model,
@@ -385,10 +378,6 @@ def _sighting(row: sqlite3.Row, camera_id: str) -> Sighting:
 
 def _micros(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
-
-
-def _signed(cells: int) -> int:
-    return cells - (1 << 64) if cells >= 1 << 63 else cells
 
 
 def _unusable(error: sqlite3.Error) -> StorageError:

@@ -1,6 +1,7 @@
 """A sighting as facts for JSON: on the command line, and in a reply to the center."""
 
 from agent.sightings.store import Sighting
+from agent.sightings.words import size_of
 
 
 def facts_of(one: Sighting) -> dict[str, object]:
@@ -20,6 +21,7 @@ def facts_of(one: Sighting) -> dict[str, object]:
         "bag": one.bag,
         "hat": one.hat,
         "height": one.height,
+        "size": size_of(one.height),
         "direction": one.direction,
         "speed_mps": one.speed_mps,
         "height_m": ground.height_m if ground else None,

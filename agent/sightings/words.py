@@ -1,4 +1,4 @@
-"""The words of a sighting: classes as ONVIF calls them, colours, bags, ways through the picture."""
+"""The words of a sighting: classes as ONVIF calls them, colours, bags, sizes, directions."""
 
 from typing import Final
 
@@ -13,6 +13,9 @@ DIRECTIONS: Final = ("still", "right", "away", "left", "toward")
 
 BAGS: Final = ("unknown", "backpack", "handbag", "suitcase")
 """A bag that was seen on a person. That none was seen proves nothing, so there is no "none"."""
+
+SIZES: Final = {"small": (0, 150), "medium": (150, 400), "large": (400, 1001)}
+"""How high in the picture it was, in thousandths of the picture's height: from, and below."""
 
 ONVIF_TYPES: Final = {
     "person": "Human", "bicycle": "Bicycle", "car": "Car", "motorcycle": "Motorcycle",
@@ -29,6 +32,13 @@ def labels_called(word: str) -> tuple[str, ...]:
     if word.lower() == "vehicle":
         return ("car", "bus", "truck", "motorcycle")
     return (word,) if word in ONVIF_TYPES or not called else called
+
+
+def size_of(height: float) -> str:
+    """Return the word for a height, a share of the picture's."""
+    return next(
+        (word for word, (_, below) in SIZES.items() if round(height * 1000) < below), "large"
+    )
 
 
 def onvif_type(label: str) -> str:

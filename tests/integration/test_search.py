@@ -68,6 +68,13 @@ def test_a_person_is_found_by_colour_with_a_picture_and_a_sheet(data_dir, tmp_pa
             assert sum(1 for _ in picture.decode(video=0)) == 1
 
 
+def test_a_size_is_a_word_that_finds_and_is_told(data_dir):
+    """They stand 58 % of the picture high."""
+    found = ask(data_dir, "--size", "large")[1]["found"]
+    assert [one["size"] for one in found] == ["large", "large"]
+    assert ask(data_dir, "--size", "medium")[1]["found"] == []
+
+
 def test_a_zone_decides_and_nonsense_is_explained(data_dir):
     assert len(ask(data_dir, "--zone", "0.3,0.7 0.6,0.7 0.6,1 0.3,1")[1]["found"]) == 2
     assert ask(data_dir, "--zone", "0.8,0.0 1,0.0 1,0.2")[1]["found"] == []
@@ -105,7 +112,7 @@ class Told:
 
 async def test_the_centers_order_finds_without_moving_video(data_dir):
     handler = SearchHandler(data_dir, SystemClock())
-    answer = await handler(order(label="person", lower="blue"), Told())
+    answer = await handler(order(label="person", lower="blue", size="large"), Told())
     assert [one["track_id"] for one in answer["found"]] == [2]
     assert len(json.dumps(answer)) < 128 * 1024
     with pytest.raises(CommandError) as caught:

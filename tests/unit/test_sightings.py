@@ -10,6 +10,7 @@ from agent.contract.events import Region
 from agent.core.errors import StorageError
 from agent.messages.vision import TrackedObject
 from agent.rules.zone import contains
+from agent.sightings.cells import cells_of_way, cells_of_zone
 from agent.sightings.colour import looks_at, name_pixels, plain
 from agent.sightings.gatherer import Gatherer
 from agent.sightings.store import (
@@ -17,8 +18,6 @@ from agent.sightings.store import (
     Sighting,
     SightingStore,
     Wanted,
-    cells_of_way,
-    cells_of_zone,
     number_before,
     search,
     search_all,
@@ -76,15 +75,26 @@ def test_a_sighting_comes_back_as_it_was_kept(tmp_path):
         (Wanted(upper="pink"), []),
         (Wanted(hat="yellow"), [2]),
         (Wanted(direction="left"), [3, 2]),
+        (Wanted(size="small"), [2]),
+        (Wanted(size="medium"), [1, 0]),
+        (Wanted(size="large", label="car"), [3]),
     ],
 )
-def test_it_is_found_by_class_colour_zone_and_time(tmp_path, wanted, found):
+def test_it_is_found_by_class_colour_size_zone_and_time(tmp_path, wanted, found):
     store_in(
         tmp_path,
         seen(0, track_id=0),
         seen(1, track_id=1, lower="black"),
-        seen(2, track_id=2, upper="blue", way=((0.9, 0.9),), hat="yellow", direction="left"),
-        seen(3, track_id=3, label="car", upper="white", direction="left"),
+        seen(
+            2,
+            track_id=2,
+            upper="blue",
+            way=((0.9, 0.9),),
+            hat="yellow",
+            direction="left",
+            height=0.1,
+        ),
+        seen(3, track_id=3, label="car", upper="white", direction="left", height=0.5),
     )
     in_zone = partial(contains, wanted.zone) if wanted.zone else None
     assert [one.track_id for one in search(tmp_path, wanted, in_zone)] == found
@@ -105,6 +115,7 @@ def test_several_cameras_are_searched_as_one_and_a_new_one_has_none(tmp_path):
 
 def test_what_is_old_or_too_much_goes_and_pictures_go_first(tmp_path):
     store = store_in(tmp_path, seen(-60 * 24 * 40), seen(0), keep_days=30)
+    assert store.prune(None) == 0  # what time it is nobody knows
     assert store.prune(START) == 1
     store.close()
     many = [seen(n, jpeg=bytes(3000)) for n in range(3000)]

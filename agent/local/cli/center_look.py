@@ -39,6 +39,8 @@ _purpose = click.option(
 @click.option("--upper", default="", help="Colour of the upper clothes.")
 @click.option("--lower", default="", help="Colour of the lower clothes.")
 @click.option("--bag", default="", type=click.Choice(["", "backpack", "handbag", "suitcase"]))
+@click.option("--hat", default="", help="Colour of a cap or helmet.")
+@click.option("--size", default="", type=click.Choice(["", "small", "medium", "large"]))
 @click.option("--direction", default="", help="still, right, away, left or toward.")
 @click.option("--subject", default="", help="An id that an event or another answer gave.")
 @click.option("--limit", default=50, show_default=True)

@@ -13,7 +13,7 @@ import click
 
 from agent.core.errors import PolesideError, SettingsError
 from agent.local.cli.time_range import time_range
-from agent.sightings.words import BAGS, COLOURS, DIRECTIONS
+from agent.sightings.words import BAGS, COLOURS, DIRECTIONS, SIZES
 
 if TYPE_CHECKING:
     from agent.sightings.store import Sighting
@@ -28,6 +28,7 @@ _COLOUR = click.Choice([colour for colour in COLOURS if colour != "unknown"])
 @click.option("--lower", type=_COLOUR, help="Colour of the lower clothing.")
 @click.option("--bag", type=click.Choice(BAGS[1:]), help="A bag that was seen on the person.")
 @click.option("--hat", type=_COLOUR, help="Colour of a cap or helmet that no hair has.")
+@click.option("--size", type=click.Choice(tuple(SIZES)), help="How high it was in the picture.")
 @click.option("--direction", type=click.Choice(DIRECTIONS), help="Its way through the picture.")
 @click.option("--subject", default="", help="All tracks linked to this id, on any camera.")
 @click.option("--zone", help="Where the feet were: x,y x,y x,y ... as fractions of the picture.")
@@ -45,6 +46,7 @@ def search(
     lower: str | None,
     bag: str | None,
     hat: str | None,
+    size: str | None,
     direction: str | None,
     subject: str,
     zone: str | None,
@@ -79,6 +81,7 @@ def search(
             lower=lower or "",
             bag=bag or "",
             hat=hat or "",
+            size=size or "",
             direction=direction or "",
             since=begin,
             until=end,
