@@ -57,11 +57,12 @@ from agent.health.settings_file import refused_stick, settings_faults, stick_fau
 from agent.health.stored_settings import stored_faults
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
-from agent.local.access.claim import LABEL_TOLD, ClaimCheck
+from agent.local.access.claim import ClaimCheck
 from agent.local.setup.read_back import ReadBack
 from agent.settings.diff import SettingsDiff
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
+from agent.settings.pole import Meaning
 from agent.uplink import coding
 from agent.uplink.telemetry import TelemetrySender
 from hardware.pick import pick_board
@@ -99,7 +100,7 @@ class Core:
             clock,
             info=self._info,
             apply=self._apply,
-            works=self._works,
+            works=lambda: self._works(self._sight.online()),
         )
         self._disk = DiskWait((db.calls,), clock)
         self._line = SupervisorLine(link, self._components, self.stop, self._disk, clock)
@@ -184,7 +185,12 @@ class Core:
             self._alarm_watch,
             faults,
             self._reboot_note,
-            HealthNotes(clock, run_dir(settings), lambda: self._watch.faults, works=self._works),
+            HealthNotes(
+                clock,
+                run_dir(settings),
+                lambda: self._watch.faults,
+                works=lambda: self._works(self._sight.recorded()),
+            ),
             FloorKeeper(settings, clock),
             lamp,
             self._telemetry(),
@@ -214,7 +220,8 @@ class Core:
                 run_dir(settings),
                 clock,
                 claim_book(settings),
-                image_run(settings) / LABEL_TOLD,
+                image_run(settings),
+                has_button=any(one.meaning is Meaning.CLAIM for one in settings.pole.inputs),
             )
             sight.pole.on_claim = claim.pressed
             note = voice.audit_desk.note
@@ -361,10 +368,10 @@ class Core:
         self._line.ask_reload()
         await self._heat.tell()
 
-    def _works(self) -> frozenset[str]:
+    def _works(self, cameras: frozenset[str]) -> frozenset[str]:
         """Name what works now: a change that loses any of it is taken back."""
-        cameras = {f"camera/{camera_id}" for camera_id in self._sight.online()}
-        return frozenset(cameras | ({"link"} if self._voice.link.status.connected else set()))
+        link = {"link"} if self._voice.link.status.connected else set()
+        return frozenset({f"camera/{camera_id}" for camera_id in cameras} | link)
 
     def _info(self) -> Info:
         return birth_document(

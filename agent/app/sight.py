@@ -90,3 +90,12 @@ class Sight:
             for status in self.hub.statuses()
             if status.main.state is CameraState.ONLINE
         )
+
+    def recorded(self) -> frozenset[str]:
+        """The ids of the cameras whose frames reach the disk, or would with an event."""
+        return frozenset(
+            status.camera_id
+            for status in self.hub.statuses()
+            if status.recording.recording
+            or (status.recording.mode == "events" and status.camera_id in self.online())
+        )

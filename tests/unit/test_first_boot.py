@@ -30,7 +30,7 @@ LABEL = "0123-4567-89AB-CDEF"
 @pytest.fixture
 def places(tmp_path):
     names = ("stick", "settings", "noted", "agent", "run/poleside-provision")
-    places = Places(*(tmp_path / name for name in names), tmp_path / "medium")
+    places = Places(*(tmp_path / name for name in names), tmp_path / "medium", tmp_path / "udev")
     for folder in (places.stick, places.settings, places.noted, places.agent):
         folder.mkdir()
     return places
@@ -60,9 +60,17 @@ def shown(places):
     return file.read_text() if file.exists() else ""
 
 
-def check_of(places, clock=None):
-    told = places.run.parent / LABEL_TOLD
-    return ClaimCheck(places.agent, places.run, clock or FakeClock(), None, told)
+def check_of(places, clock=None, *, has_button=False):
+    run = places.run.parent
+    clock = clock or FakeClock()
+    return ClaimCheck(places.agent, places.run, clock, None, run, has_button=has_button)
+
+
+def plug_in(places):
+    """Have udev see a technician's stick, with the file that says he is there."""
+    places.udev.mkdir()
+    (places.udev / "b8:1").write_text("S:disk/by-label/POLESIDE\nE:ID_FS_LABEL=POLESIDE\nG:x\n")
+    (places.stick / "visit.txt").touch()
 
 
 def test_a_box_without_anything_makes_settings_the_agent_starts_with(places):
@@ -99,6 +107,39 @@ def test_without_somebody_there_the_secret_alone_opens_nothing(places):
     with pytest.raises(PolesideError) as refused:
         check_of(places, late).check(secret, "")
     assert refused.value.code == "access.claim"
+    with pytest.raises(PolesideError):
+        check_of(places).check(LABEL, "")
+
+
+def test_where_there_is_a_claim_button_switching_on_does_not_stand_for_it(places):
+    boot(places)
+    secret = json.loads((places.run / "label.json").read_text())["secret"]
+    check = check_of(places, has_button=True)
+    with pytest.raises(PolesideError):
+        check.check(secret, "")
+    check.pressed()
+    check.check(secret, "")
+
+
+def test_a_technician_s_stick_lets_the_label_claim_again_for_this_boot_and_opens_the_page(places):
+    (places.stick / "label.txt").write_text(LABEL)
+    boot(places)
+    check_of(places).check(LABEL, "")
+    plug_in(places)
+    told = boot(places)
+    assert told["page_at_cameras"]
+    assert told["settings"] == "has settings"
+    with pytest.raises(PolesideError):
+        check_of(places).check("0" * 16, "")
+    with pytest.raises(PolesideError):
+        check_of(places, has_button=True).check(LABEL, "")
+    late = FakeClock()
+    late.pass_s(SWITCHED_ON_S + 1)
+    with pytest.raises(PolesideError):
+        check_of(places, late).check(LABEL, "")
+    check_of(places).check(LABEL, "")
+    (places.udev / "b8:1").unlink()
+    assert not boot(places)["page_at_cameras"]
     with pytest.raises(PolesideError):
         check_of(places).check(LABEL, "")
 

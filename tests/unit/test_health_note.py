@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from agent.core.clock import SystemClock
+from agent.app.sight import Sight
 from agent.health import note
 from agent.local.cli.health import health
+from agent.messages.worker import RecordingStatus
 
 
 def noted(folder, boot=""):
@@ -50,3 +53,17 @@ def test_what_is_not_of_now_is_not_believed(tmp_path, spoil):
     elif spoil == "none":
         file.unlink()
     assert asked(tmp_path)["is_running"] is False
+
+
+def test_a_camera_that_is_there_but_not_recorded_is_not_what_worked():
+    told = {
+        "gate": RecordingStatus(recording=True),
+        "yard": RecordingStatus(recording=False),  # there, but its disk refuses
+        "road": RecordingStatus(recording=False, mode="events"),
+        "away": RecordingStatus(recording=False, mode="events"),
+    }
+    hub = SimpleNamespace(
+        statuses=lambda: [SimpleNamespace(camera_id=one, recording=told[one]) for one in told]
+    )
+    sight = SimpleNamespace(hub=hub, online=lambda: {"gate", "yard", "road"})
+    assert Sight.recorded(sight) == {"gate", "road"}

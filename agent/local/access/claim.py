@@ -2,8 +2,9 @@
 
 The secret is made when the box is made (`poleside claim secret`, or by the image at its first boot)
 and only its verifier stays. Being there is shown by the claim button, by a code read from the
-console (`poleside claim code`), or, on the image's box that nobody has claimed yet, by switching it
-on. Both together also let a technician back in who has lost the password; the chain tells of it.
+console (`poleside claim code`), or, where the settings name no such button, by switching on the
+image's box: one that nobody has claimed yet, or one with a technician's stick in it. Both together
+also let a technician back in who has lost the password; the chain tells of it.
 """
 
 import hmac
@@ -25,6 +26,7 @@ LABEL_FILE: Final = "claim-secret"
 CODE_FILE: Final = "claim-code.json"  # in the run folder: gone with the power
 LABEL_OVER: Final = "label-over"  # beside it, from the first claim on: the image forgets its label
 LABEL_TOLD: Final = "poleside-provision/label.json"  # under /run: the image's, until then
+BOOT_TOLD: Final = "poleside-provision/state.json"
 CODE_S, PRESS_S, SWITCHED_ON_S = 600.0, 120.0, 1800.0
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: nothing to be misread
 _MISREAD: Final = str.maketrans("OIL", "011", "- ")
@@ -33,6 +35,10 @@ _SECRET_CHARS, _GROUP = 16, 4  # 80 random bits
 
 class _Label(Struct, frozen=True):
     secret: str = ""
+
+
+class _Boot(Struct, frozen=True):
+    is_visited: bool = False  # a technician's stick, with the file that says so, was in the box
 
 
 class _Code(Struct, frozen=True):
@@ -77,7 +83,7 @@ class ClaimCheck:
     """Checks both halves; `pressed` is called when the claim button is.
 
     The secret kept in `book` goes before the disk's: the box's label stays good on any disk. That
-    of the image's `label` goes before both, until the box is claimed.
+    of the image, told in `image_run`, goes before both, until the box is claimed.
     """
 
     def __init__(
@@ -86,10 +92,13 @@ class ClaimCheck:
         run_folder: Path,
         clock: Clock,
         book: Path | None = None,
-        label: Path | None = None,
+        image_run: Path | None = None,
+        *,
+        has_button: bool = False,
     ) -> None:
         self._code_file, self._clock = run_folder / CODE_FILE, clock
-        self._data_dir, self._book, self._label = data_dir, book, label
+        self._data_dir, self._book, self._image_run = data_dir, book, image_run
+        self._has_button = has_button
         self._places = (*((book / LABEL_FILE,) if book else ()), _secret_file(data_dir))
         self._pressed_s: float | None = None
 
@@ -111,21 +120,35 @@ class ClaimCheck:
             )
         verifier = place.read_text("ascii")
         is_known = is_right(secret.upper().translate(_MISREAD), verifier)
-        if not (is_known and self._is_there(code.strip())):
+        is_there = self._is_there(code.strip()) or self._is_switched_on(is_new=False)
+        if not (is_known and is_there):
             raise _wrong()
         self._use_up()
 
     def _label_secret(self) -> str:
         """Return the label's secret as long as the image tells it: of a box never claimed."""
-        if self._label is None or (self._data_dir / "keys" / LABEL_OVER).exists():
+        if self._image_run is None or (self._data_dir / "keys" / LABEL_OVER).exists():
             return ""
         try:
-            return msgspec.json.decode(self._label.read_bytes(), type=_Label).secret
+            told = (self._image_run / LABEL_TOLD).read_bytes()
+            return msgspec.json.decode(told, type=_Label).secret
         except (OSError, msgspec.MsgspecError):
             return ""
 
+    def _is_switched_on(self, *, is_new: bool) -> bool:
+        """Whether somebody switched it on just now; a button, where there is one, says more."""
+        if self._has_button or self._clock.monotonic_s() > SWITCHED_ON_S:
+            return False
+        if is_new or self._image_run is None:
+            return is_new
+        try:
+            told = (self._image_run / BOOT_TOLD).read_bytes()
+            return msgspec.json.decode(told, type=_Boot).is_visited
+        except (OSError, msgspec.MsgspecError):
+            return False
+
     def _check_first(self, label: str, secret: str, code: str) -> None:
-        is_there = self._clock.monotonic_s() <= SWITCHED_ON_S or self._is_there(code)
+        is_there = self._is_switched_on(is_new=True) or self._is_there(code)
         if not (hmac.compare_digest(label.encode(), secret.encode()) and is_there):
             raise _wrong()
         _keep(verifier_of(secret).encode(), self._data_dir, self._book)

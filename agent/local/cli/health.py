@@ -119,7 +119,12 @@ def _works(state: dict[str, Any]) -> tuple[str, ...] | None:
     """Return what works, by the page's state or by the agent's note."""
     if "link" not in state:
         return state.get("works")
-    cameras = (f"camera/{one['camera_id']}" for one in state["cameras"] if one["is_recording"])
+    cameras = (
+        f"camera/{one['camera_id']}"
+        for one in state["cameras"]
+        if one["is_recording"]
+        or (one.get("is_event_only") and one["state"] in ("online", "degraded"))
+    )
     return (*cameras, *(("link",) if state["link"]["is_connected"] else ()))
 
 

@@ -3,7 +3,9 @@
 A stick labelled POLESIDE may carry `poleside.toml`. It is taken only while the box has no settings
 but those made here, and only when the agent's own check finds nothing wrong. Without one the box
 makes settings of its own: no cameras, no broker, a page to be claimed. Keys are never taken from a
-stick: the box makes its own, and a technician claims it with the secret on its label.
+stick: the box makes its own, and a technician claims it with the secret on its label. A file
+`visit.txt` on the stick says that a technician is there: until the next boot the page is at the
+cameras' socket, too, and the label claims the box again without a button.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ from poleside_image.programs import POLESIDE, ProgramError, run
 
 MACHINE_ID = Path("/etc/machine-id")
 OUTCOME, STATE = "provision.json", "state.json"
+VISIT = "visit.txt"
 _MOST_BYTES = 1_048_576
 # Every way in is shut by the firewall but a technician's, so the page listens on all of them.
 _FIRST = """\
@@ -41,6 +44,7 @@ class Places:
     agent: Path = Path("/var/lib/poleside")
     run: Path = Path("/run/poleside-provision")
     medium: Path = Path("/run/poleside-boot/medium")
+    udev: Path = Path("/run/udev/data")
 
 
 def hostname(machine_id: str) -> str:
@@ -128,16 +132,29 @@ def provision(places: Places, name: str, group: str | int = "poleside") -> dict[
     secret, trouble = label.find(places.stick, places.noted, places.agent / "keys")
     if trouble:
         told |= {"is_refused": True, "settings": f"{outcome}; {trouble}"}
+    told["is_visited"] = is_visited = _is_visited(places)
     # The one socket of a small board is the cameras': there the page is asked for, too, until the
     # first boot after the box was claimed. Never when a box in service has lost its data.
     is_kept = "data=tmpfs" not in _text(places.medium)
-    told["page_at_cameras"] = bool(secret) and is_own and is_kept
+    is_new = bool(secret) and is_own
+    told["page_at_cameras"] = (is_new or is_visited) and is_kept
     try:
         label.tell(places.run, secret, name, group)
         small_files.write(places.run / STATE, told)
     except (OSError, LookupError) as error:
         print(f"provision: can't be told: {error}", file=sys.stderr)
     return told
+
+
+def _is_visited(places: Places) -> bool:
+    """Look without waiting for a stick, as its mount does: a box in service starts at once."""
+    label_line = "\nE:ID_FS_LABEL=POLESIDE\n"
+    if not any(label_line in _text(one) for one in places.udev.glob("b*")):
+        return False
+    try:
+        return (places.stick / VISIT).is_file()
+    except OSError:
+        return False
 
 
 def _text(path: Path) -> str:
