@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from agent.core.clock import SystemClock
 from agent.app.sight import Sight
+from agent.core.clock import SystemClock
 from agent.health import note
 from agent.local.cli.health import health
 from agent.messages.worker import RecordingStatus
