@@ -198,6 +198,40 @@ def test_what_says_the_same_is_not_touched(box, browse: Browse):
         assert browser.run("return window.kept.slice(1).every(one => one.isConnected)")
 
 
+def test_a_page_left_open_for_a_day_keeps_nothing_of_what_it_showed(box, browse: Browse):
+    """Every part is put in anew again and again: elements, listeners and questions stay as many."""
+    with served(create_app(box, box.clock)) as page:
+        browser = browse()
+        browser.go(page.url)
+        browser.wait(PICTURE_SHOWN)
+        names = ("where", "light", "cameras", "tiles", "facts")
+        script = """
+            const [path, times] = arguments;
+            window.isDone = false;
+            (async () => {
+                for (let n = 0; n < times; n += 1) await htmx.ajax("GET", path, {swap: "none"});
+                window.isDone = true;
+            })();
+        """
+
+        def held(times: int) -> dict[str, int]:
+            browser.run(script, "/parts?" + "&".join(f"{name}=" for name in names), times)
+            browser.wait("return window.isDone", within_s=60)
+            browser.cdp("HeapProfiler.collectGarbage")
+            return browser.cdp("Memory.getDOMCounters")
+
+        before, after = held(5), held(40)
+        for what in ("nodes", "jsEventListeners"):
+            assert after[what] < before[what] * 2, (before, after)
+        browser.run("performance.clearResourceTimings(); window.since = performance.now();")
+        browser.wait("return performance.now() - window.since > 2000")
+        lives = (
+            "return performance.getEntriesByType('resource')"
+            ".filter(({name}) => name.includes('/live')).length"
+        )
+        assert browser.run(lives) <= 30  # two pictures, four times a second
+
+
 def test_the_browser_says_the_language_and_the_button_changes_it(box, browse: Browse):
     with served(create_app(box, box.clock)) as page:
         browser = browse("ko-KR,ko")

@@ -54,6 +54,9 @@ def test_the_front_page(browse: Browse, language):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_pages_to_come_in_by(browse: Browse, tmp_path, language):
+    shell = tmp_path / "network/run/poleside-shell/state.json"
+    shell.parent.mkdir(parents=True)
+    shell.write_text('{"until_s": 4000000000, "by": "page:kim"}')
     with claimed_box(tmp_path) as box:
         browser = browse(language)
         browser.size(*SMALL_PHONE)
@@ -66,6 +69,10 @@ def test_the_pages_to_come_in_by(browse: Browse, tmp_path, language):
         for path in ("/account", "/people", "/audit", "/service"):
             browser.go(f"{box.page.url}{path}")
             assert serious_of(browser) == [], path
+            assert browser.run("return document.documentElement.scrollWidth") <= SMALL_PHONE[0]
+        assert (
+            browser.run("return document.querySelectorAll('#shell-title, #lamp-title').length") == 2
+        )
 
 
 def test_a_planted_fault_is_found(browse: Browse):

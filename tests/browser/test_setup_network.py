@@ -107,6 +107,28 @@ def test_what_nobody_confirms_is_taken_back(box, browse: Browse):
         assert "DHCP=yes" in in_force(box)
 
 
+def test_what_is_being_typed_is_not_taken_away(box, browse: Browse):
+    """Somebody else changes the network meanwhile: the other fields follow when one has done."""
+    with service(box.folder, box.shown.clock):
+        browser = browse()
+        open_network(browser, box)
+        browser.run(
+            "const field = document.querySelector('#net-form [name=dns]');"
+            "field.focus(); field.value = '10.1.'"
+        )
+        cookie = cookie_of(box.sign_in("kim"))
+        answer = box.send(
+            "/setup/network", cookie, csrf=box.csrf(cookie), cameras="10.77.0.1/24", **STATIC
+        )
+        assert answer.status == 200
+        browser.wait(CONFIRM_IS)
+        typed = "const {name, value} = document.activeElement; return [name, value]"
+        assert browser.run(typed) == ["dns", "10.1."]
+        browser.run("document.activeElement.blur()")
+        shown = "return document.querySelector('#net-form [name=address]').value === arguments[0]"
+        browser.wait(shown, STATIC["address"])
+
+
 def test_where_it_is_not_managed_the_page_says_so(box, browse: Browse):
     browser = browse()
     open_page(browser, box, "/setup/network", "return document.querySelector('#not-managed')")

@@ -123,6 +123,20 @@ def test_a_camera_of_the_settings_is_named_and_asked_for_no_password(box, browse
     assert browser.run("return document.querySelectorAll('#found form').length") == 0
 
 
+def test_a_box_out_of_reach_is_said_only_as_long_as_it_is(box, browse: Browse):
+    browser = browse()
+    open_setup(browser, box)
+    line = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    note = "return document.querySelector('#found-note').textContent !== ''"
+    browser.cdp("Network.enable")
+    try:
+        browser.cdp("Network.emulateNetworkConditions", offline=True, **line)
+        browser.wait(note)
+    finally:
+        browser.cdp("Network.emulateNetworkConditions", offline=False, **line)
+    browser.wait("return document.querySelector('#found-note').textContent === ''")
+
+
 def test_only_what_was_found_is_spoken_to(box):
     cookie = cookie_of(box.take_over())
     for epr in ("", "urn:uuid:none", "http://169.254.169.254/"):

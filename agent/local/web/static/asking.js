@@ -6,7 +6,8 @@ import { sayTimes } from "./words.js";
 
 // What came of an order or an ask is told on the page; the console is for mistakes of ours.
 const TOLD = ["afterRequest", "timeout", "sendError", "sendAbort", "responseError"].map((name) => `htmx:${name}`);
-window.htmx.logger = (elt, name, detail) => { if (TOLD.includes(name)) delete detail.error; };
+const isGone = (name, { content }) => name === "htmx:oobErrorNoTarget" && !content.hasChildNodes(); // as it should be
+window.htmx.logger = (elt, name, detail) => { if (TOLD.includes(name) || isGone(name, detail)) delete detail.error; };
 
 const askedAtMs = new WeakMap();
 const isAsking = ({ elt }) => elt.hasAttribute("data-asks");
@@ -26,20 +27,30 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   else if (!detail.successful) show(document.getElementById("failed"), detail.target);
 });
 
+let saidLost = [];
+
 function showReach(asking, isInReach) {
   if (asking.classList.contains("lost") !== isInReach) return; // it is said already
   asking.classList.toggle("lost", !isInReach);
   const lost = document.getElementById("lost");
-  if (!isInReach && lost) show(lost, document.getElementById(lost.dataset.part));
+  if (!lost) return;
+  const part = document.getElementById(lost.dataset.part);
+  if (!isInReach) saidLost = show(lost, part);
+  else if (!markOf(part)) saidLost.forEach((node) => node.remove()); // no answer of the box replaces it
 }
+
+const markOf = (part) => part.querySelector(":scope > .have");
 
 /** Show a template; the part's mark goes with what it held, so that the next answer brings it anew. */
 function show(template, part) {
-  const have = part.querySelector(":scope > .have");
-  part.replaceChildren(template.content.cloneNode(true));
-  if (!have) return;
-  have.value = "";
-  part.prepend(have);
+  const have = markOf(part);
+  const nodes = [...template.content.cloneNode(true).childNodes];
+  part.replaceChildren(...nodes);
+  if (have) {
+    have.value = "";
+    part.prepend(have);
+  }
+  return nodes;
 }
 
 let isAnswerToAsk = false; // an order's answer may well take the form that gave it
