@@ -28,9 +28,10 @@ LABEL_OVER: Final = "label-over"  # beside it, from the first claim on: the imag
 LABEL_TOLD: Final = "poleside-provision/label.json"  # under /run: the image's, until then
 BOOT_TOLD: Final = "poleside-provision/state.json"
 CODE_S, PRESS_S, SWITCHED_ON_S = 600.0, 120.0, 1800.0
+SECRET_CHARS: Final = 16  # 80 random bits
+_GROUP: Final = 4
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: nothing to be misread
 _MISREAD: Final = str.maketrans("OIL", "011", "- ")
-_SECRET_CHARS, _GROUP = 16, 4  # 80 random bits
 
 
 class _Label(Struct, frozen=True):
@@ -46,13 +47,19 @@ class _Code(Struct, frozen=True):
     made_mono_s: float
 
 
+def new_secret() -> str:
+    """Return a secret for a label, in groups."""
+    text = "".join(secrets.choice(_ALPHABET) for _ in range(SECRET_CHARS))
+    return "-".join(text[at : at + _GROUP] for at in range(0, SECRET_CHARS, _GROUP))
+
+
 def make_secret(data_dir: Path, book: Path | None = None) -> str:
     """Return a new secret for the label; an older one is worth nothing from now on.
 
     `book` is the folder off the disk where the box remembers its disk, if there is one.
     """
-    text = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS))
-    verifier = verifier_of(text).encode()
+    text = new_secret()
+    verifier = verifier_of(text.replace("-", "")).encode()
     try:
         _keep(verifier, data_dir, book)
     except OSError as error:
@@ -61,7 +68,7 @@ def make_secret(data_dir: Path, book: Path | None = None) -> str:
             f"The secret can't be stored in {data_dir}: {error.strerror}.",
             hint="Run as the agent's user, or give the right --data-dir.",
         ) from error
-    return "-".join(text[at : at + _GROUP] for at in range(0, _SECRET_CHARS, _GROUP))
+    return text
 
 
 def remember_secret(data_dir: Path, book: Path) -> None:

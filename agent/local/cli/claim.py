@@ -7,6 +7,7 @@ import click
 from agent.local.cli.answer import json_option, show
 
 DATA_DIR = Path("/var/lib/poleside")
+SERVICE_ADDRESS = "https://10.77.1.1:8470"  # of the image's service port
 
 
 @click.group()
@@ -14,7 +15,8 @@ def claim() -> None:
     """Take a box over: its secret on the label, and being there in person.
 
     \b
-    When the box is made:  poleside claim secret
+    When boxes are made:   poleside claim labels SHEET --count 12
+    For one without any:   poleside claim secret
     At its console:        poleside claim code
     """
 
@@ -70,6 +72,56 @@ def code(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
     show({"code": text, "certificate_sha256": sha256}, [text], as_json=as_json)
     if sha256:
         click.echo(f"The page's certificate, SHA-256: {sha256}", err=True)
+
+
+@claim.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--count", type=click.IntRange(1, 999), default=1, show_default=True)
+@click.option("--address", default=SERVICE_ADDRESS, show_default=True, help="The boxes' page.")
+def labels(folder: Path, count: int, address: str) -> None:
+    """Make labels before the boxes are: FOLDER/labels.html to print, and a file for each box.
+
+    FOLDER/001/label.txt goes on the stick, labelled POLESIDE, of the first boot of one box and of
+    no other; it is what the QR code says. Keep the folder as safe as keys, and delete it once the
+    boxes are claimed.
+    """
+    from agent.core.errors import StorageError
+    from agent.local.access.claim import new_secret
+    from agent.local.access.label import label_of, sheet
+
+    made = [(f"{number:03}", label_of(new_secret(), address)) for number in range(1, count + 1)]
+    try:
+        folder.mkdir(mode=0o700)  # never over an older one's secrets
+        for name, label in made:
+            (folder / name).mkdir(mode=0o700)
+            _secretly(folder / name / "label.txt", f"{label}\n")
+        _secretly(folder / "labels.html", sheet(made))
+    except OSError as error:
+        raise StorageError(
+            "storage.not_writable",
+            f"The labels can't be stored in {folder}: {error.strerror}.",
+            hint="Name a folder that is not there yet.",
+        ) from error
+    click.echo(folder / "labels.html")
+
+
+@claim.command()
+def qr() -> None:
+    """Draw the QR code of a label that is typed in, for a dark terminal.
+
+    \b
+    poleside claim qr < label.txt
+    """
+    import sys
+
+    from agent.local.access.label import drawn, found_in
+
+    click.echo(drawn(found_in(sys.stdin.read(4096))))
+
+
+def _secretly(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, "utf-8")
 
 
 def _folder(data_dir: Path, config: Path | None) -> Path:
