@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.app.picture_watch import is_grey
+from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
@@ -88,7 +89,8 @@ class SightingWatch:
                 self._opened().add([replace(one, model=self._model) for one in over])
             if self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S:
                 self._pruned_s = mono_s
-                self._store.prune(self._clock.utc_now())
+                is_timed = self._clock.quality() is not TimeQuality.UNSYNCED
+                self._store.prune(self._clock.utc_now() if is_timed else None)
         except StorageError as error:
             self._log.warning("sightings not kept", code=error.code, detail=error.message)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 
 from agent.clips import timelapse
+from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
 from agent.ingest.jpeg import encode_jpeg
@@ -31,7 +32,8 @@ class StillKeeper:
         jpeg, _, _ = encode_jpeg(frame, self._settings.width_px, self._settings.max_bytes)
         try:
             timelapse.keep(self._folder, jpeg, at)
-            if self._kept % PRUNE_EVERY == 0:
+            is_timed = self._clock.quality() is not TimeQuality.UNSYNCED
+            if is_timed and self._kept % PRUNE_EVERY == 0:
                 horizon = self._clock.utc_now() - timedelta(days=self._settings.keep_days)
                 timelapse.forget_older(self._folder, horizon)
         except OSError as error:

@@ -273,6 +273,10 @@ class Index:
                 (shift_us, boot_id, before_us),
             )
             db.execute(
+                "UPDATE clock_proofs SET offset_us = offset_us + ? WHERE boot_id = ?",
+                (shift_us, boot_id),
+            )
+            db.execute(
                 "INSERT INTO corrections (boot_id, before_mono_us, shift_us, made_utc_us)"
                 " VALUES (?,?,?,?)",
                 (boot_id, before_us, shift_us, micros(at)),

@@ -19,9 +19,9 @@ import msgspec
 
 from agent.buffer import journal
 from agent.buffer.index import Index, Moment, from_micros, micros
-from agent.contract.events import TimeQuality
+from agent.buffer.recording_clock import trusted_now
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
@@ -165,15 +165,17 @@ class Locks:
         """Release what has expired, and the oldest event locks while all hold too much."""
         now, released = self._clock.utc_now(), 0
         with self._index.transaction() as db:
-            if self._clock.quality() is not TimeQuality.UNSYNCED:
+            if (trusted := trusted_now(db, self._clock, boot_id())) is not None:
                 for row in db.execute(
                     "SELECT lock_id FROM locks WHERE released_utc_us IS NULL"
                     " AND expires_utc_us <= ?",
-                    (micros(now),),
+                    (micros(trusted),),
                 ).fetchall():
                     _release(db, row["lock_id"], now, "expired", "time")
                     released += 1
-                db.execute("DELETE FROM locks WHERE released_utc_us < ?", (micros(now - HISTORY),))
+                db.execute(
+                    "DELETE FROM locks WHERE released_utc_us < ?", (micros(trusted - HISTORY),)
+                )
             held, capacity = held_bytes(db), self._capacity()
             while held > capacity:
                 oldest = db.execute(

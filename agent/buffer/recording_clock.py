@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
 
 from agent.buffer.index import Index, Moment, from_micros, micros
 from agent.buffer.timekeeper import RecordedTime, Timekeeper
+from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
 
 LOOK_EVERY_S = 5.0
 LEAST_CORRECTION_S = 0.05
 _LONG_US = 366 * 86_400 * 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RecordingClock:
@@ -85,10 +88,28 @@ def last_end(index: Index) -> datetime | None:
 def begun_offset_s(index: Index, boot_id: str) -> float | None:
     """Return UTC minus monotonic of the last segment of this boot, None without any."""
     with index.reading() as db:
-        row = db.execute(
-            "SELECT start_utc_us - start_mono_us AS offset_us FROM segments"
-            " WHERE start_mono_us IS NOT NULL AND run_id IN"
-            " (SELECT run_id FROM runs WHERE boot_id = ?) ORDER BY segment_id DESC LIMIT 1",
-            (boot_id,),
-        ).fetchone()
+        return _begun_offset_s(db, boot_id)
+
+
+def trusted_now(db: Connection, clock: Clock, boot_id: str) -> datetime | None:
+    """Return the time by which what is kept may be called old; None while there is none to trust.
+
+    Never later than the time that recordings of this boot carry: a wall clock that jumps ahead
+    deletes nothing until they follow it (`Timekeeper`).
+    """
+    if clock.quality() is TimeQuality.UNSYNCED:
+        return None
+    now, offset_s = clock.utc_now(), _begun_offset_s(db, boot_id)
+    if offset_s is None:
+        return now
+    return min(now, _EPOCH + timedelta(seconds=clock.monotonic_s() + offset_s))
+
+
+def _begun_offset_s(db: Connection, boot_id: str) -> float | None:
+    row = db.execute(
+        "SELECT start_utc_us - start_mono_us AS offset_us FROM segments JOIN runs USING (run_id)"
+        " WHERE segment_id = (SELECT max(segment_id) FROM segments)"
+        " AND start_mono_us IS NOT NULL AND boot_id = ?",
+        (boot_id,),
+    ).fetchone()
     return None if row is None else row["offset_us"] / 1e6

@@ -15,8 +15,9 @@ from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind
 from agent.buffer.medium import mount_of, read_id
 from agent.buffer.reading import open_index_reader
+from agent.buffer.recording_clock import trusted_now
 from agent.buffer.retention import state_of
-from agent.core.clock import Clock
+from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
@@ -164,7 +165,8 @@ def doomed(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -
     """Return what the camera's worker would delete now, changing nothing."""
     with closing(open_index_reader(folder)) as db:
         total = _count(db, "segments")
-        found = due(db, settings, state_of(folder, settings, clock, cameras), total)
+        now = trusted_now(db, clock, boot_id())
+        found = due(db, settings, state_of(folder, settings, now, cameras), total)
     return [
         Doom(
             camera_id=folder.name,

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import DatabaseError
 
@@ -15,9 +15,9 @@ from agent.buffer import journal
 from agent.buffer.due import Room, State, due, oldest_unlocked
 from agent.buffer.index import INDEX_FILE, Index
 from agent.buffer.journal import Doomed
-from agent.contract.events import TimeQuality
+from agent.buffer.recording_clock import trusted_now
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
 from agent.core.sqlite import open_reader
 from agent.settings.model import BufferSettings
@@ -46,9 +46,14 @@ class Retention:
     ) -> None:
         """`state` tells time and room of the disk; by default they are looked up."""
         self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
-        self._state = state or (lambda: state_of(folder, settings, clock, cameras))
+        self._state = state or (lambda: state_of(folder, settings, self.now(), cameras))
         self._log = log.get("buffer.retention")
         self.deleting = threading.Lock()
+
+    def now(self) -> datetime | None:
+        """Return the time by which video may be called old; None while there is none to trust."""
+        with self._index.reading() as db:
+            return trusted_now(db, self._clock, boot_id())
 
     def prune(self, go_on: Callable[[], bool] = lambda: True) -> int:
         """Delete all that is due; return how many segments went. `go_on` may end it early."""
@@ -63,9 +68,9 @@ class Retention:
             for first in range(0, len(doomed), _BATCH):
                 if go_on():
                     gone += self.delete(doomed[first : first + _BATCH])
-        if self._clock.quality() is not TimeQuality.UNSYNCED:
+        if (now := self.now()) is not None:
             age = timedelta(days=self._settings.retention_days)
-            journal.forget_before(self._index, self._clock.utc_now() - age)
+            journal.forget_before(self._index, now - age)
         return gone
 
     def free_some(self) -> int:
@@ -103,8 +108,8 @@ class Retention:
                         hour.parent.rmdir()
 
 
-def state_of(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -> State:
-    """Return what decides beside the index, as it is now."""
+def state_of(folder: Path, settings: BufferSettings, now: datetime | None, cameras: int) -> State:
+    """Return what decides beside the index, at a trusted `now`."""
     facts = os.statvfs(folder)
     low = settings.min_free_bytes
     high = settings.free_again_bytes if settings.free_again_bytes is not None else low * 5 // 4
@@ -115,7 +120,7 @@ def state_of(folder: Path, settings: BufferSettings, clock: Clock, cameras: int)
         segments, size_bytes = usage_of_all(folder.parent)
     has_inodes = facts.f_files > 0  # some file systems make them as needed
     return State(
-        now=None if clock.quality() is TimeQuality.UNSYNCED else clock.utc_now(),
+        now=now,
         room_bytes=Room(free_bytes, low, high, size_bytes, cameras),
         room_inodes=Room(
             free_inodes, low_inodes if has_inodes else 0, low_inodes * 5 // 4, segments, cameras

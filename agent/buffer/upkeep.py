@@ -94,8 +94,7 @@ class Upkeep:
             self._chores.append(_Chore("sign", SIGN_EVERY_S, self._sign))
         if settings.thin_after_days is not None:
             thinner = Thinner(folder, index, settings.thin_after_days, observers)
-            body = lambda: void(thinner.thin_next(clock.utc_now()))  # noqa: E731
-            self._chores.append(_Chore("thin", THIN_EVERY_S, body))
+            self._chores.append(_Chore("thin", THIN_EVERY_S, lambda: self._thin(thinner)))
         if settings.second_dir:
             copier = Copier(folder, index, Path(settings.second_dir))
             body = lambda: void(copier.step(clock.utc_now()))  # noqa: E731
@@ -152,6 +151,10 @@ class Upkeep:
 
     def _prune(self) -> None:
         self._retention.prune(lambda: not self._stop.is_set())
+
+    def _thin(self, thinner: Thinner) -> None:
+        if (now := self._retention.now()) is not None:
+            thinner.thin_next(now)
 
     def _sign(self) -> None:
         assert self._signer is not None  # noqa: S101 - the chore exists only with one

@@ -8,6 +8,7 @@ import pytest
 
 from agent.app.still_keeper import StillKeeper
 from agent.clips import timelapse
+from agent.contract.events import TimeQuality
 from agent.core.errors import StorageError
 from agent.settings.model import TimelapseSettings
 from tests.fake_clock import FakeClock
@@ -40,6 +41,17 @@ def test_old_pictures_are_forgotten(tmp_path):
     clock = keep_for(tmp_path, hours=30, keep_days=0.5)
     (oldest, *_) = timelapse.stills(tmp_path, BEGAN, clock.utc_now())
     assert clock.utc_now() - oldest.taken_at < timedelta(hours=12 + 4.1)
+
+
+def test_a_clock_that_knows_nothing_forgets_none(tmp_path):
+    class Unsure(FakeClock):
+        def quality(self):
+            return TimeQuality.UNSYNCED
+
+    keep_for(tmp_path, hours=2)
+    keeper = StillKeeper(tmp_path, TimelapseSettings(), clock := Unsure(BEGAN.replace(year=2036)))
+    keeper.offer(frame(10), clock.utc_now(), clock.monotonic_s())
+    assert len(list(timelapse.stills(tmp_path, BEGAN, BEGAN + timedelta(hours=2)))) == 12
 
 
 def test_none_is_kept_when_it_is_off(tmp_path):

@@ -15,12 +15,14 @@ from agent.buffer.check import compare
 from agent.buffer.due import Room, State, due
 from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind, Locks
+from agent.buffer.report import doomed
 from agent.buffer.retention import state_of, usage_of_all
 from agent.buffer.sparing import mode_now
 from agent.buffer.stage import Stage
 from agent.buffer.tiers import KEY_FRAMES, Thinner
 from agent.buffer.upkeep import BUDGET_EVERY_S, LOOK_EVERY_S, Upkeep
 from agent.contract.events import TimeQuality
+from agent.core.clock import boot_id
 from agent.core.sqlite import open_reader
 from agent.evidence.key_store import open_box_key
 from hardware.interface import Medium
@@ -169,6 +171,45 @@ def test_a_clock_that_knows_nothing_deletes_nothing_by_age(tmp_path, clip):
     tape.index.close()
 
 
+def test_a_clock_that_knows_nothing_thins_nothing(tmp_path, clip):
+    clock = Unsure()
+    tape = Tape(tmp_path / "camera", clock, thin_after_days=1.0)
+    tape.record(clip)
+    clock.pass_s(400 * DAY_S)
+    upkeep = upkeep_of(tape)
+    for _ in range(20):
+        upkeep.turn()
+        clock.pass_s(1.0)
+    assert {row["tier"] for row in tape.segments()} == {"full"}
+    tape.index.close()
+
+
+@pytest.mark.parametrize("thin_after_days", [None, 1.0])
+def test_a_wall_clock_that_jumps_ahead_costs_no_video_and_no_lock(tmp_path, clip, thin_after_days):
+    """Recordings don't follow it until it has proven itself; what is old is told by them."""
+    tape = Tape(
+        tmp_path / "a", boot=boot_id(), retention_days=30.0, thin_after_days=thin_after_days
+    )
+    tape.record(clip)
+    lock_all(tape)
+    before, upkeep = tape.segments(), upkeep_of(tape)
+    tape.clock._at += timedelta(days=400)
+    for _ in range(200):
+        upkeep.turn()
+        tape.clock.pass_s(1.0)
+    assert tape.segments() == before
+    assert [row["released_utc_us"] for row in tape.rows("locks")] == [None]
+    assert doomed(tape.folder, tape.settings, tape.clock, 1) == []
+
+    tape.clock._at -= timedelta(days=400)
+    tape.clock.pass_s(31 * DAY_S)
+    for _ in range(100):
+        upkeep.turn()
+        tape.clock.pass_s(1.0)
+    assert tape.segments() == []
+    tape.index.close()
+
+
 def test_video_stamped_by_a_clock_out_of_all_time_is_as_old_as_what_came_after_it(tmp_path, clip):
     tape = Tape(tmp_path / "camera", retention_days=2.0)
     tape.record(clip)
@@ -214,7 +255,7 @@ def test_few_inodes_left_are_a_reason_too(tape):
         doomed = due(db, tape.settings, state, 100)
     assert [segment.rule for segment in doomed] == ["inodes-low"] * 3
     facts = os.statvfs(tape.folder)
-    now = state_of(tape.folder, tape.settings, tape.clock, 1)
+    now = state_of(tape.folder, tape.settings, tape.clock.utc_now(), 1)
     assert now.room_inodes.low <= facts.f_files // 20
 
 

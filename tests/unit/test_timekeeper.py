@@ -139,6 +139,22 @@ def test_a_second_worker_of_a_boot_without_the_time_goes_on_as_the_first_recorde
     index.close()
 
 
+def test_a_jump_that_was_believed_is_known_to_a_worker_that_starts_just_then(tmp_path):
+    """Else it would believe it, and correct what was corrected, once more."""
+    clock, index = SteppingClock(TRUE_START, TimeQuality.NTP), Index(tmp_path)
+    worker = RecordingClock(index, clock, "boot")
+    worker.look()
+    record(index, 1, "boot", worker.moment(clock.mono_s))
+    clock.wall += timedelta(hours=1)
+    for _ in range(2):
+        clock.pass_s(BELIEVE_AFTER_S)
+        worker.look()
+    clock.pass_s(5.0)
+    second = RecordingClock(index, clock, "boot")
+    assert second.utc(clock.mono_s) == worker.utc(clock.mono_s) == clock.wall
+    index.close()
+
+
 def test_an_hour_of_a_drifting_wall_clock_is_followed():
     clock = SteppingClock(TRUE_START, TimeQuality.NTP)
     keeper = Timekeeper(clock)
