@@ -341,9 +341,10 @@ class Eyes:
             self._camera.thresholds,
             self._camera.masks,
         )
+        has_stopped = self._camera.detect and not camera.detect  # nobody would follow them on
         self._mask = PictureMask(camera.masks)
         self._camera = camera
-        if is_other_measure:
+        if is_other_measure or has_stopped:
             self._forget()
         self._log.info("settings taken over", rules=[rule.rule_id for rule in camera.rules])
 

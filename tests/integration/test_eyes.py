@@ -211,6 +211,21 @@ def test_other_settings_do_not_make_a_rule_begin_anew(scene, clip):
     assert watching.states.count(HitState.BEGAN) == 1
 
 
+def test_who_was_followed_is_nobody_once_the_detector_is_left_out(scene, clip):
+    """As in heat: nobody follows them on, so no box may stay where they were."""
+    watching = scene(lambda _: (SOMEBODY,))
+    seen = {}
+
+    def retune(number):
+        seen[number] = watching.eyes.view.objects
+        if number == 40:
+            watching.eyes.retune(msgspec.structs.replace(watching.camera, detect=False))
+
+    watching.watch(clip, retune)
+    assert seen[40]
+    assert not seen[60]
+
+
 def test_broken_pictures_are_passed_over_until_there_are_too_many(scene, clip):
     watching = scene()
     with av.open(str(clip)) as container:
