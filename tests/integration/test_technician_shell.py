@@ -26,7 +26,7 @@ class Bench:
     """The service in folders of its own; what it asks of systemd and the firewall is noted."""
 
     def __init__(self, folder, monkeypatch):
-        self.folder, self.now_s = folder, NOW_S
+        self.folder, self.now_s, self.on_s = folder, NOW_S, 60.0
         bin_folder = folder / "bin"
         bin_folder.mkdir()
         for name in ("systemctl", "nft", "ssh-keygen"):
@@ -48,7 +48,7 @@ class Bench:
             *(self.folder / name for name in ("wishes", "kept.json", "host", "run")),
             user=os.geteuid(),
         )
-        self.shell = Shell(folders, lambda: self.now_s)
+        self.shell = Shell(folders, lambda: self.now_s, lambda: self.on_s)
         self.shell.start()
 
     def ask(self, **plan):
@@ -99,6 +99,16 @@ def test_a_key_outlives_a_boot_but_not_its_time_nor_a_clock_set_back(bench):
     assert bench.told["until_s"] == NOW_S + 4 * 3600
     bench.now_s -= 100 * 3600
     bench.start()
+    assert not bench.is_open
+
+
+def test_a_clock_set_back_a_little_gives_a_key_no_more_time(bench):
+    bench.give()
+    bench.on_s += 4 * 3600 - 1
+    assert bench.shell.look()
+    bench.now_s -= 3600
+    bench.on_s += 1
+    assert not bench.shell.look()
     assert not bench.is_open
 
 

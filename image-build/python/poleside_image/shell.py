@@ -47,6 +47,10 @@ def _wall_s() -> float:
     return time.clock_gettime(time.CLOCK_REALTIME)
 
 
+def _on_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def checked_key(text: object) -> str:
     """Return an OpenSSH public key without options and comment. Raises `ValueError`."""
     found = _KEY.fullmatch(text.strip()) if isinstance(text, str) else None
@@ -65,8 +69,13 @@ def checked_span_s(hours: object) -> float:
 class Shell:
     """What is in force: `until_s` of the wall clock, 0 for nothing."""
 
-    def __init__(self, folders: Folders, now_s: Callable[[], float] = _wall_s) -> None:
-        self._folders, self._now_s = folders, now_s
+    def __init__(
+        self,
+        folders: Folders,
+        now_s: Callable[[], float] = _wall_s,
+        on_s: Callable[[], float] = _on_s,
+    ) -> None:
+        self._folders, self._now_s, self._on_s = folders, now_s, on_s
         self.key, self.until_s, self.by, self._plan_id = "", 0.0, "", ""
         found = small_files.read(folders.kept)
         try:
@@ -74,11 +83,13 @@ class Shell:
             self.by = str(found.get("by", ""))[:64]
         except (TypeError, ValueError):
             self.key = ""
+        self._ends_on_s = on_s() + min(self.until_s - now_s(), MOST_S)
 
     @property
     def is_on(self) -> bool:
-        """Whether the key is in force; a clock that was set back ends it, too."""
-        return bool(self.key) and 0 < self.until_s - self._now_s() <= MOST_S
+        """Whether the key is in force; a clock that is set back gives it no more time in a boot."""
+        is_in_time = 0 < self.until_s - self._now_s() <= MOST_S and self._on_s() < self._ends_on_s
+        return bool(self.key) and is_in_time
 
     def look(self) -> bool:
         """Take a plan, or the end of the time; say whether a key is in force."""
@@ -109,7 +120,7 @@ class Shell:
             self._tell("refused", str(error))
             return
         self.key, self.by = key, str(plan.get("by", ""))[:64]
-        self.until_s = self._now_s() + span_s
+        self.until_s, self._ends_on_s = self._now_s() + span_s, self._on_s() + span_s
         small_files.write(
             self._folders.kept, {"key": key, "until_s": self.until_s, "by": self.by}, 0o600
         )
