@@ -30,7 +30,6 @@ from agent.cameras.port import (
     CameraControl,
     CameraFailure,
     CameraStranger,
-    CameraUnreachable,
     DeviceFacts,
     Login,
 )
@@ -51,7 +50,6 @@ from agent.settings.model import CameraSettings
 FIRST_ASK_S, LAST_ASK_S = 2.0, 60.0
 ASK_LOST_S = 10.0
 _WORD_S = 2.0
-UNREACHABLE = CameraUnreachable.camera_code
 
 
 class CameraPlace:
@@ -116,10 +114,11 @@ class CameraPlace:
         if not self._has_read:
             await self._read_memory()
         now_s = self._clock.monotonic_s()
-        is_lost = is_lost or (self._ears is not None and self._ears.status.code == UNREACHABLE)
+        is_lost = is_lost or (self._ears is not None and self._ears.status.is_shut_out)
         if self._whereabouts.has_said_goodbye():
             is_lost, self._due_mono_s = True, 0.0
-        if (is_lost or not self.is_there or self._may_be_new) and now_s >= self._due_mono_s:
+        is_amiss = is_lost or not self.is_there or self.facts.code is not None
+        if (is_amiss or self._may_be_new) and now_s >= self._due_mono_s:
             if await self._doors.is_video_first(self._camera, self.address, self._login):
                 return
             await self._ask()

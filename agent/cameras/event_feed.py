@@ -20,7 +20,10 @@ from agent.cameras.line import OnvifLine, Service
 from agent.cameras.notifications import Notification
 from agent.cameras.port import (
     CameraBadResponse,
+    CameraCertificate,
+    CameraClockSkew,
     CameraFailure,
+    CameraLockedOut,
     CameraNotSupported,
     CameraUnreachable,
     CameraUnsettled,
@@ -40,6 +43,13 @@ _SELDOM_S = 300.0
 _REMEMBER_S = 900.0  # how often the disk is told that the subscription goes on
 _BUSY_PAUSE_S = 0.2
 _LOGIN_LOOK_S = 0.5
+_OF_THE_CAMERA = {
+    kind.camera_code
+    for kind in (
+        *(CameraUnreachable, CameraCertificate, CameraWrongPassword),
+        *(CameraLockedOut, CameraClockSkew),
+    )
+}
 _CUTS = 2  # so many in a row, and the camera counts as away
 
 
@@ -75,6 +85,11 @@ class FeedStatus:
     opened_total: int = 0
     pulls_total: int = 0
     messages_total: int = 0
+
+    @property
+    def is_shut_out(self) -> bool:
+        """Whether the camera as a whole keeps us out, not its events alone."""
+        return self.code in _OF_THE_CAMERA
 
 
 class EventFeed:

@@ -23,6 +23,7 @@ from agent.cameras.port import (
     DeviceFacts,
     Login,
     PtzPosition,
+    is_refusal,
 )
 from agent.cameras.ptz_sectors import Sectors, forbidden
 from agent.cameras.ptz_stopper import PtzStopper
@@ -218,7 +219,7 @@ class CameraGate:
         try:
             is_allowed = typed(move.send)
         except PolesideError as error:
-            if isinstance(error, CameraFailure) and error.retryable:
+            if isinstance(error, CameraFailure) and error.retryable and not is_refusal(error):
                 self._stopper.request()  # it may have reached the camera all the same
             move.done.set_exception(error)
             return

@@ -220,3 +220,8 @@ class CameraLockedOut(CameraFailure):
     camera_code = "camera.locked_out"
     advice = "Wait until the camera's lock ends (often 30 minutes) or unlock it on its own page."
     may_retry = True
+
+
+def is_refusal(error: Exception) -> bool:
+    """Say whether the camera took no login, and so did nothing of what was asked."""
+    return isinstance(error, CameraWrongPassword | CameraClockSkew | CameraLockedOut)

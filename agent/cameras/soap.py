@@ -184,6 +184,10 @@ class SoapLink:
         What may take long, as a pull for events does, would keep the others waiting at the door:
         there the login is proven by a short question first.
         """
+        if (locked := lock_out(refused)) is not None:
+            if way is _Way.OPEN:
+                raise locked  # it says so to everybody: a login now might only prolong it
+            raise self._refuse(refused, key, 1)
         with self.door.turn(self._call_s) as now:
             tried = way if now is key else _Way.OPEN  # changed while we waited
             request = replace(request, login=now.login)

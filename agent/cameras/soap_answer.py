@@ -129,7 +129,7 @@ def fault_of(answer: Answer) -> SoapFault | None:
 
 def refuses_login(answer: Answer) -> bool:
     """Say whether the camera wants a login, or another one (ONVIF Core, "Authentication")."""
-    if answer.status_code == 401:
+    if answer.status_code == 401 or answer.status_code in _LOCK_STATUS:
         return True
     fault = fault_of(answer)
     return fault is not None and bool({*fault.codes} & (_LOGIN_CODES | _EXPIRED_CODES))

@@ -18,7 +18,8 @@ their turn, and then go by what came of it:
 - refused here: not again for `ONVIF_RETRY_S`, or `VIDEO_RETRY_S` and then more and more rarely.
 - refused here, where it was taken before: a camera that starts up refuses everybody, so this is in
   **doubt**, and nobody is told that the password is wrong. It is tried again a moment later, and
-  the last time `SETTLED_S` after that: until both faces together were sent it four times.
+  the last time `SETTLED_S` after that: until both faces together were sent it four times. One that
+  says it has locked us out is in no doubt: each further try might prolong that.
 - refused by the other face: not for `BACK_OFF_S`, but only while this face has never taken it. Many
   cameras have users of their own for ONVIF: what works is never stopped by what does not, so a
   refusal over ONVIF stops no recording, and one over RTSP no Stop and no bell.
@@ -59,7 +60,7 @@ WAIT_S, TURN_S = 3.0, 10.0  # a line waits so long at once, and in all before it
 GOOD_TURN_S = 0.5  # with a login that is known to be good
 SETTLED_S = 10.0  # by then a camera that starts up knows its users
 NO_LOGIN_RETRY_S = 10.0
-IN_DOUBT = "camera.unsettled"
+IN_DOUBT, LOCKED_OUT = "camera.unsettled", "camera.locked_out"
 FOLDER = "logins"
 _MOST_DOUBTED, _MOST_OF_BOTH = 2, 3  # refusals in a row after which it is still tried soon
 _MOST_VOUCHED = 3
@@ -281,7 +282,7 @@ def _delay_s(face: Face, mine: Standing, other: Standing) -> float:
 
 def _is_in_doubt(mine: Standing, other: Standing) -> bool:
     is_new = mine.times <= _MOST_DOUBTED and _of_both(mine, other) <= _MOST_OF_BOTH
-    return mine.taken_mono_s is not None and is_new
+    return mine.taken_mono_s is not None and is_new and mine.why != LOCKED_OUT
 
 
 def _of_both(mine: Standing, other: Standing) -> int:

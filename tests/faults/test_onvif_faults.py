@@ -22,8 +22,8 @@ from tests.simulated_onvif import LOGIN, USERNAME, control_of, running_camera
 _GUARD_S = 30  # far beyond every deadline here: only a hang reaches it
 
 
-async def _error_of(device, login: Login = LOGIN) -> CameraFailure:
-    control = control_of(device, login, call_s=1.0)
+async def _error_of(device, login: Login = LOGIN, *, call_s: float = 20.0) -> CameraFailure:
+    control = control_of(device, login, call_s=call_s)
     try:
         async with asyncio.timeout(_GUARD_S):
             with pytest.raises(CameraFailure) as caught:
@@ -50,7 +50,8 @@ async def test_every_fault_has_its_typed_error_and_an_advice(fault, error, code)
         for name, value in fault.items():
             setattr(device.faults, name, value)
 
-        caught = await _error_of(device)
+        # Short only where no answer is to come: a busy machine answers late.
+        caught = await _error_of(device, call_s=1.0 if error is CameraUnreachable else 20.0)
 
         assert type(caught) is error
         assert caught.code == code
@@ -113,6 +114,27 @@ async def test_a_locked_account_is_not_called_a_wrong_password():
         device.faults.locks_after = 1
         device.login.refused_total = 1
         assert isinstance(await _error_of(device, Login(USERNAME, "wrong")), CameraLockedOut)
+
+
+@pytest.mark.parametrize("status", [423, 429])
+async def test_a_lock_that_is_told_to_everybody_gets_no_login_and_ends_at_once(status):
+    async with running_camera() as device:
+        device.faults.fault_status = status
+        control = control_of(device)
+        with pytest.raises(CameraLockedOut):
+            await asyncio.to_thread(control.facts)
+        assert not device.logins_seen
+        device.faults.fault_status = 0
+        assert (await asyncio.to_thread(control.facts)).serial
+        device.faults.fault_status = status
+        with pytest.raises(CameraLockedOut):  # by the digest in use
+            await asyncio.to_thread(control.position)
+        seen, device.faults.fault_status = device.logins_seen, 0
+        with pytest.raises(CameraLockedOut):
+            await asyncio.to_thread(control.position)
+        assert device.logins_seen == seen
+        await asyncio.to_thread(control.stop)
+        control.close()
 
 
 async def test_addresses_from_behind_nat_are_repaired():

@@ -2,10 +2,10 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
-from agent.cameras import care
 from agent.cameras.door import LATELY_S, Door
 from agent.cameras.line import OnvifLine, Service
 from agent.cameras.memory import load
@@ -25,7 +25,14 @@ from agent.settings.camera_io import CameraRelay
 from agent.simulators.camera.onvif_device import SNAPSHOT_PATH
 from agent.simulators.camera.onvif_events import DIGITAL_INPUT
 from tests.onvif_box import Deskwork, make_desk, settings_of
-from tests.simulated_onvif import LOGIN, USERNAME, ShiftedClock, eventually, running_camera
+from tests.simulated_onvif import (
+    LOGIN,
+    PASSWORD,
+    USERNAME,
+    ShiftedClock,
+    eventually,
+    running_camera,
+)
 
 WRONG = Login(USERNAME, "wrong")
 _WHO = "<tds:GetDeviceInformation/>"
@@ -111,12 +118,16 @@ async def test_a_stop_does_not_wait_for_a_login_of_another_line_that_hangs(camer
     slow, quick = _lines(camera, Door(LOGIN, SystemClock()), 2)
     await _ask(quick)
     await _ask(slow)
-    camera.faults.slow_s = {"GetUsers": 3.0}
-    hanging = asyncio.create_task(asyncio.to_thread(slow.ask, Service.DEVICE, "<tds:GetUsers/>"))
+    camera.faults.slow_s = {"GetUsers": 3600.0}
+    ask_users = partial(slow.ask, Service.DEVICE, "<tds:GetUsers/>", timeout_s=60.0)
+    hanging = asyncio.create_task(asyncio.to_thread(ask_users))
     await eventually(lambda: "GetUsers" in camera.calls)
     assert not isinstance(await _ask(quick), CameraFailure)
     assert not hanging.done()
-    await hanging
+    camera.faults.slow_s = {}
+    for connection in tuple(camera._http._connections):
+        connection.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
     for line in (slow, quick):
         line.close()
 
@@ -129,9 +140,9 @@ class Look:
 
     def __call__(self, link, timeout_s):
         self.times += 1
-        open_look(link, timeout_s)
         if self.is_strange:
             raise CameraStranger("another camera")
+        open_look(link, timeout_s)
         return True
 
 
@@ -141,13 +152,13 @@ async def in_doubt(takes=("digest", "token")):
     clock, look = ShiftedClock(), Look()
     async with running_camera() as device:
         device.login.takes = takes
-        control = ZeepCamera(device.url, Door(LOGIN, clock, look), SystemClock(), call_s=1.0)
+        control = ZeepCamera(device.url, Door(LOGIN, clock, look), SystemClock(), call_s=20.0)
         await asyncio.to_thread(control.facts)
         await asyncio.to_thread(control.position)
         hanging = ("GetDeviceInformation", "GetEndpointReference", "GetSystemDateAndTime")
         device.faults.slow_s = dict.fromkeys(hanging, 60.0)
-        with pytest.raises(CameraUnreachable):
-            await asyncio.to_thread(care.prove, control.line)
+        with pytest.raises(CameraUnreachable):  # a busy machine would not answer so soon, either
+            await asyncio.to_thread(control.line.ask, Service.DEVICE, _WHO, timeout_s=0.5)
         assert look.times == 1
         yield device, control, look, clock
         control.close()
@@ -249,6 +260,28 @@ async def test_the_box_as_a_whole_tries_a_wrong_password_once_and_a_corrected_on
         desk.use(())  # taken out of the settings: it is let go, its slot given back
         await eventually(lambda: desk.facts("gate") is None)
         await eventually(lambda: not device.events.points)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_the_camera_thinks_of_a_login_meanwhile_is_told_and_that_it_is_over(
+    tmp_path, unused_tcp_port
+):
+    """Somebody changes the password at the camera, and back; its video goes on all the time."""
+    async with running_camera() as device:
+        clock = ShiftedClock()
+        desk = make_desk(tmp_path, clock, unused_tcp_port, settings_of(device))
+        running = asyncio.create_task(Deskwork(desk, clock).run())
+        await eventually(lambda: (ears := desk.ears("gate")) and ears.status.is_live)
+        assert desk.facts("gate").code is None
+        device.login.password = "another"
+        device.fire(DIGITAL_INPUT, {"InputToken": "1"}, {"LogicalState": "true"})  # ends the pull
+        await eventually(lambda: desk.facts("gate").code == "camera.wrong_password", within_s=90)
+        assert device.login.refused_total <= 4
+        device.login.password = PASSWORD
+        clock.shift_s += BACK_OFF_S + 60.0
+        await eventually(lambda: desk.facts("gate").code is None, within_s=90)
+        await eventually(lambda: desk.ears("gate").status.is_live, within_s=90)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

@@ -154,3 +154,19 @@ async def test_a_camera_that_still_moves_is_stopped_by_itself_once_it_takes_the_
         camera.login.refuses_next = 0
         await eventually(lambda: not camera.motor.is_moving)
         await gate.close()
+
+
+async def test_a_move_that_was_refused_moved_nothing_and_asks_for_no_stop(tmp_path):
+    """A Stop would be one more try of the login, and go on until one is taken."""
+    async with running_camera(ptz=True) as camera:
+        agent = Agent(tmp_path, camera, Clock())
+        gate = CameraGate(lambda: agent.control, SystemClock())
+        await gate.position()
+        camera.login.refuses_next = MANY
+        for _ in range(3):
+            with pytest.raises(CameraUnsettled):
+                await gate.move(0.1, 0.0, 0.0, 30.0)
+        assert camera.login.refused_total == 2  # by the nonce in use, and by a fresh one
+        assert not gate._stopper.requested_total
+        assert not camera.motor.moves_total
+        await gate.close()

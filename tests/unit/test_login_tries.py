@@ -13,6 +13,7 @@ from agent.core.login_tries import (
     BACK_OFF_S,
     GOOD_LOGIN_RETRY_S,
     IN_DOUBT,
+    LOCKED_OUT,
     NO_LOGIN_RETRY_S,
     SETTLED_S,
     STOP_RETRY_S,
@@ -176,6 +177,19 @@ def test_nobody_is_told_that_a_good_login_is_wrong_while_it_is_in_doubt(process,
         told.append(held.value.code)
         clock.now_s += process().left_s(SECRET, ONVIF)
     assert told == [IN_DOUBT, IN_DOUBT, REFUSED]
+
+
+def test_a_camera_that_says_it_has_locked_us_out_is_left_alone_but_for_a_stop(process):
+    for face in Face:
+        process().taken(SECRET, face)
+    process().refused(SECRET, ONVIF, LOCKED_OUT)
+    assert left_s(process(), ONVIF) == BACK_OFF_S
+    assert not process().is_in_doubt(SECRET, ONVIF)
+    with pytest.raises(LoginHeldError) as held:
+        process().trial(SECRET, ONVIF).begin(0.0)
+    assert held.value.code == LOCKED_OUT
+    assert not left_s(process(), VIDEO)
+    assert not process().stop_left_s(SECRET)
 
 
 def test_a_user_that_onvif_never_knew_takes_nothing_from_the_video_s_tries(process, clock):
