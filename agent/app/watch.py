@@ -226,6 +226,9 @@ class Watch(Service):
             facts = self._desk.facts(camera.camera_id)
             if facts is not None and facts.code is not None:
                 yield from checks.onvif_faults(camera.camera_id, facts.code, facts.since)
+                status, now = self._hub.status(camera.camera_id), self._clock.utc_now()
+                if status is not None:
+                    yield from checks.control_faults(status, facts.code, facts.since, now)
             elif facts is not None:
                 yield from checks.camera_clock_faults(camera.camera_id, facts.clock_ahead_s)
             if facts is not None:

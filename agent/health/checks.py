@@ -29,6 +29,7 @@ FEW_INODES = 500  # half of what pruning keeps free
 OUTBOX_OLD_S = 600.0
 OUTBOX_FULL_PCT = 80
 
+ONVIF_GRACE_S = 60.0  # a camera that starts shows its picture before its control side
 STARTING_S = 30.0  # so long after it came online, a camera must reach the disk
 FRESH_S = 10.0
 CENTER_CLOCK_OFF_S = 60.0
@@ -40,9 +41,17 @@ _HELD_BY = {"sparing": "link.data_sparing", "spent": "link.data_spent"}
 _SAME_AS = {
     "camera.timeout": "camera.unreachable",
     "camera.refused": "camera.unreachable",
-    "camera.locked_out": "camera.wrong_password",
     "camera.no_video": "camera.no_such_stream",
 }
+_OF_ONVIF = {
+    "camera.clock_skew",
+    "camera.locked_out",
+    "camera.not_onvif",
+    "camera.stranger",
+    "camera.tls",
+    "camera.wrong_password",
+}
+_NO_CONTROL = {"camera.unreachable", "camera.bad_response", "camera.not_supported"}
 _WORDS_OF_STATE = {
     CameraState.AUTH_FAILED: "camera.wrong_password",
     CameraState.NOT_A_CAMERA: "camera.not_a_camera",
@@ -137,9 +146,21 @@ def unrecorded_faults(status: CameraStatus, now: datetime, now_s: float) -> Iter
 def onvif_faults(
     camera_id: str, code: str | None, since: datetime | None = None
 ) -> Iterator[Fault]:
-    """Tell that a camera's ONVIF side does not answer, while its video may well run."""
-    if code in {"camera.not_onvif", "camera.wrong_password", "camera.stranger"}:
+    """Tell what keeps a camera's ONVIF side from us, while its video may well run."""
+    if code in _OF_ONVIF:
         yield fault_of(code, f"camera/{camera_id}", since, camera=camera_id)
+
+
+def control_faults(
+    status: CameraStatus, code: str | None, since: datetime | None, now: datetime
+) -> Iterator[Fault]:
+    """Tell that a camera shows its picture, and can't be asked or turned for a while by now."""
+    if code is None or code not in _NO_CONTROL or since is None:
+        return
+    is_starting = 0 <= (now - since).total_seconds() < ONVIF_GRACE_S
+    if status.main.state is CameraState.ONLINE and not is_starting:
+        subject = f"camera/{status.camera_id}"
+        yield fault_of("camera.no_control", subject, since, camera=status.camera_id, reason=code)
 
 
 def camera_clock_faults(camera_id: str, ahead_s: float | None) -> Iterator[Fault]:

@@ -26,6 +26,7 @@ from agent.health.checks import (
     center_clock_faults,
     clock_chip_faults,
     clock_faults,
+    control_faults,
     detector_faults,
     disk_faults,
     link_faults,
@@ -86,6 +87,10 @@ def camera(
     )
 
 
+def uncontrolled(code, state=CameraState.ONLINE, since_s=300):
+    return control_faults(camera(state), code, NOW - timedelta(seconds=since_s), NOW)
+
+
 def disk(free_mib, **storage):
     return disk_faults(DiskFacts(free_mib * MIB, 512 * MIB, StorageState(**storage)))
 
@@ -128,7 +133,7 @@ CASES = [
     (lambda: camera_faults(camera(LOST, "camera.timeout")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(CONNECTING, "camera.refused")), ["camera.unreachable"]),
     (lambda: camera_faults(camera(CameraState.AUTH_FAILED)), ["camera.wrong_password"]),
-    (lambda: camera_faults(camera(LOST, "camera.locked_out")), ["camera.wrong_password"]),
+    (lambda: camera_faults(camera(LOST, "camera.locked_out")), ["camera.locked_out"]),
     (lambda: camera_faults(camera(CameraState.NOT_A_CAMERA)), ["camera.not_a_camera"]),
     (lambda: camera_faults(camera(LOST, "camera.no_such_stream")), ["camera.no_such_stream"]),
     (lambda: camera_faults(camera(LOST, "camera.codec")), ["camera.codec"]),
@@ -160,7 +165,20 @@ CASES = [
     (lambda: camera_faults(camera(CameraState.UNKNOWN)), []),
     (lambda: onvif_faults("gate", "camera.not_onvif"), ["camera.not_onvif"]),
     (lambda: onvif_faults("gate", "camera.stranger"), ["camera.stranger"]),
+    (lambda: onvif_faults("gate", "camera.locked_out"), ["camera.locked_out"]),
+    (lambda: onvif_faults("gate", "camera.clock_skew"), ["camera.clock_skew"]),
+    (lambda: onvif_faults("gate", "camera.tls"), ["camera.tls"]),
+    (lambda: onvif_faults("gate", "camera.unsettled"), []),  # in doubt for seconds only
     (lambda: onvif_faults("gate", None), []),
+    *(
+        (lambda code=code: uncontrolled(code), ["camera.no_control"])
+        for code in ("camera.unreachable", "camera.bad_response", "camera.not_supported")
+    ),
+    (lambda: uncontrolled("camera.unreachable", since_s=5), []),
+    (lambda: uncontrolled("camera.unreachable", since_s=-3600), ["camera.no_control"]),
+    (lambda: uncontrolled("camera.unreachable", LOST), []),  # told as lost
+    (lambda: uncontrolled("camera.wrong_password"), []),  # told as that
+    (lambda: uncontrolled(None), []),
     (lambda: detector_faults([camera(detection="motion-only")] * 3), ["detector.unavailable"]),
     (lambda: detector_faults([camera(), camera(detection="off")]), []),
     (lambda: detector_faults([], engine(Engine.TFLITE_CPU, Engine.HAILO)),

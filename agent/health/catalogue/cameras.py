@@ -24,6 +24,27 @@ CAMERAS: dict[str, Words] = {
         "Switch ONVIF on in the camera, or find `main_url` by `poleside cameras discover --rtsp`.",
         "카메라에서 ONVIF를 켜거나 `poleside cameras discover --rtsp`로 `main_url`을 찾으세요.",
     ),
+    "camera.locked_out": Words(
+        RED,
+        "Camera {camera} has locked this user out for a while after wrong passwords.",
+        "카메라 {camera}: 잘못된 비밀번호가 반복되어 이 사용자를 잠갔습니다.",
+        "Unlock the user on the camera's own page, or wait; look who else tries passwords there.",
+        "카메라 웹 페이지에서 잠금을 풀거나 기다리세요. 다른 장비가 로그인하는지도 확인하세요.",
+    ),
+    "camera.clock_skew": Words(
+        YELLOW,
+        "Camera {camera} refuses the ONVIF login, most likely because its clock is far off.",
+        "카메라 {camera}: 시계가 크게 어긋나 ONVIF 로그인을 거부하는 것으로 보입니다.",
+        "Set date and time on the camera's own page, or its NTP server; this box can be that.",
+        "카메라 웹 페이지에서 날짜와 시각 또는 NTP 서버(이 장치도 가능)를 설정하세요.",
+    ),
+    "camera.no_control": Words(
+        YELLOW,
+        "Camera {camera} sends video, but its ONVIF side does not work ({reason}).",
+        "카메라 {camera}: 영상은 오지만 ONVIF가 동작하지 않습니다 ({reason}).",
+        "It can't be turned, nor its events heard. Check port and ONVIF in it, or restart it.",
+        "회전과 이벤트를 쓸 수 없습니다. 카메라의 ONVIF와 포트를 확인하거나 다시 시작하세요.",
+    ),
     "camera.stranger": Words(
         RED,
         "What answers at the address of {camera} is not known as it, and gets no password.",
