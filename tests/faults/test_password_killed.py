@@ -86,9 +86,9 @@ async def test_killed_at_any_moment_one_known_password_works(tmp_path):
 async def test_while_the_camera_is_away_both_are_kept_and_then_settled(tmp_path):
     async with running_camera() as device:
         kept = PasswordFile(tmp_path, _settings(device))
-        line = OnvifLine(device.url, Login(USERNAME, PASSWORD), _CLOCK, call_s=0.5)
+        line = OnvifLine(device.url, Login(USERNAME, PASSWORD), _CLOCK, call_s=2.0)
         await asyncio.to_thread(care.prove, line)
-        device.faults.slow_s = {"SetUser": 1.0}
+        device.faults.slow_s = {"SetUser": 3.0}
         changing = asyncio.create_task(asyncio.to_thread(rotate, line, kept, _CLOCK))
         await eventually(lambda: "SetUser" in device.calls)
         device.faults.silent = True
