@@ -40,7 +40,7 @@ class VerdictHandler:
             if camera_id is None:
                 raise CommandError("nuisance.no_camera", "Name the camera to be cleared.")
             cleared = await self._db.run(lambda c: nuisance.clear(c, camera_id))
-        found = await self._db.run(lambda c: nuisance.listed(c, camera_id))
+        found = await self._db.run(lambda c: nuisance.listed(c, camera_id, self._clock.utc_now()))
         verdicts = [
             {
                 "incident_id": one.event_id,

@@ -58,10 +58,9 @@ def remember(connection: sqlite3.Connection, event_id: str, spot: Spot) -> None:
 
 def is_lowered(connection: sqlite3.Connection, spot: Spot, now: datetime) -> bool:
     """Say whether an alarm that begins here and now is to be lowered."""
-    since_us = round((now - LASTS).timestamp() * 1e6)
     rows = connection.execute(
         "SELECT * FROM verdicts WHERE camera_id = ? AND family = ? AND at_utc_us >= ?",
-        (spot.camera_id, spot.family, since_us),
+        (spot.camera_id, spot.family, _since_us(now)),
     )
     weight = sum(-1 if row["is_true"] else 1 for row in rows if _is_near(row, spot))
     return weight >= FALSE_TO_LOWER
@@ -104,11 +103,12 @@ def clear(connection: sqlite3.Connection, camera_id: str) -> int:
     return connection.execute("DELETE FROM verdicts WHERE camera_id = ?", (camera_id,)).rowcount
 
 
-def listed(connection: sqlite3.Connection, camera_id: str | None = None) -> list[Verdict]:
-    """Return the verdicts that count, newest first."""
+def listed(connection: sqlite3.Connection, camera_id: str | None, now: datetime) -> list[Verdict]:
+    """Return the verdicts that still count, newest first."""
     rows = connection.execute(
-        "SELECT * FROM verdicts WHERE ? IS NULL OR camera_id = ? ORDER BY at_utc_us DESC",
-        (camera_id, camera_id),
+        "SELECT * FROM verdicts WHERE (? IS NULL OR camera_id = ?) AND at_utc_us >= ?"
+        " ORDER BY at_utc_us DESC",
+        (camera_id, camera_id, _since_us(now)),
     )
     return [
         Verdict(
@@ -124,6 +124,10 @@ def listed(connection: sqlite3.Connection, camera_id: str | None = None) -> list
         )
         for row in rows
     ]
+
+
+def _since_us(now: datetime) -> int:
+    return round((now - LASTS).timestamp() * 1e6)
 
 
 def _is_near(row: sqlite3.Row, spot: Spot) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from agent.app.alarm_watch import AlarmWatch
 from agent.contract.events import CapSeverity, Grade, Region, Source, StreamName
-from agent.events import nuisance, shadow
+from agent.events import meter, nuisance, shadow
 from agent.messages.vision import HitState, TrackedObject
 from agent.settings.model import AlarmSettings, CameraSettings, Settings
 from agent.settings.rules import IntrusionRule
@@ -179,6 +179,10 @@ def judge(box, event_id, verdict):
     return box.db.run(lambda c: nuisance.judge(c, event_id, verdict, "kim", now))
 
 
+def listed(box):
+    return box.db.run(lambda c: nuisance.listed(c, "gate", box.clock.utc_now()))
+
+
 async def test_a_spot_called_false_twice_is_lowered_to_a_notice_there_and_nowhere_else(tmp_path):
     async with box_with(tmp_path) as box, sweeping(box):
         first, second = [await one_alarm(box, objects=at(0.5, 0.5)) for _ in range(2)]
@@ -204,7 +208,7 @@ async def test_a_verdict_taken_back_or_cleared_raises_the_spot_again(tmp_path):
         first, second = [await one_alarm(box, objects=at(0.5, 0.5)) for _ in range(2)]
         await judge(box, first, False)
         await judge(box, second, False)
-        assert len(await box.db.run(lambda c: nuisance.listed(c, "gate"))) == 2
+        assert len(await listed(box)) == 2
         await judge(box, second, None)
         again = await one_alarm(box, objects=at(0.5, 0.5))
         await judge(box, again, False)
@@ -212,6 +216,40 @@ async def test_a_verdict_taken_back_or_cleared_raises_the_spot_again(tmp_path):
         once_more = await one_alarm(box, objects=at(0.5, 0.5))
         assert {again, once_more} < {event.id for event in await box.told(StreamName.ALARM)}
         assert not await judge(box, "no such incident", False)
+
+
+async def test_the_map_keeps_so_many_verdicts_and_each_for_thirty_days(tmp_path, monkeypatch):
+    monkeypatch.setattr(nuisance, "KEEP_VERDICTS", 3)
+    async with box_with(tmp_path) as box, sweeping(box):
+        alarms = [await one_alarm(box, objects=at(0.5, 0.5)) for _ in range(5)]
+        for alarm in alarms:
+            await judge(box, alarm, False)
+            box.clock.pass_s(1.0)
+        assert [one.event_id for one in await listed(box)] == alarms[:1:-1]
+
+        box.clock.pass_s(nuisance.LASTS.total_seconds())
+        assert await listed(box) == []
+        raised = await one_alarm(box, objects=at(0.5, 0.5))
+        assert raised in {event.id for event in await box.told(StreamName.ALARM)}
+
+
+async def test_the_meter_tells_each_cameras_day_and_what_became_of_its_alarms(tmp_path):
+    async with box_with(tmp_path, max_per_hour=4) as box, sweeping(box):
+        first, second = [await one_alarm(box, objects=at(0.5, 0.5)) for _ in range(2)]
+        await judge(box, first, False)
+        await judge(box, second, False)
+        await one_alarm(box, objects=at(0.5, 0.5))  # lowered
+        true = await one_alarm(box, objects=at(0.2, 0.8), camera="roof")
+        await judge(box, true, True)
+        for _ in range(3):
+            await one_alarm(box, objects=at(0.2, 0.8))
+        counts = await box.db.run(lambda c: meter.count(c, box.clock.utc_now()))
+        assert counts == {
+            "gate": meter.AlarmCount(raised=4, lowered=1, limited=1, judged_false=2),
+            "roof": meter.AlarmCount(raised=1, judged_true=1),
+        }
+        box.clock.pass_s(86_400.0)
+        assert await box.db.run(lambda c: meter.count(c, box.clock.utc_now())) == {}
 
 
 # Shadow time

@@ -93,9 +93,10 @@ def trials(data_dir: Path, *, as_json: bool) -> None:
 @click.option("--camera", default=None, help="Of one camera only.")
 def nuisance(data_dir: Path, camera: str | None, *, as_json: bool) -> None:
     """List the verdicts that count, and where they lower alarms."""
+    from agent.core.clock import SystemClock
     from agent.events import nuisance as verdicts
 
-    found = _read(data_dir, lambda c: verdicts.listed(c, camera))
+    found = _read(data_dir, lambda c: verdicts.listed(c, camera, SystemClock().utc_now()))
     lines = [
         f"{one.at:%Y-%m-%d %H:%M}  {one.event_id}  {one.camera_id}  {one.family}"
         f"  {'true' if one.is_true else 'false'} ({one.by})"
