@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from agent.local.cli.main import cli
+from agent.local.cli.main import cli, main
 
 NO_JSON = {
     "run": "runs until it is stopped; it logs JSON lines",
@@ -19,6 +19,7 @@ NO_JSON = {
     "center enrolment": "runs until it is stopped; it logs JSON lines",
     "simulate camera": "runs until it is stopped; it logs JSON lines",
     "clip stream": "prints video",
+    "claim qr": "draws a picture",
     "config reference": "prints one document; `config schema` is the same for a program",
     "center refuse": "prints nothing",
     "center next-key": "prints nothing",
@@ -76,6 +77,43 @@ def test_it_exits_as_it_says(tmp_path):
     assert re.match(r"\[counter\.closed\] ", closed.stderr)
     assert poleside("no-such-command").returncode == 2
     assert poleside("status", "--no-such-option").returncode == 2
+
+
+NOTHING = "--data-dir DIR"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (f"health {NOTHING}", 1, "not answer"),
+        (f"status {NOTHING}", 3, "not answer"),
+        (f"events {NOTHING}", 1, "storage.no_database"),
+        (f"link status {NOTHING}", 1, "storage.no_database"),
+        (f"buffer status {NOTHING}/none", 1, "buffer.no_camera"),
+        (f"buffer check --camera no {NOTHING}", 1, "buffer.no_camera"),
+        (f"clip export --camera a --last 9 --out DIR/a.mp4 {NOTHING}", 1, "storage.no_database"),
+        (f"usb export --camera a --last 9 --reason x --media DIR {NOTHING}", 1, "["),
+        (f"config diff 7 {NOTHING}", 1, "settings.no_version"),
+        (f"config rollback 7 {NOTHING}", 1, "settings.no_version"),
+        ("config check DIR/none.toml", 1, "settings.no_file"),
+        (f"swap camera gate {NOTHING}", 1, "counter.closed"),
+        (f"swap box --yes --center http://x --code a {NOTHING}", 1, "enrol.address"),
+        (f"enrol --center http://x --code a {NOTHING}", 1, "enrol.address"),
+        (f"report make --out DIR/r {NOTHING}", 1, "counter.closed"),
+        (f"bundle --out DIR/none/b.zip {NOTHING}", 1, "storage.not_writable"),
+        ("claim code --data-dir DIR/none", 1, "storage.not_writable"),
+        (f"update install DIR --version 1.0.0 {NOTHING}", 2, "BUNDLE"),
+        ("run", 1, "settings.nothing"),
+        ("cameras discover --host no-address", 2, "no-address"),
+    ],
+)
+def test_a_failure_is_one_exit_code_and_says_why(words, code, said, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words.replace("DIR", str(tmp_path)).split())
+    out, err = capsys.readouterr()
+    assert ended.value.code == code, err
+    assert said in out + err
+    assert "Traceback" not in err
 
 
 BASH = """

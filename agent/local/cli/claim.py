@@ -58,6 +58,12 @@ def code(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
     from agent.settings.model import Settings
 
     folder = _folder(data_dir, config)
+    if not folder.is_dir():
+        raise StorageError(
+            "storage.not_writable",
+            f"There is no data folder {folder}.",
+            hint="Give the agent's with --config or --data-dir.",
+        )
     try:
         text = make_code(run_dir(replace(Settings(), data_dir=str(folder))), SystemClock())
     except OSError as error:
@@ -78,7 +84,8 @@ def code(data_dir: Path, config: Path | None, *, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--count", type=click.IntRange(1, 999), default=1, show_default=True)
 @click.option("--address", default=SERVICE_ADDRESS, show_default=True, help="The boxes' page.")
-def labels(folder: Path, count: int, address: str) -> None:
+@json_option
+def labels(folder: Path, count: int, address: str, *, as_json: bool) -> None:
     """Make labels before the boxes are: FOLDER/labels.html to print, and a file for each box.
 
     FOLDER/001/label.txt goes on the stick, labelled POLESIDE, of the first boot of one box and of
@@ -102,7 +109,8 @@ def labels(folder: Path, count: int, address: str) -> None:
             f"The labels can't be stored in {folder}: {error.strerror}.",
             hint="Name a folder that is not there yet.",
         ) from error
-    click.echo(folder / "labels.html")
+    page = str(folder / "labels.html")
+    show({"sheet": page, "labels": count}, [page], as_json=as_json)
 
 
 @claim.command()
