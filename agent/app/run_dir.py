@@ -37,10 +37,15 @@ def run_dir(settings: Settings) -> Path:
     return _made(data_dir)
 
 
-def image_run(settings: Settings) -> Path:
-    """Return where the image's services tell: /run; of a simulated board, in its own folder."""
+def image_root(settings: Settings) -> Path:
+    """Return where the image's own files lie: /; of a simulated board, in its own folder."""
     is_simulated = settings.board.kind == "simulated"
-    return data_dir_of(settings) / "network/run" if is_simulated else Path("/run")
+    return data_dir_of(settings) / "network" if is_simulated else Path("/")
+
+
+def image_run(settings: Settings) -> Path:
+    """Return where the image's services tell."""
+    return image_root(settings) / "run"
 
 
 def forget_run_dir(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.app.foreign_disk import ForeignDisk
-from agent.app.run_dir import image_run
+from agent.app.run_dir import image_root, image_run
 from agent.app.sight import Sight
 from agent.app.status_lamp import StatusLamp
 from agent.core.clock import Clock
@@ -60,7 +60,7 @@ def service_tools(
         hung=lambda: _hung(sight, settings()),
         confirm=sight.desk.accept,
         sticks=usable,
-        updates=UpdateCare(data_dir, clock),
+        updates=UpdateCare(data_dir, clock, image_root(settings())),
         disk=disk.facts,
         take_disk=disk.take,
         identify=lamp.identify,

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from agent.app.run_dir import image_root
 from agent.app.voice import Voice
 from agent.commands.incidents import read_sessions
 from agent.commands.update import UpdateHandler
@@ -37,7 +38,7 @@ def make_updates(
 
     updates = Updates(
         clock,
-        ImageSide.of(data_dir_of(settings)),
+        ImageSide.of(data_dir_of(settings), image_root(settings)),
         settings.uploads,
         busy,
         note,

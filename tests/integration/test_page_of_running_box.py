@@ -1,61 +1,12 @@
 """A whole box reached from outside: its own certificate, the claim at its console, the chain."""
 
-import http.client
 import re
-import ssl
-import subprocess
-import sys
 import time
-from urllib.parse import urlencode
 
 import pytest
 
-from tests.box_process import HOST, BoxProcess
-from tests.browser.page_server import Answer
 from tests.claimed_box import PASSWORD, cookie_of
-
-
-class OutsideBox(BoxProcess):
-    """Listens on every address, as a box in a cabinet does."""
-
-    def __init__(self, folder):
-        super().__init__(folder, {"broker": {"urls": [f"mqtt://{HOST}:1"]}})
-        told = self.settings_file.read_text().replace(
-            f'"{HOST}:{self.port}"', f'"0.0.0.0:{self.port}"'
-        )
-        self.settings_file.write_text(told)
-        self.url = f"https://{HOST}:{self.port}"
-
-    def ask(self, path, method="GET", cookie="", **fields) -> Answer:
-        certificate = self.data_dir / "keys" / "page-cert.pem"
-        trust = ssl.create_default_context(cafile=certificate)
-        trust.check_hostname = False  # a person compares the fingerprint instead
-        connection = http.client.HTTPSConnection(HOST, self.port, context=trust, timeout=20)
-        headers = {"Origin": self.url, "Cookie": cookie}
-        connection.request(method, path, urlencode(fields), headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return Answer(answer.status, dict(answer.getheaders()), body)
-
-    def until_it_answers(self):
-        deadline_s = time.monotonic() + 60
-        while True:
-            try:
-                return self.ask("/healthz")
-            except OSError:
-                assert time.monotonic() < deadline_s, self.said()[-3000:]
-                time.sleep(0.2)
-
-    def at_console(self, *words):
-        command = [sys.executable, "-m", "agent.local.cli.main", "claim", *words]
-        return subprocess.run(
-            [*command, "--config", str(self.settings_file)],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
+from tests.outside_box import OutsideBox
 
 
 @pytest.fixture

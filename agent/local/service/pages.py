@@ -181,6 +181,7 @@ class ServicePages:
             await self._run(
                 *("update", "install", bundle.path, "--version", bundle.version),
                 *("--data-dir", str(self._tools.data_dir), "--by", f"page:{person.name}"),
+                *("--root", str(self._tools.updates.root)),
             )
         except CommandError as error:
             return await self._page(request, error)

@@ -44,10 +44,10 @@ class UpdateView:
 
 
 class UpdateCare:
-    """Reads files only; the agent's own component does the work."""
+    """Reads files only; the agent's own component does the work. The image's lie under `root`."""
 
     def __init__(self, data_dir: Path, clock: Clock, root: Path = Path("/")) -> None:
-        self._image, self._clock, self._root = ImageSide.of(data_dir, root), clock, root
+        self._image, self._clock, self.root = ImageSide.of(data_dir, root), clock, root
 
     def view(self) -> UpdateView:
         """Return what to show. Raises `StorageError`."""
@@ -66,9 +66,9 @@ class UpdateCare:
         stick.leave(self._image.folder, told)
 
     def _bundles(self) -> list[Bundle]:
-        places = [Path(one.mount) for one in sticks(self._root)]
-        own = self._root / _OWN_MOUNT
-        if (self._root / "dev/disk/by-label" / LABEL).exists() and own not in places:
+        places = [Path(one.mount) for one in sticks(self.root)]
+        own = self.root / _OWN_MOUNT
+        if (self.root / "dev/disk/by-label" / LABEL).exists() and own not in places:
             places.append(own)  # without that stick to look there would wait for it
         files = (path for place in places for path in sorted(place.glob("*.raucb"))[:_MOST])
         named = ((path, _BUNDLE.fullmatch(path.name)) for path in files if path.is_file())
