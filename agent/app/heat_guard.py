@@ -73,7 +73,11 @@ class HeatGuard(Service):
         may_ask = band.rate > 0 and rank < max(1.0, band.cameras * len(ids))
         if not may_ask:
             return replace(camera, detect=False)
-        return replace(camera, detect_fps=camera.detect_fps * band.rate)
+        return replace(
+            camera,
+            detect_fps=camera.detect_fps * band.rate,
+            close_look=camera.close_look and band.rate >= 1.0,  # what rests is not to be spent
+        )
 
     def faults(self) -> Iterator[Fault]:
         """That detection is held back, when it is."""

@@ -48,7 +48,8 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     camera has the mask itself.
 
     `close_look` looks again, closer, at the part of the picture where people are small: while the
-    detector has time to spare, and where it finds more. Each such look costs another inference.
+    detector has time to spare and the box is cool, and where it finds more. Each such look costs
+    another inference.
 
     `priority`: who keeps its detection longest when the box is hot or the detector is overloaded, 9
     before 1; of equal ones the first in the settings. Recording is the same for all.

@@ -91,6 +91,16 @@ async def test_detection_is_shed_by_rate_then_by_camera_and_recording_never(box)
     assert seen["normal"] == [FULL] * 4
 
 
+async def test_in_heat_nobody_is_looked_at_closer(box):
+    far = replace(box.cameras[0], close_look=True)
+    async with box.core() as guard:
+        assert guard.tuned(far).close_look
+        await box.at(86.0)
+        assert not guard.tuned(far).close_look
+        await box.at(40.0)
+        assert guard.tuned(far).close_look
+
+
 async def test_the_cameras_of_the_highest_priority_keep_their_detection_longest(tmp_path):
     box = Box(tmp_path, 5, 9, 1, 7)
     async with box.core():
