@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from agent.core.login_record import Face
 from agent.core.login_tries import BACK_OFF_S, VIDEO_RETRY_S, tries_of
 from agent.ingest.session import IngestSession, StreamAddress
 from agent.messages.worker import CameraState
@@ -134,7 +135,10 @@ async def test_a_camera_that_forgets_its_users_for_a_while_is_recorded_soon_afte
         await eventually(lambda: (f := desk.facts("gate")) and f.device)
         zoo.set_password("none yet")
         zoo.faults.disconnect = True
-        await eventually(lambda: len(refused) == 2)
+        address = seen.sessions[0]._address()
+        await eventually(lambda: address.tries.refusals(address.secret, Face.VIDEO) == 2)
+        await eventually(lambda: not zoo.server._connections)  # nobody waits there for his turn
+        assert len(refused) == 2
         assert not any(s.status.state is CameraState.AUTH_FAILED for s in seen.sessions)
         zoo.server._credentials = Credentials(USERNAME, PASSWORD)
         before = [frames.total for frames in seen.frames.values()]
@@ -142,7 +146,7 @@ async def test_a_camera_that_forgets_its_users_for_a_while_is_recorded_soon_afte
         await eventually(
             lambda: all(f.total > n + 3 for f, n in zip(seen.frames.values(), before, strict=True))
         )
-        assert len(refused) == 2
+        assert len(refused) <= 3  # one may have been under way as its users came back
         assert not onvif.refused_total
 
 
