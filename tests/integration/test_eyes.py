@@ -21,6 +21,7 @@ from agent.detect.wire import DetectReply, DetectRequest
 from agent.ingest.source import StreamFacts
 from agent.messages.vision import Detection, HitState
 from agent.settings.model import CameraSettings, IntrusionRule
+from agent.settings.rules import TamperRule
 from tests.footage_maker import make_clip
 from tests.recording import packets_of
 
@@ -152,6 +153,8 @@ def test_without_a_detector_a_handful_keeps_one_picture_and_loses_no_motion(scen
     assert all(sum(handful) == bool(handful) and all(handful[-1:]) for handful in held)
     assert 0 < len(shown) < blind.frames_total == FPS * 8
 
+    watched, each, _ = seen(detect=False, rules=(TamperRule(rule_id="hands-off"),))
+    assert len(each) == watched.frames_total  # a rule that looks at the picture needs them all
     looking, each, _ = seen(rules=())
     assert len(each) == looking.frames_total == blind.frames_total
     assert looking.motion_frames_total == blind.motion_frames_total > 0
