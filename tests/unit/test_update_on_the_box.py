@@ -181,6 +181,21 @@ def test_an_agent_that_does_not_answer_is_not_kept(programs, data, printed):
     assert small_files.read(data / trial.OUTCOME)["why"]
 
 
+def test_a_system_without_its_firewall_is_not_kept(programs, data):
+    programs.says("systemctl", "failed", then='case "$*" in *nftables*) exit 3 ;; esac')
+    assert trial.main(data, Patience(0.0, 0.1, 0.01)) == 1
+    assert "firewall" in small_files.read(data / trial.OUTCOME)["why"]
+
+
+def test_what_was_away_at_one_look_alone_is_missed_all_the_same(programs, data):
+    programs.says("poleside", json.dumps(WELL | {"faults": [CAMERA_GONE], "works": []}))
+    update.note_health(data)
+    programs.says("poleside", json.dumps(WELL | {"works": ["link"]}))
+    update.note_works_again(data)
+    before = small_files.read(data / trial.BEFORE)
+    assert before == {"red": ["camera.unreachable:gate"], "works": ["link"]}
+
+
 def test_a_busy_rauc_is_asked_again_and_not_for_ever(programs, data):
     programs.says("rauc", "already processing a different method", code=1)
     assert trial.main(data, QUICK) == 1
@@ -246,8 +261,9 @@ def test_a_good_plan_is_installed_and_the_box_restarted(programs, data, plan):
     outcome = outcome_of(plan, data)
     assert outcome == {"update_id": "u-1", "outcome": "installed", "version": "1.2.0"}
     assert small_files.read(data / trial.BEFORE) == {"red": ["link.down:"], "works": []}
-    assert programs.calls()[-2:] == [
+    assert programs.calls()[-3:] == [
         f"rauc install {plan.parent / 'new.raucb'}",
+        "poleside health --config /etc/poleside/poleside.toml --json",
         "systemctl reboot",
     ]
 
@@ -285,7 +301,7 @@ def test_an_incident_that_begins_while_it_is_installed_is_not_restarted_into(pro
             hold.unlink()
 
     assert update.main([str(plan)], data, pause) == 0
-    assert [call.split()[:2] for call in waits] == [["rauc", "install"]] * 3
+    assert [call.split()[:2] for call in waits] == [["poleside", "health"]] * 3  # no restart
     assert small_files.read(data / update.OUTCOME)["outcome"] == "installed"  # told meanwhile
     assert programs.calls()[-1] == "systemctl reboot"
 

@@ -2,8 +2,8 @@
 
 Not the agent judges, but what it says counts: it must answer, have no red fault that it had not
 before the update, have the link up and the cameras recorded that were so then (what was away before
-stays nobody's fault), and go on so without a restart for a while. Else the unit fails, systemd
-restarts the box, and the firmware starts the old system.
+stays nobody's fault), and go on so without a restart for a while, behind a firewall that is up.
+Else the unit fails, systemd restarts the box, and the firmware starts the old system.
 """
 
 import os
@@ -83,6 +83,10 @@ def what_is_wrong(
 
 def look(known: Iterable[str], worked: Iterable[str] = ()) -> Look:
     """Ask the agent and systemd."""
+    try:
+        run(["systemctl", "is-active", "nftables.service"])
+    except ProgramError as error:
+        return Look(f"the firewall is not up: {error}", "")
     try:
         health = ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
         restarts = run(["systemctl", "show", "--property=NRestarts", "poleside.service"]).strip()

@@ -137,12 +137,23 @@ def check_version(bundle: Path, folder: Path) -> str:
 
 def note_health(folder: Path) -> None:
     """Leave what is wrong now, before the update: the gate forgives these and no others."""
-    try:
-        health = ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
-    except ProgramError:
-        health = {}  # nothing is forgiven, but a broken agent may well be what is to be mended
+    health = _health()
     before = {"red": sorted(red_faults(health)), "works": sorted(works_of(health))}
     small_files.write(folder / BEFORE, before)
+
+
+def note_works_again(folder: Path) -> None:
+    """Add what works now: a link that was away for the moment of the first look is missed, too."""
+    before = small_files.read(folder / BEFORE)
+    works = sorted(works_of(before) | works_of(_health()))
+    small_files.write(folder / BEFORE, before | {"works": works})
+
+
+def _health() -> dict[str, Any]:
+    try:
+        return ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
+    except ProgramError:
+        return {}  # nothing is forgiven, but a broken agent may well be what is to be mended
 
 
 def carry_out(plan: Plan, folder: Path) -> str:
@@ -161,6 +172,7 @@ def carry_out(plan: Plan, folder: Path) -> str:
         run(["rauc", "install", str(plan.bundle)], within_s=INSTALL_WITHIN_S)
     except ProgramError as error:
         raise RefusedError("update.failed", str(error), may_come=True) from error
+    note_works_again(folder)
     return version
 
 
