@@ -141,6 +141,26 @@ def test_a_bell_that_is_pressed_is_heard(box, browse: Browse, tmp_path):
     assert serious_of(browser) == []
 
 
+def test_a_form_just_put_in_goes_the_pages_way_at_once(box, browse: Browse):
+    """A thumb that comes down at that very moment must not leave the page."""
+    browser = browse()
+    open_tests(browser, box, "/setup")
+    browser.run(
+        """
+        const button = () => document.querySelector('[data-site-test=bell] button');
+        const pressed = ({detail}) => {
+            if (!detail.pathInfo.requestPath.endsWith('go-bell=')) return;
+            document.removeEventListener('htmx:afterRequest', pressed);
+            button().click();
+        };
+        document.addEventListener('htmx:afterRequest', pressed);
+        htmx.ajax('GET', '/setup/parts?go-bell=', {swap: 'none'});
+        """
+    )
+    browser.wait(VERDICT.format("bell"), "running")
+    assert browser.run("return location.pathname") == "/setup"
+
+
 def test_the_code_is_told_to_the_center_alone_and_read_back(box, browse: Browse):
     browser = browse()
     open_tests(browser, box, "/setup")
