@@ -135,7 +135,7 @@ async def test_a_standing_watch_tells_who_comes_and_ends(data_dir):
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    ended = await handler(order(upper="red", watch_s=0.1, incident_id="case-1"), told)
+    ended = await handler(order(upper="green", watch_s=0.1, incident_id="case-1"), told)
     assert ended == {"incident_id": "case-1", "found_total": 0}
 
 
