@@ -23,6 +23,7 @@ from agent.app.process_table import ProcessSpec, process_table
 from agent.app.run_dir import PROCESSES_FILE, forget_run_dir, run_dir
 from agent.core import log, notify
 from agent.core.clock import Clock, to_tick_s
+from agent.core.errors import SettingsError
 from agent.messages import supervision
 from agent.messages.supervision import (
     MAX_MESSAGE_BYTES,
@@ -323,7 +324,11 @@ class Supervisor:
     # Settings
 
     def _reload(self) -> None:
-        new = in_effect(self._table, self._data_dir).settings
+        try:
+            new = in_effect(self._table, self._data_dir).settings
+        except SettingsError as error:  # they can't be read any more: what is in effect stays
+            self._log.error("stored settings refused", code=error.code, detail=error.message)
+            return
         change = diff(self._settings, new)
         self._settings = new
         wanted = {spec.name: spec for spec in self._rows(new)}

@@ -104,7 +104,7 @@ def look_over(table: dict[str, Any], examples: dict[str, Any] | None = None) -> 
             refuse_audio(look.rest)
             validate(look.rest)
         except SettingsError as error:
-            path = _path(error.message)
+            path = _path(error.message) or _one_value(look.rest, error)
             if look.has_dropped and not path:
                 break  # it may only miss what was taken out
             problem = _problem(error, look.first_path(path), table, examples or {})
@@ -198,6 +198,21 @@ def _smallest(node: shape.Node) -> Any:
     if node.get("type") in ("number", "integer"):
         return node.get("minimum", node.get("exclusiveMinimum", 0) + 1)
     return {"boolean": True, "array": [], "object": {}}.get(node.get("type", ""), "name-1")
+
+
+def _one_value(table: dict[str, Any], error: SettingsError) -> list[Step]:
+    """Return the value at the top without which an error that names no place is gone."""
+    is_named = _NAMED.search(error.message) is not None
+    for key, value in table.items():
+        if is_named or isinstance(value, dict | list):
+            continue
+        try:
+            validate({name: each for name, each in table.items() if name != key})
+        except SettingsError as other:
+            if other.message == error.message:
+                continue
+        return [key]
+    return []
 
 
 def _path(message: str) -> list[Step]:

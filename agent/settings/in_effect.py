@@ -43,12 +43,14 @@ def stored(data_dir: Path) -> Layers:
 
 
 def set_damaged_aside(data_dir: Path) -> None:
-    """Put away a stored layer that is no JSON object, in place of one put away before."""
+    """Put away a stored layer that can't be read, in place of one put away before."""
     for name, aside in _ASIDE.items():
-        with suppress(OSError):  # none is there, or the disk is read-only: it is read as empty
-            try:
-                msgspec.json.decode((data_dir / name).read_bytes(), type=dict[str, Any])
-            except msgspec.MsgspecError:
+        try:
+            msgspec.json.decode((data_dir / name).read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            continue
+        except (OSError, msgspec.MsgspecError):
+            with suppress(OSError):  # the disk is read-only, too: it is read as empty
                 (data_dir / name).replace(data_dir / aside)
 
 

@@ -130,7 +130,13 @@ def read_desired(data_dir: Path) -> dict[str, Any]:
 def _read_patch(path: Path) -> dict[str, Any]:
     try:
         patch = msgspec.json.decode(path.read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError):
+    except PermissionError as error:
+        raise SettingsError(
+            "settings.unreadable",
+            f"{path} can't be read: {error.strerror}.",
+            hint="Run as the agent's user.",
+        ) from error
+    except (OSError, msgspec.DecodeError):  # none is there, or the disk has lost it
         return {}
     return patch if isinstance(patch, dict) else {}
 
@@ -177,7 +183,7 @@ def _are_cameras(items: list[Any]) -> bool:
 
 
 def _patch_cameras(target: list[Any], patch: list[Any]) -> list[Any]:
-    known = {item["camera_id"]: item for item in target if "camera_id" in item}
+    known = {item["camera_id"]: item for item in target if _are_cameras([item])}
     for item in patch:
         known[item["camera_id"]] = merge_patch(known.get(item["camera_id"]), item)
     return list(known.values())

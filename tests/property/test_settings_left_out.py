@@ -1,7 +1,7 @@
 """Whatever is wrong in what is stored over the file: that alone is left out."""
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.settings.load import Layers, merge_patch
@@ -58,6 +58,8 @@ BAD = {
 
 
 @settings(deadline=None)
+@example({"x": [None]}, {"x": [{"camera_id": "gate"}]})
+@example({"cameras": [{"camera_id": []}]}, {"cameras": [{"camera_id": "gate"}]})
 @given(local=TABLES, desired=TABLES)
 def test_whatever_is_stored_the_box_starts_and_knows_its_cameras(local, desired):
     found = sift(FILE, Layers(local, desired))

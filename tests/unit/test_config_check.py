@@ -80,7 +80,7 @@ def test_a_right_file_has_no_error_and_the_example_is_right():
         ({"buffer": 3}, "buffer"),
         ({"cameras": {}}, "cameras"),
         ({"broker": {"urls": ["ftp://x"]}}, "broker.urls[0]"),
-        ({"time_zone": "Mars/Base"}, "(the whole file)"),
+        ({"time_zone": "Mars/Base"}, "time_zone"),
         ({"cameras": [{"camera_id": "a", "main_url": "rtsp://h/m", "thresholds": {"x": 9}}]},
          "cameras[0].thresholds"),
         ({"cameras": [{"camera_id": "a", "main_url": "rtsp://h/m", "record_audio": True}]},

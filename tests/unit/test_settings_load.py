@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent.core.errors import SettingsError
-from agent.settings.in_effect import load
+from agent.settings.in_effect import damaged, load, set_damaged_aside
 from agent.settings.load import (
     DESIRED_FILE,
     NOT_DESIRABLE,
@@ -173,6 +173,16 @@ def test_unreadable_wishes_are_none(tmp_path):
     assert read_desired(tmp_path) == {}
     (tmp_path / DESIRED_FILE).write_text("[1]")
     assert read_desired(tmp_path) == {}
+
+
+def test_wishes_that_the_disk_does_not_give_back_never_stop_a_start(tmp_path):
+    (tmp_path / DESIRED_FILE).mkdir()  # as good as a bad sector: reading it fails
+    assert read_desired(tmp_path) == {}
+    set_damaged_aside(tmp_path)
+    (left,) = damaged(tmp_path)
+    assert (left.path, left.is_local, left.error.code) == ("$", False, "settings.damaged")
+    write_desired(tmp_path, {"log_level": "debug"})
+    assert damaged(tmp_path) == ()
 
 
 def test_wishes_are_replaced_whole_or_not_at_all(tmp_path):

@@ -15,6 +15,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError, SettingsError
 from agent.local.cli.audited import note
 from agent.local.cli.buffer_coverage import coverage
+from agent.local.cli.progress import working
 from agent.settings.model import Settings
 
 _data_dir = click.option(
@@ -314,7 +315,10 @@ def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
     answer: dict[str, Any] = {}
     is_clean = True
     for folder in report.cameras_in(data_dir, camera_id):
-        with closing(open_index_reader(folder)) as db:
+        with (
+            working(f"Checking {folder.name}", is_shown=not as_json),
+            closing(open_index_reader(folder)) as db,
+        ):
             findings = compare(db, folder)
             purges = list(verify_purges(db, verifies)) if key else []
         is_clean = is_clean and findings.is_clean and not purges

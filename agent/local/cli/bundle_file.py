@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from agent.core.errors import StorageError
 from agent.core.redact import HIDDEN, redact, redact_text
 
 MOST_BYTES: Final = 20 * 1024 * 1024  # of all parts before they are packed
@@ -66,8 +67,16 @@ class BundleFile:
     """Gathers parts and writes them; a part that can't be had is told, and the others go on."""
 
     def __init__(self, path: Path, scrubber: Scrubber) -> None:
+        """Raises `StorageError` where no file can be made."""
         self._path, self._scrubber = path, scrubber
-        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+        try:
+            self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+        except OSError as error:
+            raise StorageError(
+                "storage.not_writable",
+                f"The bundle can't be written to {path}: {error.strerror}.",
+                hint="Give another file with --out.",
+            ) from error
         self._size = 0
         self._index: list[dict[str, Any]] = []
         self._left_out: list[str] = []

@@ -14,6 +14,7 @@ from agent.local.cli.cameras_care import CARE
 from agent.local.cli.cameras_overlays import masks, osd
 from agent.local.cli.cameras_ptz import ptz
 from agent.local.cli.cameras_target import Target, target_options
+from agent.local.cli.progress import working
 
 if TYPE_CHECKING:
     from agent.cameras.camera_states import CameraHit
@@ -72,10 +73,12 @@ def discover(
         return
     clock = SystemClock()
     try:
-        if hosts:
-            found = discovery.probe_hosts(clock, hosts, wait_s=wait, port=port)
-        else:
-            found = discovery.probe(clock, interfaces=interfaces or None, wait_s=wait, port=port)
+        with working("Searching", is_shown=not as_json):
+            if hosts:
+                found = discovery.probe_hosts(clock, hosts, wait_s=wait, port=port)
+            else:
+                own = interfaces or None
+                found = discovery.probe(clock, interfaces=own, wait_s=wait, port=port)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     devices: dict[object, list[FoundCamera]] = {}

@@ -26,6 +26,7 @@ from agent.local.cli.clip_views import (
     stream_option,
     timelapse,
 )
+from agent.local.cli.progress import working
 from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ def export(
     )
     try:
         begin, end = time_range(since, until, last_s)
-        stream, made = _export(camera, begin, end, out, data_dir, wanted)
-        seal = _seal(made, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
-        sha256 = sha256_of(made.path)
+        with working("Exporting", is_shown=not as_json):
+            stream, made = _export(camera, begin, end, out, data_dir, wanted)
+            seal = _seal(made, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
+            sha256 = sha256_of(made.path)
         span = f"{camera} {stream} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
         is_whole = bool(seal.get("whole"))
         audited(

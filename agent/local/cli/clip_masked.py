@@ -17,6 +17,7 @@ import click
 from agent.core.errors import PolesideError, SettingsError, StorageError
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.clip_views import sources_of, stream_option
+from agent.local.cli.progress import working
 from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def masked(
     try:
         begin, end = time_range(since, until, last_s)
         asked = _Asked(camera, begin, end, wanted, data_dir, purpose)
-        facts = asked.made(out, keep, target, at, outside)
+        with working("Blurring", is_shown=not as_json):
+            facts = asked.made(out, keep, target, at, outside)
         span = f"{camera} {facts['start_at']} to {facts['end_at']}"
         audited(detail=span, sha256=str(facts["sha256"]))
         click.echo(json.dumps(facts) if as_json else _text(facts))

@@ -13,6 +13,7 @@ import click
 from agent.core.errors import SettingsError
 from agent.local.cli.answer import json_option, show
 from agent.local.cli.audited import note
+from agent.local.cli.progress import working
 from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def preview(
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.preview", detail=_span(camera, begin, end))
     _, sources = sources_of(data_dir, camera, begin, end, wanted)
-    made = make_preview(sources, begin, end, out)
+    with working("Filming", is_shown=not as_json):
+        made = make_preview(sources, begin, end, out)
     begins = f"{made.start_at:%Y-%m-%d %H:%M:%S} UTC on"
     show(
         {"file": str(made.path), "pictures": made.frames, "start_at": made.start_at},
@@ -121,7 +123,8 @@ def timelapse(
 
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.timelapse", detail=_span(camera, begin, end))
-    frames = make_film(list(stills(camera_folder(data_dir, camera), begin, end)), out)
+    with working("Filming", is_shown=not as_json):
+        frames = make_film(list(stills(camera_folder(data_dir, camera), begin, end)), out)
     answer = {"file": str(out), "pictures": frames}
     show(answer, [f"{out}: {frames} pictures"], as_json=as_json)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from agent.core.errors import ExamError, PolesideError
+from agent.local.cli.progress import say_over
 
 _PATH = click.Path(path_type=Path)
 
@@ -56,10 +57,10 @@ def evaluate(
         told = Told(_size(truth_size), truth_fps)
         exam = Exam(clips, truth, rules, fps, told, until_s)
         report, sats = hold(exam, open_detector(model), _tell)
-        _say("")
+        say_over("")
         _write(sats, out)
     except PolesideError as error:
-        _say("")
+        say_over("")
         if not as_json:
             raise
         click.echo(json.dumps({"code": error.code, "message": error.message, "hint": error.hint}))
@@ -101,9 +102,4 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def _tell(name: str, done: float) -> None:
-    _say(f"{name} {done:4.0%}")
-
-
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{text}", nl=False, err=True)
+    say_over(f"{name} {done:4.0%}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.core.errors import PolesideError, SettingsError
+from agent.local.cli.progress import say_over
 
 if TYPE_CHECKING:
     from agent.exam.sitting import Sitting
@@ -50,6 +51,7 @@ def test(camera: str, clip_path: Path, out: Path, config: Path, *, as_json: bool
         model = Path(settings.detector.model) if settings.detector.model else None
         sitting = sit(open_clip(clip_path), own, open_detector(model), _tell("looking"))
         frames = draw(sitting, out, _tell("drawing"))
+        say_over("")
     except PolesideError as error:
         if not as_json:
             raise
@@ -80,8 +82,4 @@ def _no_camera(camera: str, cameras: tuple[CameraSettings, ...]) -> SettingsErro
 
 
 def _tell(what: str) -> Callable[[float], None]:
-    def tell(done: float) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r\033[K{what} {done:4.0%}", nl=False, err=True)
-
-    return tell
+    return lambda done: say_over(f"{what} {done:4.0%}")

@@ -12,6 +12,7 @@ import click
 from agent.local.cli.answer import json_option, show
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.progress import working
 
 if TYPE_CHECKING:
     from agent.settings.model import BufferSettings
@@ -160,15 +161,15 @@ def _let_in(box: Box, camera_id: str) -> None:
 
     clock, was_let_in = SystemClock(), False
     until_s = clock.monotonic_s() + _MEET_S
-    click.echo("Waiting for the new camera …", err=True)
-    while clock.monotonic_s() < until_s:
-        known = box.ask(AskCameras(), dict).get(camera_id, {})
-        if known.get("is_exchanged"):
-            return
-        if known.get("code") == _STRANGER and not was_let_in:
-            confirmation.give(box.data_dir, camera_id)
-            was_let_in = True
-        asyncio.run(clock.sleep_s(1.0))
+    with working("Waiting for the new camera"):
+        while clock.monotonic_s() < until_s:
+            known = box.ask(AskCameras(), dict).get(camera_id, {})
+            if known.get("is_exchanged"):
+                return
+            if known.get("code") == _STRANGER and not was_let_in:
+                confirmation.give(box.data_dir, camera_id)
+                was_let_in = True
+            asyncio.run(clock.sleep_s(1.0))
     click.echo("The new camera was not met yet; look again in a minute.", err=True)
 
 

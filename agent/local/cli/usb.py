@@ -13,6 +13,7 @@ import click
 
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.progress import working
 from agent.local.cli.table import echo_table, size_words
 from agent.local.cli.time_range import time_range
 
@@ -100,8 +101,6 @@ def export(
     try:
         begin, end = time_range(since, until, last_s)
         place = media or _only_stick()
-        if not as_json:
-            click.echo(f"Writing to {place} …", err=True)
         wanted = Clip(camera_id=camera, start_at=begin, end_at=end)
         clip_of = partial(
             export_clip,
@@ -113,15 +112,16 @@ def export(
             sidecar=True,
         )
         name, key = _name_and_key(box)
-        done = asyncio.run(
-            _written(
-                place,
-                box.data_dir,
-                lambda media: writing.export(
-                    media, box.data_dir, name, camera, begin, end, clip_of, key
-                ),
+        with working(f"Writing to {place}", is_shown=not as_json):
+            done = asyncio.run(
+                _written(
+                    place,
+                    box.data_dir,
+                    lambda media: writing.export(
+                        media, box.data_dir, name, camera, begin, end, clip_of, key
+                    ),
+                )
             )
-        )
     except PolesideError as error:
         audited(outcome="failed", code=error.code, detail=camera)
         if not as_json:
