@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from agent.app.worker_hub import WorkerHub
 from agent.cameras.gate import CameraGate
-from agent.commands.ptz_lease import Leases
+from agent.commands.ptz_lease import Lease, Leases
 from agent.contract.commands import Actor
 from agent.core import log
 from agent.core.clock import Clock
@@ -21,7 +21,7 @@ from agent.core.errors import PolesideError, StorageError
 from agent.messages.locking import LockSpan
 from agent.messages.pole import PoleSignal
 
-LOOKS_FOR_S = 60.0
+LOOKS_FOR_S, TURN_AGAIN_S = 60.0, 2.0  # a Stop that went before is over by then
 KEEP_AGAIN_S, KEEP_FOR_S = 5.0, 300.0  # a worker that died runs again within that
 BEFORE, AFTER, KEPT = timedelta(minutes=1), timedelta(minutes=2), timedelta(days=30)
 BELL = Actor(user="box", role="bell")
@@ -100,12 +100,26 @@ class BellCall(Service):
         detail = f"{camera_id}: to preset {preset} for the bell {signal.input_id}"
         try:
             async with self._leases.held(lease):
-                await self._gate_of(camera_id).go(lambda head: head.goto_preset(preset))
+                await self._go(lease, preset)
                 await self._audit("ptz.goto", "done", detail)
                 await self._leases.until_ended(lease, needs_link=False)
         except PolesideError as error:  # the call itself is told and recorded all the same
             self._log.warning("camera not turned", camera=camera_id, code=error.code)
             await self._audit("ptz.goto", "failed", f"{detail}: {error.code}")
+
+    async def _go(self, lease: Lease, preset: str) -> None:
+        """Turn the camera; what may help is tried again for as long as the call has it."""
+        while True:
+            try:
+                await self._gate_of(lease.camera_id).go(lambda head: head.goto_preset(preset))
+            except PolesideError as error:
+                if not error.retryable:
+                    raise
+                await asyncio.wait([lease.ended], timeout=TURN_AGAIN_S)
+                if lease.ended.done() or self._clock.monotonic_s() >= lease.until_mono_s:
+                    raise
+            else:
+                return
 
     async def _audit(self, operation: str, outcome: str, detail: str) -> None:
         try:
