@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -38,11 +39,10 @@ class OutsideBox(BoxProcess):
         trust.check_hostname = False  # a person compares the fingerprint instead
         connection = http.client.HTTPSConnection(HOST, self.port, context=trust, timeout=20)
         headers = {"Origin": self.url, "Cookie": cookie}
-        connection.request(method, path, urlencode(fields), headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return Answer(answer.status, dict(answer.getheaders()), body)
+        with closing(connection):
+            connection.request(method, path, urlencode(fields), headers)
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.getheaders()), answer.read())
 
     def once(self, is_so, path="/healthz", cookie="", every_s=0.2) -> Answer:
         """Return the first answer of which `is_so`; a box that starts gives none at first."""
