@@ -96,6 +96,43 @@ def test_a_first_boot_ends_at_the_broker(built, city, stick, tmp_path, tell):
         assert box.ask("cat /etc/machine-id").strip() == machine_id
 
 
+def test_a_first_boot_without_a_stick_is_claimed_with_its_label_and_lets_a_key_in(
+    built, tmp_path, tell
+):
+    """The label and its code are on the console alone; the shell has no rights and ends."""
+    disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2")
+    key, signs_in = "/run/trial-key", "ssh -n -i /run/trial-key -o StrictHostKeyChecking=no"
+    open_ports = "nft -n list set inet poleside shell_ports | grep elements"
+    with emulator.Machine(disk, tmp_path) as box:
+        secret = box.wait_for(r"claim#([0-9A-Z-]{19})", WITHIN_S)[1]
+        box.wait_for("\u2588\u2588 \u2584\u2584\u2584\u2584\u2584 \u2588", WITHIN_S)
+        tell(f"\nthe label is shown: {box.on_for_s:.0f} s since power on")
+        box.wait_for("Reached target.*multi-user", WITHIN_S)
+        box.wait_for('"event":"core ready"', WITHIN_S)
+        assert box.ask("systemctl --failed --no-legend --plain").strip() == ""
+        assert box.ask(f"journalctl -q | grep -c -e {secret} -e {secret.replace('-', '')}") == "0\n"
+        assert "cam0" in box.ask("nft list set inet poleside service_ports")
+        assert "22" not in box.ask(open_ports)
+        box.ask(f"ssh-keygen -q -t ed25519 -N '' -f {key}")
+        program = (Path(__file__).with_name("image_claim.py")).read_text()
+        box.ask(f"cat >/run/claim.py <<'END'\n{program}\nEND\n")
+        told = box.ask(f'python3 /run/claim.py {secret} "$(cat {key}.pub)"', within_s=600)
+        tell("at its page:", told.strip(), box.ask("cat /run/poleside-shell/state.json"))
+        assert '"claimed": 303' in told
+        assert '"again": 303' not in told
+        assert "22" in box.ask(open_ports)
+        does = "id -un; ls /var/lib/poleside || echo no; cat /run/poleside-provision/label.json"
+        told = box.ask(f"{signs_in} technician@127.0.0.1 '{does}' 2>/dev/null", within_s=300)
+        assert told.split() == ["technician", "no"]
+        box.ask("sync")
+    with emulator.Machine(disk, tmp_path) as box:  # the boot after its claim
+        box.wait_for("Reached target.*multi-user", WITHIN_S)
+        assert "claim#" not in box.console()
+        assert "cam0" not in box.ask("nft list set inet poleside service_ports")
+        assert secret.replace("-", "") not in box.ask("cat /data/image/*.json")
+        assert trials.until(lambda: "22" in box.ask(open_ports), WITHIN_S)
+
+
 def test_data_that_is_broken_is_no_reason_to_stay_away(built, city, stick, tmp_path, tell):
     """With a `data` partition that is none: volatile, the center is told, and it does not loop."""
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2")
