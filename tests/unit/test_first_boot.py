@@ -82,6 +82,13 @@ def test_a_box_without_anything_makes_settings_the_agent_starts_with(places):
     assert "/claim#" in shown(places)
 
 
+def test_the_label_has_the_address_of_the_socket_that_there_is(places):
+    boot(places)
+    assert "https://10.77.0.1:8470/claim#" in shown(places).splitlines()[2]
+    provision(replace(places, service_port=places.stick), "poleside-1", group=os.getegid())
+    assert "https://10.77.1.1:8470/claim#" in shown(places).splitlines()[2]
+
+
 def test_the_label_stays_the_same_until_the_box_is_claimed_and_is_forgotten_then(places):
     boot(places)
     before = shown(places)

@@ -43,8 +43,13 @@ def find(stick: Path, kept_in: Path, keys: Path) -> tuple[str, str]:
     return secret, trouble
 
 
-def tell(run: Path, secret: str, name: str, group: str | int) -> None:
-    """Leave it for the agent, and as text for the console; without a secret take both away."""
+def tell(
+    run: Path, secret: str, name: str, group: str | int, *, is_at_cameras: bool = False
+) -> None:
+    """Leave it for the agent, and as text for the console; without a secret take both away.
+
+    `is_at_cameras`: the page is at the cameras' socket, the only one there is.
+    """
     run.mkdir(mode=0o755, parents=True, exist_ok=True)
     for gone in (run / TOLD, run / SHOWN):
         gone.unlink(missing_ok=True)
@@ -55,11 +60,13 @@ def tell(run: Path, secret: str, name: str, group: str | int) -> None:
     shown = "-".join(secret[at : at + _GROUP] for at in range(0, _CHARS, _GROUP))
     shown_file = run / SHOWN
     shown_file.touch(mode=0o600)
+    places = [("10.77.1.1", "the service port"), ("10.77.0.1", "the cameras' switch")]
+    here, there = reversed(places) if is_at_cameras else places
     shown_file.write_text(
         f"\n{name} is not claimed yet. Its label:\n"
-        f"    https://10.77.1.1:8470/claim#{shown}\n"
-        "Open it within half an hour of switching the box on, from a notebook at the service\n"
-        "port; from one at the cameras' switch it is https://10.77.0.1:8470/claim#...\n\n"
+        f"    https://{here[0]}:8470/claim#{shown}\n"
+        f"Open it within half an hour of switching the box on, from a notebook at {here[1]};\n"
+        f"at {there[1]} it is https://{there[0]}:8470/claim#...\n\n"
     )
 
 

@@ -45,6 +45,7 @@ class Places:
     run: Path = Path("/run/poleside-provision")
     medium: Path = Path("/run/poleside-boot/medium")
     udev: Path = Path("/run/udev/data")
+    service_port: Path = Path("/sys/class/net/svc0")
 
 
 def hostname(machine_id: str) -> str:
@@ -124,7 +125,8 @@ def provision(places: Places, name: str, group: str | int = "poleside") -> dict[
         is_own = _hash(places.settings / "poleside.toml") == own
     except (OSError, LookupError) as error:
         outcome, is_own = f"{outcome}; no settings can be made: {error}", False
-    told = {"settings": outcome, "is_refused": is_refused, "own": own if is_own else ""}
+    told: dict[str, Any] = {"settings": outcome, "is_refused": is_refused}
+    told["own"] = own if is_own else ""
     try:
         small_files.write(places.noted / OUTCOME, told)
     except OSError as error:
@@ -139,7 +141,8 @@ def provision(places: Places, name: str, group: str | int = "poleside") -> dict[
     is_new = bool(secret) and is_own
     told["page_at_cameras"] = (is_new or is_visited) and is_kept
     try:
-        label.tell(places.run, secret, name, group)
+        is_at_cameras = told["page_at_cameras"] and not places.service_port.exists()
+        label.tell(places.run, secret, name, group, is_at_cameras=is_at_cameras)
         small_files.write(places.run / STATE, told)
     except (OSError, LookupError) as error:
         print(f"provision: can't be told: {error}", file=sys.stderr)
