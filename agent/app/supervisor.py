@@ -21,6 +21,7 @@ from agent.app.last_resort import last_resort_of
 from agent.app.process import ManagedProcess
 from agent.app.process_table import ProcessSpec, process_table
 from agent.app.run_dir import PROCESSES_FILE, forget_run_dir, run_dir
+from agent.app.settings_on_disk import StoredSettings
 from agent.core import log, notify
 from agent.core.clock import Clock, to_tick_s
 from agent.core.errors import SettingsError
@@ -37,7 +38,6 @@ from agent.messages.supervision import (
     WantSuccessor,
 )
 from agent.settings.diff import diff
-from agent.settings.in_effect import in_effect
 from agent.settings.load import data_dir_of
 from agent.settings.model import Settings
 
@@ -60,7 +60,7 @@ class Supervisor:
     ) -> None:
         self._settings, self._table, self._clock = settings, table, clock
         self._rows, self._left_out = rows, left_out
-        self._data_dir = data_dir_of(settings)
+        self._stored = StoredSettings(table, data_dir_of(settings))
         self._log = log.get("supervisor")
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, ManagedProcess] = {}
@@ -136,6 +136,8 @@ class Supervisor:
         self._start(self._children[spec.name])
 
     def _start(self, child: ManagedProcess) -> None:
+        if child.spec.body is None and self._stored.was_taken():
+            self._reload()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             if child.spec.body is not None:
@@ -325,7 +327,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         try:
-            new = in_effect(self._table, self._data_dir).settings
+            new = self._stored.read()
         except SettingsError as error:  # they can't be read any more: what is in effect stays
             self._log.error("stored settings refused", code=error.code, detail=error.message)
             return

@@ -53,6 +53,17 @@ def require_medium(folder: Path, settings: BufferSettings) -> str | None:
     return medium_id
 
 
+def is_foreign(data_dir: Path, settings: BufferSettings) -> bool:
+    """Return whether the disk with a box's data is another than its own. Nothing is written."""
+    book = claim.book_of(settings)
+    known = claim.find(book, data_dir) if book else None
+    told = settings.require_mount or (known.mount if known else _disk_of_its_own(data_dir))
+    if not told or (settings.require_mount and not data_dir.is_relative_to(told)):
+        return False
+    wanted = settings.medium_id or (known.medium_id if known and known.mount == told else "")
+    return bool(wanted) and Path(told).is_mount() and read_id(Path(told)) != wanted
+
+
 def require_writable(folder: Path) -> None:
     """Raise `StorageError` storage.wrong_medium when the disk under `folder` is read-only."""
     if is_read_only(folder):

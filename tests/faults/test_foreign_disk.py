@@ -7,11 +7,14 @@ import pytest
 from agent.app.core_disk import claim_book, on_its_disk
 from agent.app.foreign_disk import ForeignDisk
 from agent.app.run_dir import forget_run_dir, run_dir
+from agent.app.settings_on_disk import StoredSettings
 from agent.buffer.medium import ID_FILE
 from agent.core.clock import SystemClock
+from agent.core.errors import SettingsError
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.people import AccessError
 from agent.outbox.spool import read_spool
+from agent.settings.load import DESIRED_FILE, write_local
 from agent.settings.model import BufferSettings, Settings
 from tests.faults.crash_lab import disk
 
@@ -69,6 +72,35 @@ def test_the_box_s_own_label_lets_in_with_any_disk_and_takes_it_over(mount, sett
         assert not claims(settings, others)
         (line,) = read_spool(data_dir).entries
         assert (line.entry.op, line.entry.actor) == ("box.disk_taken", "page:kim")
+
+
+def test_nothing_stored_on_a_foreign_disk_counts_or_is_changed_until_it_is_taken(mount, settings):
+    data_dir, clock = Path(settings.data_dir), SystemClock()
+    table = {"data_dir": str(data_dir), "buffer": {"require_mount": str(mount)}}
+    with disk.tmpfs(mount, "size=1m"):
+        data_dir.mkdir()
+        write_local(data_dir, {"log_level": "debug"})
+        assert StoredSettings(table, data_dir).read().log_level == "debug"  # a disk's first box
+        on_its_disk(settings)
+        assert StoredSettings(table, data_dir).read().log_level == "debug"
+    with disk.tmpfs(mount, "size=1m"):
+        (mount / ID_FILE).write_text("0123456789abcdef\n")
+        data_dir.mkdir()
+        theirs = {"log_level": "error", "buffer": {"medium_id": "0123456789abcdef"}}
+        write_local(data_dir, theirs)
+        (data_dir / DESIRED_FILE).write_bytes(b"torn {")
+        stored = StoredSettings(table, data_dir)
+        with pytest.raises(SettingsError) as refused:
+            stored.read()
+        assert refused.value.code == "settings.foreign_disk"
+        assert stored.is_refused
+        assert not stored.was_taken()
+        assert (data_dir / DESIRED_FILE).read_bytes() == b"torn {"
+        assert ForeignDisk(on_its_disk(settings), table, clock).take("page:kim")
+        assert stored.was_taken()
+        assert not stored.was_taken()
+        assert stored.read().log_level == "error"
+        assert not (data_dir / DESIRED_FILE).exists()  # set aside, as at each start
 
 
 def test_no_disk_and_a_pinned_one_are_not_offered(mount, settings):

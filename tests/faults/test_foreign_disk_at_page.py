@@ -74,6 +74,7 @@ def test_a_foreign_disk_is_taken_over_at_the_page_with_what_lies_on_it(
             assert "site-9/bx-dead" in page
             assert 'action="/service/disk"' in page
             assert ring(data_dir).segments == before.segments  # nothing before somebody's word
+            assert new.state_once(cookie, bool)["cameras"] == []  # and none of its settings counts
             assert new.press("/service/disk", cookie).status == 200
 
             new.once(lambda told: told.status == 401, "/api/state", cookie)  # begins anew, on it

@@ -1,14 +1,20 @@
 """`poleside run`: the agent itself, in the foreground (systemd or a terminal holds it)."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.core.errors import SettingsError, StorageError
+
+if TYPE_CHECKING:
+    from agent.core.clock import Clock
+    from agent.settings.model import Settings
 
 EXAMPLE = """\
 # Poleside settings. Every key but the cameras' addresses has a default; unknown keys are errors.
@@ -114,16 +120,31 @@ def run(
         click.echo(f"Not right in {config} and left out: {path}. See `config check`.", err=True)
     # One thread per numpy, as everywhere here; must be set before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from agent.app.core_disk import on_its_disk
     from agent.app.supervisor import Supervisor
-    from agent.app.take_over import take_up
     from agent.app.time_floor import stand_on_it
+    from agent.buffer.medium import is_foreign
     from agent.core import log
     from agent.core.clock import SystemClock
-    from agent.settings import in_effect, load
+    from agent.settings import load
 
-    folder = load.data_dir_of(load.validate(table))
+    settings, clock = load.validate(table), SystemClock()
+    folder = load.data_dir_of(settings)
+    if is_refused := is_foreign(folder, settings.buffer):
+        click.echo(f"{folder} is another box's; nothing of it counts until taken over.", err=True)
+    else:
+        settings = _with_stored(table, folder, clock)
+    log.configure("supervisor", settings.log_level, clock)
+    stand_on_it(on_its_disk(settings) if is_refused else settings)
+    raise SystemExit(Supervisor(settings, table, clock, left_out=left_out).run())
+
+
+def _with_stored(table: dict[str, Any], folder: Path, clock: Clock) -> Settings:
+    """Return the settings with what is stored on the box's own disk."""
+    from agent.app.take_over import take_up
+    from agent.settings import in_effect
+
     _check_writable(folder)
-    clock = SystemClock()
     if identity := take_up(folder, table, clock):
         click.echo(f"This box takes the place {identity.site}/{identity.box}.", err=True)
     in_effect.set_damaged_aside(folder)
@@ -131,10 +152,7 @@ def run(
     for left in (*in_effect.damaged(folder), *sifted.left_out):
         whose = "What was set at the page" if left.is_local else "What the center wants"
         click.echo(f"{whose} does not fit at {left.path} and is left out: {left.error}", err=True)
-    settings = sifted.settings
-    log.configure("supervisor", settings.log_level, clock)
-    stand_on_it(settings)
-    raise SystemExit(Supervisor(settings, table, clock, left_out=left_out).run())
+    return sifted.settings
 
 
 def _table(
