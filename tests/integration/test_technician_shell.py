@@ -1,5 +1,6 @@
 """A technician's key opens a shell for its time, to its owner alone, and is gone at its end."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,12 +14,14 @@ import pytest
 from poleside_image.shell import Folders, Shell, checked_key
 from poleside_recipe.tree import add_technician
 
+from agent.local.service.shell_key import fingerprint
 from agent.simulators.broker import free_port
 from tests.claimed_box import claimed_box, cookie_of
 from tests.integration.test_firewall import APART, PATH, RULES, missing
 
 CONFIG = RULES.parent / "ssh/poleside_sshd_config"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVPPV3X6q0PYmLzcrQqU2hGvzmVeJjdCVYbWs0d2nXA"
+PRINT = "SHA256:WmOr4JFOUZryqFQROopuQmT6D8FF5cLgnjeU8LjvQQo"  # as ssh-keygen -l says
 NOW_S = 1_800_000_000.0
 
 
@@ -146,40 +149,127 @@ def test_where_sshd_does_not_start_nothing_stays_open(bench):
     assert bench.told["outcome"] == "failed"
 
 
+@contextlib.contextmanager
+def served_shell(box, monkeypatch):
+    """Run the service beside a box's page until the block ends."""
+    folder = box.folder / "root"
+    folder.mkdir()
+    bench = Bench(folder, monkeypatch)
+    run = box.folder / "network/run/poleside-shell"
+    run.parent.mkdir(parents=True)
+    run.symlink_to(folder / "run")
+    (folder / "wishes").rmdir()
+    (box.folder / "shell").mkdir(exist_ok=True)
+    (folder / "wishes").symlink_to(box.folder / "shell")
+    bench.now_s = time.clock_gettime(time.CLOCK_REALTIME)
+    ended = threading.Event()
+
+    def serve():
+        while not ended.wait(0.05):
+            bench.shell.look()
+
+    service = threading.Thread(target=serve)
+    service.start()
+    try:
+        yield bench
+    finally:
+        ended.set()
+        service.join()
+
+
+def shell_entries(box):
+    return [
+        (*one[1:], entry.detail)
+        for one, entry in zip(box.told(), box.entries(), strict=True)
+        if entry.op == "page.shell"
+    ]
+
+
 def test_the_page_gives_a_key_and_takes_it_and_the_chain_tells(tmp_path, monkeypatch):
     with claimed_box(tmp_path) as box:
         kim = cookie_of(box.take_over())
-        (tmp_path / "root").mkdir()
         csrf = box.csrf(kim)
         assert box.send("/service/shell", kim, csrf=csrf, key=KEY, hours="4").status == 409
-        bench = Bench(tmp_path / "root", monkeypatch)
-        run = tmp_path / "network/run/poleside-shell"
-        run.parent.mkdir(parents=True)
-        run.symlink_to(tmp_path / "root/run")
-        (tmp_path / "root/wishes").rmdir()
-        (tmp_path / "shell").mkdir(exist_ok=True)
-        (tmp_path / "root/wishes").symlink_to(tmp_path / "shell")
-        ended = threading.Event()
-
-        def serve():
-            while not ended.wait(0.05):
-                bench.shell.look()
-
-        service = threading.Thread(target=serve)
-        service.start()
-        try:
-            bench.now_s = time.clock_gettime(time.CLOCK_REALTIME)
+        with served_shell(box, monkeypatch) as bench:
             told = box.send("/service/shell", kim, csrf=csrf, key=KEY, hours="4")
             assert (told.status, bench.is_open) == (200, True)
             assert "page:kim" in told.body.decode()
             refused = box.send("/service/shell", kim, csrf=csrf, key="no key", hours="4")
             assert (refused.status, bench.is_open) == (409, True)  # the first one stays
+            assert box.send("/service/shell", kim, csrf=csrf, key=KEY, hours="73").status == 409
             assert box.send("/service/shell/end", kim, csrf=csrf).status == 200
             assert not bench.is_open
-        finally:
-            ended.set()
-            service.join()
-        assert [op for op, *_ in box.told()].count("page.shell") == 2
+        entries = shell_entries(box)
+        assert [one[1:3] for one in entries] == [
+            ("refused", "shell.not_managed"),
+            ("done", ""),
+            ("refused", "shell.refused"),
+            ("refused", "shell.hours"),
+            ("done", ""),
+        ]
+        assert [one[3].startswith(f"key {PRINT}") for one in entries] == [
+            *(True, True),
+            *(False, True),
+            False,
+        ]
+        assert not any("AAAA" in one[3] or "no key" in one[3] for one in entries[:4])
+
+
+def test_who_sees_some_cameras_alone_neither_sees_nor_gives_nor_ends_a_shell(tmp_path, monkeypatch):
+    with claimed_box(tmp_path) as box:
+        kim = cookie_of(box.take_over())
+        box.add(kim, "lee", "technician", "gate")
+        lee = cookie_of(box.sign_in("lee"))
+        with served_shell(box, monkeypatch) as bench:
+            fields = {"key": KEY, "hours": "4"}
+            assert box.send("/service/shell", lee, csrf=box.csrf(lee), **fields).status == 409
+            assert not bench.is_open
+            assert box.send("/service/shell", kim, csrf=box.csrf(kim), **fields).status == 200
+            assert box.send("/service/shell/end", lee, csrf=box.csrf(lee)).status == 409
+            assert bench.is_open
+            for cookie, is_shown in ((kim, True), (lee, False)):
+                page = box.page.ask("/service", Cookie=cookie).body
+                assert (b'action="/service/shell"' in page) == is_shown
+        told = [one for one in shell_entries(box) if one[0] == "page:lee"]
+        refused = ("page:lee", "refused", "shell.cameras")
+        assert told == [(*refused, f"key {PRINT}"), (*refused, "end")]
+
+
+@pytest.mark.parametrize("how", ["removed", "another role", "claimed anew"])
+def test_a_key_goes_with_the_right_of_who_gave_it_and_with_nobody_else_s(
+    tmp_path, monkeypatch, how
+):
+    with claimed_box(tmp_path) as box:
+        kim = cookie_of(box.take_over())
+        box.add(kim, "lee", "technician")
+        box.add(kim, "park", "technician")
+        lee = cookie_of(box.sign_in("lee"))
+        with served_shell(box, monkeypatch) as bench:
+            fields = {"csrf": box.csrf(lee), "key": KEY, "hours": "4"}
+            assert box.send("/service/shell", lee, **fields).status == 200
+            box.send("/people/remove", kim, csrf=box.csrf(kim), name="park")
+            assert len(shell_entries(box)) == 1
+            assert bench.is_open
+            if how == "removed":
+                box.send("/people/remove", kim, csrf=box.csrf(kim), name="lee")
+            elif how == "another role":
+                box.add(kim, "lee", "operator", "gate")
+            else:
+                box.take_over("lee")
+            until_s = time.monotonic() + 60
+            while bench.is_open:
+                assert time.monotonic() < until_s
+                time.sleep(0.05)
+        by = "lee" if how == "claimed anew" else "kim"
+        gone = (f"page:{by}", "done", "", "the key that lee gave is taken away")
+        assert shell_entries(box)[-1] == gone
+
+
+def test_a_fingerprint_is_what_ssh_keygen_says_and_tells_nothing_of_what_is_no_key():
+    assert fingerprint(f" {KEY} kim@laptop") == PRINT
+    assert fingerprint(f'command="/bin/sh" {KEY}') == PRINT
+    for text in ("", "no key", "ssh-ed25519 AAAAC", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"):
+        assert fingerprint(text) == "without fingerprint"
 
 
 def test_the_firewall_has_room_for_a_shell_and_none_in_it():

@@ -5,14 +5,14 @@ Page handlers -> here -> `box.db` and the audit chain. Core process.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from agent.contract.audit import AuditRecord
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.db import Database
-from agent.core.errors import StorageError
+from agent.core.errors import CommandError, StorageError
 from agent.local.access import people
 from agent.local.access.back_off import BackOff
 from agent.local.access.claim import ClaimCheck
@@ -33,14 +33,25 @@ class Note(Protocol):
     ) -> Awaitable[None]: ...
 
 
+async def _no_shell(_name: str) -> bool:
+    return False
+
+
 class AccessDesk:
-    """`is_open`: who isn't signed in may read as a visitor (loopback only)."""
+    """`is_open`: who isn't signed in may read as a visitor (loopback only).
+
+    `end_shell_of` takes away the shell key that a person gave (False: there is none); it goes
+    with his sessions whenever his right is taken or given anew. Raises `CommandError`.
+    """
+
+    end_shell_of: Callable[[str], Awaitable[bool]]
 
     def __init__(
         self, db: Database, claim: ClaimCheck, note: Note, clock: Clock, *, is_open: bool
     ) -> None:
         self._db, self.claim_check, self._note, self._clock = db, claim, note, clock
         self.is_open = is_open
+        self.end_shell_of = _no_shell
         self.sessions = Sessions(clock)
         self._back_off = BackOff(db, clock)
         self._one_at_a_time = asyncio.Lock()  # scrypt takes memory: never two of them
@@ -83,7 +94,7 @@ class AccessDesk:
         await self._db.run(lambda connection: people.put(connection, person, verifier))
         await self._back_off.forgive("claim")
         await self._back_off.forgive(f"name:{name}")
-        self.sessions.end_of(name)
+        await self._end_of(name, person)
         await self._tell("page.claim", f"page:{name}", detail="is a technician now")
         return self.sessions.begin(person)
 
@@ -97,7 +108,7 @@ class AccessDesk:
         async with self._one_at_a_time:
             verifier = await asyncio.to_thread(people.verifier_of, password)
         await self._db.run(lambda connection: people.put(connection, person, verifier))
-        self.sessions.end_of(person.name)
+        await self._end_of(person.name, by)
         detail = f"{person.name} is {person.role} of {', '.join(person.cameras)}"
         await self._tell("page.people", f"page:{by.name}", detail=detail)
 
@@ -105,7 +116,7 @@ class AccessDesk:
         """Take a person away, and sign him out. Raises `AccessError`."""
         await self._check_reach(by, name)
         if await self._db.run(lambda connection: people.remove(connection, name)):
-            self.sessions.end_of(name)
+            await self._end_of(name, by)
             await self._tell("page.people", f"page:{by.name}", detail=f"{name} is removed")
 
     async def everybody(self) -> list[Person]:
@@ -129,9 +140,9 @@ class AccessDesk:
             session.viewed.add(camera_id)
             await self._tell("page.view", f"page:{session.person.name}", detail=camera_id)
 
-    async def did(self, by: Person, op: str, outcome: str, detail: str) -> None:
+    async def did(self, by: Person, op: str, outcome: str, detail: str, code: str = "") -> None:
         """Chain what somebody did at the page."""
-        await self._tell(op, f"page:{by.name}", outcome, detail=detail)
+        await self._tell(op, f"page:{by.name}", outcome, code, detail)
 
     async def refused(self, by: Person, code: str, what: str) -> None:
         """Chain that somebody was turned away; a flood of one kind is one entry a minute."""
@@ -146,6 +157,15 @@ class AccessDesk:
         self._refused[kind] = (now_s, 0)
         more = f" ({untold} more untold)" if untold else ""
         await self._tell("page.refused", actor, "refused", code, f"{what}{more}")
+
+    async def _end_of(self, name: str, by: Person) -> None:
+        """Sign a person out everywhere; what he may from now on is stored already."""
+        self.sessions.end_of(name)
+        try:
+            if await self.end_shell_of(name):
+                await self.did(by, "page.shell", "done", f"the key that {name} gave is taken away")
+        except CommandError as error:
+            await self.did(by, "page.shell", "failed", f"the key that {name} gave", error.code)
 
     async def _check_reach(self, by: Person, name: str, told: Person | None = None) -> None:
         """Who sees some cameras alone gives no others, and changes nobody who has others."""

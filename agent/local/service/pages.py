@@ -22,7 +22,7 @@ from agent.local.access.desk import AccessDesk
 from agent.local.access.people import ALL_CAMERAS, Person
 from agent.local.service.command import run_command
 from agent.local.service.place import PlaceTaking
-from agent.local.service.shell_key import ShellDesk
+from agent.local.service.shell_key import ShellDesk, fingerprint
 from agent.local.service.update_care import UpdateCare
 from agent.local.setup.changes import SetupChanges
 from agent.local.setup.finder import CameraFinder
@@ -219,22 +219,28 @@ class ServicePages:
         return await self._page(request, done="service.blinks" if has_lamp else "service.no-lamp")
 
     async def put_shell(self, request: Request) -> Response:
-        """Let a technician's key in for some hours, at the service port alone."""
+        """Let a technician's key in for some hours, at the service port alone.
+
+        Only for who may see all cameras: a shell sees the whole box.
+        """
         form, person = request.state.form, request.state.person
+        key = f"key {fingerprint(form.get('key', ''))}"
         try:
+            _check_sees_all(person)
             state = await self._tools.shell.put(
                 form.get("key", ""), form.get("hours", ""), f"page:{person.name}"
             )
         except CommandError as error:
-            return await self._page(request, error)
-        await self._desk.did(person, "page.shell", "done", f"a key until {state.until}")
+            return await self._no_shell(request, error, key)
+        await self._desk.did(person, "page.shell", "done", f"{key} until {state.until}")
         return await self._page(request, done="service.shell-on")
 
     async def end_shell(self, request: Request) -> Response:
         try:
+            _check_sees_all(request.state.person)
             await self._tools.shell.end()
         except CommandError as error:
-            return await self._page(request, error)
+            return await self._no_shell(request, error, "end")
         await self._desk.did(request.state.person, "page.shell", "done", "no key any more")
         return await self._page(request, done="service.shell-off")
 
@@ -246,6 +252,11 @@ class ServicePages:
         response = await self._page(request, done="service.restarting")
         response.background = BackgroundTask(self._tools.restart)
         return response
+
+    async def _no_shell(self, request: Request, error: CommandError, what: str) -> Response:
+        outcome = "failed" if error.code in ("shell.failed", "shell.no_answer") else "refused"
+        await self._desk.did(request.state.person, "page.shell", outcome, what, error.code)
+        return await self._page(request, error)
 
     async def _run(self, *words: str) -> None:
         async with self._one_at_a_time:
@@ -295,12 +306,18 @@ class ServicePages:
             disk=await asyncio.to_thread(tools.disk) if ALL_CAMERAS in person.cameras else None,
             update=await asyncio.to_thread(tools.updates.view),
             place=tools.place.state,
-            shell=await tools.shell.state(),
+            shell=await tools.shell.state() if ALL_CAMERAS in person.cameras else None,
             can_restart=tools.restart is not None,
             now=state.utc_now,
         )
         response.status_code = 409 if error else 200
         return response
+
+
+def _check_sees_all(person: Person) -> None:
+    """Raise `CommandError` shell.cameras for who sees some cameras alone."""
+    if ALL_CAMERAS not in person.cameras:
+        raise CommandError("shell.cameras", "A shell is for who may see all cameras.")
 
 
 def _utc(text: str) -> str:

@@ -5,6 +5,9 @@ it for its time, and takes it away. On other machines nobody answers: a shell is
 """
 
 import asyncio
+import binascii
+import hashlib
+import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +25,7 @@ TOLD: Final = "poleside-shell/state.json"  # under /run
 MOST_HOURS: Final = 72.0
 _ANSWER_S, _LOOK_S = 30.0, 0.1
 _MOST_BYTES = 64 * 1024
+_BLOB: Final = re.compile(r"(?:ssh|ecdsa|sk)-\S+ +(AAAA[A-Za-z0-9+/]+={0,2})(?!\S)")
 
 
 class ShellState(Struct, frozen=True, kw_only=True):
@@ -63,14 +67,22 @@ class ShellDesk:
         """Have the key taken away, and who is signed in with it. Raises `CommandError`."""
         return await self._ask({"action": "off"})
 
+    async def end_of(self, name: str) -> bool:
+        """Have the key taken away that this person gave, without waiting for it.
+
+        False: none of his is in force. Raises `CommandError`.
+        """
+        state = await self.state()
+        if state is None or not state.until_s or state.by != f"page:{name}":
+            return False
+        await self._leave({"action": "off"})
+        return True
+
     async def _ask(self, plan: dict[str, Any]) -> ShellState:
         if await self.state() is None:
             raise CommandError("shell.not_managed", "This machine's shell is not managed here.")
         plan_id = secrets.token_hex(8)
-        try:
-            await asyncio.to_thread(leave, self._data_dir, plan | {"plan_id": plan_id})
-        except OSError as error:
-            raise CommandError("settings.not_stored", f"It can't be stored: {error}.") from error
+        await self._leave(plan | {"plan_id": plan_id})
         until_s = self._clock.monotonic_s() + _ANSWER_S
         while self._clock.monotonic_s() < until_s:
             state = await self.state()
@@ -81,12 +93,31 @@ class ShellDesk:
             await self._clock.sleep_s(_LOOK_S)
         raise CommandError("shell.no_answer", "Nobody took the key.")
 
+    async def _leave(self, plan: dict[str, Any]) -> None:
+        try:
+            await asyncio.to_thread(leave, self._data_dir, plan)
+        except OSError as error:
+            raise CommandError("settings.not_stored", f"It can't be stored: {error}.") from error
+
     def _read(self) -> ShellState | None:
         try:
             with self._told.open("rb") as file:
                 return msgspec.json.decode(file.read(_MOST_BYTES), type=ShellState)
         except (OSError, msgspec.MsgspecError):
             return None
+
+
+def fingerprint(text: str) -> str:
+    """Return a public key's fingerprint as `ssh-keygen -l` writes it; else nothing of the text."""
+    found = _BLOB.search(text)
+    try:
+        blob = binascii.a2b_base64(found[1]) if found else b""
+    except binascii.Error:
+        blob = b""
+    if not blob:
+        return "without fingerprint"
+    digest = binascii.b2a_base64(hashlib.sha256(blob).digest(), newline=False).decode()
+    return f"SHA256:{digest.rstrip('=')}"
 
 
 def leave(data_dir: Path, plan: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ def create_app(
         routes += doors.routes(AccessPages(desk, pages))
         if service is not None:
             routes += doors.routes(ServicePages(service, desk, pages))
+            desk.end_shell_of = service.shell.end_of
         if tools is not None:
             tests = SiteTests()
             routes += doors.routes(SetupPages(tools, tests, desk, pages))
