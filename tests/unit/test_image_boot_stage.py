@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import zstandard
 from poleside_image import grow
 from poleside_recipe import boot_stage, initramfs, layout, medium, parts, sbom, tree
 from poleside_recipe.run import environment
+
+import agent
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 DEPENDENCIES = """kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz kernel/fs/mbcache.ko.xz
@@ -212,3 +215,22 @@ def test_the_parts_list_names_every_part_its_version_and_licence(tmp_path):
     shutil.rmtree(folder)
     sbom.lay(root, unpacked, "1.2.0")
     assert json.loads((folder / "sbom.cdx.json").read_text()) == made
+
+
+def test_the_parts_list_names_the_files_of_others_among_the_agent_s_own(tmp_path):
+    tree_of_project = Path(agent.__file__).parents[1]
+    kinds = ("*.min.js", "*.tflite", "*.onnx", "*.ttf", "*.woff2")
+    lying = {path for kind in kinds for path in (tree_of_project / "agent").rglob(kind)}
+    assert {str(path.relative_to(tree_of_project)) for path in lying} == sbom.OTHERS_FILES.keys()
+
+    listed = sbom.cyclonedx(sorted(sbom.others_files(tree_of_project)), "1.2.0")["components"]
+    htmx = next(part for part in listed if part["name"] == "htmx.org")
+    text = (tree_of_project / "agent/local/web/static/htmx.LICENSE.txt").read_text()
+    assert f"htmx {htmx['version']} " in text
+    assert htmx["hashes"][0]["content"] in text
+    assert (htmx["purl"], htmx["licenses"][0]["license"]["name"]) == (
+        f"pkg:npm/htmx.org@{htmx['version']}",
+        "0BSD",
+    )
+    assert len(listed) == len(sbom.OTHERS_FILES)
+    assert all(len(part["hashes"][0]["content"]) == 64 for part in listed)

@@ -1,15 +1,16 @@
 """What an image is made of, by name, version and licence: CycloneDX, and a list to read.
 
 Both lie in the image under /usr/share/poleside. Debian's full texts stay in /usr/share/doc, those
-of the Python distributions beside their metadata.
+of the Python distributions beside their metadata, those of files of others beside these.
 """
 
+import hashlib
 import json
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.parser import HeaderParser
 from pathlib import Path
@@ -23,20 +24,38 @@ _NAMESPACE = uuid.UUID("5f0f7a52-8f0c-5d7e-9a55-706f6c657369")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Part:
-    """One package: `kind` is Debian's `deb` or Python's `pypi`."""
+    """One package: `kind` is Debian's `deb` or Python's `pypi`; or one file of somebody else's.
+
+    Such a file (`npm`, `generic`) lies among the agent's own and has its `sha256`.
+    """
 
     kind: str
     name: str
     version: str
     licences: tuple[str, ...]
     architecture: str = ""
+    sha256: str = ""
 
     @property
     def purl(self) -> str:
         if self.kind == "deb":
             version = self.version.replace("+", "%2B").replace(":", "%3A")
             return f"pkg:deb/debian/{self.name}@{version}?arch={self.architecture}"
-        return f"pkg:pypi/{self.name}@{self.version}"
+        return f"pkg:{self.kind}/{self.name}@{self.version}"
+
+
+OTHERS_FILES = {
+    "agent/detect/face_model/blazeface_full_range.tflite": Part(
+        "generic", "blazeface-full-range", "0.6.0", ("Apache-2.0",)
+    ),
+    "agent/detect/model/nanodet_256x416_int8.tflite": Part(
+        "generic", "nanodet-g-416x256-int8", "1", ("Apache-2.0", "MIT")
+    ),
+    "agent/local/report/fonts/NanumSquareR.ttf": Part(
+        "generic", "nanumsquare", "1.000", ("OFL-1.1",)
+    ),
+    "agent/local/web/static/htmx.min.js": Part("npm", "htmx.org", "2.0.11", ("0BSD",)),
+}
 
 
 def lay(root: Path, unpacked: Path, version: str) -> None:
@@ -48,7 +67,9 @@ def lay(root: Path, unpacked: Path, version: str) -> None:
     status = (root / "var/lib/dpkg/status").read_text()
     controls = sorted((unpacked / "control").glob("*/control"))
     texts = [status, *(control.read_text() for control in controls)]
-    parts = sorted({*debian(texts, root / "usr/share/doc"), *python(root / "opt/poleside/lib")})
+    packages = root / "opt/poleside/lib"
+    named = (debian(texts, root / "usr/share/doc"), python(packages), others_files(packages))
+    parts = sorted({part for each in named for part in each})
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sbom.cdx.json").write_text(json.dumps(cyclonedx(parts, version), indent=1) + "\n")
@@ -90,6 +111,14 @@ def python(packages: Path) -> Iterator[Part]:
         yield Part("pypi", found["Name"].lower(), found["Version"], (licence,))
 
 
+def others_files(packages: Path) -> Iterator[Part]:
+    """Yield what the agent brings of others, with the hash of what lies there."""
+    for path, part in OTHERS_FILES.items():
+        if (packages / path).is_file():
+            digest = hashlib.sha256((packages / path).read_bytes()).hexdigest()
+            yield replace(part, sha256=digest)
+
+
 def cyclonedx(parts: list[Part], version: str) -> dict[str, Any]:
     """Return the bill of materials (CycloneDX 1.5), the same for the same parts."""
     components = [
@@ -100,6 +129,7 @@ def cyclonedx(parts: list[Part], version: str) -> dict[str, Any]:
             "version": part.version,
             "purl": part.purl,
             "licenses": [{"license": {"name": licence}} for licence in part.licences],
+            **({"hashes": [{"alg": "SHA-256", "content": part.sha256}]} if part.sha256 else {}),
         }
         for part in parts
     ]
