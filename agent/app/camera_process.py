@@ -168,7 +168,7 @@ class CameraWorker:
             self._on_hit,
             clock,
             [
-                StillKeeper(folder, settings.timelapse, clock).offer,
+                StillKeeper(folder, settings.timelapse, retention.now).offer,
                 self._picture_watch.look,
                 lambda *seen: self._sightings.look(*seen),  # noqa: PLW0108 - made below
             ],
@@ -184,6 +184,7 @@ class CameraWorker:
             lambda: self._eyes.view.objects,
             manifest.model,
             self._on_passing,
+            retention.now,
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
         self._pictures = ViewPictures(AimLook(taps["main"]))
@@ -246,9 +247,8 @@ class CameraWorker:
         )
         for door in self._streams.doors:
             door.ask = self._ask_who_is_there
-        self._hits_total = 0
+        self._hits_total, self._tell_again_s = 0, 0.0
         self._told: object = None
-        self._tell_again_s = 0.0
 
     def run(self) -> int:
         """Run until stopped or a thread dies."""

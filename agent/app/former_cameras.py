@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent.buffer import former
@@ -36,10 +36,10 @@ class FormerCameras(Service):
 
     def look(self) -> None:
         """Tend every such folder once; one that is in use or refuses is looked at next time."""
-        settings, now = self._settings(), self._clock.utc_now()
+        settings = self._settings()
         known = {camera.camera_id for camera in settings.cameras}
         folders = former.folders_of_former(data_dir_of(settings), known)
-        horizon_s = (now - timedelta(days=settings.timelapse.keep_days)).timestamp()
+        keep = timedelta(days=settings.timelapse.keep_days)
         for folder in folders:
             try:
                 former.tend(
@@ -48,17 +48,17 @@ class FormerCameras(Service):
                     self._clock,
                     len(known) + len(folders),
                     self._signer(),
-                    lambda where: _stills_left(where, horizon_s),
+                    lambda where, now: _stills_left(where, now and now - keep),
                 )
             except (OSError, StorageError) as error:
                 log.get(self.name).debug("not tended", camera=folder.name, detail=str(error))
 
 
-def _stills_left(folder: Path, horizon_s: float) -> bool:
+def _stills_left(folder: Path, horizon: datetime | None) -> bool:
     """Delete a time lapse's pictures that are too old; return whether there are others."""
     is_left = False
     for picture in (folder / "timelapse").rglob("*.jpg"):
-        if picture.stat().st_mtime < horizon_s:
+        if horizon and picture.stat().st_mtime < horizon.timestamp():
             picture.unlink(missing_ok=True)
         else:
             is_left = True

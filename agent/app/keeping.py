@@ -103,6 +103,7 @@ class Keeping:
             clock,
             lambda: capacity_of(folder, settings.buffer, cameras),
             mode=self._mode,
+            now=retention.now,
         )
         self._upkeep = Upkeep(
             folder,

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.app.picture_watch import is_grey
-from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
@@ -45,10 +44,14 @@ class SightingWatch:
         objects: Callable[[], tuple[TrackedObject, ...]],
         model: str = "",
         tell: Callable[[Passing], None] = lambda _: None,
+        now: Callable[[], datetime | None] = lambda: None,
     ) -> None:
-        """`tell` hears of everybody once he is described, and once he is gone."""
+        """`tell` hears of everybody once he is described, and once he is gone.
+
+        `now` tells a time to be trusted; without one nothing goes for its age.
+        """
         self._folder, self._settings, self._clock = folder, settings, clock
-        self._objects, self._model = objects, model
+        self._objects, self._model, self._now = objects, model, now
         self._log = log.get("sightings")
         self._gatherer = Gatherer(_thumbnail, tell, camera.camera_id)
         self._rgb = RgbMaker()
@@ -89,8 +92,7 @@ class SightingWatch:
                 self._opened().add([replace(one, model=self._model) for one in over])
             if self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S:
                 self._pruned_s = mono_s
-                is_timed = self._clock.quality() is not TimeQuality.UNSYNCED
-                self._store.prune(self._clock.utc_now() if is_timed else None)
+                self._store.prune(self._now())
         except StorageError as error:
             self._log.warning("sightings not kept", code=error.code, detail=error.message)
 

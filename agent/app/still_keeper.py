@@ -1,14 +1,14 @@
 """Keeps a timelapse picture of one camera now and then; called with each frame the eyes see."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import av
 
 from agent.clips import timelapse
-from agent.contract.events import TimeQuality
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.errors import StorageError
 from agent.ingest.jpeg import encode_jpeg
 from agent.settings.model import TimelapseSettings
 
@@ -18,8 +18,11 @@ PRUNE_EVERY = 24  # pictures
 class StillKeeper:
     """A full disk costs pictures, nothing else."""
 
-    def __init__(self, folder: Path, settings: TimelapseSettings, clock: Clock) -> None:
-        self._folder, self._settings, self._clock = folder, settings, clock
+    def __init__(
+        self, folder: Path, settings: TimelapseSettings, now: Callable[[], datetime | None]
+    ) -> None:
+        """`now` tells a time to be trusted, None while there is none."""
+        self._folder, self._settings, self._now = folder, settings, now
         self._log = log.get("timelapse")
         self._due_mono_s = 0.0
         self._kept = 0
@@ -32,10 +35,9 @@ class StillKeeper:
         jpeg, _, _ = encode_jpeg(frame, self._settings.width_px, self._settings.max_bytes)
         try:
             timelapse.keep(self._folder, jpeg, at)
-            is_timed = self._clock.quality() is not TimeQuality.UNSYNCED
-            if is_timed and self._kept % PRUNE_EVERY == 0:
-                horizon = self._clock.utc_now() - timedelta(days=self._settings.keep_days)
+            if self._kept % PRUNE_EVERY == 0 and (now := self._now()) is not None:
+                horizon = now - timedelta(days=self._settings.keep_days)
                 timelapse.forget_older(self._folder, horizon)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             self._log.warning("picture not kept", detail=str(error))
         self._kept += 1

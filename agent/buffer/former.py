@@ -8,7 +8,7 @@ and nothing is locked, the purge records move to `former/CAMERA.jsonl` and the f
 import shutil
 from collections.abc import Callable
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,6 @@ from agent.buffer.journal import Doomed, Purge, SignedPurge, Signer
 from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.retention import Retention
-from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.lock import FileLock
@@ -48,27 +47,29 @@ def tend(
     clock: Clock,
     cameras: int,
     signer: Signer | None,
-    stills_left: Callable[[Path], bool] = lambda _: False,
+    stills_left: Callable[[Path, datetime | None], bool] = lambda *_: False,
 ) -> bool:
     """Delete what is due; return whether the folder went with it.
 
-    `cameras` shares the disk. `stills_left` says whether pictures are kept that are not old enough.
+    `cameras` shares the disk. `stills_left` says whether pictures are kept that are not old enough
+    at a time to be trusted, None while there is none.
     Raises `OSError` or `StorageError`; storage.in_use while a worker is still there.
     """
     with FileLock(folder / WORKER_LOCK, clock, patience_s=0.0):
         index = Index(folder)
         try:
             capacity = lambda: capacity_of(folder, settings, cameras)  # noqa: E731
-            Locks(folder, index, settings, clock, capacity).release_due()
             retention = Retention(folder, index, settings, clock, cameras=cameras)
+            Locks(folder, index, settings, clock, capacity, now=retention.now).release_due()
             retention.prune()
-            _drop_left_open(index, retention, settings, clock)
+            now = retention.now()
+            _drop_left_open(index, retention, settings, now)
             if signer is not None:
                 journal.sign_deletions(index, folder.name, signer, clock.utc_now())
             is_empty = _is_empty(index)
         finally:
             index.close()
-        if not is_empty or stills_left(folder):
+        if not is_empty or stills_left(folder, now):
             return False
         _keep_records(folder, folder.parent.parent / RECORDS)
         shutil.rmtree(folder)
@@ -77,12 +78,12 @@ def tend(
 
 
 def _drop_left_open(
-    index: Index, retention: Retention, settings: BufferSettings, clock: Clock
+    index: Index, retention: Retention, settings: BufferSettings, now: datetime | None
 ) -> None:
     """A segment that a crash left open is old when its camera's others are."""
-    if clock.quality() is TimeQuality.UNSYNCED:
+    if now is None:
         return
-    horizon_us = micros(clock.utc_now() - timedelta(days=settings.retention_days))
+    horizon_us = micros(now - timedelta(days=settings.retention_days))
     with index.reading() as db:
         rows = db.execute(
             "SELECT segment_id, path, bytes, start_utc_us, duration_us FROM segments"

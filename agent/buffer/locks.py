@@ -63,10 +63,15 @@ class Locks:
         clock: Clock,
         capacity: Callable[[], int],
         mode: Callable[[], str] | None = None,
+        now: Callable[[], datetime | None] | None = None,
     ) -> None:
-        """`capacity` returns how many bytes locks may hold in all; `mode` the mode just now."""
+        """`capacity` returns how many bytes locks may hold in all; `mode` the mode just now.
+
+        `now` tells a time to be trusted, None while there is none.
+        """
         self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
         self._capacity, self._mode = capacity, mode or (lambda: settings.mode)
+        self._trusted_now = now or self._recordings_now
         self._open_hits: dict[str, tuple[str, int]] = {}
         self._log = log.get("buffer.locks")
         self.is_full = False
@@ -163,9 +168,9 @@ class Locks:
 
     def release_due(self) -> int:
         """Release what has expired, and the oldest event locks while all hold too much."""
-        now, released = self._clock.utc_now(), 0
+        now, trusted, released = self._clock.utc_now(), self._trusted_now(), 0
         with self._index.transaction() as db:
-            if (trusted := trusted_now(db, self._clock, boot_id())) is not None:
+            if trusted is not None:
                 for row in db.execute(
                     "SELECT lock_id FROM locks WHERE released_utc_us IS NULL"
                     " AND expires_utc_us <= ?",
@@ -190,6 +195,10 @@ class Locks:
             if held < 0.9 * capacity:
                 self.is_full = False
         return released
+
+    def _recordings_now(self) -> datetime | None:
+        with self._index.reading() as db:
+            return trusted_now(db, self._folder, self._clock, boot_id())
 
     def _save_evidence(self, kind: LockKind) -> None:
         """Keep evidence locks in a file, too: they must outlive a damaged index."""

@@ -165,7 +165,7 @@ def doomed(folder: Path, settings: BufferSettings, clock: Clock, cameras: int) -
     """Return what the camera's worker would delete now, changing nothing."""
     with closing(open_index_reader(folder)) as db:
         total = _count(db, "segments")
-        now = trusted_now(db, clock, boot_id())
+        now = trusted_now(db, folder, clock, boot_id())
         found = due(db, settings, state_of(folder, settings, now, cameras), total)
     return [
         Doom(

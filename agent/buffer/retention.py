@@ -16,6 +16,7 @@ from agent.buffer.due import Room, State, due, oldest_unlocked
 from agent.buffer.index import INDEX_FILE, Index
 from agent.buffer.journal import Doomed
 from agent.buffer.recording_clock import trusted_now
+from agent.buffer.timekeeper import Timekeeper
 from agent.core import log
 from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
@@ -47,13 +48,15 @@ class Retention:
         """`state` tells time and room of the disk; by default they are looked up."""
         self._folder, self._index, self._settings, self._clock = folder, index, settings, clock
         self._state = state or (lambda: state_of(folder, settings, self.now(), cameras))
+        self._box_clock = Timekeeper(clock)
+        self._box_clock.look()
         self._log = log.get("buffer.retention")
         self.deleting = threading.Lock()
 
     def now(self) -> datetime | None:
         """Return the time by which video may be called old; None while there is none to trust."""
         with self._index.reading() as db:
-            return trusted_now(db, self._clock, boot_id())
+            return trusted_now(db, self._folder, self._clock, boot_id(), self._box_clock)
 
     def prune(self, go_on: Callable[[], bool] = lambda: True) -> int:
         """Delete all that is due; return how many segments went. `go_on` may end it early."""

@@ -8,7 +8,6 @@ import pytest
 
 from agent.app.still_keeper import StillKeeper
 from agent.clips import timelapse
-from agent.contract.events import TimeQuality
 from agent.core.errors import StorageError
 from agent.settings.model import TimelapseSettings
 from tests.fake_clock import FakeClock
@@ -22,7 +21,7 @@ def frame(brightness: int) -> av.VideoFrame:
 
 def keep_for(folder, hours: float, **settings) -> FakeClock:
     clock = FakeClock(BEGAN)
-    keeper = StillKeeper(folder, TimelapseSettings(every_s=600, **settings), clock)
+    keeper = StillKeeper(folder, TimelapseSettings(every_s=600, **settings), clock.utc_now)
     for number in range(int(hours * 60)):
         keeper.offer(frame(number % 200), clock.utc_now(), clock.monotonic_s())
         clock.pass_s(60)
@@ -43,19 +42,15 @@ def test_old_pictures_are_forgotten(tmp_path):
     assert clock.utc_now() - oldest.taken_at < timedelta(hours=12 + 4.1)
 
 
-def test_a_clock_that_knows_nothing_forgets_none(tmp_path):
-    class Unsure(FakeClock):
-        def quality(self):
-            return TimeQuality.UNSYNCED
-
+def test_while_no_time_is_trusted_none_is_forgotten(tmp_path):
     keep_for(tmp_path, hours=2)
-    keeper = StillKeeper(tmp_path, TimelapseSettings(), clock := Unsure(BEGAN.replace(year=2036)))
-    keeper.offer(frame(10), clock.utc_now(), clock.monotonic_s())
+    keeper = StillKeeper(tmp_path, TimelapseSettings(), lambda: None)
+    keeper.offer(frame(10), BEGAN.replace(year=2036), 1.0)
     assert len(list(timelapse.stills(tmp_path, BEGAN, BEGAN + timedelta(hours=2)))) == 12
 
 
 def test_none_is_kept_when_it_is_off(tmp_path):
-    keeper = StillKeeper(tmp_path, TimelapseSettings(every_s=0), FakeClock())
+    keeper = StillKeeper(tmp_path, TimelapseSettings(every_s=0), lambda: BEGAN)
     keeper.offer(frame(10), BEGAN, 1.0)
     assert list(timelapse.stills(tmp_path, BEGAN, BEGAN + timedelta(days=1))) == []
 

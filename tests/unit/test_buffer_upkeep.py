@@ -16,10 +16,11 @@ from agent.buffer.due import Room, State, due
 from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind, Locks
 from agent.buffer.report import doomed
-from agent.buffer.retention import state_of, usage_of_all
+from agent.buffer.retention import Retention, state_of, usage_of_all
 from agent.buffer.sparing import mode_now
 from agent.buffer.stage import Stage
 from agent.buffer.tiers import KEY_FRAMES, Thinner
+from agent.buffer.timekeeper import BELIEVE_AFTER_S
 from agent.buffer.upkeep import BUDGET_EVERY_S, LOOK_EVERY_S, Upkeep
 from agent.contract.events import TimeQuality
 from agent.core.clock import boot_id
@@ -208,6 +209,73 @@ def test_a_wall_clock_that_jumps_ahead_costs_no_video_and_no_lock(tmp_path, clip
         tape.clock.pass_s(1.0)
     assert tape.segments() == []
     tape.index.close()
+
+
+def passes(upkeep, clock, seconds):
+    for _ in range(seconds):
+        upkeep.turn()
+        clock.pass_s(1.0)
+
+
+def test_a_dead_cameras_video_goes_by_the_time_of_those_that_live(tmp_path, clip):
+    """It recorded in the last boot only; another one does now."""
+    clock = FakeClock()
+    dead, alive = (
+        Tape(tmp_path / name, clock, boot=boot, retention_days=30.0)
+        for name, boot in (("dead", "the last"), ("alive", boot_id()))
+    )
+    dead.record(clip)
+    lock_all(dead)
+    alive.record(clip)
+    before = dead.segments()
+    clock._at += timedelta(days=400)
+    upkeep = upkeep_of(dead)  # a worker that starts just then
+    passes(upkeep, clock, 100)
+    assert dead.segments() == before
+    assert doomed(dead.folder, dead.settings, clock, 2) == []
+
+    clock._at -= timedelta(days=400)
+    clock.pass_s(30 * DAY_S - 200.0)
+    passes(upkeep, clock, 50)
+    assert dead.segments() == before
+    passes(upkeep, clock, 750)
+    assert dead.segments() == []
+    for tape in (dead, alive):
+        tape.index.close()
+
+
+def test_a_camera_that_died_before_the_time_was_proven_goes_by_those_that_know_it(tmp_path, clip):
+    early, clock = Unsure(FakeClock().utc_now() - timedelta(days=9)), FakeClock()
+    dead = Tape(tmp_path / "dead", early, boot=boot_id())
+    dead.record(clip)
+    assert {row["time_quality"] for row in dead.segments()} == {"unproven"}
+    retention = Retention(dead.folder, dead.index, dead.settings, clock)
+    assert clock.utc_now() - retention.now() > timedelta(days=8)
+    alive = Tape(tmp_path / "alive", clock, boot=boot_id())
+    alive.record(clip)
+    assert abs(clock.utc_now() - retention.now()) < timedelta(seconds=1)
+    for tape in (dead, alive):
+        tape.index.close()
+
+
+def test_where_nothing_was_recorded_since_the_boot_a_jump_is_not_believed_at_once(tmp_path, clip):
+    clock = FakeClock()
+    dead = Tape(tmp_path / "dead", clock, boot="the last", retention_days=30.0)
+    dead.record(clip)
+    lock_all(dead)
+    locks = Locks(
+        dead.folder, dead.index, dead.settings, clock, lambda: 10**9, now=dead.retention.now
+    )
+    upkeep, before = Upkeep(
+        dead.folder, dead.index, dead.retention, locks, dead.settings, clock
+    ), dead.segments()  # fmt: skip
+    clock._at += timedelta(days=400)
+    passes(upkeep, clock, 200)
+    assert dead.segments() == before
+    assert [row["released_utc_us"] for row in dead.rows("locks")] == [None]
+    passes(upkeep, clock, int(BELIEVE_AFTER_S) + 100)  # it stays so: it is right
+    assert dead.segments() == []
+    dead.index.close()
 
 
 def test_video_stamped_by_a_clock_out_of_all_time_is_as_old_as_what_came_after_it(tmp_path, clip):

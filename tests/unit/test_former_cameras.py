@@ -78,7 +78,7 @@ def test_what_is_locked_stays_and_the_folder_with_it(tape):
 
 def test_pictures_that_are_not_old_enough_keep_the_folder(tape):
     tape.clock.pass_s(31 * DAY_S)
-    assert not tend(tape, stills_left=lambda _: True)
+    assert not tend(tape, stills_left=lambda *_: True)
     assert tape.video_files() == []
     assert tend(tape)
 
