@@ -258,7 +258,9 @@ def covered(segment: Segment, held) -> bool:
 def test_whatever_happens_only_what_is_due_goes_and_all_of_it(walk):
     chance = random.Random(walk)
     with tempfile.TemporaryDirectory(dir=SHM) as folder:
-        pole = Pole(Path(folder), chance)
+        camera = Path(folder) / "camera"  # alone: its neighbours tell the time, too
+        camera.mkdir()
+        pole = Pole(camera, chance)
         steps = [
             *[pole.record] * 50,
             *[pole.pass_time] * 20,
