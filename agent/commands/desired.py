@@ -371,6 +371,8 @@ class DesiredConfig(Service):
 
 
 def _merged(layers: Layers, change: Layers) -> Layers:
+    """Lay a change over the layers. A null takes back what was set here; the center's removes."""
     return Layers(
-        merge_patch(layers.local, change.local), merge_patch(layers.desired, change.desired)
+        merge_patch(layers.local, change.local),
+        merge_patch(layers.desired, change.desired, keeps_nulls=True),
     )

@@ -221,7 +221,10 @@ class Nuisance(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Config(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="config"):
-    """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong."""
+    """Change settings: a JSON merge patch (RFC 7396), refused as a whole when any part is wrong.
+
+    It is laid over what is in effect, cameras by `camera_id`; a null removes: the default counts.
+    """
 
     patch: dict[str, Any]
 

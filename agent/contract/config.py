@@ -17,7 +17,8 @@ from agent.contract.events import Slug, UtcTime
 class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that the center wants changed, as one document over the box's own settings file.
 
-    `settings` is an RFC 7396 merge patch, cameras by `camera_id`; it replaces the one before.
+    `settings` is an RFC 7396 merge patch, cameras by `camera_id`; it replaces the one before. A
+    null removes what the box's file and page say there: the default counts.
     `version` grows; `base` is the version its author saw reported, so that two authors do not
     overwrite each other unseen. `hash` is `settings_hash(settings)`.
     """

@@ -97,18 +97,21 @@ def with_desired(table: dict[str, Any], desired: dict[str, Any]) -> Settings:
     return validate(merge_patch(table, desired)) if desired else validate(table)
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Apply an RFC 7396 merge patch; a list of cameras is patched by `camera_id`, not replaced."""
+def merge_patch(target: Any, patch: Any, *, keeps_nulls: bool = False) -> Any:
+    """Apply an RFC 7396 merge patch; a list of cameras is patched by `camera_id`, not replaced.
+
+    `keeps_nulls`: `target` is itself a patch, and what `patch` removes it removes from below, too.
+    """
     if isinstance(patch, list) and _are_cameras(patch):
-        return _patch_cameras(target if isinstance(target, list) else [], patch)
+        return _patch_cameras(target if isinstance(target, list) else [], patch, keeps_nulls)
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
-        if value is None:
+        if value is None and not keeps_nulls:
             merged.pop(key, None)
         else:
-            merged[key] = merge_patch(merged.get(key), value)
+            merged[key] = merge_patch(merged.get(key), value, keeps_nulls=keeps_nulls)
     return merged
 
 
@@ -182,10 +185,11 @@ def _are_cameras(items: list[Any]) -> bool:
     )
 
 
-def _patch_cameras(target: list[Any], patch: list[Any]) -> list[Any]:
-    known = {item["camera_id"]: item for item in target if _are_cameras([item])}
-    for item in patch:
-        known[item["camera_id"]] = merge_patch(known.get(item["camera_id"]), item)
+def _patch_cameras(target: list[Any], patch: list[Any], keeps_nulls: bool) -> list[Any]:
+    known: dict[str, Any] = {}
+    for item in (*(item for item in target if _are_cameras([item])), *patch):
+        before = known.get(item["camera_id"])
+        known[item["camera_id"]] = merge_patch(before, item, keeps_nulls=keeps_nulls)
     return list(known.values())
 
 

@@ -1,5 +1,7 @@
 """What of the layers over the technician's file fits: a bad key is left out alone, and told.
 
+A layer is kept as it was written, its nulls too: each removes what lies below it (RFC 7396).
+
 The same at a start, when what was stored no longer fits this version or this file, and when a
 change arrives. What is stored keeps what is left out: it counts again once it fits.
 """
@@ -10,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.core.errors import SettingsError
-from agent.settings.load import NOT_DESIRABLE, Layers, merge_patch
+from agent.settings.load import NOT_DESIRABLE, Layers
 from agent.settings.model import Settings
 
 _AT: Final = re.compile(r"at `\$(?P<path>[^`]*)`")
 _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]+)`")
 _STEP: Final = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
 _TOPMOST_FIRST: Final = ("desired", "local")
+
+_NOTHING: Final = object()  # a null is something: it removes what lies below it
 
 Path = tuple[str | int, ...]
 
@@ -49,7 +53,7 @@ def sift(table: dict[str, Any], layers: Layers) -> Sifted:
     """
     left_out = [_not_remote(key) for key in layers.desired if key in NOT_DESIRABLE]
     wanted = {key: value for key, value in layers.desired.items() if key not in NOT_DESIRABLE}
-    kept = Layers(merge_patch({}, layers.local), merge_patch({}, wanted))
+    kept = Layers(layers.local, wanted)
     while True:
         try:
             return Sifted(kept, kept.over(table), tuple(left_out))
@@ -100,7 +104,7 @@ def _narrowed(table: dict[str, Any], kept: Layers, layer: str, held: Path, path:
     """Return the one key inside `held` without which the error at `path` is gone, else `held`."""
     for inner in _inside(getattr(kept, layer), held):
         without = _without(kept, layer, inner)
-        if path and held == path and _at(without.merged(table), held) is None:
+        if path and held == path and not _is_there(without.merged(table), held):
             continue  # it is nothing but this key: a camera, say, that is wrong as a whole
         try:
             without.over(table)
@@ -113,26 +117,36 @@ def _narrowed(table: dict[str, Any], kept: Layers, layer: str, held: Path, path:
 
 def _holds(kept: Layers, layer: str, path: Path) -> bool:
     node = getattr(kept, layer)
-    return bool(node) if not path else _at(node, path) is not None
+    return bool(node) if not path else _is_there(node, path)
 
 
-def _at(node: Any, path: Path) -> Any:
-    for step in path:
-        if isinstance(node, dict):
-            node = node.get(step)
-        elif isinstance(node, list):
-            node = next((item for item in node if step and _id_of(item) == step), None)
-        else:
-            return None
-    return node
+def _is_there(node: Any, path: Path) -> bool:
+    return any(True for _ in _at(node, path))
+
+
+def _at(node: Any, path: Path) -> Iterator[Any]:
+    """Yield what stands at `path`, a null too: more than once where a camera is named twice."""
+    if not path:
+        yield node
+        return
+    step, found = path[0], []
+    if isinstance(node, dict):
+        found = [node[step]] if step in node else []
+    elif isinstance(node, list):
+        found = [item for item in node if step and _id_of(item) == step]
+    for item in found:
+        yield from _at(item, path[1:])
 
 
 def _inside(layer: dict[str, Any], path: Path) -> Iterator[Path]:
-    node = _at(layer, path)
-    if isinstance(node, dict) and path != ("cameras",):
-        yield from ((*path, key) for key in node if key != "camera_id")
-    elif isinstance(node, list) and path == ("cameras",):
-        yield from ((*path, found) for item in node if (found := _id_of(item)))
+    """Yield the paths of what lies right below `path`, each once."""
+    steps: dict[str, None] = {}
+    for node in _at(layer, path):
+        if isinstance(node, dict) and path != ("cameras",):
+            steps |= dict.fromkeys(key for key in node if key != "camera_id")
+        elif isinstance(node, list) and path == ("cameras",):
+            steps |= dict.fromkeys(found for item in node if (found := _id_of(item)))
+    yield from ((*path, step) for step in steps)
 
 
 def _id_of(item: Any) -> str:
@@ -141,20 +155,23 @@ def _id_of(item: Any) -> str:
 
 
 def _without(kept: Layers, layer: str, path: Path) -> Layers:
-    smaller = _cut(getattr(kept, layer), path) or {}
+    left = _cut(getattr(kept, layer), path)
+    smaller = {} if left is _NOTHING else left
     return Layers(kept.local, smaller) if layer == "desired" else Layers(smaller, kept.desired)
 
 
 def _cut(node: Any, path: Path) -> Any:
-    """Return `node` without what stands at `path`; None when nothing is left."""
+    """Return `node` without what stands at `path`; `_NOTHING` when nothing is left of it."""
     if not path:
-        return None
+        return _NOTHING
     if isinstance(node, list):
         items = [_cut(item, path[1:]) if _id_of(item) == path[0] else item for item in node]
-        return [item for item in items if item is not None] or None
+        return [item for item in items if item is not _NOTHING] or _NOTHING
+    if not isinstance(node, dict) or path[0] not in node:
+        return node  # a camera named twice, and this is not where it says so
     cut = {key: _cut(value, path[1:]) if key == path[0] else value for key, value in node.items()}
-    left = {key: value for key, value in cut.items() if value is not None}
-    return left if left.keys() - {"camera_id"} else None
+    left = {key: value for key, value in cut.items() if value is not _NOTHING}
+    return left if left.keys() - {"camera_id"} else _NOTHING
 
 
 def _written(path: Path) -> str:

@@ -82,13 +82,36 @@ async def test_what_the_center_wants_is_applied_and_reported(broker, tmp_path):
         assert len(again.applied) == 1
 
 
+async def test_a_null_removes_what_the_technicians_file_says_over_a_restart_too(tmp_path):
+    def in_file(lone):  # what the file says, whatever the center wants
+        lone.box.desired._table["cameras"][0]["name"] = "North gate"
+        lone.box.desired._table["buffer"] = {"segment_s": 5.0}
+
+    gone = {"cameras": [{"camera_id": "gate", "name": None}]}
+    async with Lone(tmp_path, in_file) as lone:
+        report = await lone.want(1, gone | {"buffer": {"segment_s": None}})
+        assert (report.status, report.errors) == (ConfigStatus.APPLIED, ())
+        assert report.hash == settings_hash(gone | {"buffer": {"segment_s": None}})
+        assert lone.box.desired.settings.camera("gate").name == ""
+        assert lone.box.desired.settings.buffer.segment_s == 10.0
+        await lone.want(2, gone)  # no word on segments any more: the file's counts
+        assert lone.box.desired.settings.buffer.segment_s == 5.0
+        await lone.box.desired.patch({"buffer": {"segment_s": None}}, KIM)  # an order removes, too
+        assert lone.box.desired.settings.buffer.segment_s == 10.0
+    async with Lone(tmp_path, in_file) as lone:
+        assert read_desired(tmp_path) == gone | {"buffer": {"segment_s": None}}
+        assert lone.box.desired.left_out == ()
+        assert lone.box.desired.report().hash == settings_hash(read_desired(tmp_path))
+
+
 class Lone:
     """A box without a broker, on a clock moved by hand."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, prepare=lambda lone: None):
         self.key = load_key(folder)
         broker = make_broker("mosquitto", folder / "broker", [ADDRESS]).settings("box-1")
         self.box = Box(folder, broker, keys_file=public_keys_file(folder))
+        prepare(self)
         self.clock = self.box.desired._clock = FakeClock()
 
     async def __aenter__(self):

@@ -50,3 +50,34 @@ def test_a_camera_patch_touches_its_camera_only_and_keeps_the_order(ids, patched
     merged = merge_patch(cameras, [{"camera_id": patched, "name": "new"}])
     assert [camera["camera_id"] for camera in merged] == [*ids, *({patched} - set(ids))]
     assert {c["camera_id"] for c in merged if c["name"] == "new"} == {patched}
+
+
+# As settings are: what is a table under a key is one everywhere, what is a value is a value.
+LEAF_OR_NULL = st.none() | st.integers(-3, 3)
+SHAPED = st.fixed_dictionaries(
+    {},
+    optional={
+        "a": LEAF_OR_NULL,
+        "t": st.fixed_dictionaries({}, optional={"b": LEAF_OR_NULL, "c": LEAF_OR_NULL}),
+        "cameras": st.lists(
+            st.fixed_dictionaries(
+                {"camera_id": st.sampled_from("xyz")},
+                optional={"b": LEAF_OR_NULL, "c": LEAF_OR_NULL},
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+    },
+)
+
+
+def without_empty_tables(table):
+    return {key: value for key, value in table.items() if value != {}}
+
+
+@given(below=SHAPED, first=SHAPED, then=SHAPED)
+def test_two_patches_laid_together_do_what_one_after_the_other_does(below, first, then):
+    target = merge_patch({}, below)
+    together = merge_patch(first, then, keeps_nulls=True)
+    one_by_one = merge_patch(merge_patch(target, first), then)
+    assert without_empty_tables(merge_patch(target, together)) == without_empty_tables(one_by_one)

@@ -1,7 +1,7 @@
 """Whatever is wrong in what is stored over the file: that alone is left out."""
 
 import msgspec
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from agent.settings.load import Layers, merge_patch
@@ -66,6 +66,56 @@ def test_whatever_is_stored_the_box_starts_and_knows_its_cameras(local, desired)
     assert found.settings == found.layers.over(FILE)
     again = sift(FILE, found.layers)
     assert (again.layers, again.left_out) == (found.layers, ())
+
+
+# Wishes that fit, nulls and cameras named twice among them.
+FITTING = st.fixed_dictionaries(
+    {},
+    optional={
+        "buffer": st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "segment_s": st.none() | st.floats(5, 50),
+                "retention_days": st.none() | st.floats(1, 90),
+            },
+        ),
+        "timelapse": st.none() | st.just({"every_s": None}) | st.just({"every_s": 600.0}),
+        "cameras": st.lists(
+            st.fixed_dictionaries(
+                {"camera_id": st.sampled_from(["gate", "yard"])},
+                optional={
+                    "name": st.none() | st.text(max_size=3),
+                    "detect_fps": st.none() | st.floats(1, 5),
+                    "onvif_url": st.none(),
+                },
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+    },
+)
+
+
+@settings(deadline=None)
+@given(local=FITTING, desired=FITTING, bad=st.sampled_from([None, *sorted(BAD)]))
+def test_what_fits_is_in_effect_as_it_was_written_with_its_nulls(local, desired, bad):
+    """The box holds the document itself: what it reports is the hash of what it was given."""
+    layers = Layers(local, desired)
+    in_effect = layers.over(FILE)
+    expected = merge_patch(merge_patch(FILE, local), desired)
+    assert in_effect == Layers({}, {}).over(expected)
+    if bad is None:
+        found = sift(FILE, layers)
+        assert (found.layers, found.left_out) == (layers, ())
+    else:
+        part, wish = next(iter(BAD[bad].items()))
+        worse = desired.get(part, [] if isinstance(wish, list) else {})
+        assume(worse is not None)
+        worse = [*worse, *wish] if isinstance(wish, list) else worse | wish
+        found = sift(FILE, Layers(local, desired | {part: worse}))
+        assert [left.path for left in found.left_out] == [bad]
+    assert found.settings == in_effect
 
 
 @settings(deadline=None)

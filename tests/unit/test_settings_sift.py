@@ -3,6 +3,7 @@
 import pytest
 
 from agent.settings.load import Layers
+from agent.settings.model import BufferSettings
 from agent.settings.sift import sift as sift_layers
 
 FILE = {"cameras": [{"camera_id": "gate", "main_url": "rtsp://10.0.0.1/m"}]}
@@ -54,6 +55,38 @@ def test_a_bad_key_is_left_out_alone(bad, path):
     assert [left.path for left in found.left_out] == [path]
     assert found.layers.desired == GOOD
     assert found.settings.buffer.segment_s == 20.0
+
+
+def test_a_null_removes_what_the_file_says_and_counts_as_wanted():
+    file = FILE | {"buffer": {"segment_s": 20.0, "min_free_bytes": 0}}
+    wish = {"buffer": {"segment_s": None}}
+    found = sift(file, wish | {"colour": None})
+    assert [left.path for left in found.left_out] == []  # nothing to remove there: no mistake
+    assert found.layers.desired == wish | {"colour": None}
+    assert found.settings.buffer.segment_s == BufferSettings().segment_s
+    assert found.settings.buffer.min_free_bytes == 0
+
+
+def test_a_null_removes_what_was_set_at_the_page():
+    layers = Layers(gate(name="North gate", detect_fps=3.0), gate(name=None))
+    found = sift_layers(FILE, layers)
+    assert (found.layers, found.left_out) == (layers, ())
+    assert found.settings.camera("gate").name == ""
+    assert found.settings.camera("gate").detect_fps == 3.0
+
+
+def test_a_null_that_takes_what_a_camera_needs_is_left_out_alone():
+    found = sift(FILE, gate(main_url=None, name=None, detect_fps=3.0))
+    assert [left.path for left in found.left_out] == ["$.cameras[gate].main_url"]
+    assert found.layers.desired == gate(name=None, detect_fps=3.0)
+
+
+def test_of_a_camera_named_twice_the_bad_key_alone_is_left_out_wherever_it_stands():
+    twice = gate(record=False, detect_fps=3.0)["cameras"] + gate(detect_fps=99, name="N")["cameras"]
+    found = sift(FILE, {"cameras": twice + gate(name=None)["cameras"]})
+    assert [left.path for left in found.left_out] == ["$.cameras[gate].detect_fps"]
+    assert not found.settings.camera("gate").record
+    assert found.settings.camera("gate").name == ""
 
 
 def test_the_good_half_of_a_camera_stays():

@@ -49,6 +49,7 @@ def configure(
     poleside center configure bx-0417 --set uploads.on_alarm=null      (no wish of ours any more)
     poleside center configure bx-0417 --file wanted.json
 
+    A null in the JSON of --file removes what the box's own settings say there: its default counts.
     The box goes back by itself when it loses the link or a camera by it. Exit code 0 when all of
     it is in effect, 1 otherwise.
     """
