@@ -21,6 +21,7 @@ Browse = Callable[..., Browser]
 CONFIRM_IS = "return Boolean(document.querySelector('#net-confirm').getClientRects().length)"
 TOLD = "return document.querySelector(`[data-net='${arguments[0]}']`)"
 STATIC = {"method": "static", "address": "10.1.2.3/24", "gateway": "10.1.2.1", "ntp": "ntp.city"}
+SOCKET = "00:00:5e:00:53:01"
 
 
 @contextlib.contextmanager
@@ -28,7 +29,7 @@ def service(folder, clock):
     """Run the image's network service until the block ends."""
     folders, ended = folders_in(folder), threading.Event()
     networks = Networks(
-        type(folders)(folder / "network", folders.kept, folder / "network/run"),
+        type(folders)(folder / "network", folders.kept, folder / "network/run", folders.net),
         (),
         clock.monotonic_s,
     )
@@ -79,7 +80,7 @@ def test_another_address_is_tried_and_confirmed(box, browse: Browse, tmp_path, l
     with service(box.folder, box.shown.clock):
         browser = browse(language)
         open_network(browser, box)
-        fill(browser, **STATIC)
+        fill(browser, **STATIC, service_socket=SOCKET)
         browser.wait(CONFIRM_IS)
         looks_good(browser, tmp_path / f"network-{language}.png")
         assert serious_of(browser) == []
@@ -90,6 +91,8 @@ def test_another_address_is_tried_and_confirmed(box, browse: Browse, tmp_path, l
         box.shown.clock.shift_s = 1000
         browser.wait(f"return !({CONFIRM_IS.removeprefix('return ')})")
         assert "Address=10.1.2.3/24" in in_force(box)
+        link = box.folder / "network/run/systemd/network/15-poleside-svc0.link"
+        assert f"MACAddress={SOCKET}" in link.read_text()
         assert browser.complaints() == []
 
 

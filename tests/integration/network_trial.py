@@ -15,7 +15,7 @@ from poleside_image.network import LOOK_S, Folders, Networks
 def folders_in(folder: Path) -> Folders:
     wishes = folder / "wishes"
     wishes.mkdir(exist_ok=True)
-    return Folders(wishes, folder / "network.json", folder / "run")
+    return Folders(wishes, folder / "network.json", folder / "run", folder / "net")
 
 
 def main(folder: Path, trial_s: float, word: str = "run") -> None:

@@ -19,7 +19,7 @@ class Box:
         self.folder, self.ended = folder, threading.Event()
         wishes = folder / "network"
         wishes.mkdir()
-        folders = Folders(wishes, folder / "network.json", wishes / "run")
+        folders = Folders(wishes, folder / "network.json", wishes / "run", folder / "net")
         self.networks = Networks(folders, ())
         self.networks.start()
         self.thread = threading.Thread(target=self.serve)
@@ -55,7 +55,15 @@ STATIC = ("--method", "static", "--address", "10.1.2.3/24", "--gateway", "10.1.2
 
 def test_it_is_on_trial_until_it_is_confirmed(box):
     assert box.told("show")["network"]["method"] == "dhcp"
-    tried = box.told("set", *STATIC, "--dns", "10.1.0.53", "--no-service-port")
+    tried = box.told(
+        "set",
+        *STATIC,
+        "--dns",
+        "10.1.0.53",
+        "--no-service-port",
+        "--service-socket",
+        "00:00:5E:00:53:01",
+    )
     assert tried["confirm_within_s"] > 0
     assert "poleside network confirm" in box.say("show").output
     assert box.told("confirm") == {"confirmed": True}
@@ -64,6 +72,7 @@ def test_it_is_on_trial_until_it_is_confirmed(box):
     assert kept["outcome"] == "kept"
     assert kept["network"]["address"] == "10.1.2.3/24"
     assert not kept["network"]["service_port"]
+    assert kept["network"]["service_socket"] == "00:00:5e:00:53:01"
     ops = [line.entry.op for line in read_spool(box.folder).entries]
     assert ops == ["network.set", "network.confirm"]
 

@@ -217,6 +217,23 @@ def test_a_new_box_s_page_is_let_through_from_the_cameras_socket():
     assert "cam0" not in network_files.rendered(network)[network_files.FIREWALL_FILE]
 
 
+def test_the_stick_says_which_socket_is_the_service_port_until_the_box_is_claimed(places):
+    word = places.stick / "service-port.txt"
+    word.write_text("00:00:5E:00:53:02\n")
+    small_files.write(places.noted / "network.json", {"kept": {"dns": ["10.1.0.53"]}})
+    boot(places)
+    assert "https://10.77.1.1:8470/claim#" in shown(places).splitlines()[2]
+    kept = small_files.read(places.noted / "network.json")["kept"]
+    assert [kept["service_socket"], kept["dns"]] == ["00:00:5e:00:53:02", ["10.1.0.53"]]
+    word.write_text("the left one")
+    assert boot(places)["is_refused"]
+    assert small_files.read(places.noted / "network.json")["kept"] == kept
+    make_secret(places.agent)
+    word.write_text("00:00:5e:00:53:03")
+    assert not boot(places)["is_refused"]
+    assert small_files.read(places.noted / "network.json")["kept"] == kept
+
+
 def test_label_and_agent_agree_on_what_they_leave_each_other(places):
     assert label.OVER_FILE == LABEL_OVER
     assert Places().run / label.TOLD == (Places().run.parent / LABEL_TOLD)

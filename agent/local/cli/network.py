@@ -24,6 +24,7 @@ _WORDS = {
     "ntp": "time servers",
     "cameras": "cameras' network",
     "service_port": "service port",
+    "service_socket": "its socket",
     "page_from": "page open to",
 }
 
@@ -56,6 +57,7 @@ def show_(box: Box, *, as_json: bool) -> None:
 @click.option("--ntp", multiple=True, help='A time server; may repeat, "" for none.')
 @click.option("--cameras", help="The box's address in the cameras' network, as 10.77.0.1/24.")
 @click.option("--service-port/--no-service-port", default=None, help="Is the service port open?")
+@click.option("--service-socket", help='Which is it: hardware address or path; "" for none.')
 @click.option("--page-from", multiple=True, help='A network the page is open to; "" for none.')
 @json_option
 def set_(box: Box, *, as_json: bool, **told: Any) -> None:
@@ -104,10 +106,17 @@ async def _confirm(box: Box, desk: NetworkDesk, *, as_json: bool) -> None:
 
 
 async def _show(desk: NetworkDesk, *, as_json: bool) -> None:
+    from msgspec import structs
+
     state, left_s = await _state(desk), await desk.confirm_within_s()
-    told = {"network": state.network, "confirm_within_s": left_s, "outcome": state.outcome}
+    told: dict[str, Any] = {"network": state.network, "outcome": state.outcome}
+    told["confirm_within_s"] = left_s
+    told["sockets"] = [structs.asdict(each) for each in state.sockets]
     shown = [(word, state.network.get(name)) for name, word in _WORDS.items()]
     lines = [f"{word:<16}  {_text(value)}" for word, value in shown if value is not None]
+    lines += [
+        f"{'socket ' + each.name:<16}  {each.hardware}  {each.path}" for each in state.sockets
+    ]
     if left_s is not None:
         lines.append(f"on trial          {math.ceil(left_s)} s left: `poleside network confirm`")
     show(told, lines, as_json=as_json)
@@ -116,7 +125,7 @@ async def _show(desk: NetworkDesk, *, as_json: bool) -> None:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "open" if value else "closed"
-    return (", ".join(value) or "-") if isinstance(value, list) else str(value)
+    return (", ".join(value) or "-") if isinstance(value, list) else str(value or "-")
 
 
 async def _state(desk: NetworkDesk) -> NetworkState:

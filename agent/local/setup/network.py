@@ -30,6 +30,14 @@ def told_by(run: Path) -> Path:
     return run / "poleside-network/state.json"
 
 
+class Socket(Struct, frozen=True):
+    """A socket for a cable: its name, its hardware address, and where it is plugged."""
+
+    name: str = ""
+    hardware: str = ""
+    path: str = ""
+
+
 class NetworkState(Struct, frozen=True, kw_only=True):
     """What is in force, as the service told it. `until_s` is on the clock of the box's uptime."""
 
@@ -38,6 +46,7 @@ class NetworkState(Struct, frozen=True, kw_only=True):
     plan_id: str = ""
     outcome: str = ""
     why: str = ""
+    sockets: tuple[Socket, ...] = ()
 
 
 class NetworkDesk:
@@ -116,4 +125,5 @@ def wish_of(form: Mapping[str, str]) -> dict[str, Any]:
         wish |= {name: form.get(name, "").strip() for name in ADDRESSES}
     wish["cameras"] = form.get("cameras", "").strip()
     wish["service_port"] = form.get("service_port") == "on"
+    wish["service_socket"] = form.get("service_socket", "").strip()
     return wish

@@ -67,7 +67,7 @@ class NetworkPages:
     def _parts(self, macros: Any, state: NetworkState, left_s: float | None) -> Iterator[Part]:
         yield from SetupParts(macros).trial("net", _CONFIRM, left_s)
         network = dict.fromkeys(("method", *ADDRESSES, "cameras"), "") | state.network
-        yield Part("net-fields", macros.net_form(network))
+        yield Part("net-fields", macros.net_form(network, state.sockets))
 
     async def _put(self, form: dict[str, str], by: Person) -> None:
         wish = wish_of(form)

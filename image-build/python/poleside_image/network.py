@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poleside_image import network_files, small_files
+from poleside_image import network_files, service_socket, small_files
 from poleside_image.programs import ProgramError, run
+from poleside_image.service_socket import Socket
 
 TRIAL_S = 300.0
 LOOK_S = 0.5
@@ -23,6 +24,7 @@ FIRST = "poleside-provision/state.json"
 PLAN, CONFIRM, STATE = "plan.json", "confirm.json", "state.json"
 COMMANDS = (
     ("nft", "-f", "{run}/" + network_files.FIREWALL_FILE),
+    ("udevadm", "control", "--reload"),
     ("networkctl", "reload"),
     ("systemctl", "try-restart", "chrony.service"),
 )
@@ -37,6 +39,7 @@ class Folders:
     wishes: Path = Path("/var/lib/poleside/network")
     kept: Path = Path("/data/image/network.json")
     run: Path = Path("/run")
+    net: Path = Path("/sys/class/net")
 
     @property
     def told(self) -> Path:
@@ -53,10 +56,11 @@ class Networks:
         clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         boot: str = "",
         trial_s: float = TRIAL_S,
+        take_names: Callable[[list[Socket], str], str] = service_socket.take_names,
     ) -> None:
         self._folders, self._commands, self._clock = folders, tuple(commands), clock
         self._boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        self._trial_s = trial_s
+        self._trial_s, self._take_names = trial_s, take_names
         found = small_files.read(folders.kept)
         self.kept: dict[str, Any] = _checked(found.get("kept"))
         trial = found.get("trial")
@@ -135,7 +139,9 @@ class Networks:
                 path.chmod(0o644)  # networkd is not root
             else:
                 path.unlink(missing_ok=True)
-        failed = []
+        there = service_socket.sockets(self._folders.run, self._folders.net)
+        wrong = self._take_names(there, network["service_socket"])
+        failed = [wrong] if wrong else []
         for command in self._commands:
             try:
                 run([part.format(run=self._folders.run) for part in command], within_s=30.0)
@@ -151,21 +157,27 @@ class Networks:
             "plan_id": about.get("plan_id", ""),
             "outcome": outcome,
             "why": why,
+            "sockets": [
+                {"name": one.name, "hardware": one.hardware, "path": one.path}
+                for one in service_socket.sockets(self._folders.run, self._folders.net)
+            ],
         }
         self._folders.told.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         small_files.write(self._folders.told, state)
 
 
 def _checked(network: Any) -> dict[str, Any]:
+    """Return what counts of what is on `data`; what only a later image knows stays out of it."""
+    found = network if isinstance(network, dict) else {}
     try:
-        return network_files.checked(network if isinstance(network, dict) else {})
+        return network_files.checked({key: found[key] for key in network_files.KEYS & set(found)})
     except ValueError:  # of an older image: its own networks count
         return network_files.checked({})
 
 
 def main(arguments: list[str]) -> int:
     """`boot`: what is kept, before networkd starts. `run`: until no trial is under way."""
-    networks = Networks(Folders(), COMMANDS[:1] if arguments == ["boot"] else COMMANDS)
+    networks = Networks(Folders(), COMMANDS[:2] if arguments == ["boot"] else COMMANDS)
     if arguments == ["boot"] or networks.trial is not None:
         networks.start()
     while arguments != ["boot"] and networks.look():

@@ -8,22 +8,28 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from poleside_image import service_socket
+
 CAMERAS = "10.77.0.1/24"
 SERVICE_NET = ipaddress.ip_network("10.77.1.0/28")
 UPLINK_FILE = "systemd/network/75-poleside-uplink.network"
 CAMERAS_FILE = "systemd/network/05-poleside-cam0.network"
 CLOCK_FILE, SOURCES_FILE = "poleside-network/chrony.conf", "poleside-network/set.sources"
 FIREWALL_FILE = "poleside-network/firewall.nft"
-FILES = (UPLINK_FILE, CAMERAS_FILE, CLOCK_FILE, SOURCES_FILE, FIREWALL_FILE)
+FILES = (
+    *(UPLINK_FILE, CAMERAS_FILE, CLOCK_FILE, SOURCES_FILE, FIREWALL_FILE),
+    service_socket.LINK_FILE,
+)
 _MOST = 4
-_KEYS = frozenset(
-    {"method", "address", "gateway", "dns", "ntp", "cameras", "service_port", "page_from"}
+KEYS = frozenset(
+    {"method", "address", "gateway", "dns", "ntp", "cameras", "page_from"}
+    | {"service_port", "service_socket"}
 )
 
 
 def checked(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return it whole, in canonical words. Raises `ValueError`: which key, and why."""
-    if strange := sorted(set(told) - _KEYS):
+    if strange := sorted(set(told) - KEYS):
         raise ValueError(f"`{strange[0]}` is no setting of the network")
     cameras = _interface(told.get("cameras") or CAMERAS, "cameras")
     if not 16 <= cameras.network.prefixlen <= 24 or cameras.network.overlaps(SERVICE_NET):
@@ -34,6 +40,7 @@ def checked(told: Mapping[str, Any]) -> dict[str, Any]:
         "ntp": [_host(one) for one in _list(told, "ntp")],
         "cameras": str(cameras),
         "service_port": told.get("service_port", True) is not False,
+        "service_socket": service_socket.checked(told.get("service_socket") or ""),
         "page_from": [str(_network(one)) for one in _list(told, "page_from")],
     }
     if network["method"] == "dhcp":
@@ -61,6 +68,8 @@ def rendered(network: Mapping[str, Any], *, page_at_cameras: bool = False) -> di
         files[CLOCK_FILE] = f"bindaddress {own.ip}\nallow {own.network}\n"
     if network["ntp"]:
         files[SOURCES_FILE] = "".join(f"server {one} iburst\n" for one in network["ntp"])
+    if network["service_socket"]:
+        files[service_socket.LINK_FILE] = service_socket.link(network["service_socket"])
     return files
 
 

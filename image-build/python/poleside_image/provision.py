@@ -5,7 +5,8 @@ but those made here, and only when the agent's own check finds nothing wrong. Wi
 makes settings of its own: no cameras, no broker, a page to be claimed. Keys are never taken from a
 stick: the box makes its own, and a technician claims it with the secret on its label. A file
 `visit.txt` on the stick says that a technician is there: until the next boot the page is at the
-cameras' socket, too, and the label claims the box again without a button.
+cameras' socket, too, and the label claims the box again without a button. `service-port.txt` says,
+until the box is claimed, which socket is the service port.
 """
 
 import hashlib
@@ -16,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poleside_image import label, small_files
+from poleside_image import label, network_files, small_files
 from poleside_image.programs import POLESIDE, ProgramError, run
 
 MACHINE_ID = Path("/etc/machine-id")
 OUTCOME, STATE = "provision.json", "state.json"
 VISIT = "visit.txt"
+SERVICE_PORT, NETWORK = "service-port.txt", "network.json"
 _MOST_BYTES = 1_048_576
+_MOST_WORD = 256
 # Every way in is shut by the firewall but a technician's, so the page listens on all of them.
 _FIRST = """\
 # Made by this box, which had no settings. As long as nobody changes this file, `poleside.toml` of a
@@ -132,8 +135,9 @@ def provision(places: Places, name: str, group: str | int = "poleside") -> dict[
     except OSError as error:
         print(f"provision: can't be noted: {error}", file=sys.stderr)
     secret, trouble = label.find(places.stick, places.noted, places.agent / "keys")
-    if trouble:
-        told |= {"is_refused": True, "settings": f"{outcome}; {trouble}"}
+    socket_trouble = "" if is_claimed else _service_port(places)
+    if troubles := "; ".join(one for one in (trouble, socket_trouble) if one):
+        told |= {"is_refused": True, "settings": f"{outcome}; {troubles}"}
     told["is_visited"] = is_visited = _is_visited(places)
     # The one socket of a small board is the cameras': there the page is asked for, too, until the
     # first boot after the box was claimed. Never when a box in service has lost its data.
@@ -141,12 +145,35 @@ def provision(places: Places, name: str, group: str | int = "poleside") -> dict[
     is_new = bool(secret) and is_own
     told["page_at_cameras"] = (is_new or is_visited) and is_kept
     try:
-        is_at_cameras = told["page_at_cameras"] and not places.service_port.exists()
+        is_at_cameras = told["page_at_cameras"] and not _has_service_port(places)
         label.tell(places.run, secret, name, group, is_at_cameras=is_at_cameras)
         small_files.write(places.run / STATE, told)
     except (OSError, LookupError) as error:
         print(f"provision: can't be told: {error}", file=sys.stderr)
     return told
+
+
+def _service_port(places: Places) -> str:
+    """Note which socket the stick says is the service port; return what is wrong with its word."""
+    try:
+        text = (places.stick / SERVICE_PORT).read_text()[:_MOST_WORD].strip()
+    except (OSError, UnicodeDecodeError):
+        return ""  # none; a stick that can't be read is told by its other files
+    known = small_files.read(places.noted / NETWORK)
+    kept = known.get("kept") or {}
+    try:
+        network = network_files.checked(kept | {"service_socket": text})
+        if network != kept:
+            small_files.write(places.noted / NETWORK, known | {"kept": network}, 0o600)
+    except (OSError, ValueError) as error:
+        return f"the service port on the stick is not taken: {error}"
+    return ""
+
+
+def _has_service_port(places: Places) -> bool:
+    kept = small_files.read(places.noted / NETWORK).get("kept")
+    is_told = isinstance(kept, dict) and bool(kept.get("service_socket"))
+    return is_told or places.service_port.exists()
 
 
 def _is_visited(places: Places) -> bool:
