@@ -53,7 +53,7 @@ from agent.events.box_faults import BoxFaults
 from agent.evidence.box_key import BoxKey
 from agent.evidence.key_store import KeyRing, load_box_key
 from agent.health.note import HealthNotes
-from agent.health.settings_file import refused_stick, settings_faults, stick_faults
+from agent.health.settings_file import settings_faults, stick_faults, told_of_stick
 from agent.health.stored_settings import stored_faults
 from agent.health.updates import update_faults
 from agent.health.vitals import VitalsReader
@@ -83,7 +83,7 @@ class Core:
         left_out: tuple[str, ...] = (),
     ) -> None:
         self._settings, self._boot, self._left_out = settings, boot, left_out
-        self._stick = refused_stick(image_run(settings))
+        self._stick = told_of_stick(image_run(settings))
         self._clock = clock = SystemClock()
         self.stop = asyncio.Event()
         self._components = Components(clock)

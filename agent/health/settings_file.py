@@ -15,25 +15,29 @@ _TOLD = "poleside-provision/state.json"  # the image's first step of a boot
 _MOST_BYTES = 64 * 1024
 
 
-class _Told(Struct, frozen=True):
+class StickTold(Struct, frozen=True):
+    """What the image's first step made of a technician's stick. `settings` says why, if refused."""
+
     settings: str = ""
     is_refused: bool = False
+    is_visited: bool = False
 
 
-def refused_stick(run: Path) -> str:
-    """Return why this boot took nothing from a stick that had something; "": nothing was wrong."""
+def told_of_stick(run: Path) -> StickTold:
+    """Return what this boot found on a stick; nothing where it is not our image."""
     try:
         with (run / _TOLD).open("rb") as file:
-            told = msgspec.json.decode(file.read(_MOST_BYTES), type=_Told)
-    except (OSError, msgspec.MsgspecError):  # not our image
-        return ""
-    return told.settings if told.is_refused else ""
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=StickTold)
+    except (OSError, msgspec.MsgspecError):
+        return StickTold()
 
 
-def stick_faults(why: str) -> Iterator[Fault]:
-    """Tell of a stick that was not taken, until the next boot."""
-    if why:
-        yield fault_of("settings.stick_refused", "settings", why=why)
+def stick_faults(told: StickTold) -> Iterator[Fault]:
+    """Tell of a stick that was not taken, or that opens the box, until the next boot."""
+    if told.is_refused:
+        yield fault_of("settings.stick_refused", "settings", why=told.settings)
+    if told.is_visited:
+        yield fault_of("settings.visit_stick", "settings")
 
 
 def settings_faults(left_out: Sequence[str]) -> Iterator[Fault]:

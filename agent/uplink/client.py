@@ -91,7 +91,7 @@ def write_at_once(client: aiomqtt.Client) -> None:
         if paho.socket() is not sock:
             return
         paho.loop_write()
-        if paho.want_write():
+        if paho.socket() is sock and paho.want_write():  # it may have broken over it
             wait_for_room(paho, None, sock)
 
     def on_socket_register_write(_: Any, __: Any, sock: Any) -> None:

@@ -13,7 +13,7 @@ from poleside_image import label, network_files, small_files
 from poleside_image.provision import Places, provision
 
 from agent.core.errors import PolesideError
-from agent.health.settings_file import refused_stick
+from agent.health.settings_file import StickTold, told_of_stick
 from agent.local.access.claim import (
     LABEL_OVER,
     LABEL_TOLD,
@@ -135,7 +135,7 @@ def test_a_technician_s_stick_lets_the_label_claim_again_for_this_boot_and_opens
     plug_in(places)
     told = boot(places)
     assert told["page_at_cameras"]
-    assert told["settings"] == "has settings"
+    assert told_of_stick(places.run.parent) == StickTold("has settings", is_visited=True)
     with pytest.raises(PolesideError):
         check_of(places).check("0" * 16, "")
     with pytest.raises(PolesideError):
@@ -186,10 +186,11 @@ def test_a_wrong_stick_is_told_and_the_box_comes_up_all_the_same(places, tmp_pat
     assert boot(places)["is_refused"]
     assert settings_of(places).box == "poleside-1a2b3c4d"
     assert "/claim#" in shown(places)
-    assert "stick" in refused_stick(places.run.parent)
+    assert "stick" in told_of_stick(places.run.parent).settings
+    assert told_of_stick(places.run.parent).is_refused
     (places.stick / name).unlink()
     boot(places)
-    assert refused_stick(places.run.parent) == ""
+    assert not told_of_stick(places.run.parent).is_refused
 
 
 @pytest.mark.parametrize(("number", "is_refused"), [(errno.ENODEV, False), (errno.EIO, True)])

@@ -39,7 +39,7 @@ from agent.health.checks import (
     upload_faults,
 )
 from agent.health.fault import Light, Severity, changes, keep_since, light
-from agent.health.settings_file import settings_faults, stick_faults
+from agent.health.settings_file import StickTold, settings_faults, stick_faults
 from agent.health.stored_settings import stored_faults
 from agent.messages.capacity import DetectorCapacity
 from agent.messages.engines import Engine
@@ -262,8 +262,9 @@ CASES = [
     (lambda: stored_faults([LeftOut("$.colour", UNKNOWN), LeftOut("$.a", UNKNOWN, is_local=True)]),
      ["settings.center_left_out", "settings.page_left_out"]),
     (lambda: stored_faults([]), []),
-    (lambda: stick_faults("the label on the stick is no label"), ["settings.stick_refused"]),
-    (lambda: stick_faults(""), []),
+    (lambda: stick_faults(StickTold("no label", is_refused=True)), ["settings.stick_refused"]),
+    (lambda: stick_faults(StickTold(is_visited=True)), ["settings.visit_stick"]),
+    (lambda: stick_faults(StickTold("has settings")), []),
     (lambda: alarm_faults({}, 1.0, ("gate",), is_weather=True),
      ["alarms.limited", "alarms.weather"]),
 ]  # fmt: skip

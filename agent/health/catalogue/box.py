@@ -24,6 +24,13 @@ BOX: dict[str, Words] = {
         "Correct the files on the stick and switch the box on anew, or set it up at its page.",
         "USB 메모리의 파일을 고쳐 장치를 다시 켜거나, 이 화면에서 설정하세요.",
     ),
+    "settings.visit_stick": Words(
+        YELLOW,
+        "A visit stick was in at the start: the page is at the cameras' socket, the label claims.",
+        "방문용 USB 메모리가 꽂힌 채 시작해, 카메라 단자와 라벨로 이 장치를 열 수 있습니다.",
+        "When the visit is over, take the stick out and restart the box.",
+        "점검이 끝나면 USB 메모리를 빼고 장치를 다시 시작하세요.",
+    ),
     "settings.center_left_out": Words(
         YELLOW,
         "What the center wants is not in effect at {paths}: {reason}",
