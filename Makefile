@@ -98,7 +98,7 @@ image-verify: $(STAMP)  ## the image's parts, and boots under QEMU where an imag
 		tests/unit/test_service_unit.py tests/unit/test_boot_backend.py \
 		tests/unit/test_update_on_the_box.py tests/unit/test_update_bundle.py \
 		tests/unit/test_image_boot_stage.py tests/unit/test_first_boot.py \
-		tests/integration/test_firewall.py \
+		tests/integration/test_firewall.py tests/integration/test_network_trial.py \
 		tests/property/test_boot_choice_under_power_cuts.py $(TEST_ARGS)
 	@if ls $(IMAGE)/poleside-*-virt.img >/dev/null 2>&1; then $(BOOTS) -k "not power_cut" $(TEST_ARGS); \
 	else echo "left out: boots; no image in $(IMAGE), make image SOURCES=… makes one"; fi

@@ -74,6 +74,11 @@ class Image:
             file.unlink()
 
 
+def beside(folder, kind):
+    """Return the medium of another kind of image, built into the folder beside; None without."""
+    return next(iter(folder.with_name(f"{folder.name}-{kind}").glob("poleside-*.img")), None)
+
+
 def spoil_growth(medium, disk):
     """Spoil the one inode of an empty `data` that is read when it grows, and at no other time."""
     data = layout.partitions()[-1]

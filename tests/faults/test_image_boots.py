@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from poleside_recipe import emulator, keys, layout
+from poleside_recipe import emulator, keys, layout, raspberry_pi
 
 from agent.contract.updates import UpdateStage
 from agent.updates import blocks
@@ -64,6 +64,13 @@ def stick(city, tmp_path):
     return emulator.settings_stick(city.settings, tmp_path / "stick.img")
 
 
+def tell_versions(city, tell):
+    """Wait until the center knows what runs there."""
+    info = trials.until(city.info, WITHIN_S)
+    tell(f"told to the center: {info.version}, {info.os}, {info.model}, boot {info.boot}")
+    return info
+
+
 def on(disk, folder, stick, **hardware):
     return emulator.Machine(disk, folder, emulator.Hardware(stick=stick, **hardware))
 
@@ -90,6 +97,7 @@ def test_a_first_boot_ends_at_the_broker(built, city, stick, tmp_path, tell):
         size = int(box.ask("df --output=size -m /data | tail -1"))
         assert size > 1500  # grown
         assert f"as {BOX}" in city.heard()
+        assert tell_versions(city, tell).version == built.version
         box.ask("sync")
     with emulator.Machine(disk, tmp_path) as box:  # after a power cut
         box.wait_for(trials.CONNECTED, WITHIN_S)
@@ -131,6 +139,39 @@ def test_a_first_boot_without_a_stick_is_claimed_with_its_label_and_lets_a_key_i
         assert "cam0" not in box.ask("nft list set inet poleside service_ports")
         assert secret.replace("-", "") not in box.ask("cat /data/image/*.json")
         assert trials.until(lambda: "22" in box.ask(open_ports), WITHIN_S)
+
+
+def test_debian_12_s_image_ends_at_the_broker_too(city, stick, tmp_path, tell):
+    if (medium := trials.beside(Path(FOLDER), "bookworm")) is None:
+        pytest.skip(f"no image in {FOLDER}-bookworm: Debian 12's is not booted")
+    disk = emulator.new_disk(medium, tmp_path / "disk.qcow2")
+    with emulator.Machine(disk, tmp_path, emulator.Hardware(stick=stick)) as box:
+        box.wait_for(trials.CONNECTED, WITHIN_S)
+        tell(f"\nDebian 12, to the broker: {box.on_for_s:.0f} s since power on")
+        tell_versions(city, tell)
+
+
+def test_a_raspberry_pi_s_image_ends_at_the_broker_on_the_emulated_pi_3(
+    city, stick, tmp_path, tell
+):
+    """The way there is a USB adapter, the slot is what the card's choice and a trial say."""
+    if (medium := trials.beside(Path(FOLDER), "rpi")) is None:
+        pytest.skip(f"no image in {FOLDER}-rpi: the emulated Pi 3 is not booted")
+    card = raspberry_pi.new_card(medium, tmp_path / "card.img")
+    with raspberry_pi.RaspberryPi(card, tmp_path, stick) as box:
+        box.wait_for("poleside-init: slot a, root on /dev/mmcblk", WITHIN_S)
+        box.wait_for(trials.CONNECTED, WITHIN_S)
+        tell(f"\nPi 3, to the broker: {box.on_for_s:.0f} s since power on")
+        heard = box.console().index(trials.CONNECTED)
+        tell_versions(city, tell)
+        box.wait_for("facts: all told", WITHIN_S)
+        tell("\n".join(line for line in box.console()[heard:].splitlines() if "sh[" in line))
+    with raspberry_pi.RaspberryPi(card, tmp_path, is_trial=True) as box:  # as after `tryboot`
+        box.wait_for("poleside-init: slot b, root on /dev/mmcblk", WITHIN_S)
+        box.wait_for("poleside-init: data on /dev/mmcblk0p6", WITHIN_S)
+    with raspberry_pi.RaspberryPi(card, tmp_path) as box:  # the power was cut in the trial
+        box.wait_for("poleside-init: slot a, root on /dev/mmcblk", WITHIN_S)
+        box.wait_for(trials.CONNECTED, WITHIN_S)
 
 
 def test_data_that_is_broken_is_no_reason_to_stay_away(built, city, stick, tmp_path, tell):
@@ -264,13 +305,16 @@ def test_no_power_cut_over_an_update_bricks_the_box(built, tmp_path, tell):
     assert [cut.point for cut in sweep.cuts if "failed" in cut.seen] == []
 
 
+CARDS = {"city": "10.99.0.200/24", "cams": "10.77.0.200/24", "tech": "10.77.1.3/28"}
+PAGE_EVERYWHERE = 'box = "bx-scan"\n[page]\nlisten = "0.0.0.0:8470"\n'
+
+
 @pytest.fixture
 def own_network(tmp_path):
-    """A network of our own with both of the box's cables in it, ours at .200."""
+    """A network of our own with all of the box's cables in it."""
     name = f"poleside-{os.getpid()}"
-    cards = {"city": "10.99.0.200/24", "cams": "10.77.0.200/24"}
     trials.ip("netns", "add", name)
-    for card, address in cards.items():
+    for card, address in CARDS.items():
         trials.ip("-n", name, "tuntap", "add", card, "mode", "tap")
         trials.ip("-n", name, "addr", "add", address, "dev", card)
         trials.ip("-n", name, "link", "set", "dev", card, "up")
@@ -279,20 +323,36 @@ def own_network(tmp_path):
     trials.ip("netns", "delete", name)
 
 
-def test_a_scan_from_both_networks_finds_what_is_documented(built, own_network, tmp_path, tell):
+def test_a_scan_from_all_networks_finds_what_is_documented(built, own_network, tmp_path, tell):
+    """The stick says which socket is the service port; its page listens at all of them."""
     within = ("ip", "netns", "exec", own_network)
-    cards = {"uplink": "tap,ifname=city,script=no,downscript=no"}
-    cards["cameras"] = "tap,ifname=cams,script=no,downscript=no"
+    taps = zip(("uplink", "cameras", "service"), CARDS, strict=True)
+    cards = {use: f"tap,ifname={card},script=no,downscript=no" for use, card in taps}
+    socket = emulator.SERVICE_SOCKET
+    stick = emulator.settings_stick(PAGE_EVERYWHERE, tmp_path / "stick.img", socket)
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2")
-    hardware = emulator.Hardware(within=within, **cards)
+    hardware = emulator.Hardware(within=within, stick=stick, **cards)
     with emulator.Machine(disk, tmp_path, hardware) as box:
         box.wait_for("Reached target.*multi-user", WITHIN_S)
-        box.ask("ip addr add 10.99.0.1/24 dev $(ls /sys/class/net | grep -v -e lo -e cam0)")
+        box.wait_for('"event":"core ready"', WITHIN_S)
+        uplink = "$(ls /sys/class/net | grep -v -e lo -e cam0 -e svc0)"
+        box.ask(f"ip addr add 10.99.0.1/24 dev {uplink}")
         tell(box.ask("ip -brief addr"))
         tell(box.ask("ss -Hltunp"))
-        seen = {name: trials.scan(within, name) for name in ("10.77.0.1", "10.99.0.1")}
+        asked = ("10.77.0.1", "10.77.1.1", "10.99.0.1")
+        seen = {name: trials.scan(within, name) for name in asked}
         tell(seen)
-    assert seen["10.77.0.1"]["tcp"] == []  # 8500 to 8515 are let in; nobody listens yet
-    assert set(seen["10.77.0.1"]["tcp refused"]) == set(range(8500, 8516))
-    assert seen["10.77.0.1"]["time"] is True
-    assert seen["10.99.0.1"] == {"tcp": [], "tcp refused": [], "time": False}
+        assert seen["10.77.0.1"]["tcp"] == []  # 8500 to 8515 are let in; nobody listens yet
+        assert set(seen["10.77.0.1"]["tcp refused"]) == set(range(8500, 8516))
+        assert seen["10.77.0.1"]["time"] is True
+        assert seen["10.77.1.1"] == {"tcp": [8470], "tcp refused": [], "time": False}
+        assert seen["10.99.0.1"] == {"tcp": [], "tcp refused": [], "time": False}
+
+        network = "/opt/poleside/bin/poleside network set --data-dir /var/lib/poleside"
+        has_address = "ip -brief addr show dev svc0 2>/dev/null | grep -c 10.77.1.1/28"
+        assert box.ask(has_address).strip() == "1"
+        tell(box.ask(f"{network} --service-socket '' 2>&1", within_s=300))
+        assert "svc0" not in box.ask("ls /sys/class/net")  # while the box runs
+        tell(box.ask(f"{network} --service-socket {socket} 2>&1", within_s=300))
+        trials.until(lambda: box.ask(has_address).strip() == "1", 60)
+        assert trials.scan(within, "10.77.1.1")["tcp"] == [8470]

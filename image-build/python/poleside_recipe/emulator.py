@@ -20,6 +20,7 @@ from typing import Self
 
 from poleside_recipe.run import environment, run
 
+SERVICE_SOCKET = "52:54:00:77:01:01"
 FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
 _UNITS = ("poleside", "poleside-grow", "poleside-provision", "poleside-trial", "poleside-update")
 _ON_CONSOLE = "[Service]\nStandardOutput=journal+console\nStandardError=journal+console\n"
@@ -56,6 +57,7 @@ class Hardware:
     memory_mib: int = 1024
     uplink: str = "user"
     cameras: str = ""
+    service: str = ""
     stick: Path | None = None
     within: tuple[str, ...] = ()
     gate_limit_s: int = 300
@@ -69,8 +71,8 @@ def new_disk(image: Path, disk: Path, size: str = "4G") -> Path:
     return disk
 
 
-def settings_stick(settings: str, stick: Path) -> Path:
-    """Make a technician's stick with the box's settings."""
+def settings_stick(settings: str, stick: Path, service_port: str = "") -> Path:
+    """Make a technician's stick with the box's settings, and the word which socket is his."""
     stick.unlink(missing_ok=True)
     with stick.open("wb") as medium:
         medium.truncate(33 * 1024 * 1024)
@@ -78,6 +80,9 @@ def settings_stick(settings: str, stick: Path) -> Path:
     file = stick.with_suffix(".toml")
     file.write_text(settings)
     run("mcopy", "-i", stick, file, "::poleside.toml")
+    if service_port:
+        file.write_text(f"{service_port}\n")
+        run("mcopy", "-i", stick, file, "::service-port.txt")
     return stick
 
 
@@ -122,6 +127,9 @@ class Machine:
         if hardware.cameras:
             command += ["-netdev", f"{hardware.cameras},id=cameras"]
             command += ["-device", "virtio-net-device,netdev=cameras"]
+        if hardware.service:
+            card = f"virtio-net-pci,netdev=service,romfile=,mac={SERVICE_SOCKET}"
+            command += ["-netdev", f"{hardware.service},id=service", "-device", card]
         if hardware.stick:
             command += ["-drive", f"file={hardware.stick},format=raw,if=none,id=stick"]
             command += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,removable=on"]
@@ -132,16 +140,12 @@ class Machine:
             "virtserialport,chardev=c,name=shell",
         ]
         command += ["-chardev", f"socket,id=c,path={self._port},server=on,wait=off"]
-        units = {
-            f"systemd.unit-dropin.{unit}.service": _ON_CONSOLE + _PATIENT.get(unit, "")
-            for unit in _UNITS
-        }
+        units = spoken_units()
         units["systemd.unit-dropin.poleside-trial.service"] += _GATE.format(hardware.gate_limit_s)
         units["systemd.extra-unit.trial-shell.service"] = _SHELL
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-shell.service\n"
         for name, text in units.items():
-            packed = base64.b64encode(text.encode()).decode()
-            value = f"io.systemd.credential.binary:{name}={packed}"
+            value = f"io.systemd.credential.binary:{name}={packed(text)}"
             command += ["-smbios", f"type=11,value={value}"]
         return command
 
@@ -216,6 +220,19 @@ class Machine:
         if self._shell is not None:
             self._shell.close()
         self._errors.close()
+
+
+def spoken_units(names: Sequence[str] = _UNITS) -> dict[str, str]:
+    """Return what makes units speak on the console and wait for a slow processor, by credential."""
+    return {
+        f"systemd.unit-dropin.{unit}.service": _ON_CONSOLE + _PATIENT.get(unit, "")
+        for unit in names
+    }
+
+
+def packed(text: str) -> str:
+    """Return it as a binary credential's value."""
+    return base64.b64encode(text.encode()).decode()
 
 
 def _is_stopped(stat: Path) -> bool:

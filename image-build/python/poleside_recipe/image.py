@@ -179,6 +179,12 @@ def _told(stage: str, work: Callable[[], _Result]) -> _Result:
     return result
 
 
+def folder_of(variant: Variant) -> Path:
+    """Return a variant's own folder: build/image, build/image-rpi, build/image-bookworm, ..."""
+    parts = [part for part in (variant.suite, variant.board) if part not in ("trixie", "virt")]
+    return IMAGE_BUILD.parent / "build" / "-".join(["image", *parts])
+
+
 def project_version() -> str:
     project = tomllib.loads((IMAGE_BUILD.parent / "pyproject.toml").read_text())
     return str(project["project"]["version"])
@@ -189,7 +195,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make image")
     parser.add_argument("--suite", choices=list(SUITES), default="trixie")
     parser.add_argument("--board", choices=BOARDS, default="virt")
-    parser.add_argument("--out", type=Path, default=IMAGE_BUILD.parent / "build/image")
+    parser.add_argument("--out", type=Path, help="else build/image, with what is not usual in it")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/poleside/image")
     parser.add_argument("--sources", type=Path, help="an apt sources.list for the base")
     parser.add_argument("--version", default="", help="instead of the project's, for trials")
@@ -214,7 +220,7 @@ def main() -> int:
     if lacks:
         return 1
     order = Order(
-        *(variant, chosen.out, chosen.cache, chosen.sources),
+        *(variant, chosen.out or folder_of(variant), chosen.cache, chosen.sources),
         *(chosen.floor, chosen.version, chosen.keys),
     )
     built = build(order)

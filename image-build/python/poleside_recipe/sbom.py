@@ -51,6 +51,9 @@ OTHERS_FILES = {
     "agent/detect/model/nanodet_256x416_int8.tflite": Part(
         "generic", "nanodet-g-416x256-int8", "1", ("Apache-2.0", "MIT")
     ),
+    "agent/detect/model/nanodet_320x416_int8.tflite": Part(
+        "generic", "nanodet-g-416x320-int8", "1", ("Apache-2.0", "MIT")
+    ),
     "agent/local/report/fonts/NanumSquareR.ttf": Part(
         "generic", "nanumsquare", "1.000", ("OFL-1.1",)
     ),
