@@ -29,8 +29,22 @@ def book_of(settings: BufferSettings) -> Path | None:
     """Return the folder of the claims; None where nothing is remembered."""
     if service := service_book():
         return service
-    if not settings.require_mount:
-        return None
+    return _users_book() if settings.require_mount else None
+
+
+def found_beside(
+    folder: Path, settings: BufferSettings | None, of_service: Path = SERVICE_BOOK
+) -> Claim | None:
+    """Return the claim on the disk of `folder`, asked from outside of the service, too.
+
+    `settings`: None where they can't be read, and so may have told of a disk.
+    """
+    books = (book_of(settings) if settings else service_book() or _users_book(), of_service)
+    found = (find(book, folder) for book in books if book)
+    return next((claim for claim in found if claim), None)
+
+
+def _users_book() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "poleside"
 

@@ -53,15 +53,31 @@ def require_medium(folder: Path, settings: BufferSettings) -> str | None:
     return medium_id
 
 
-def is_foreign(data_dir: Path, settings: BufferSettings) -> bool:
+def is_foreign(
+    data_dir: Path, settings: BufferSettings, of_service: Path = claim.SERVICE_BOOK
+) -> bool:
     """Return whether the disk with a box's data is another than its own. Nothing is written."""
-    book = claim.book_of(settings)
-    known = claim.find(book, data_dir) if book else None
-    told = settings.require_mount or (known.mount if known else _disk_of_its_own(data_dir))
-    if not told or (settings.require_mount and not data_dir.is_relative_to(told)):
-        return False
-    wanted = settings.medium_id or (known.medium_id if known and known.mount == told else "")
-    return bool(wanted) and Path(told).is_mount() and read_id(Path(told)) != wanted
+    return bool(foreign_mount(data_dir, settings, of_service))
+
+
+def foreign_mount(
+    data_dir: Path, settings: BufferSettings | None, of_service: Path = claim.SERVICE_BOOK
+) -> str:
+    """Return where the disk is mounted that holds a box's data and is not its own, else "".
+
+    `settings`: None where the file can't be read, then what the box remembers alone tells.
+    """
+    known = claim.found_beside(data_dir, settings, of_service)
+    told = settings.require_mount if settings else ""
+    if told and not data_dir.is_relative_to(told):
+        return ""  # only the recordings lie on that disk
+    told = told or (known.mount if known else _disk_of_its_own(data_dir))
+    if not told:
+        return ""
+    pinned = settings.medium_id if settings else ""
+    wanted = pinned or (known.medium_id if known and known.mount == told else "")
+    is_another = bool(wanted) and Path(told).is_mount() and read_id(Path(told)) != wanted
+    return told if is_another else ""
 
 
 def require_writable(folder: Path) -> None:

@@ -3,21 +3,26 @@
 What the file had there when it was right last stands in: a mistyped word must not leave a camera
 without its password. A file that can't be used at all is stood in for as a whole. Where nothing is
 kept of a right one, at the first start, the technician is still there: the start is refused.
-`poleside run` alone; told by the faults `settings.left_out` and `settings.file_unusable`.
+What is kept on another box's disk says nothing of this one: then the rest of the file counts, or
+nothing, until somebody takes that disk over at the page. `poleside run`, and the commands that ask
+where its data lies; told by the faults `settings.left_out` and `settings.file_unusable`.
 """
 
 import tomllib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from agent.core.errors import SettingsError
 from agent.settings import history
 from agent.settings.changes import name_of
 from agent.settings.check import look_over, written
 from agent.settings.load import read_file, refuse_audio, validate
-from agent.settings.model import Settings
+from agent.settings.model import BufferSettings, Settings
 
 WHOLE_FILE: Final = written([])
 _PLACE: Final = ("site", "box")
@@ -31,8 +36,17 @@ class Start:
     left_out: tuple[str, ...] = ()
 
 
-def read_to_start(path: Path, data_dir: str | None = None) -> Start:
-    """Read the file; `data_dir` overrules the file's. Raises `SettingsError`: no start with it."""
+def read_to_start(
+    path: Path,
+    data_dir: str | None = None,
+    *,
+    foreign_mount: Callable[[Path, BufferSettings | None], str],
+) -> Start:
+    """Read the file; `data_dir` overrules the file's. Raises `SettingsError`: no start with it.
+
+    `foreign_mount` tells where another box's disk is mounted with that folder on it, else "" (no
+    settings: they can't be read).
+    """
     try:
         table = read_file(path)
         trouble = _trouble(table)
@@ -42,7 +56,13 @@ def read_to_start(path: Path, data_dir: str | None = None) -> Start:
         table, trouble = _data_dir_line(path), error
     if trouble is None:
         return Start(table)
-    good, look = _right_last(data_dir or table.get("data_dir")), look_over(table)
+    look, folder = look_over(table), _folder(data_dir or table.get("data_dir"))
+    is_readable = trouble.code != "settings.syntax"
+    good: dict[str, Any] | None
+    if mount := foreign_mount(folder, _buffer_of(look.rest) if is_readable else None):
+        good = {"data_dir": str(folder), "buffer": {"require_mount": mount}}
+    else:
+        good = _right_last(folder)
     if good is None or _is_of_another(look.rest, good):
         raise trouble
     filled = _filled(look.rest, good, look.gaps)
@@ -60,9 +80,18 @@ def _trouble(table: dict[str, Any]) -> SettingsError | None:
     return None
 
 
-def _right_last(data_dir: Any) -> dict[str, Any] | None:
+def _folder(data_dir: Any) -> Path:
+    return Path(data_dir if isinstance(data_dir, str) else Settings().data_dir)
+
+
+def _buffer_of(rest: dict[str, Any]) -> BufferSettings | None:
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(rest.get("buffer", {}), BufferSettings)
+    return None
+
+
+def _right_last(folder: Path) -> dict[str, Any] | None:
     """Return the file as it was when it was right last; None where nothing is kept."""
-    folder = Path(data_dir if isinstance(data_dir, str) else Settings().data_dir)
     with suppress(SettingsError):
         number = history.last_good(folder)
         newest_first = reversed(history.versions(folder))

@@ -1,4 +1,7 @@
-"""The settings in effect: the technician's file and, of what is stored over it, all that fits."""
+"""The settings in effect: the technician's file and, of what is stored over it, all that fits.
+
+Whose the disk is with what is stored, `agent.app.settings_on_disk` asks first.
+"""
 
 from contextlib import suppress
 from pathlib import Path
@@ -11,25 +14,15 @@ from agent.settings.load import (
     DESIRED_FILE,
     LOCAL_FILE,
     Layers,
-    data_dir_of,
     read_desired,
-    read_file,
     read_local,
-    validate,
 )
-from agent.settings.model import Settings
 from agent.settings.sift import LeftOut, Sifted, sift
 
 _ASIDE: Final = {
     LOCAL_FILE: "local.refused.json",
     DESIRED_FILE: "desired.refused.json",
 }
-
-
-def load(path: Path) -> Settings:
-    """Read the file and lay over it what was set at the page and what the center wants."""
-    table = read_file(path)
-    return in_effect(table, data_dir_of(validate(table))).settings
 
 
 def in_effect(table: dict[str, Any], data_dir: Path) -> Sifted:

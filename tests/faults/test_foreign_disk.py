@@ -3,17 +3,23 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from agent.app.core_disk import claim_book, on_its_disk
 from agent.app.foreign_disk import ForeignDisk
 from agent.app.run_dir import forget_run_dir, run_dir
-from agent.app.settings_on_disk import StoredSettings
+from agent.app.settings_on_disk import StoredSettings, read_to_start
 from agent.buffer.medium import ID_FILE
 from agent.core.clock import SystemClock
 from agent.core.errors import SettingsError
 from agent.local.access.claim import ClaimCheck, make_code, make_secret
 from agent.local.access.people import AccessError
+from agent.local.cli.doctor import doctor
+from agent.local.cli.health import health
+from agent.local.cli.link import link
 from agent.outbox.spool import read_spool
+from agent.settings import history
+from agent.settings.bootstrap import WHOLE_FILE
 from agent.settings.load import DESIRED_FILE, write_local
 from agent.settings.model import BufferSettings, Settings
 from tests.faults.crash_lab import disk
@@ -101,6 +107,60 @@ def test_nothing_stored_on_a_foreign_disk_counts_or_is_changed_until_it_is_taken
         assert not stored.was_taken()
         assert stored.read().log_level == "error"
         assert not (data_dir / DESIRED_FILE).exists()  # set aside, as at each start
+
+
+def theirs_on(mount, data_dir):
+    """Make the disk at `mount` another box's, with its settings and their history."""
+    (mount / ID_FILE).write_text("0123456789abcdef\n")
+    data_dir.mkdir()
+    table = {"cameras": [{"camera_id": "theirs", "main_url": "rtsp://10.9.9.9/m"}]}
+    write_local(data_dir, table | {"broker": {"urls": ["mqtt://theirs.example"]}})
+    now = SystemClock().utc_now()
+    theirs = history.Version(
+        number=0, at=now, by="box", why="start", table=table, local={}, desired={}
+    )
+    history.add(data_dir, theirs)
+    history.mark_good(data_dir)
+
+
+def test_a_broken_file_is_not_stood_in_for_by_what_a_foreign_disk_keeps(mount, settings, tmp_path):
+    data_dir, file = Path(settings.data_dir), tmp_path / "poleside.toml"
+    line = f'data_dir = "{data_dir}"\n'
+    with disk.tmpfs(mount, "size=1m"):
+        on_its_disk(settings)
+    with disk.tmpfs(mount, "size=1m"):
+        theirs_on(mount, data_dir)
+        file.write_text(line + "[buffer\n")
+        start = read_to_start(file)
+        kept = {"data_dir": str(data_dir), "buffer": {"require_mount": str(mount)}}
+        assert (start.table, start.left_out) == (kept, (WHOLE_FILE,))
+        assert StoredSettings(start.table, data_dir).is_refused
+        # what is left of a file with a mistake counts, and nothing of theirs in its place
+        file.write_text(f'{line}site = 5\nbuffer.require_mount = "{mount}"\n')
+        start = read_to_start(file)
+        assert (start.table, start.left_out) == (kept, ("site",))
+        assert ForeignDisk(on_its_disk(settings), start.table, SystemClock()).take("page:kim")
+        file.write_text(line + "[buffer\n")
+        assert read_to_start(file).table["cameras"][0]["camera_id"] == "theirs"
+
+
+def test_commands_go_by_nothing_of_a_foreign_disk_either(mount, settings, tmp_path):
+    data_dir, file = Path(settings.data_dir), tmp_path / "poleside.toml"
+    file.write_text(f'data_dir = "{data_dir}"\nbuffer.require_mount = "{mount}"\n')
+    with disk.tmpfs(mount, "size=1m"):
+        on_its_disk(settings)
+    with disk.tmpfs(mount, "size=1m"):
+        theirs_on(mount, data_dir)
+        run = CliRunner()
+        answer = run.invoke(doctor, ["--config", str(file), "--json"])
+        assert "settings.foreign_disk" in answer.stdout
+        assert "10.9.9.9" not in answer.stdout
+        assert "theirs" not in answer.stdout
+        answer = run.invoke(link, ["test", "--config", str(file), "--json"])
+        assert "theirs" not in answer.stdout
+        assert "another box's" in answer.stderr
+        answer = run.invoke(health, ["--config", str(file), "--json"])
+        assert "another box's" in answer.stderr
 
 
 def test_no_disk_and_a_pinned_one_are_not_offered(mount, settings):

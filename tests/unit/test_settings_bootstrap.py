@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from agent.app.settings_on_disk import read_to_start
 from agent.core.errors import SettingsError
 from agent.settings import history
-from agent.settings.bootstrap import WHOLE_FILE, read_to_start
+from agent.settings.bootstrap import WHOLE_FILE
 from agent.settings.load import validate
 
 FILE = """\

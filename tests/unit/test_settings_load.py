@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from agent.app.settings_on_disk import stored_over
 from agent.core.errors import SettingsError
-from agent.settings.in_effect import damaged, load, set_damaged_aside
+from agent.settings.in_effect import damaged, set_damaged_aside
 from agent.settings.load import (
     DESIRED_FILE,
     NOT_DESIRABLE,
@@ -164,7 +165,7 @@ def test_stored_wishes_lie_over_the_file(tmp_path):
     file = tmp_path / "box.toml"
     file.write_text(f'data_dir = "{tmp_path}"\n[buffer]\nsegment_s = 5\n')
     write_desired(tmp_path, {"buffer": {"segment_s": 7.0}})
-    assert load(file).buffer.segment_s == 7.0
+    assert stored_over(file).read().buffer.segment_s == 7.0
 
 
 def test_unreadable_wishes_are_none(tmp_path):

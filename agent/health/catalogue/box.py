@@ -12,8 +12,8 @@ BOX: dict[str, Words] = {
     ),
     "settings.file_unusable": Words(
         YELLOW,
-        "The settings file can't be used: the box runs with the one that was right last.",
-        "설정 파일을 쓸 수 없어 마지막으로 올바르던 설정으로 동작합니다.",
+        "The settings file can't be used: what its own disk keeps of a right one counts instead.",
+        "설정 파일을 쓸 수 없어, 장치의 디스크에 남아 있는 마지막 올바른 설정으로 동작합니다.",
         "`poleside config check FILE` explains it; correct the file, then restart the box.",
         "`poleside config check 파일`로 확인해 고친 뒤 장치를 다시 시작하세요.",
     ),

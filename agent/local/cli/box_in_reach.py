@@ -72,7 +72,7 @@ def box_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def box_of(config: Path | None, data_dir: Path | None) -> Box:
     """Return the box that is meant; the settings file says where its data lies."""
-    from agent.settings.bootstrap import read_to_start
+    from agent.app.settings_on_disk import read_to_start
     from agent.settings.load import data_dir_of, validate
 
     if data_dir is not None:

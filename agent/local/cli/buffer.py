@@ -336,9 +336,9 @@ def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
 
 
 def _settings(config: Path | None) -> Settings:
-    from agent.settings.in_effect import load
+    from agent.local.cli.present_settings import present
 
-    return load(config) if config else Settings()
+    return present(config) if config else Settings()
 
 
 def _fields(findings: object) -> dict[str, int]:

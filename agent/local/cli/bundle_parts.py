@@ -127,12 +127,13 @@ def state(at: Sources) -> Any:
 
 def _settings(at: Sources) -> Any:
     from agent.commands.questions import AskSettings
-    from agent.settings import in_effect, load
+    from agent.local.cli.present_settings import present
+    from agent.settings import load
 
     if at.box.is_running():
         settings = at.box.ask(AskSettings(), dict)
     elif at.box.config is not None:
-        settings = msgspec.to_builtins(in_effect.load(at.box.config))
+        settings = msgspec.to_builtins(present(at.box.config))
     else:
         local, desired = load.read_local(at.box.data_dir), load.read_desired(at.box.data_dir)
         settings = {"local": local, "desired": desired}

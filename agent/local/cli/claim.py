@@ -133,6 +133,6 @@ def _secretly(path: Path, text: str) -> None:
 
 
 def _folder(data_dir: Path, config: Path | None) -> Path:
-    from agent.settings.in_effect import load
+    from agent.local.cli.present_settings import present
 
-    return Path(load(config).data_dir) if config else data_dir
+    return Path(present(config).data_dir) if config else data_dir

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from agent.app.settings_on_disk import stored_over
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError
 from agent.local.cli import diagnosis
 from agent.local.cli.diagnosis import Finding, Level
-from agent.settings.in_effect import load
 from agent.settings.model import Settings
 from hardware.pick import pick_board
 
@@ -78,7 +78,11 @@ def doctor(config: Path | None, *, as_json: bool, timeout_s: float) -> None:
 def _examine(config: Path | None, timeout_s: float) -> Iterator[Finding]:
     """Yield findings one by one, so that a slow network does not hide the quick answers."""
     yield from chain(diagnosis.check_python(), diagnosis.check_packages())
-    settings, trouble = _settings(config)
+    settings, trouble = None, None
+    if config is not None:
+        settings, trouble = _settings(config)
+        if settings is not None:
+            yield _found(config, settings)
     if trouble is not None:
         yield trouble
     given = settings or Settings()
@@ -87,23 +91,36 @@ def _examine(config: Path | None, timeout_s: float) -> Iterator[Finding]:
     yield from diagnosis.check_board(board, given, SystemClock())
     if settings is not None:
         yield from diagnosis.check_data_dir(settings)
-        yield from diagnosis.check_key(settings)
+        if trouble is None:  # else the key there is another box's, too
+            yield from diagnosis.check_key(settings)
         yield from diagnosis.check_network(settings, timeout_s)
 
 
-def _settings(config: Path | None) -> tuple[Settings | None, Finding | None]:
-    if config is None:
-        return None, None
+def _settings(config: Path) -> tuple[Settings | None, Finding | None]:
+    """Return the settings that count, and what keeps the agent from some or all of them."""
     try:
-        settings = load(config)
+        stored = stored_over(config)
+        if stored.is_refused:
+            return stored.file_alone, _trouble(stored.refusal)
+        return stored.read(), None
     except PolesideError as error:
-        level, subject = Level.FAIL, "settings"
-        return None, Finding(
-            level=level, subject=subject, sentence=error.message, code=error.code, hint=error.hint
-        )
+        return None, _trouble(error)
+
+
+def _trouble(error: PolesideError) -> Finding:
+    return Finding(
+        level=Level.FAIL,
+        subject="settings",
+        sentence=error.message,
+        code=error.code,
+        hint=error.hint,
+    )
+
+
+def _found(config: Path, settings: Settings) -> Finding:
     cameras = len(settings.cameras)
     sentence = f"{config}: {cameras} camera(s), box {settings.site}/{settings.box}."
-    return settings, Finding(level=Level.OK, subject="settings", sentence=sentence)
+    return Finding(level=Level.OK, subject="settings", sentence=sentence)
 
 
 def _show(finding: Finding) -> None:

@@ -63,9 +63,9 @@ def health(
     poleside health --config /etc/poleside/poleside.toml --json
     poleside health --data-dir /mnt/taken-disk/poleside
     """
-    from agent.settings.in_effect import load
+    from agent.local.cli.present_settings import present
 
-    settings = load(config) if config else Settings()
+    settings = present(config) if config else Settings()
     folder = data_dir or Path(settings.data_dir)
     words = words_of(lang)
     state = None

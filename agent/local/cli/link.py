@@ -72,14 +72,19 @@ def test(config: Path, *, as_json: bool, connect: bool) -> None:
     """
     import msgspec
 
+    from agent.app.settings_on_disk import stored_over
     from agent.contract.topics import BoxAddress
     from agent.enrol.identity import present_broker
-    from agent.settings import in_effect, load
+    from agent.local.cli.present_settings import settings_of
+    from agent.settings.load import data_dir_of
     from agent.uplink.probe import probe, probe_beside
 
-    settings = in_effect.load(config)
-    address, data_dir = BoxAddress(settings.site, settings.box), load.data_dir_of(settings)
-    broker = present_broker(data_dir, settings.broker)
+    stored = stored_over(config)
+    settings = settings_of(stored)
+    address, data_dir = BoxAddress(settings.site, settings.box), data_dir_of(settings)
+    broker = settings.broker
+    if not stored.is_refused:  # else that identity is another box's, too
+        broker = present_broker(data_dir, broker)
     report = None if connect else _fresh_report(data_dir)
 
     async def run() -> bool:

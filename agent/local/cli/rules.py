@@ -41,10 +41,10 @@ def test(camera: str, clip_path: Path, out: Path, config: Path, *, as_json: bool
     from agent.exam.footage import open_clip
     from agent.exam.rule_film import draw
     from agent.exam.sitting import sit
-    from agent.settings.in_effect import load
+    from agent.local.cli.present_settings import present
 
     try:
-        settings = load(config)
+        settings = present(config)
         own = settings.camera(camera)
         if own is None:
             raise _no_camera(camera, settings.cameras)

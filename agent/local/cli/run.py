@@ -159,7 +159,8 @@ def _table(
     config: Path | None, cameras: tuple[str, ...], broker: str | None, data_dir: str | None
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the table to start with, after what in the file does not count."""
-    from agent.settings.bootstrap import Start, read_to_start
+    from agent.app.settings_on_disk import read_to_start
+    from agent.settings.bootstrap import Start
 
     start = read_to_start(config, data_dir) if config else Start({})
     table = dict(start.table)
