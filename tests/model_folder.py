@@ -25,12 +25,19 @@ class ModelMaker:
         self.keys_file.write_bytes(msgspec.json.encode({"keys": [public]}))
 
     def shipped(self, name: str, **changes: object) -> Path:
-        """Return a folder with the shipped model under another name."""
-        folder = self._folder / name
+        """Return a folder with the shipped model, its first file alone, under another name."""
+        return self._copied(name, {"shapes": []} | changes)
+
+    def shipped_whole(self, name: str, **changes: object) -> Path:
+        """… with the files for each shape of picture."""
+        return self._copied(name, changes)
+
+    def _copied(self, name: str, changes: dict[str, object]) -> Path:
+        folder, told = self._folder / name, load_manifest()
         folder.mkdir()
-        shutil.copy(SHIPPED_MODEL / load_manifest().file, folder)
-        told = msgspec.to_builtins(load_manifest()) | {"name": name} | changes
-        return self.signed(folder, told)
+        for form in told.forms[: 1 if "shapes" in changes else None]:
+            shutil.copy(SHIPPED_MODEL / form.file, folder)
+        return self.signed(folder, msgspec.to_builtins(told) | {"name": name} | changes)
 
     def shipped_with_hef(self, name: str) -> Path:
         """… that has a file for a Hailo, too; what is in it only the stand-in knows."""
@@ -53,6 +60,7 @@ class ModelMaker:
             "input": size,
             "labels": ["person", "car"],
             "thresholds": {"default": 0.6},
+            "shapes": [],
         }
         return self.signed(folder, told)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.app.camera_desk import CameraDesk
-from agent.contract.info import SCHEMAS, CameraInfo, DetectorInfo, Info
+from agent.contract.info import SCHEMAS, CameraInfo, DetectorInfo, DetectorShape, Info
 from agent.contract.updates import UpdateInfo
 from agent.evidence.box_key import BoxKey
 from agent.messages.capacity import DetectorCapacity
@@ -36,9 +36,7 @@ def birth_document(
         boot=boot,
         epoch=epoch,
         cameras=tuple(_camera_info(camera, desk) for camera in settings.cameras),
-        detector=None
-        if capacity is None
-        else DetectorInfo(name=capacity.model, sha256=capacity.sha256),
+        detector=_detector_info(capacity),
         commands=commands,
         settings_hash=settings_hash,
         key_id=key.public.fingerprint if key else "",
@@ -48,6 +46,21 @@ def birth_document(
         if settings.broker.telemetry_coding == "zstd"
         else SCHEMAS,
     )
+
+
+def _detector_info(capacity: DetectorCapacity | None) -> DetectorInfo | None:
+    if capacity is None:
+        return None
+    shapes = tuple(
+        DetectorShape(
+            width_px=one.width_px,
+            height_px=one.height_px,
+            sha256=one.sha256,
+            look_ms=one.inference_ms,
+        )
+        for one in capacity.shapes
+    )
+    return DetectorInfo(name=capacity.model, sha256=capacity.sha256, shapes=shapes)
 
 
 def _camera_info(camera: CameraSettings, desk: CameraDesk) -> CameraInfo:

@@ -33,7 +33,7 @@ from agent.detect.manifest import Manifest, load_manifest
 from agent.detect.model_signature import check_signature
 from agent.detect.server import serve
 from agent.detect.shadow import Agreement, Shadowed
-from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity
+from agent.messages.capacity import CAPACITY_FILE, DetectorCapacity, ShapeCapacity
 from agent.messages.engines import Engine
 from agent.settings.model import Settings
 from hardware.interface import Accelerator
@@ -63,12 +63,14 @@ def run(settings: Settings, link: SupervisorLink) -> int:
         detector = choice.open(settings.detector.threads, order, record)
     except DetectorError as error:
         return _without(error, order, beats, stop, folder, clock)
-    inference_ms = detector.self_timing()
+    shapes = _timed(detector, beats.beat)
+    inference_ms = max(shape.inference_ms for shape in shapes)
     capacity = DetectorCapacity(
         model=detector.manifest.model,
         sha256=detector.manifest.sha256,
         backend=detector.backend_name,
-        inference_ms=round(inference_ms, 2),
+        inference_ms=inference_ms,
+        shapes=shapes,
         measured_at=clock.utc_now(),
         engine=detector.engine,
         left_out=order.left_out(detector.manifest.sha256),
@@ -83,6 +85,23 @@ def run(settings: Settings, link: SupervisorLink) -> int:
     serve(folder / DETECT_SOCKET, asked, beats.beat, stop, inference_ms / 1000)
     record.done()
     return RECYCLED if beats.is_over else 0
+
+
+def _timed(detector: Detector, tell: Tell) -> tuple[ShapeCapacity, ...]:
+    """Time the model on pictures of each shape; what is for the other shapes is let go of again."""
+    shapes = []
+    for form in detector.manifest.forms:
+        tell()
+        shapes.append(
+            ShapeCapacity(
+                width_px=form.input.width_px,
+                height_px=form.input.height_px,
+                sha256=form.sha256,
+                inference_ms=round(detector.self_timing(form.input.shape), 2),
+            )
+        )
+    detector.rest()
+    return tuple(shapes)
 
 
 def _without(

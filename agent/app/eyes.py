@@ -113,8 +113,8 @@ class Eyes:
         """
         self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
         self._watchers = tuple(watchers)
-        self._manifest = manifest
-        self._scaler = FrameScaler(manifest.input)
+        self._manifest = self._form = manifest
+        self._scaler, self._shown_px = FrameScaler(*manifest.inputs), (0, 0)
         self._log = log.get("eyes")
         self.view = View()
         self._count = _Counters()
@@ -133,12 +133,16 @@ class Eyes:
 
     def _forget(self) -> None:
         """A new timeline: tracks and background of the old one mean nothing."""
-        thresholds = self._manifest.thresholds.with_labels(self._camera.thresholds)
-        self._gate, self._tracker = MotionGate(), Tracker(thresholds)
+        self._gate = MotionGate()
         self._survey = Survey(self._camera.calibration)
-        self._close = CloseLook(self._manifest.input, thresholds)
-        self._found: tuple[Detection, ...] = ()
         self._rhythm.forget()
+        self._follow_anew()
+
+    def _follow_anew(self) -> None:
+        thresholds = self._form.thresholds.with_labels(self._camera.thresholds)
+        self._tracker = Tracker(thresholds)
+        self._close = CloseLook(self._form.input, thresholds)
+        self._found: tuple[Detection, ...] = ()
         self._tracks: tuple[TrackedObject, ...] = ()
 
     def retune(self, camera: CameraSettings) -> None:
@@ -269,6 +273,7 @@ class Eyes:
 
     def _ask(self, frame: av.VideoFrame, mono_s: float) -> None:
         self._count.asked += 1
+        self._fit(frame.width, frame.height)
         picture = self._scaler.to_detector_input(frame)
         wish = self._rhythm.wish(
             mono_s,
@@ -288,6 +293,15 @@ class Eyes:
         self._rhythm.had(reply.every_s, found=self._tracker.follows_any)
         self._count.objects += len(self._tracks)
         self._judge(frame, mono_s)
+
+    def _fit(self, width_px: int, height_px: int) -> None:
+        """Go by the form of the model that is for pictures of this shape."""
+        if (width_px, height_px) == self._shown_px:
+            return
+        before, self._form = self._form, self._manifest.form_for(width_px, height_px)
+        self._shown_px = (width_px, height_px)
+        if self._form.input != before.input:
+            self._follow_anew()
 
     def _closer(
         self, frame: av.VideoFrame, whole: DetectReply, mono_s: float, wish: Wish

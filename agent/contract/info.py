@@ -22,13 +22,26 @@ class CameraInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     calibration: str = ""
 
 
+class DetectorShape(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file of the model, for pictures that fit into this size best, and what a look costs."""
+
+    width_px: int
+    height_px: int
+    sha256: str
+    look_ms: float | None = None
+
+
 class DetectorInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The detector model in use. `sha256` is of the model file."""
+    """The detector model in use. `sha256` is of the model file, the first one if it has several.
+
+    `shapes` are all of its files: each camera's pictures go to the one that they fit best.
+    """
 
     name: str
     version: str = ""
     sha256: str = ""
     labels: tuple[str, ...] = ()
+    shapes: tuple[DetectorShape, ...] = ()
 
 
 class Info(Struct, frozen=True, kw_only=True, omit_defaults=True):

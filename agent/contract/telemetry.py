@@ -219,7 +219,7 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     uploads: UploadSample | None = None
     board: BoardSample | None = None
     processes: tuple[ProcessSample, ...] = ()
-    detector_ms: float | None = None
+    detector_ms: float | None = None  # a look's, at most; by shape of picture in `Info`
     detector_engine: str = ""
     clock_ahead_s: float | None = None
     faults: tuple[FaultSample, ...] = ()

@@ -46,7 +46,7 @@ class ModelChoice:
             except DetectorError as error:
                 _log.error("model refused", code=error.code, detail=error.message)
                 continue
-            if manifest.sha256 not in self._bad():
+            if manifest.digest not in self._bad():
                 return folder
         return SHIPPED_MODEL
 
@@ -70,7 +70,7 @@ class ModelChoice:
                 if folder == SHIPPED_MODEL:
                     raise
                 _log.error("model fails, rolled back", code=error.code, detail=error.message)
-                self._remember_bad(load_manifest(folder).sha256)
+                self._remember_bad(load_manifest(folder).digest)
                 continue
             self._remember(_GOOD_FILE, str(folder))
             return detector
@@ -128,15 +128,15 @@ class ModelChoice:
 
 
 def self_test(detector: Detector) -> None:
-    """Look at grey and at noise: a sound model answers, and sees nothing to speak of.
+    """Look at grey and at noise of each shape: a sound model answers, and sees nothing there.
 
     Raises `DetectorError` detector.self_test.
     """
-    height_px, width_px, _ = detector.shape
-    noise = np.random.default_rng(1).integers(0, 256, detector.shape, np.uint8)
-    thresholds = detector.manifest.thresholds
-    for picture in (np.full(detector.shape, 114, np.uint8), noise):
-        found = detector.detect(picture, width_px, height_px)
+    noises = [np.random.default_rng(1).integers(0, 256, one, np.uint8) for one in detector.shapes]
+    greys = [np.full(shape, 114, np.uint8) for shape in detector.shapes]
+    for picture in (*greys, *noises):
+        thresholds = detector.thresholds(picture.shape)
+        found = detector.detect(picture, picture.shape[1], picture.shape[0])
         if not all(np.isfinite(one.score) and 0 <= one.score <= 1 for one in found):
             raise _fails("its scores are no numbers")
         phantoms = sum(one.score >= thresholds.of(one.label) for one in found)

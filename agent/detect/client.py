@@ -105,6 +105,8 @@ class DetectClient:
         request = DetectRequest(
             camera_id=self._camera_id,
             frame_id=frame_id,
+            width_px=picture.image.shape[1],
+            height_px=picture.image.shape[0],
             content_width_px=picture.content_width_px,
             content_height_px=picture.content_height_px,
             at_mono_s=now_s,

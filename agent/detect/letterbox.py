@@ -37,9 +37,10 @@ class FrameScaler:
     """Makes detector inputs of decoded frames. Keeps libav's scalers: one thread owns it."""
 
     def __init__(
-        self, spec: InputSpec, *, interpolation: Interpolation = Interpolation.AREA
+        self, *specs: InputSpec, interpolation: Interpolation = Interpolation.AREA
     ) -> None:
-        self._spec, self._interpolation = spec, interpolation
+        """Of several `specs` each frame gets the one that it fits into with the least padding."""
+        self._specs, self._interpolation = specs, interpolation
         self._reformatter, self._packed = VideoReformatter(), RgbMaker()
 
     def to_detector_input(self, frame: av.VideoFrame) -> Letterboxed:
@@ -48,7 +49,8 @@ class FrameScaler:
         By planes of red, green and blue, packed only then: scaling to packed RGB takes three times
         that where the width is odd, as of every 4:3 picture.
         """
-        width_px, height_px = content_size(frame.width, frame.height, self._spec)
+        spec = max(self._specs, key=lambda one: one.filled_by(frame.width, frame.height))
+        width_px, height_px = content_size(frame.width, frame.height, spec)
         scaled = self._reformatter.reformat(
             frame,
             width=width_px,
@@ -57,10 +59,10 @@ class FrameScaler:
             interpolation=self._interpolation,
             threads=1,  # libav would start its own scaler threads otherwise
         )
-        canvas = np.empty((self._spec.height_px, self._spec.width_px, 3), np.uint8)
+        canvas = np.empty(spec.shape, np.uint8)
         canvas[:height_px, :width_px] = self._packed.picture(scaled)
-        canvas[height_px:] = self._spec.padding_grey
-        canvas[:height_px, width_px:] = self._spec.padding_grey
+        canvas[height_px:] = spec.padding_grey
+        canvas[:height_px, width_px:] = spec.padding_grey
         return Letterboxed(canvas, width_px, height_px)
 
 

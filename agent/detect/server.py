@@ -6,12 +6,13 @@ An engine that fails ends the process: its supervisor starts a fresh one.
 """
 
 import contextlib
+import math
 import selectors
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from agent.core.errors import DetectorError
 from agent.core.framing import FramingError, MessageSplitter, send_message
 from agent.core.log import get
-from agent.detect.manifest import Manifest
+from agent.detect.manifest import Manifest, Shape
 from agent.detect.sharing import Sharing, Wish
 from agent.detect.wire import DetectReply, DetectRequest
 from agent.messages.vision import Detection
@@ -41,12 +42,12 @@ class _DroppedError(Exception):
 class _Client:
     """One connection and the question it is sending."""
 
-    def __init__(self, sock: socket.socket, picture_bytes: int) -> None:
+    def __init__(self, sock: socket.socket, shapes: Sequence[Shape]) -> None:
         self.sock = sock
         self.request: DetectRequest | None = None
-        self.picture: bytes | None = None
-        self._picture_bytes = picture_bytes
-        self._splitter = MessageSplitter(max_bytes=picture_bytes)
+        self.picture: NDArray[np.uint8] | None = None
+        self._shapes = shapes
+        self._splitter = MessageSplitter(max_bytes=max(math.prod(shape) for shape in shapes))
 
     def read(self) -> bool:
         """Take what arrived; return whether a whole question is there. Raises `_DroppedError`."""
@@ -84,19 +85,22 @@ class _Client:
             raise _DroppedError("asked again before it was answered")
         if self.request is None:
             self.request = msgspec.msgpack.decode(message, type=DetectRequest)
-        elif len(message) == self._picture_bytes:
-            self.picture = message
         else:
-            raise _DroppedError(
-                f"sent a picture of {len(message)} bytes, not {self._picture_bytes}"
-            )
+            shape = (self.request.height_px, self.request.width_px, 3)
+            if shape not in self._shapes or len(message) != math.prod(shape):
+                raise _DroppedError(
+                    f"sent {len(message)} bytes as a picture of {shape}, not of {self._shapes}"
+                )
+            self.picture = np.frombuffer(message, np.uint8).reshape(shape)
 
 
 class Answering(Protocol):
     """A detector, or one with another in its shadow."""
 
     manifest: Manifest
-    shape: tuple[int, int, int]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]: ...
 
     def detect(
         self, image: NDArray[np.uint8], content_width_px: int, content_height_px: int
@@ -106,7 +110,6 @@ class Answering(Protocol):
 class _Server:
     def __init__(self, listener: socket.socket, detector: Answering, look_s: float) -> None:
         self._listener, self._detector = listener, detector
-        self._picture_bytes = int(np.prod(detector.shape))
         self._sharing = Sharing(look_s)
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
@@ -134,7 +137,7 @@ class _Server:
         with contextlib.suppress(OSError):  # it may have gone again
             sock, _ = self._listener.accept()
             sock.setblocking(False)
-            client = _Client(sock, self._picture_bytes)
+            client = _Client(sock, self._detector.shapes)
             self._selector.register(sock, selectors.EVENT_READ, client)
 
     def _read(self, client: _Client) -> None:
@@ -158,11 +161,10 @@ class _Server:
         request, picture = client.request, client.picture
         if request is None or picture is None or client.has_gone():
             raise _DroppedError
-        image = np.frombuffer(picture, np.uint8).reshape(self._detector.shape)
         began_s = time.monotonic()
         try:
             detections = self._detector.detect(
-                image, request.content_width_px, request.content_height_px
+                picture, request.content_width_px, request.content_height_px
             )
         except DetectorError as error:
             if error.code != "detector.input":

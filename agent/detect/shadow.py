@@ -19,13 +19,17 @@ _SAME_IOU = 0.5
 
 @dataclass(slots=True)
 class Agreement:
-    """Sure detections of both models since the start: in common, and of one alone."""
+    """Sure detections of both models since the start: in common, and of one alone.
+
+    `unfit` pictures were of a shape that the second one has no file for.
+    """
 
     pictures: int = 0
     both: int = 0
     first_only: int = 0
     second_only: int = 0
     failures: int = 0
+    unfit: int = 0
 
 
 class Shadowed:
@@ -39,7 +43,7 @@ class Shadowed:
                 f"The model in the shadow takes pictures of {second.shape}, not {first.shape}.",
                 hint="Try a model of the same input size.",
             )
-        self.manifest, self.shape = first.manifest, first.shape
+        self.manifest, self.shapes = first.manifest, first.shapes
         self.agreement = Agreement()
         self._first, self._second, self._share, self._due = first, second, share, 0.0
 
@@ -58,14 +62,18 @@ class Shadowed:
         self, found: list[Detection], image: NDArray[np.uint8], width_px: int, height_px: int
     ) -> None:
         count = self.agreement
+        if image.shape not in self._second.shapes:
+            count.unfit += 1
+            return
         try:
             others = _sure(
-                self._second.detect(image, width_px, height_px), self._second.manifest.thresholds
+                self._second.detect(image, width_px, height_px),
+                self._second.thresholds(image.shape),
             )
         except DetectorError:
             count.failures += 1
             return
-        own = _sure(found, self.manifest.thresholds)
+        own = _sure(found, self._first.thresholds(image.shape))
         common = in_common(own, others)
         count.pictures += 1
         count.both += common

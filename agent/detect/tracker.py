@@ -70,7 +70,7 @@ class Tracker:
         self._thresholds = thresholds or Thresholds()
         self._next_ids = count(1)
         self._last_s: float | None = None
-        self._labels: dict[str, tuple[int, float]] = {}
+        self._labels: dict[str, tuple[int, float, float]] = {}
         self._place = np.zeros((0, 4))  # center x, y, width, height
         self._speed = np.zeros((0, 4))  # of the same, per second
         self._spread = np.zeros((0, 3))  # variances: place, place with speed, speed
@@ -133,27 +133,30 @@ class Tracker:
         """Whether somebody is known, perhaps missed in the last frame: reason to look again."""
         return bool((self._sightings >= _CONFIRMING_SIGHTINGS).any())
 
-    def _of_label(self, label: str) -> tuple[int, float]:
-        """Return a number for the label's group, and the score from which it is believed."""
+    def _of_label(self, label: str) -> tuple[int, float, float]:
+        """Return a number for the label's group; the scores from which it is believed, and new."""
         if label not in self._labels:
             kind = hash(LABEL_GROUPS.get(label, label))
-            self._labels[label] = (kind, self._thresholds.of(label))
+            own = (kind, self._thresholds.of(label), self._thresholds.of_new(label))
+            self._labels[label] = own
         return self._labels[label]
 
     def _of_use(self, detections: Sequence[Detection]) -> "_Seen":
         """Leave out faint detections of kinds that nobody is followed of."""
         known = set(self._kinds.tolist())
-        of, sure, kinds = [], [], []
+        of, sure, new, kinds = [], [], [], []
         for one in detections:
-            kind, least = self._of_label(one.label)
+            kind, least, least_new = self._of_label(one.label)
             is_sure = one.score >= least
             if is_sure or kind in known:
                 of.append(one)
                 sure.append(is_sure)
+                new.append(one.score >= least_new)
                 kinds.append(kind)
         boxes = np.array([_corners(one.region) for one in of]).reshape(-1, 4)
         looks = np.zeros((len(of), SIZE))
-        return _Seen(of, boxes, np.array(sure, bool), np.array(kinds, int), looks)
+        bools = (np.array(sure, bool), np.array(new, bool))
+        return _Seen(of, boxes, *bools, np.array(kinds, int), looks)
 
     def _match(self, iou: Floats, seen: "_Seen") -> Pairs:
         """Pair tracks with detections: seen ones, faint sightings, hidden ones, new ones."""
@@ -296,7 +299,7 @@ class Tracker:
 
     def _begin(self, seen: "_Seen", taken: list[int]) -> None:
         """Follow who is surely there and nobody yet, unless it is a part of somebody."""
-        free = seen.sure.copy()
+        free = seen.new.copy()
         free[taken] = False
         if taken and free.any():
             within = _inside(seen.boxes, seen.boxes[taken])
@@ -325,6 +328,7 @@ class _Seen:
     of: list[Detection]
     boxes: Floats
     sure: NDArray[np.bool_]
+    new: NDArray[np.bool_]  # may be somebody not followed yet
     kinds: NDArray[np.intp]
     looks: Floats
 

@@ -14,10 +14,12 @@ Pixels = Annotated[int, Meta(ge=1, le=4096)]
 
 
 class DetectRequest(Struct, frozen=True, kw_only=True):
-    """Announces one picture of the model's input size; only `content_*` of it is not padding."""
+    """Announces one picture of an input size of the model; only `content_*` is not padding."""
 
     camera_id: str
     frame_id: int
+    width_px: Pixels
+    height_px: Pixels
     content_width_px: Pixels
     content_height_px: Pixels
     at_mono_s: float

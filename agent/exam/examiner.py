@@ -162,7 +162,8 @@ def _report(
     own = DetectorMeter()
     tracked: TrackerScore | None = None
     if boxes is not None:
-        threshold = min(detector.manifest.thresholds.of(label) for label in boxes.labels)
+        thresholds = detector.manifest.form_for(*sitting.clip.size_px).thresholds
+        threshold = min(thresholds.of(label) for label in boxes.labels)
         ious = [boxes.min_iou, *(0.05 * k for k in range(11, 20))]
         for look in sitting.looks:
             found = [one for one in look.detections if one.label in boxes.labels]

@@ -21,11 +21,12 @@ def look_at_pictures(
     labelled: Sequence[tuple[Path, Path]], detector: Detector, tell: Callable[[float], None]
 ) -> dict[str, DetectorScore]:
     """Score the detector on (picture, labels) pairs, class by class. Raises `ExamError`."""
-    scaler, meter = FrameScaler(detector.manifest.input), DetectorMeter()
-    names, thresholds = detector.manifest.labels, detector.manifest.thresholds
+    scaler, meter = FrameScaler(*detector.manifest.inputs), DetectorMeter()
+    names = detector.manifest.labels
     for number, (path, labels) in enumerate(labelled):
         made = scaler.to_detector_input(_read(path))
         found = detector.detect(made.image, made.content_width_px, made.content_height_px)
+        thresholds = detector.thresholds(made.image.shape)
         classes, boxes = read_yolo(labels, len(names))
         for index in sorted(set(classes) | {names.index(one.label) for one in found}):
             name = names[index]

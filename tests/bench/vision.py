@@ -51,12 +51,12 @@ def frames_of(clip: Path | None) -> list[av.VideoFrame]:
     ]
 
 
-def bare_ms(detector, times: int = 60) -> float:
-    """Return CPU milliseconds of one bare invoke of the interpreter."""
-    image = np.full(detector.shape, 114, np.uint8)
+def bare_ms(detector, shape, times: int = 60) -> float:
+    """Return CPU milliseconds of one bare invoke of the interpreter for pictures of this shape."""
+    image, backend = np.full(shape, 114, np.uint8), detector.backend(shape)
     began = time.thread_time()
     for _ in range(times):
-        detector._backend.invoke(image)
+        backend.invoke(image)
     return (time.thread_time() - began) / times * 1000
 
 
@@ -202,9 +202,10 @@ def main() -> None:
     told = parser.parse_args()
     detector, frames = open_detector(), frames_of(told.clip)
     moving, still = eyes_ms(detector, frames, moving=True), eyes_ms(detector, frames, moving=False)
-    bare = (bare_ms(detector) + bare_ms(detector)) / 2
+    shape = detector.manifest.form_for(frames[0].width, frames[0].height).input.shape
+    bare = (bare_ms(detector, shape) + bare_ms(detector, shape)) / 2
     asked_ms = moving[0] * moving[2] / max(1, moving[1])
-    echo(f"bare invoke {bare:.1f} ms of CPU")
+    echo(f"bare invoke {bare:.1f} ms of CPU, pictures of {shape[1]}x{shape[0]}")
     echo(f"whole way, a frame asked about: {asked_ms:.1f} ms = {asked_ms / bare:.2f} x (goal 1.3)")
     echo(f"whole way, nothing moves: {still[0]:.2f} ms = {still[0] / bare:.2f} x (goal 0.15)")
     rates = [float(rate) for rate in told.fps.split(",")]

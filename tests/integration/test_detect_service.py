@@ -67,11 +67,13 @@ def raw_client(service):
     return sock
 
 
-def request(frame_id, width_px=416, height_px=234):
+def request(frame_id, width_px=416, height_px=234, shape=(256, 416)):
     return msgspec.msgpack.encode(
         DetectRequest(
             camera_id="cam",
             frame_id=frame_id,
+            width_px=shape[1],
+            height_px=shape[0],
             content_width_px=width_px,
             content_height_px=height_px,
             at_mono_s=0.0,
@@ -90,6 +92,19 @@ def test_a_client_gets_what_the_detector_sees(service, detector, walker):
     assert expected[0].label == "person"
     assert client.state is DetectorState.READY
     assert (client.counters.asked, client.counters.answered) == (1, 1)
+    client.close()
+
+
+def test_cameras_of_both_shapes_are_answered_each_by_the_file_for_its_own(service, detector):
+    *_, picture = frames(640, 480, 1.0, WALK_BEGINS_S + 6)
+    scaler = FrameScaler(*detector.manifest.inputs)
+    tall = scaler.to_detector_input(av.VideoFrame.from_ndarray(picture, format="rgb24"))
+    wide = scaler.to_detector_input(av.VideoFrame.from_ndarray(picture[60:420], format="rgb24"))
+    assert (tall.image.shape, wide.image.shape) == ((320, 416, 3), (256, 416, 3))
+    client = DetectClient(service.path, SystemClock(), camera_id="cam-1")
+    for number, made in enumerate([wide, tall, wide]):
+        found = client.detect(made, number).detections
+        assert [one.label for one in found if one.score >= 0.5] == ["person"]
     client.close()
 
 
@@ -139,6 +154,8 @@ def test_a_busy_camera_does_not_crowd_out_another(service, walker):
         pytest.param([b"not msgpack"], id="no request"),
         pytest.param([request(1), b"too short"], id="a picture of the wrong size"),
         pytest.param([request(1, 417), bytes(256 * 416 * 3)], id="more content than picture"),
+        pytest.param([request(1, shape=(320, 416)), bytes(256 * 416 * 3)], id="another shape"),
+        pytest.param([request(1, shape=(1, 1)), bytes(3)], id="a shape there is no file for"),
         pytest.param([b"x" * 400_000], id="a message beyond the cap"),
     ],
 )
@@ -201,7 +218,7 @@ def test_each_camera_is_told_its_share_the_needier_one_the_shorter_wait(tmp_path
     class Slow:
         """Takes as long as a weak box; what it sees does not matter."""
 
-        manifest, shape = open_detector().manifest, open_detector().shape
+        manifest, shapes = open_detector().manifest, open_detector().shapes
 
         def detect(self, *_):
             threading.Event().wait(0.05)

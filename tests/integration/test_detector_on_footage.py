@@ -46,7 +46,7 @@ def detector():
 
 def look(detector, clip, *, fps):
     """Return (frame number, seconds, detections) of a clip, thinned to `fps`."""
-    scaler, seen = FrameScaler(detector.manifest.input), []
+    scaler, seen = FrameScaler(*detector.manifest.inputs), []
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1

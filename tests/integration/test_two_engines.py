@@ -23,7 +23,7 @@ import json, sys
 import numpy as np
 from agent.detect.detector import open_detector
 detector = open_detector()
-found = detector.detect(np.load(sys.argv[1]), 416, 234)
+found = detector.detect(np.load(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
 print(json.dumps([detector.backend_name, np.__version__, [
     [one.label, one.score, one.region.x, one.region.y, one.region.width, one.region.height]
     for one in found if one.score >= 0.4]]))
@@ -50,11 +50,12 @@ def other_python(tmp_path_factory):
     return python
 
 
-def test_both_engines_see_the_same_people(other_python, tmp_path):
+@pytest.mark.parametrize("height_px", [360, 480])
+def test_both_engines_see_the_same_people(other_python, tmp_path, height_px):
     at_s = drawn_scene.WALK_BEGINS_S + 5
-    [*_, picture] = drawn_scene.frames(640, 360, 1, at_s)
+    [*_, picture] = drawn_scene.frames(640, height_px, 1, at_s)
     detector = open_detector()
-    made = FrameScaler(detector.manifest.input).to_detector_input(
+    made = FrameScaler(*detector.manifest.inputs).to_detector_input(
         av.VideoFrame.from_ndarray(picture, format="rgb24")
     )
     np.save(tmp_path / "image.npy", made.image)
@@ -63,8 +64,9 @@ def test_both_engines_see_the_same_people(other_python, tmp_path):
         for one in detector.detect(made.image, made.content_width_px, made.content_height_px)
         if one.score >= 0.4
     ]
+    content = [str(made.content_width_px), str(made.content_height_px)]
     told = subprocess.run(
-        [other_python, "-c", LOOK, tmp_path / "image.npy"],
+        [other_python, "-c", LOOK, tmp_path / "image.npy", *content],
         check=True,
         capture_output=True,
         text=True,

@@ -35,7 +35,7 @@ def model(models):
 
 def test_the_shipped_model_is_pinned_and_needs_no_key():
     check_signature(SHIPPED_MODEL, load_manifest(), None)
-    assert load_manifest().sha256 == SHIPPED_SHA256
+    assert tuple(form.sha256 for form in load_manifest().forms) == SHIPPED_SHA256
 
 
 def test_a_signed_model_is_taken_and_any_other_refused(model, keys_file, tmp_path):
@@ -75,6 +75,19 @@ def test_a_model_that_fails_its_self_test_is_rolled_back_for_all(model, keys_fil
     assert len(content) == (bad / load_manifest().file).stat().st_size
 
 
+def test_a_model_of_which_one_file_is_bad_is_rolled_back_as_a_whole(models, tmp_path):
+    folder = models.shipped_whole("two-files")
+    other = folder / load_manifest(folder).forms[1].file
+    good, memory = other.read_bytes(), tmp_path / "memory"
+    other.write_bytes(good[:-1])
+    choice = ModelChoice(folder, models.keys_file, memory)
+    assert choice.open().manifest.name == load_manifest().name
+    assert choice.folder() == SHIPPED_MODEL  # for workers as well
+    other.write_bytes(good)
+    detector = ModelChoice(folder, models.keys_file, tmp_path / "new").open()
+    assert (detector.manifest.name, len(detector.shapes)) == ("two-files", 2)
+
+
 class Fixed:
     """An engine that always sees the same."""
 
@@ -108,6 +121,13 @@ def test_the_model_in_the_shadow_answers_nobody_and_agreement_is_counted():
     count = asked.agreement
     assert (count.pictures, count.both, count.first_only) == (2, 0, 0)
     assert count.second_only > 0
+
+
+def test_a_shadow_without_a_file_for_a_shape_is_not_asked_about_it(model):
+    asked = Shadowed(open_detector(), open_detector(model("wide-only")), share=1.0)
+    for rows in (256, 320):
+        asked.detect(np.full((rows, 416, 3), 114, np.uint8), 416, rows)
+    assert (asked.agreement.pictures, asked.agreement.unfit) == (1, 1)
 
 
 def test_the_same_thing_is_of_one_class_and_in_one_place():

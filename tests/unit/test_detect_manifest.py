@@ -3,24 +3,25 @@
 import shutil
 
 import msgspec
+import numpy as np
 import pytest
 
 from agent.core.errors import DetectorError
 from agent.detect.detector import open_detector
-from agent.detect.manifest import SHIPPED_MODEL, load_manifest, verified_model_file
+from agent.detect.manifest import SHIPPED_MODEL, load_manifest, verified_model_files
 
 
 @pytest.fixture
 def model_folder(tmp_path):
-    manifest = load_manifest()
     shutil.copy(SHIPPED_MODEL / "manifest.json", tmp_path)
-    shutil.copy(SHIPPED_MODEL / manifest.file, tmp_path)
+    for form in load_manifest().forms:
+        shutil.copy(SHIPPED_MODEL / form.file, tmp_path)
     return tmp_path
 
 
 def test_the_shipped_model_is_the_one_its_manifest_describes():
     manifest = load_manifest()
-    assert verified_model_file(manifest).stat().st_size == 3_907_872
+    assert [path.stat().st_size for path in verified_model_files(manifest)] == [3_907_872] * 2
     assert len(manifest.labels) == 80
     assert manifest.labels[0] == "person"
     assert manifest.licence == "Apache-2.0"
@@ -49,13 +50,56 @@ def test_a_missing_model_file_is_told_apart(model_folder):
     assert caught.value.code == "detector.model_missing"
 
 
-@pytest.mark.parametrize("change", [{"sha256": "short"}, {"decoder": "other"}, {"extra": 1}])
+TALL = msgspec.to_builtins(load_manifest().shapes[0])
+HEF = {"engine": "hailo", "file": "model.hef", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "short"},
+        {"decoder": "other"},
+        {"extra": 1},
+        {"shapes": [TALL, TALL]},
+        {"variants": [HEF]},  # 4:3 pictures would have nothing to go to on that chip
+    ],
+)
 def test_a_manifest_that_makes_no_sense_is_refused(model_folder, change):
     path = model_folder / "manifest.json"
     path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | change))
     with pytest.raises(DetectorError) as caught:
         load_manifest(model_folder)
     assert caught.value.code == "detector.manifest"
+
+
+@pytest.mark.parametrize(
+    ("width_px", "height_px", "rows"),
+    [
+        *((640, 360, 256), (1920, 1080, 256), (704, 480, 256), (720, 480, 256)),
+        *((640, 480, 320), (768, 576, 320), (704, 576, 320), (360, 640, 320), (720, 720, 320)),
+    ],
+)
+def test_pictures_go_to_the_file_that_pads_them_least(width_px, height_px, rows):
+    assert load_manifest().form_for(width_px, height_px).input.height_px == rows
+
+
+def test_a_file_for_another_shape_is_loaded_with_its_first_picture_and_let_go_of():
+    detector, loaded = open_detector(), []
+    detector._opener = lambda form, opened=detector._opener: loaded.append(form) or opened(form)
+    wide, tall = (np.full(shape, 114, np.uint8) for shape in detector.shapes)
+    for picture in (wide, tall, tall):
+        assert detector.detect(picture, picture.shape[1], picture.shape[0]) == []
+    assert [form.file for form in loaded] == [load_manifest().shapes[0].file]
+    detector.rest()
+    detector.detect(tall, 416, 320)
+    assert len(loaded) == 2
+
+
+def test_a_camera_with_its_own_score_for_a_class_has_it_for_new_ones_too():
+    thresholds = load_manifest().form_for(640, 480).thresholds
+    assert thresholds.of_new("person") > thresholds.of("person")
+    assert thresholds.with_labels({"person": 0.3}).of_new("person") == 0.3
+    assert thresholds.of_new("car") == thresholds.of("car")
 
 
 def test_a_class_without_its_own_threshold_takes_the_default():

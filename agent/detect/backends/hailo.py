@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from agent.core.errors import DetectorError
 
 _TIMEOUT_MS = 5000
+_GROUP = "poleside"  # two models share one chip
 
 
 class HailoBackend:
@@ -29,7 +30,9 @@ class HailoBackend:
         self.name = f"hailort {getattr(hailo, '__version__', 'unknown')}"
         self._failure: type[Exception] = hailo.HailoRTException
         try:
-            self._device = hailo.VDevice()
+            shared = hailo.VDevice.create_params()
+            shared.group_id = _GROUP
+            self._device = hailo.VDevice(shared)
             model = self._device.create_infer_model(str(model_file))
             model.set_batch_size(1)
             model.input().set_format_type(hailo.FormatType.UINT8)

@@ -165,7 +165,7 @@ def finder() -> tuple[Find, dict[str, str]]:
 
     detector = open_detector()
     thresholds, face_finder = detector.manifest.thresholds, faces.FaceFinder()
-    scaler, tracker = FrameScaler(detector.manifest.input), Tracker(thresholds)
+    scaler, tracker = FrameScaler(*detector.manifest.inputs), Tracker(thresholds)
     face_tracker = Tracker(thresholds)
 
     def find(frame: VideoFrame, at_s: float) -> list[Found]:

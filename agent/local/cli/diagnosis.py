@@ -22,7 +22,7 @@ from msgspec import Struct
 from agent.contract.events import TimeQuality
 from agent.core.clock import Clock
 from agent.core.errors import DetectorError, StorageError
-from agent.detect.manifest import load_manifest, verified_model_file
+from agent.detect.manifest import load_manifest, verified_model_files
 from agent.evidence import tpm_key
 from agent.evidence.key_store import load_box_key
 from agent.health.checks import (
@@ -105,11 +105,12 @@ def check_model(settings: Settings | None) -> Iterator[Finding]:
     folder = Path(settings.detector.model) if settings and settings.detector.model else None
     try:
         manifest = load_manifest(folder)
-        verified_model_file(manifest, folder)
+        verified_model_files(manifest, folder)
     except DetectorError as error:
         yield _fail("model", error.message, error.code, error.hint)
     else:
-        yield _ok("model", f"{manifest.model}, sha256 {manifest.sha256[:12]}… as in its manifest.")
+        hashes = " and ".join(f"{form.sha256[:12]}…" for form in manifest.forms)
+        yield _ok("model", f"{manifest.model}, sha256 {hashes} as in its manifest.")
 
 
 def check_board(board: Board, settings: Settings, clock: Clock) -> Iterator[Finding]:

@@ -80,5 +80,12 @@ class _InferModel:
 
 
 class VDevice:
+    def __init__(self, params):
+        assert params.group_id  # or a second model would find the chip taken
+
+    @staticmethod
+    def create_params():
+        return SimpleNamespace(group_id="")
+
     def create_infer_model(self, file):
         return _InferModel(file)
