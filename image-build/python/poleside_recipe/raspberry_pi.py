@@ -2,9 +2,10 @@
 
 As the firmware does, it reads `autoboot.txt` from the card, takes kernel, initramfs, device tree
 and `cmdline.txt` from that slot's boot partition, and says in the device tree which one it was.
-QEMU's board has no Ethernet (a Pi 3's own hangs on USB): the way to the center is a USB adapter,
-and there is no socket for the cameras. Its watchdog resets at once when it is armed, so the driver
-stays away, and with it the board's restart: a trial is said to the next boot by who starts it.
+QEMU's board has no Ethernet (a Pi 3's own hangs on USB) and one USB socket (a hub makes it crawl):
+there is a stick in a boot, or else an adapter as the way to the center; none is the cameras'. Its
+watchdog resets at once when it is armed, so the driver stays away, and with it the board's restart:
+a trial is said to the next boot by who starts it.
 """
 
 import subprocess
@@ -20,7 +21,10 @@ from poleside_recipe.run import environment, run
 CARD_BYTES = 4 * 1024**3  # QEMU takes cards of a power of two only
 TREE = "bcm2837-rpi-3-b.dtb"
 _BLUETOOTH = "/soc/serial@7e201000/bluetooth"  # else it takes the console's serial port
-_ABSENT = "module_blacklist=bcm2835_wdt,vc4"
+# An emulated card is slow: systemd's own minute and a half is over before the journal has started.
+_WORDS = (
+    "module_blacklist=bcm2835_wdt,vc4 systemd.default_timeout_start_sec=900 systemd.show_status=0"
+)
 _MOST_WORDS = 2048  # the kernel's own limit on arm64
 _FACTS = """[Unit]
 After=multi-user.target
@@ -53,7 +57,7 @@ class RaspberryPi(Machine):
 
     def _command(self, disk: Path) -> list[str]:
         boot = self._firmware(disk)
-        words = [(boot / "cmdline.txt").read_text().strip(), _ABSENT]
+        words = [(boot / "cmdline.txt").read_text().strip(), _WORDS]
         units = spoken_units(("poleside", "poleside-provision"))
         units["systemd.extra-unit.trial-facts.service"] = _FACTS
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-facts.service\n"
@@ -65,12 +69,10 @@ class RaspberryPi(Machine):
         command += ["-kernel", f"{boot / 'kernel8.img'}", "-initrd", f"{boot / 'initramfs'}"]
         command += ["-dtb", f"{boot / TREE}", "-append", " ".join(words)]
         command += ["-drive", f"file={disk},if=sd,format=raw,cache=writeback"]
-        command += ["-device", "usb-hub,id=hub,port=1"]
-        command += ["-netdev", "user,id=up", "-device", "usb-net,netdev=up,port=1.1"]
         if self._hardware.stick:
             command += ["-drive", f"file={self._hardware.stick},format=raw,if=none,id=stick"]
-            command += ["-device", "usb-storage,drive=stick,port=1.2"]
-        return command
+            return [*command, "-device", "usb-storage,drive=stick"]
+        return [*command, "-netdev", "user,id=up", "-device", "usb-net,netdev=up"]
 
     def _firmware(self, card: Path) -> Path:
         """Return a folder with what this boot's slot has, and the device tree that tells which."""
