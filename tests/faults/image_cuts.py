@@ -141,7 +141,7 @@ class Sweep:
         self._cut(box, "fetching")
         for point in rest:
             self._at_words(box, *point)
-        self._until_chosen(box, "installing", 10, 6)
+        self._until_chosen(box, "installing", 10, 8)
         for point in INSTALLED + TRIAL:
             self._at_words(box, *point)
         self._until_chosen(box, "gate", 20, 4)
@@ -156,7 +156,10 @@ class Sweep:
         self._cut(box, name)
 
     def _until_chosen(self, box, name, every_s, most):
-        """Cut now and then, and in the moment in which what boots next is another slot."""
+        """Cut now and then, and in the moment in which what boots next is another slot.
+
+        `every_s` grows by half each time: writing takes three minutes or fifteen.
+        """
         before = self._choice.read(self._disk)
         next_s, count, end_s = time.monotonic() + every_s, 0, time.monotonic() + WITHIN_S
         while (now := self._choice.read(self._disk))[:2] == before[:2]:
@@ -165,7 +168,7 @@ class Sweep:
                 before = now
                 self._cut(box, f"{name}: slot noted as touched")
             elif time.monotonic() >= next_s and count < most:
-                count += 1
+                count, every_s = count + 1, 1.5 * every_s
                 self._cut(box, f"{name} {count}")
                 next_s = time.monotonic() + every_s
             emulator.wait_s(CHOICE_LOOK_S)

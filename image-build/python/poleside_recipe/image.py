@@ -52,6 +52,7 @@ VERIFY_TOOLS = {
     "nft": ("nftables", "whether the firewall's file is understood"),
     "systemd-analyze": ("systemd", "how exposed the units are"),
     "qemu-system-aarch64": ("qemu-system-arm", "boots"),
+    "fdtput": ("device-tree-compiler", "a Raspberry Pi firmware's word, emulated"),
 }
 _Result = TypeVar("_Result")
 
