@@ -88,7 +88,7 @@ def run(settings: Settings, link: SupervisorLink) -> int:
 
 
 def _timed(detector: Detector, tell: Tell) -> tuple[ShapeCapacity, ...]:
-    """Time the model on pictures of each shape; what is for the other shapes is let go of again."""
+    """Time the model on pictures of each shape; a file no camera is for shall cost no memory."""
     shapes = []
     for form in detector.manifest.forms:
         tell()

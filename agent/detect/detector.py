@@ -41,16 +41,12 @@ class Detector:
         self._forms = {form.input.shape: form for form in manifest.forms[: None if opener else 1]}
         self._decoders = {shape: _decoder(form) for shape, form in self._forms.items()}
         self._backends = {self.shape: backend}
+        self.backend_name = backend.name  # the engine and its version, for telemetry
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """What pictures it takes."""
         return tuple(self._forms)
-
-    @property
-    def backend_name(self) -> str:
-        """The engine and its version, for telemetry."""
-        return self._backends[self.shape].name
 
     def thresholds(self, shape: Shape) -> Thresholds:
         """Return from which scores objects are believed in pictures of one of its shapes."""
@@ -66,8 +62,9 @@ class Detector:
         return self._backends[shape]
 
     def rest(self) -> None:
-        """Let go of the files for other shapes until such a picture comes."""
-        self._backends = {self.shape: self._backends[self.shape]}
+        """Let go of each file until a picture of its shape comes."""
+        if self._opener is not None:
+            self._backends.clear()
 
     def detect(
         self, image: NDArray[np.uint8], content_width_px: int, content_height_px: int

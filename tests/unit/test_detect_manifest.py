@@ -83,7 +83,7 @@ def test_pictures_go_to_the_file_that_pads_them_least(width_px, height_px, rows)
     assert load_manifest().form_for(width_px, height_px).input.height_px == rows
 
 
-def test_a_file_for_another_shape_is_loaded_with_its_first_picture_and_let_go_of():
+def test_a_file_for_another_shape_is_loaded_with_its_first_picture_and_can_be_let_go_of():
     detector, loaded = open_detector(), []
     detector._opener = lambda form, opened=detector._opener: loaded.append(form) or opened(form)
     wide, tall = (np.full(shape, 114, np.uint8) for shape in detector.shapes)
@@ -92,7 +92,8 @@ def test_a_file_for_another_shape_is_loaded_with_its_first_picture_and_let_go_of
     assert [form.file for form in loaded] == [load_manifest().shapes[0].file]
     detector.rest()
     detector.detect(tall, 416, 320)
-    assert len(loaded) == 2
+    detector.detect(wide, 416, 256)
+    assert len(loaded) == 3
 
 
 def test_a_camera_with_its_own_score_for_a_class_has_it_for_new_ones_too():
