@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from agent.contract.updates import UpdateInfo, UpdateStage
 from agent.health.catalogue import fault_of
+from agent.health.catalogue.reasons import reason_of
 from agent.health.fault import Fault
 
 _CODES = {
@@ -16,5 +17,5 @@ _CODES = {
 def update_faults(update: UpdateInfo | None) -> Iterator[Fault]:
     """Tell of an update that came to nothing, until the next one or until it is cancelled."""
     if update is not None and update.stage in _CODES:
-        why = update.why or update.code
+        why = reason_of(update.why or update.code, update.code)
         yield fault_of(_CODES[update.stage], "update", version=update.version, why=why)
