@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import av
 import msgspec
+import numpy as np
 import pytest
 from av.error import FFmpegError
 
@@ -18,6 +19,7 @@ from agent.core.framing import FramingError, recv_message, send_message
 from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
 from agent.detect.wire import DetectReply, DetectRequest
+from agent.exam.sitting import MediaClock
 from agent.ingest.source import StreamFacts
 from agent.messages.vision import Detection, HitState
 from agent.settings.model import CameraSettings, IntrusionRule
@@ -294,3 +296,29 @@ def test_a_camera_where_a_rule_holds_tells_of_more_need(scene, clip):
     first, *_, last = watching.detector.questions
     assert last.need > first.need
     assert last.wished_per_s == 5.0
+
+
+class Noting:
+    """Answers at once with somebody of a middling score, and notes what it was shown."""
+
+    def __init__(self):
+        self.state, self.shapes = "ready", []
+
+    def detect(self, picture, frame_id, _wish=None):
+        self.shapes.append(picture.image.shape)
+        found = (Detection("person", 0.6, SOMEBODY.region),)
+        return DetectReply(frame_id=frame_id, detections=found, model="t/1", took_ms=1.0)
+
+
+def test_a_camera_is_seen_by_the_file_for_its_shape_and_by_another_when_it_changes_it():
+    clock, detector = MediaClock(), Noting()
+    camera = CameraSettings(camera_id="gate", main_url="rtsp://b/")
+    eyes, followed = Eyes(camera, detector, load_manifest(), lambda _: None, clock), []
+    for number in range(60):
+        picture = np.full((360 if number < 30 else 480, 640, 3), 90, np.uint8)
+        picture[200:300, 10 * number :][:, :80] = 250  # something moves
+        clock.now_s = number / 5
+        eyes.look(av.VideoFrame.from_ndarray(picture, format="rgb24"), clock.now_s)
+        followed.append(len(eyes.view.objects))
+    assert list(dict.fromkeys(detector.shapes)) == [(256, 416, 3), (320, 416, 3)]
+    assert (max(followed[:30]), max(followed[30:])) == (1, 0)  # whom it believes is its own, too

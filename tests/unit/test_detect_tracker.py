@@ -5,6 +5,7 @@ import pytest
 
 from agent.contract.events import Region
 from agent.detect.letterbox import Letterboxed
+from agent.detect.manifest import Thresholds
 from agent.detect.tracker import Tracker
 from agent.messages.vision import Detection
 
@@ -40,6 +41,13 @@ def test_a_walker_missed_for_a_moment_keeps_the_identity(step_s):
     told = run(frames, step_s)
     assert told[8] == []
     assert {one.track_id for seen in told for one in seen} == {1}
+
+
+def test_somebody_new_needs_a_higher_score_than_somebody_followed():
+    tracker = Tracker(Thresholds(default=0.5, new={"person": 0.65}))
+    scores = [0.6, 0.6, 0.7, 0.6, 0.55]
+    told = [tracker.update([thing(0.5, score=one)], k * 0.2) for k, one in enumerate(scores)]
+    assert [len(one) for one in told] == [0, 0, 0, 1, 1]
 
 
 def test_a_faint_sighting_continues_a_track_but_begins_none():
