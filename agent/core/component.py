@@ -1,7 +1,8 @@
 """Keeping the parts of one asyncio process alive: start in order, restart, give up, stop.
 
 A component that fails is started again after a growing, jittered wait. One that fails too often
-ends the process by `GaveUpError`: the supervisor can only repair a process that is gone.
+ends the process by `GaveUpError`: the supervisor can only repair a process that is gone. Where a
+full disk alone is the cause neither would help: it is tried again every two seconds.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from agent.core import log
 from agent.core.clock import Clock
-from agent.core.errors import PolesideError
+from agent.core.errors import PolesideError, StorageError
 
 # Before Python 3.13 a TaskGroup cancelled while a child fails forgets the cancellation.
 _CANCEL_AGAIN_S = 5.0
@@ -76,12 +77,16 @@ class GaveUpError(PolesideError):
 
 @dataclass(frozen=True, slots=True)
 class RestartLimits:
-    """The wait doubles from `first_wait_s` to `max_wait_s`; `failures` in `within_s` end it all."""
+    """The wait doubles from `first_wait_s` to `max_wait_s`; `failures` in `within_s` end it all.
+
+    With the disk full it is `no_room_wait_s`, and no such failure counts.
+    """
 
     first_wait_s: float = 0.5
     max_wait_s: float = 30.0
     failures: int = 8
     within_s: float = 600.0
+    no_room_wait_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,9 @@ class _Care:
     def _failed(self, error: Exception) -> float:
         now = self._clock.monotonic_s()
         self.last_error = str(error) or type(error).__name__
+        if _is_full_disk(error):
+            self._log.error("no room on the disk", reason=self.last_error)
+            return self._limits.no_room_wait_s
         self._failed_at.append(now)
         while self._failed_at[0] < now - self._limits.within_s:
             self._failed_at.popleft()
@@ -145,6 +153,12 @@ class _Care:
             ) from error
         full_s = min(self._limits.max_wait_s, self._limits.first_wait_s * 2.0 ** (failures - 1))
         return full_s * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards no secret
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_full_disk, error.exceptions))
+    return isinstance(error, StorageError) and error.code == "storage.full"
 
 
 class Components:

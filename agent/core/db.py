@@ -3,6 +3,9 @@
 `await db.run(fn)` calls `fn(connection)` in a transaction and returns once it is on the disk.
 Calls that wait at the same time share one transaction and so one flush (group commit); a call
 that fails is rolled back alone. Reads go the same way: they see all that was committed before.
+
+On a full disk it goes on in what it holds (`agent.core.db_room`, `agent.core.reserve`): a call may
+be made a second time then, the first one undone.
 """
 
 import asyncio
@@ -10,14 +13,15 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent.core import log
+from agent.core import db_room, log
 from agent.core.disk_wait import Calls
 from agent.core.errors import StorageError
-from agent.core.reserve import Reserve
+from agent.core.reserve import Reserve, is_short, size_of
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 T = TypeVar("T")
@@ -26,6 +30,7 @@ __all__ = ["Database", "Part"]
 
 _GROUP_LIMIT = 200
 _HOLD_EVERY = 50  # commits: so often the room that was given up is looked after
+_FILL_EVERY = 2000  # commits: so often free pages that were used are added again; each is a write
 _PAGE_BYTES = 2048  # a commit writes whole pages: 20 events cost 3.5 x their bytes, 4 x with 4096
 _VERSIONS = "CREATE TABLE schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
@@ -47,7 +52,7 @@ class Database:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: list[Callable[[], None]] = []
-        self._reserve = Reserve(path.parent)
+        self._reserve, self._is_alone = Reserve(path.parent), False
         self.calls = Calls()
         self._committed = 0
 
@@ -86,7 +91,22 @@ class Database:
         self._listeners.append(listener)
 
     def _open(self) -> sqlite3.Connection:
-        connection = open_writer(self._path, [_VERSIONS], page_bytes=_PAGE_BYTES)
+        """Open the file; where there is no room for what is shared with readers, without them."""
+        try:
+            connection = self._open_as(is_alone=False)
+        except StorageError:
+            if not db_room.is_too_full_to_share(self._path):
+                raise
+            connection = self._open_as(is_alone=True)
+            log.get("db").error("disk full, opened without readers")
+        if is_short(self._path.parent) and self._reserve.give_up():  # others would take it
+            with suppress(OSError):
+                db_room.lengthen_wal(self._path, size_of(self._path.parent))
+        return connection
+
+    def _open_as(self, *, is_alone: bool) -> sqlite3.Connection:
+        self._is_alone = is_alone
+        connection = open_writer(self._path, [_VERSIONS], page_bytes=_PAGE_BYTES, is_alone=is_alone)
         migrate_parts(connection, self._parts)
         return connection
 
@@ -104,22 +124,36 @@ class Database:
             if group:
                 before = connection.total_changes
                 with self.calls:
-                    _commit(connection, group)
-                    self._mind_reserve(group)
+                    self._carry_out(connection, group)
                 self._tell(group, has_written=connection.total_changes != before)
+                with self.calls:
+                    connection = self._mind_room(connection, group)
         connection.close()
 
-    def _mind_reserve(self, group: list[_Job]) -> None:
-        """With the disk full, give up the reserved room: the callers' next try succeeds."""
-        is_full = any(
-            isinstance(job.error, StorageError) and job.error.code == "storage.full"
-            for job in group
-        )
-        if is_full and self._reserve.give_up():
+    def _carry_out(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+        """Commit the group; with the disk full, each job again, alone, in the reserved room."""
+        _commit(connection, group)
+        refused = [job for job in group if _is_full(job)]
+        if refused and self._reserve.give_up():
             log.get("db").error("disk full, reserve given up")
-        elif not is_full and self._committed % _HOLD_EVERY == 0:
-            self._reserve.hold()
+        elif len(group) == 1:
+            return
+        for job in refused:  # what only reads, or writes little, must not fail with the others
+            job.error = None
+            _commit(connection, [job])
+
+    def _mind_room(self, connection: sqlite3.Connection, group: list[_Job]) -> sqlite3.Connection:
+        """Take again what was given up and used, once there is plenty; return the connection."""
         self._committed += 1
+        if any(_is_full(job) for job in group) or self._committed % _HOLD_EVERY != 1:
+            return connection
+        was_held = self._reserve.is_held
+        if self._reserve.hold() and (not was_held or self._committed % _FILL_EVERY == 1):
+            if self._is_alone:
+                connection.close()
+                connection = self._open_as(is_alone=False)
+            db_room.hold(connection, self._path)
+        return connection
 
     def _tell(self, group: list[_Job], *, has_written: bool) -> None:
         loop = self._loop
@@ -163,6 +197,10 @@ def _run_one(connection: sqlite3.Connection, job: _Job) -> None:
         connection.execute("ROLLBACK TO job")
         job.error = _storage_error(error) if isinstance(error, sqlite3.OperationalError) else error
     connection.execute("RELEASE job")
+
+
+def _is_full(job: _Job) -> bool:
+    return isinstance(job.error, StorageError) and job.error.code == "storage.full"
 
 
 def _storage_error(error: sqlite3.Error) -> StorageError:

@@ -21,10 +21,15 @@ def size_of(folder: Path) -> int:
     return min(SIZE_BYTES, facts.f_blocks * facts.f_frsize // SHARE)
 
 
+def is_short(folder: Path) -> bool:
+    """Say whether what is left of the disk is the core's. Raises `OSError`."""
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize < 2 * size_of(folder)
+
+
 def leave_room(folder: Path) -> None:
     """Raise `OSError` ENOSPC when what is left of the disk is the core's."""
-    facts = os.statvfs(folder)
-    if facts.f_bavail * facts.f_frsize < 2 * size_of(folder):
+    if is_short(folder):
         raise OSError(errno.ENOSPC, "No space left but the reserve")
 
 

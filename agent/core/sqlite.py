@@ -26,13 +26,13 @@ class Part:
 
 
 def open_writer(
-    path: Path, migrations: Sequence[str], *, page_bytes: int = 4096
+    path: Path, migrations: Sequence[str], *, page_bytes: int = 4096, is_alone: bool = False
 ) -> sqlite3.Connection:
     """Open `path` for its only writer and bring its schema up to `len(migrations)`.
 
     Each migration is one SQL script, run in one transaction; they only ever add (an older version
-    must still be able to open the file). `page_bytes` counts for a new file only. Raises
-    `StorageError` when the file is damaged.
+    must still be able to open the file). `page_bytes` counts for a new file only. `is_alone` lets
+    no reader in, and needs no file for them. Raises `StorageError` when the file is damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection: sqlite3.Connection | None = None
@@ -41,6 +41,8 @@ def open_writer(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         connection.execute(f"PRAGMA page_size={page_bytes:d}")
+        if is_alone:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")

@@ -7,7 +7,7 @@ which the center acknowledges like all of stream `u`.
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -22,7 +22,7 @@ from agent.core import log
 from agent.core.clock import Clock, boot_id, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
-from agent.core.errors import CommandError
+from agent.core.errors import CommandError, StorageError
 from agent.grants import store
 from agent.grants.check import lasting_s
 from agent.grants.permit import check_covers
@@ -57,6 +57,7 @@ class Grants(Service):
         self._boot, self._is_machinery = this_boot or boot_id(), is_machinery
         self._holding: dict[str, Given] = {}
         self._resting: dict[str, set[asyncio.Timeout]] = {}  # by grant: what ends with it
+        self._unreported: list[tuple[Given, str, float]] = []  # ended; why and when
         self.at_end: list[Callable[[str], None]] = []  # told each grant that ends
         self._loaded, self._changed = asyncio.Event(), asyncio.Event()
         self._changing = asyncio.Lock()
@@ -227,12 +228,14 @@ class Grants(Service):
             if over:
                 async with self._changing:
                     over = [one for one in over if one.grant.id in self._holding]
-                    await self._end(over, "expired")
+                    await self._whatever_the_disk(self._end(over, "expired"))
             if self.pushes.lapsed:
                 await self._follow()
-            if self._holding and now_s >= tally_s:
+            if now_s >= tally_s:
                 tally_s = now_s + _TALLY_S
-                await self._tally()
+                async with self._changing:
+                    await self._whatever_the_disk(self._tally())
+                    await self._whatever_the_disk(self._report())
 
     def _need(self, command: Command) -> Need | None:
         return None if self._is_machinery(command.args) else need_of(command.args)
@@ -265,7 +268,8 @@ class Grants(Service):
 
     async def _load(self) -> None:
         """Go on with what held before. A boot's clock dies with it: then the rest must be sure."""
-        kept = await self._db.run(store.holding)
+        told = {given.grant.id for given, _, _ in self._unreported}
+        kept = [one for one in await self._db.run(store.holding) if one.grant.id not in told]
         now_s, is_sure = self._clock.monotonic_s(), self._clock.quality() is TimeQuality.NTP
         wall_s = self._clock.utc_now().timestamp()
         over: list[Given] = []
@@ -277,14 +281,22 @@ class Grants(Service):
                 if left_s <= 0:
                     over.append(given)
             self._holding[given.grant.id] = given
-        await self._end(over, "reboot")  # what is over otherwise is found in a moment
-        if self._holding:
-            await self._tally()
+        await self._whatever_the_disk(self._end(over, "reboot"))  # others are found in a moment
+        await self._whatever_the_disk(self._tally())
+
+    async def _whatever_the_disk(self, writing: Awaitable[None]) -> None:
+        """Grants go on and end in time although it can't be written down now."""
+        try:
+            await writing
+        except StorageError as error:
+            self._log.warning("grants not written down", reason=error.message)
 
     async def _tally(self) -> None:
         """Write down how far the grants are."""
         now_s = self._clock.monotonic_s()
         holding = list(self._holding.values())
+        if not holding:
+            return
         for given in holding:
             given.left_s = given.until_mono_s - now_s
             given.lasted_s += now_s - given.since_mono_s
@@ -309,15 +321,22 @@ class Grants(Service):
             one for one in self._holding.values() if one.until_mono_s > self._clock.monotonic_s()
         )
         now_s = self._clock.monotonic_s()
+        self._unreported += [(given, why, now_s) for given in over]
+        await self._report()
+
+    async def _report(self) -> None:
+        """Tell of those that ended; what the disk does not take now is told later."""
+        ended = tuple(self._unreported)
 
         def write(connection: sqlite3.Connection) -> None:
-            for given in over:
+            for given, why, at_s in ended:
                 store.forget(connection, given.grant.id)
-                self._audit(connection, _entry(given, why, now_s))
+                self._audit(connection, _entry(given, why, at_s))
 
-        if over:
+        if ended:
             await self._db.run(write)
-        for given in over:
+        del self._unreported[: len(ended)]
+        for given, why, _ in ended:
             self._log.info("grant ended", grant=given.grant.id, why=why, bytes=given.bytes)
 
 

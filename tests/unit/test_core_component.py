@@ -6,14 +6,16 @@ import pytest
 
 from agent.core.clock import SystemClock
 from agent.core.component import Components, GaveUpError, RestartLimits, Service
+from agent.core.errors import StorageError
 
-QUICK = RestartLimits(first_wait_s=0.001, max_wait_s=0.002, failures=4, within_s=60.0)
+QUICK = RestartLimits(0.001, 0.002, failures=4, within_s=60.0, no_room_wait_s=0.001)
 
 
 class Part(Service):
-    def __init__(self, name, story, fail_times=0):
+    def __init__(self, name, story, fail_times=0, error=None):
         super().__init__(SystemClock())
         self.name, self.story, self.fail_times = name, story, fail_times
+        self.error = error or OSError("broken")
 
     async def start(self):
         self.story.append(f"{self.name} starts")
@@ -22,7 +24,7 @@ class Part(Service):
         self.progressed()
         if self.fail_times > 0:
             self.fail_times -= 1
-            raise OSError("broken")
+            raise self.error
         self.story.append(f"{self.name} works")
         await asyncio.Event().wait()
 
@@ -62,6 +64,16 @@ async def test_a_failing_component_comes_back_and_others_never_notice():
     assert health["weak"].running
     assert "broken" in health["weak"].last_error
     assert story.count("strong starts") == 1
+
+
+async def test_what_a_full_disk_alone_stops_goes_on_when_there_is_room():
+    story, full = [], StorageError("storage.full", "The disk can't take more.")
+    components = Components(SystemClock(), QUICK)
+    components.add(Part("writer", story, fail_times=9, error=ExceptionGroup("two", [full, full])))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(components.run())
+        await until(story, "writer works")
+        running.cancel()
 
 
 async def test_failing_too_often_ends_the_process_with_the_others_stopped():
