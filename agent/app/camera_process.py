@@ -247,7 +247,7 @@ class CameraWorker:
         )
         for door in self._streams.doors:
             door.ask = self._ask_who_is_there
-        self._hits_total, self._tell_again_s = 0, 0.0
+        self._hits_total, self._tell_again_s, self._had_news = 0, 0.0, False
         self._told: object = None
 
     def run(self) -> int:
@@ -276,11 +276,8 @@ class CameraWorker:
             self._tell_core()
         for thread in streams:
             thread.join()
-        self._pushes.close()
-        self._sub.close()
-        self._keeping.close()
-        self._picture_watch.close()
-        self._sightings.close()
+        for part in (self._pushes, self._sub, self._keeping, self._picture_watch, self._sightings):
+            part.close()
         self._line.put(self._status())
         self._line_stop.set()
         self._line.wake()
@@ -290,11 +287,13 @@ class CameraWorker:
 
     def _tell_core(self) -> None:
         """Say how the camera does: what changed at once, figures every few seconds."""
-        status = self._status()
+        status, now_s = self._status(), self._clock.monotonic_s()
         state = status.state()
-        now_s = self._clock.monotonic_s()
-        if state != self._told or now_s >= self._tell_again_s:
-            self._told, self._tell_again_s = state, now_s + FIGURES_EVERY_S
+        if (is_news := state != self._told) or now_s >= self._tell_again_s:
+            if self._had_news and not is_news:
+                memory.give_back()  # what a stream's opening took
+            self._told, self._had_news = state, is_news
+            self._tell_again_s = now_s + FIGURES_EVERY_S
             self._line.put(status)
 
     def _supervisor_is_gone(self) -> bool:
