@@ -199,7 +199,7 @@ def test_updates_commit_or_are_refused(built, city, stick, tmp_path, tell):
         (old, "0.0.9", "update.version"),
     ]
     disk = emulator.new_disk(built.medium, tmp_path / "disk.qcow2", "8G")
-    with on(disk, tmp_path, stick) as box, Caller(city, 5.0) as caller:
+    with on(disk, tmp_path, stick, gate_limit_s=900) as box, Caller(city, 5.0) as caller:
         box.wait_for(trials.CONNECTED, WITHIN_S)
         box.wait_for("Reached target.*multi-user", WITHIN_S)
         city.give_keys(box)
