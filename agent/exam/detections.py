@@ -24,8 +24,9 @@ _SMALL = SMALL_PX / 256  # of the picture's height
 class DetectorScore(Struct, frozen=True, kw_only=True):
     """Of one class. Percent; `ap50_95` is the mean over IoU 0.50 to 0.95. `score`: the threshold.
 
-    With few true boxes the figures say little: look at `boxes`. `small`: true boxes lower than
-    24 of the detector's 256 rows, and `small_recall` of those.
+    That is the lowest one where those for pictures of several shapes differ. With few true boxes
+    the figures say little: look at `boxes`. `small`: true boxes lower than 24 of 256 rows, and
+    `small_recall` of those.
     """
 
     boxes: int
@@ -43,7 +44,9 @@ class DetectorScore(Struct, frozen=True, kw_only=True):
 class _Hits:
     """All detections of one class: their score, and at each IoU whether they hit a true box."""
 
+    threshold: float = 1.0
     scores: list[float] = field(default_factory=list)
+    sure: list[bool] = field(default_factory=list)
     hits: list[list[bool]] = field(default_factory=list)
     boxes: int = 0
     pictures: int = 0
@@ -56,7 +59,6 @@ class DetectorMeter:
 
     def __init__(self) -> None:
         self._of: dict[str, _Hits] = defaultdict(_Hits)
-        self._thresholds: dict[str, float] = {}
 
     def add(
         self,
@@ -69,12 +71,15 @@ class DetectorMeter:
     ) -> None:
         """Take one picture: what was detected of class `name`, and its true boxes."""
         found = sorted(detections, key=lambda one: -one.score)
-        own, self._thresholds[name] = self._of[name], threshold
+        own = self._of[name]
+        own.threshold = min(own.threshold, threshold)
         own.boxes += len(truth)
         own.pictures += 1
         own.scores += [one.score for one in found]
+        is_sure = [one.score >= threshold for one in found]
+        own.sure += is_sure
         iou = overlaps(corners_of(found), truth)
-        sure = iou[[one.score >= threshold for one in found]]
+        sure = iou[is_sure]
         is_small = truth[:, 3] - truth[:, 1] < _SMALL
         own.small += int(is_small.sum())
         own.small_found += int((is_small & (sure >= ious[0]).any(axis=0)).sum())
@@ -83,11 +88,7 @@ class DetectorMeter:
 
     def scores(self) -> dict[str, DetectorScore]:
         """Return the score of each class that has true boxes."""
-        return {
-            name: _score(own, self._thresholds[name])
-            for name, own in sorted(self._of.items())
-            if own.boxes
-        }
+        return {name: _score(own) for name, own in sorted(self._of.items()) if own.boxes}
 
 
 def _hits(iou: NDArray[np.floating[Any]], least: float) -> list[bool]:
@@ -103,10 +104,10 @@ def _hits(iou: NDArray[np.floating[Any]], least: float) -> list[bool]:
     return hits
 
 
-def _score(own: _Hits, threshold: float) -> DetectorScore:
+def _score(own: _Hits) -> DetectorScore:
     scores, hits = np.array(own.scores), np.array(own.hits, bool).reshape(len(own.scores), -1)
     precisions = [average_precision(scores, column, own.boxes) for column in hits.T]
-    sure = hits[scores >= threshold]
+    sure = hits[np.array(own.sure, bool)]
     true = int(sure[:, 0].sum()) if sure.size else 0
     return DetectorScore(
         boxes=own.boxes,
@@ -115,7 +116,7 @@ def _score(own: _Hits, threshold: float) -> DetectorScore:
         ap50_95=round(100 * float(np.mean(precisions)), 2) if precisions else 0.0,
         precision=round(100 * true / max(1, len(sure)), 2),
         recall=round(100 * true / own.boxes, 2),
-        score=threshold,
+        score=own.threshold,
         small=own.small,
         small_recall=round(100 * own.small_found / max(1, own.small), 2),
     )
