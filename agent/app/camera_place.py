@@ -308,7 +308,7 @@ class CameraPlace:
     async def _met_stranger(self, error: CameraStranger) -> None:
         """Somebody else is there: it is ours from now on if a technician says so."""
         self._failed(error)
-        if await self.upkeep.is_confirmed():
+        if await self.upkeep.is_let_in():
             await self._keep_later(**self._whereabouts.confirmed())
             self._due_mono_s, self._door.way = 0.0, ""
             self._door.doubt()

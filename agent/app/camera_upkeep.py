@@ -23,6 +23,7 @@ CLOCK_EVERY_S = 600.0
 SETTINGS_EVERY_S = 900.0
 STREAMS_EVERY_S = 60.0
 CONFIRM_EVERY_S = 5.0
+CHOSEN_S = 300.0  # so long somebody's choice of another camera counts for whom is met there
 
 Keep = Callable[..., Awaitable[None]]
 
@@ -46,6 +47,7 @@ class CameraUpkeep:
         self._due_mono_s: dict[str, float] = {}
         self._ours: set[str] = set()
         self._is_accepted = False
+        self._chosen_until_s = 0.0
         self.was_confirmed = False  # since somebody looked last
         self._log = log.get("camera-upkeep").bind(camera=camera_id)
 
@@ -63,6 +65,10 @@ class CameraUpkeep:
         """The camera is right as it is now: who hangs there, and how it is set up."""
         self._is_accepted = True
         self.again("confirmation")
+
+    def choose(self) -> None:
+        """Somebody tried another camera and put it here: it may be let in, its fit is open."""
+        self._chosen_until_s = self._clock.monotonic_s() + CHOSEN_S
 
     async def look(self, gate: CameraGate, facts: OnvifFacts) -> OnvifFacts:
         """Do what is due; return what is known now."""
@@ -103,6 +109,14 @@ class CameraUpkeep:
             )
         self.was_confirmed = self.was_confirmed or is_accepted
         return is_accepted
+
+    async def is_let_in(self) -> bool:
+        """Say, once, whether a stranger here is one that a technician wants here."""
+        is_chosen = self._clock.monotonic_s() < self._chosen_until_s
+        if not is_chosen:
+            return await self.is_confirmed()
+        self._chosen_until_s, self.was_confirmed = 0.0, True
+        return True
 
     async def _compare_settings(self, gate: CameraGate, facts: OnvifFacts) -> OnvifFacts:
         ours, self._ours = (

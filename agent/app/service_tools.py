@@ -59,6 +59,7 @@ def service_tools(
         place=PlaceTaking(enrol),
         hung=lambda: _hung(sight, settings()),
         confirm=sight.desk.accept,
+        chosen=sight.desk.choose,
         sticks=usable,
         updates=UpdateCare(data_dir, clock, image_root(settings())),
         disk=disk.facts,

@@ -36,7 +36,7 @@ CAMERA = "install"
 # As a simulated camera makes them of its name: each is another one.
 SERIAL = {
     name: f"SIM-{hashlib.sha256(name.encode()).hexdigest()[6:12].upper()}"
-    for name in (CAMERA, "other")
+    for name in (CAMERA, "other", "third")
 }
 
 
@@ -219,12 +219,42 @@ def camera_is_swapped(technician, camera, folder, loops):
         rules = box.ask("/setup/cameras/gate/rules")["rules"]
         assert [one["rule_id"] for one in rules] == ["kept"]
         assert is_in_doubt(box)
-        confirmed = technician.press("/service/cameras/gate/confirm")
-        assert confirmed.status == 200
+        zones_are_right(technician)
+
+
+def zones_are_right(technician):
+    confirmed = technician.press("/service/cameras/gate/confirm")
+    assert confirmed.status == 200
+    deadline_s = time.monotonic() + 60
+    while is_in_doubt(technician.box):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.5)
+
+
+def camera_is_swapped_at_the_page(technician, folder, loops):
+    """Found, verified and put in the place with the page's own buttons, and let in by them."""
+    box, name = technician.box, "third"
+    third = CameraProcess(folder / name, name, *loops, discovery_port=DISCOVERY_PORT)
+    with third:
+        third.until_said("camera ready")
         deadline_s = time.monotonic() + 60
-        while is_in_doubt(box):
+        while name not in (found := {one["name"]: one for one in found_by(box)}):
+            assert time.monotonic() < deadline_s, found
+        epr = found[name]["epr"]
+        login = {"username": third.username, "password": third.password}
+        assert box.order("/setup/verify", epr=epr, **login)["is_in"]
+        swapped = technician.press("/service/cameras/gate/swap", epr=epr)
+        assert swapped.status == 200, swapped.body
+        box.until(lambda s: camera_in(s, "gate")["is_recording"], 90)
+        deadline_s = time.monotonic() + 60
+        while not is_in_doubt(box):
             assert time.monotonic() < deadline_s
             time.sleep(0.5)
+        page = box.page.ask("/service", Cookie=box.cookie).body
+        assert SERIAL[name].encode() in page
+        rules = box.ask("/setup/cameras/gate/rules")["rules"]
+        assert [one["rule_id"] for one in rules] == ["kept"]
+        zones_are_right(technician)
 
 
 @pytest.mark.timeout(400)
@@ -278,3 +308,6 @@ async def test_from_the_label_to_a_camera_seen_by_the_center_in_few_decisions(
             assert upload.path.read_bytes().startswith(b"%PDF-1.7")
             await asyncio.to_thread(command_line_tells, box)
             await asyncio.to_thread(camera_is_swapped, technician, camera, tmp_path, drawn_loops)
+            await asyncio.to_thread(
+                camera_is_swapped_at_the_page, technician, tmp_path, drawn_loops
+            )

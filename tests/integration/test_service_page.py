@@ -50,6 +50,7 @@ def test_a_camera_in_doubt_is_shown_and_confirmed_and_audited(box):
     refused = press(box, "/service/cameras/gate/swap", epr="urn:uuid:never-verified")
     assert refused.status == 409
     assert "setup.not_verified" in notices(refused)[0]
+    assert box.chosen == []
 
 
 def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path):
