@@ -18,7 +18,7 @@ from tests.bench.flushes import count_flushes
 from tests.bench.machine import this_machine
 from tests.bench.pipeline_commands import in_words
 from tests.bench.report import Report, Writing
-from tests.bench.rounds import BLIND, PIPES, USUAL, Rounds
+from tests.bench.rounds import BLIND, PIPES, USUAL, WHOLE, Rounds
 from tests.bench.startup import idle_costs, start_costs
 from tests.bench.systems import broker
 
@@ -101,7 +101,7 @@ def run(
         start = start_costs(tries=5 if rounds > 1 else 1)
         idle = idle_costs(_made(scratch / "idle"), broker_url, seconds)
         stand = stage.enter_context(simulated.cameras(max(counts), clip, folder))
-        bench_rounds = Rounds(scratch, broker_url, seconds)
+        bench_rounds = Rounds(scratch, broker_url, seconds, clip.main)
         for number in range(rounds):
             for count in counts:
                 bench_rounds.run(
@@ -119,7 +119,11 @@ def run(
         broker=broker_kind,
         rounds=rounds,
         seconds=seconds,
-        commands={PIPES: in_words("lean"), USUAL: in_words("usual")},
+        commands={
+            PIPES: in_words("lean"),
+            USUAL: in_words("usual"),
+            WHOLE: in_words("usual", "a capture process | one that looks for motion"),
+        },
         systems=bench_rounds.rows(),
         processes=processes,
         start=start,

@@ -24,7 +24,11 @@ _FRAMES = {
         *("-threads", "2"),
     ),
 }
-_SEGMENTS = ("-c", "copy", "-an", "-f", "segment", "-segment_time", "10", "-reset_timestamps", "1")
+SEGMENT_S = 10
+_SEGMENTS = (
+    *("-c", "copy", "-an", "-f", "segment", "-segment_time", str(SEGMENT_S)),
+    *("-reset_timestamps", "1"),
+)
 
 
 def recording(kind: str, main_url: str, folder: Path) -> tuple[str, ...]:
@@ -38,10 +42,16 @@ def decoding(kind: str, sub_url: str) -> tuple[str, ...]:
     return (*_start(kind), sub_url, *frames)
 
 
-def in_words(kind: str) -> str:
-    """Return both commands of a camera as one would type them."""
+def remaking(segment: Path, made: Path) -> tuple[str, ...]:
+    """Return the command that makes a finished segment anew, with its index in front."""
+    quiet = ("ffmpeg", "-hide_banner", "-y")
+    return (*quiet, "-i", str(segment), "-c", "copy", "-movflags", "+faststart", str(made))
+
+
+def in_words(kind: str, reader: str = "a Python that looks for motion") -> str:
+    """Return both commands of a camera as one would type them, and who reads the pipe."""
     record, look = recording(kind, "MAIN", Path()), decoding(kind, "SUB")
-    return f"{' '.join(record)}; {' '.join(look)} | a Python that looks for motion"
+    return f"{' '.join(record)}; {' '.join(look)} | {reader}"
 
 
 def _start(kind: str) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class Report:
                 "of rounds",
                 "x copy",
                 "x floor",
+                "detector off / it",
                 "PSS MiB",
                 "per added camera",
             ],
@@ -73,6 +74,7 @@ class Report:
                     f"{min(row.cpu_s_of_rounds):.2f}-{max(row.cpu_s_of_rounds):.2f}",
                     f"{row.times_copy:.1f}",
                     f"{row.times_floor:.2f}",
+                    f"{row.of_it:.2f}",
                     f"{row.pss_mib:.1f}",
                     _or_dash(row.pss_mib_per_added_camera),
                 ]

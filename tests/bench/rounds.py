@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,21 +11,28 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.bench.cameras import Camera
+from tests.bench.pipeline_commands import SEGMENT_S
 from tests.bench.process_tree import Cost, Tree, measure
-from tests.bench.systems import agent, ffmpeg_floor, motion, pipeline
+from tests.bench.remaking import finished_segment, remaking_cpu_s
+from tests.bench.systems import agent, ffmpeg_floor, motion, pipeline, whole_pipeline
 
 AGENT, BLIND, RECORD = "poleside", "poleside, detector off", "poleside, recording only"
 COPY, FLOOR = "ffmpeg -c copy", "ffmpeg -c copy + decode sub"
 PIPES, USUAL = "ffmpeg pipes + Python motion", "ffmpeg pipes + OpenCV motion"
+WHOLE = "ffmpeg pipes, capture + OpenCV motion"
+REMADE = f"{WHOLE} + remade segments"
 MOTION = "motion (Debian)"
-ORDER = (AGENT, BLIND, RECORD, COPY, FLOOR, PIPES, USUAL, MOTION)
+ORDER = (AGENT, BLIND, RECORD, COPY, FLOOR, PIPES, USUAL, WHOLE, REMADE, MOTION)
 
 Starter = Callable[[Sequence[Camera], Path], AbstractContextManager[Tree]]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One row: medians over the rounds. CPU in seconds per camera and minute."""
+    """One row: medians over the rounds. CPU in seconds per camera and minute.
+
+    `of_it`: what the agent without its detector costs, as a share of this.
+    """
 
     system: str
     cameras: int
@@ -33,6 +40,7 @@ class Measured:
     cpu_s_of_rounds: tuple[float, ...]
     times_copy: float
     times_floor: float
+    of_it: float
     pss_mib: float
     pss_mib_per_added_camera: float | None
 
@@ -59,8 +67,10 @@ class _Sample:
 class Rounds:
     """Collects samples by system and number of cameras."""
 
-    def __init__(self, folder: Path, broker_url: str, seconds: float) -> None:
+    def __init__(self, folder: Path, broker_url: str, seconds: float, main: Path) -> None:
+        """`main`: what the cameras' main streams show."""
         self._folder, self._broker_url, self._seconds = folder, broker_url, seconds
+        self._segment = finished_segment(main, folder)
         self._samples: dict[tuple[str, int], list[_Sample]] = {}
 
     def run(self, cameras: Sequence[Camera], say: Callable[[str], None]) -> None:
@@ -80,6 +90,7 @@ class Rounds:
         yield PIPES, partial(pipeline, kind="lean")
         if find_spec("cv2") and find_spec("scipy"):
             yield USUAL, partial(pipeline, kind="usual")
+            yield WHOLE, whole_pipeline
         if shutil.which("motion"):
             yield MOTION, motion
 
@@ -96,6 +107,10 @@ class Rounds:
         if system == FLOOR:
             copying = {name: c for name, c in sample.each.items() if name.startswith("copy-")}
             self._keep(COPY, cameras, _Sample(_sum(copying.values()), copying))
+        if system == WHOLE:
+            segments = cameras * sample.whole.seconds / SEGMENT_S
+            cpu_s = sample.whole.cpu_s + segments * remaking_cpu_s(self._segment)
+            self._keep(REMADE, cameras, _Sample(replace(sample.whole, cpu_s=cpu_s), sample.each))
 
     def rows(self) -> list[Measured]:
         """Return one row a system and number of cameras."""
@@ -124,6 +139,7 @@ class Rounds:
             cpu_s_of_rounds=rounds,
             times_copy=cpu_s / self._cpu_s(COPY, cameras),
             times_floor=cpu_s / self._cpu_s(FLOOR, cameras),
+            of_it=self._cpu_s(BLIND, cameras) / cpu_s,
             pss_mib=pss_mib,
             pss_mib_per_added_camera=added,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import psutil
@@ -24,6 +25,7 @@ from tests.bench.process_tree import Tree
 
 READY_WITHIN_S = 40.0
 SETTLE_S = 1.5
+_SHARED_MEMORY = Path("/dev/shm")
 _MOTION_SETTINGS = Path("/etc/motion/motion.conf")
 _MOTION_PLACES = {"log_file", "video_device", "camera", "camera_dir"}
 _FAST_OPEN = ("-analyzeduration", "0", "-probesize", "32", "-fpsprobesize", "0")
@@ -175,21 +177,51 @@ def ffmpeg_floor(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
 @contextmanager
 def pipeline(cameras: Sequence[Camera], folder: Path, kind: str) -> Iterator[Tree]:
     """Run a recorder made of subprocesses, `lean` or `usual`: see `tests.bench.pipeline`."""
-    roots, files = [], []
+    commands = [
+        ["tests.bench.pipeline", kind, camera.main_url, camera.sub_url, str(segments)]
+        for camera, segments in zip(cameras, _segment_folders(cameras, folder), strict=True)
+    ]
+    with _recorders(commands, folder) as tree:
+        yield tree
+
+
+@contextmanager
+def whole_pipeline(cameras: Sequence[Camera], folder: Path) -> Iterator[Tree]:
+    """Run such a recorder with all of its processes: see `tests.bench.whole_pipeline`."""
+    _segment_folders(cameras, folder)
+    urls = [url for camera in cameras for url in (camera.main_url, camera.sub_url)]
+    with (
+        TemporaryDirectory(dir=_SHARED_MEMORY) as slots,
+        _recorders([["tests.bench.whole_pipeline", str(folder), slots, *urls]], folder) as tree,
+    ):
+        yield tree
+
+
+def _segment_folders(cameras: Sequence[Camera], folder: Path) -> list[Path]:
+    folders = [folder / f"segments-{number}" for number in range(len(cameras))]
+    for segments in folders:
+        segments.mkdir()
+    return folders
+
+
+@contextmanager
+def _recorders(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[Tree]:
+    """Run modules that record into the folder's `segments-N`."""
     with ExitStack() as running:
-        for number, camera in enumerate(cameras):
-            segments = folder / f"segments-{number}"
-            segments.mkdir()
-            command = [sys.executable, "-m", "tests.bench.pipeline", kind]
-            command += [camera.main_url, camera.sub_url, str(segments)]
+        processes = []
+        for number, command in enumerate(commands):
             log = folder / f"pipeline-{number}.log"
-            process = running.enter_context(_process(command, log))
-            roots.append(process.pid)
-            files.append((process, log, segments))
-        for process, log, segments in files:
-            _wait_until(lambda at=segments: bool(list(at.iterdir())), process, log)  # type: ignore[misc]
+            processes.append(
+                (running.enter_context(_process([sys.executable, "-m", *command], log)), log)
+            )
+        for segments in folder.glob("segments-*"):
+            for process, log in processes:
+                _wait_until(lambda at=segments: any(at.iterdir()), process, log)  # type: ignore[misc]
         time.sleep(SETTLE_S)
-        yield Tree(roots, lambda process: f"{process.name()}-{process.pid}")
+        yield Tree(
+            [process.pid for process, _ in processes],
+            lambda process: f"{process.name()}-{process.pid}",
+        )
 
 
 @contextmanager
