@@ -48,7 +48,6 @@ class Places:
     run: Path = Path("/run/poleside-provision")
     medium: Path = Path("/run/poleside-boot/medium")
     udev: Path = Path("/run/udev/data")
-    service_port: Path = Path("/sys/class/net/svc0")
 
 
 def hostname(machine_id: str) -> str:
@@ -172,8 +171,7 @@ def _service_port(places: Places) -> str:
 
 def _has_service_port(places: Places) -> bool:
     kept = small_files.read(places.noted / NETWORK).get("kept")
-    is_told = isinstance(kept, dict) and bool(kept.get("service_socket"))
-    return is_told or places.service_port.exists()
+    return isinstance(kept, dict) and bool(kept.get("service_socket"))
 
 
 def _is_visited(places: Places) -> bool:
