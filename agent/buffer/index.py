@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection, DatabaseError
 
+from agent.buffer.redating import redate
 from agent.buffer.schema import MIGRATIONS
 from agent.buffer.timekeeper import Correction, RecordedTime
 from agent.core.disk_wait import STUCK, STUCK_S, Calls
@@ -254,28 +255,7 @@ class Index:
         before_us = round(correction.before_mono_s * 1e6)
         shift_us = round(correction.shift_s * 1e6)
         with self.transaction() as db:
-            db.execute(
-                "UPDATE segments SET start_utc_us = start_utc_us + ?, time_quality = ?"
-                " WHERE start_mono_us < ? AND run_id IN"
-                " (SELECT run_id FROM runs WHERE boot_id = ?)",
-                (shift_us, RecordedTime.CORRECTED, before_us, boot_id),
-            )
-            for end in ("from", "to"):
-                db.execute(
-                    f"UPDATE gaps SET {end}_utc_us = {end}_utc_us + ?"  # noqa: S608
-                    f" WHERE {end}_boot_id = ? AND {end}_mono_us < ?",
-                    (shift_us, boot_id, before_us),
-                )
-            db.execute(
-                "UPDATE locks SET from_utc_us = from_utc_us + ?1, to_utc_us = to_utc_us + ?1,"
-                " expires_utc_us = expires_utc_us + ?1 WHERE from_boot_id = ?2"
-                " AND from_mono_us < ?3",
-                (shift_us, boot_id, before_us),
-            )
-            db.execute(
-                "UPDATE clock_proofs SET offset_us = offset_us + ? WHERE boot_id = ?",
-                (shift_us, boot_id),
-            )
+            redate(db, boot_id, before_us, shift_us)
             db.execute(
                 "INSERT INTO corrections (boot_id, before_mono_us, shift_us, made_utc_us)"
                 " VALUES (?,?,?,?)",

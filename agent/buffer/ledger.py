@@ -22,10 +22,10 @@ from agent.buffer import reading
 from agent.buffer.index import RunStart, SegmentEnd, from_micros, micros
 from agent.buffer.locks import LONGEST_SEGMENT_US
 from agent.buffer.reading import StoredGap
+from agent.buffer.redating import MINUTE_US, spread
 from agent.core.sqlite import Part
 
 MINUTE = timedelta(minutes=1)
-_MINUTE_US = 60_000_000
 _RATE_FRAMES = 200  # frame intervals the camera's own rate is measured over
 UNEXPLAINED = "unexplained"
 CONTINUOUS, EVENTS = "continuous", "events"
@@ -121,8 +121,8 @@ class Ledger:
             if self._measured >= _RATE_FRAMES and packet.time_base is not None:
                 self._measure(float(packet.time_base))
 
-    def segment_closing(self, connection: Connection, _end: SegmentEnd) -> None:
-        counted = self._stored
+    def segment_closing(self, connection: Connection, end: SegmentEnd) -> None:
+        counted = _within(connection, end, self._stored)
         _add(connection, counted, self._mode())
         if self._new_rate is not None and self._rate_since_us is not None:
             connection.execute(
@@ -138,12 +138,7 @@ class Ledger:
     def segment_recovered(
         self, connection: Connection, _path: Path, start_at: datetime, end: SegmentEnd
     ) -> None:
-        """Spread the frames of a recovered file evenly over the time it covers."""
-        counted: Counter[int] = Counter()
-        for number in range(end.frames):
-            frame_us = micros(start_at) + number * end.duration_us // end.frames
-            counted[frame_us // _MINUTE_US] += 1
-        _add(connection, counted, self._mode())
+        _add(connection, spread(micros(start_at), end.duration_us, end.frames), self._mode())
 
     def segment_thinned(self, _connection: Connection, _segment_id: int, _old: Path) -> None:
         """The ledger tells what was recorded; thinning it later changes nothing of that."""
@@ -163,8 +158,8 @@ class Ledger:
 
 def account(folder: Path, since: datetime, until: datetime) -> Iterator[Minute]:
     """Yield every camera-minute that lies wholly in [since, until), oldest first."""
-    first = -(-micros(since) // _MINUTE_US)
-    last = micros(until) // _MINUTE_US
+    first = -(-micros(since) // MINUTE_US)
+    last = micros(until) // MINUTE_US
     with closing(reading.open_index_reader(folder, [PART])) as db:
         stored = dict(
             db.execute(
@@ -181,7 +176,7 @@ def account(folder: Path, since: datetime, until: datetime) -> Iterator[Minute]:
         tiers = _tiers(db, first, last)
     gaps = reading.gaps(folder, since, until)
     for minute in range(first, last):
-        at = from_micros(minute * _MINUTE_US)
+        at = from_micros(minute * MINUTE_US)
         expected = _expected(rates, minute)
         count = stored.get(minute, 0)
         causes = tuple(dict.fromkeys(gap.cause for gap in gaps if _touches(gap, at)))
@@ -213,6 +208,19 @@ def sum_up(folder: Path, since: datetime, until: datetime) -> Coverage:
     )
 
 
+def _within(connection: Connection, end: SegmentEnd, counted: Counter[int]) -> Counter[int]:
+    """Return what was counted of a segment; spread over it where it was re-dated meanwhile."""
+    query = "SELECT start_utc_us FROM segments WHERE segment_id = ?"
+    row = connection.execute(query, (end.segment_id,)).fetchone()
+    if row is None:
+        return counted
+    first = row[0] // MINUTE_US - 1
+    last = (row[0] + end.duration_us) // MINUTE_US + 1
+    if all(first <= minute <= last for minute in counted):
+        return counted
+    return spread(row[0], end.duration_us, counted.total())
+
+
 def _add(connection: Connection, counted: Counter[int], mode: str) -> None:
     connection.executemany(
         "INSERT INTO minutes (minute, stored)"
@@ -229,7 +237,7 @@ def _add(connection: Connection, counted: Counter[int], mode: str) -> None:
 
 def _tiers(db: Connection, first: int, last: int) -> dict[int, str]:
     """Return the best that is kept of each minute from `first` up to `last`."""
-    begin_us, end_us = first * _MINUTE_US, last * _MINUTE_US
+    begin_us, end_us = first * MINUTE_US, last * MINUTE_US
     rows = db.execute(
         "SELECT start_utc_us, duration_us, CASE WHEN stream = 'sub' THEN 'sub'"
         " WHEN tier = 'key-frames' THEN tier ELSE 'full' END FROM segments"
@@ -238,7 +246,7 @@ def _tiers(db: Connection, first: int, last: int) -> dict[int, str]:
     )
     best: dict[int, str] = {}
     for start_us, duration_us, tier in rows:
-        for minute in range(start_us // _MINUTE_US, (start_us + duration_us) // _MINUTE_US + 1):
+        for minute in range(start_us // MINUTE_US, (start_us + duration_us) // MINUTE_US + 1):
             best[minute] = min(best.get(minute, tier), tier, key=_TIERS.index)
     return best
 
@@ -247,7 +255,7 @@ def _expected(rates: list[tuple[int, int]], minute: int) -> int | None:
     """The rate in force at a minute; before the first one was measured, that first one."""
     if not rates:
         return None
-    known = [milli for since_us, milli in rates if since_us <= (minute + 1) * _MINUTE_US]
+    known = [milli for since_us, milli in rates if since_us <= (minute + 1) * MINUTE_US]
     return round((known[-1] if known else rates[0][1]) * 60 / 1000)
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from agent.buffer import journal
 from agent.buffer.index import Index, Moment, from_micros, micros
-from agent.buffer.recording_clock import trusted_now
+from agent.buffer.trusted_time import trusted_now
 from agent.core import log
 from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError

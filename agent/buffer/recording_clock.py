@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from sqlite3 import Connection, DatabaseError
+from datetime import datetime
+from sqlite3 import Connection
 
-from agent.buffer.index import INDEX_FILE, Index, Moment, from_micros, micros
+from agent.buffer.index import Index, Moment, from_micros, micros
 from agent.buffer.timekeeper import RecordedTime, Timekeeper
-from agent.contract.events import TimeQuality
 from agent.core import log
 from agent.core.clock import Clock
-from agent.core.errors import StorageError
-from agent.core.sqlite import open_reader
 
 LOOK_EVERY_S = 5.0
 LEAST_CORRECTION_S = 0.05
 _LONG_US = 366 * 86_400 * 1_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RecordingClock:
@@ -93,52 +86,11 @@ def last_end(index: Index) -> datetime | None:
 def begun_offset_s(index: Index, boot_id: str) -> float | None:
     """Return UTC minus monotonic of the last segment of this boot, None without any."""
     with index.reading() as db:
-        newest = _newest(db, boot_id)
+        newest = newest_offset_s(db, boot_id)
     return newest[1] if newest else None
 
 
-def trusted_now(
-    db: Connection, folder: Path, clock: Clock, boot_id: str, box: Timekeeper | None = None
-) -> datetime | None:
-    """Return the time by which what is kept may be called old; None while there is none to trust.
-
-    Never later than the time that recordings of this boot carry, those of other cameras where this
-    one has none: a wall clock that jumps ahead deletes nothing until they follow it. Without any,
-    `box` watches the wall clock as recordings would.
-    """
-    if box is not None:
-        box.look()
-    if clock.quality() is TimeQuality.UNSYNCED:
-        return None
-    now, mono_s = clock.utc_now(), clock.monotonic_s()
-    offset_s = _boxes_offset_s(db, folder, boot_id)
-    if offset_s is not None:
-        return min(now, _EPOCH + timedelta(seconds=mono_s + offset_s))
-    return now if box is None else min(now, box.utc(mono_s))
-
-
-def _boxes_offset_s(db: Connection, folder: Path, boot_id: str) -> float | None:
-    """Return UTC minus monotonic of recordings: what is proven first, then what is the camera's."""
-    own = _newest(db, boot_id)
-    if own is not None and own[0]:
-        return own[1]
-    others = list(_newest_of_others(folder, boot_id))
-    proven = [offset_s for is_proven, offset_s in others if is_proven]
-    if proven or own is None:
-        return min(proven or [offset_s for _, offset_s in others], default=None)
-    return own[1]
-
-
-def _newest_of_others(folder: Path, boot_id: str) -> Iterator[tuple[bool, float]]:
-    for index_file in folder.parent.glob(f"*/{INDEX_FILE}"):
-        if index_file.parent.name == folder.name:
-            continue
-        with suppress(StorageError, DatabaseError), closing(open_reader(index_file)) as db:
-            if (newest := _newest(db, boot_id)) is not None:
-                yield newest
-
-
-def _newest(db: Connection, boot_id: str) -> tuple[bool, float] | None:
+def newest_offset_s(db: Connection, boot_id: str) -> tuple[bool, float] | None:
     """Return of the last segment, if it is of this boot: is it proven; UTC minus monotonic."""
     row = db.execute(
         "SELECT s.time_quality, start_utc_us - start_mono_us"

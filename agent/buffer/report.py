@@ -15,8 +15,8 @@ from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind
 from agent.buffer.medium import mount_of, read_id
 from agent.buffer.reading import open_index_reader
-from agent.buffer.recording_clock import trusted_now
 from agent.buffer.retention import state_of
+from agent.buffer.trusted_time import trusted_now
 from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings

@@ -15,8 +15,8 @@ from agent.buffer import journal
 from agent.buffer.due import Room, State, due, oldest_unlocked
 from agent.buffer.index import INDEX_FILE, Index
 from agent.buffer.journal import Doomed
-from agent.buffer.recording_clock import trusted_now
 from agent.buffer.timekeeper import Timekeeper
+from agent.buffer.trusted_time import trusted_now
 from agent.core import log
 from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
