@@ -103,6 +103,18 @@ def test_a_walk_counts_detections_and_alarms_from_its_beginning(
     assert browser.complaints() == []
 
 
+def test_the_keyboard_stays_where_begin_becomes_end_in_the_language_of_its_tab(box, browse: Browse):
+    browser = browse("ko")
+    open_tests(browser, box, "/setup/cameras/gate")
+    browser.run("document.cookie = 'poleside_lang=en; path=/'")  # as another tab chooses it
+    focused = "return document.activeElement.closest('[data-site-test=walk] button')?.innerText"
+    browser.run("document.querySelector('[data-site-test=walk] button').focus()")
+    for words in ("끝내기", "시작"):
+        browser.run("document.activeElement.click()")  # as Enter and the space bar do
+        browser.wait(f"{focused} === arguments[0]", words)
+    assert browser.complaints() == []
+
+
 def test_a_walk_that_nothing_came_of_has_not_passed(box, browse: Browse):
     browser = browse()
     open_tests(browser, box, "/setup/cameras/gate")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 LANGUAGES = ("en", "ko")
 LANGUAGE_COOKIE = "poleside_lang"
+LANGUAGE_HEADER = "poleside-language"  # of a page that is shown, for its parts
 
 Words = Mapping[str, str]
 
@@ -25,8 +26,16 @@ def load_words(*folders: Path) -> dict[str, Words]:
 
 
 def language_of(request: Request) -> str:
-    """Return the language to speak: asked for by the button, kept in a cookie, or the browser's."""
-    for wish in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+    """Return the language to speak: asked for by the button, kept in a cookie, or the browser's.
+
+    A page that asks for parts of itself keeps its own, whatever another tab has chosen since.
+    """
+    wishes = (
+        request.query_params.get("lang"),
+        request.headers.get(LANGUAGE_HEADER),
+        request.cookies.get(LANGUAGE_COOKIE),
+    )
+    for wish in wishes:
         if wish in LANGUAGES:
             return wish
     return _preferred(request.headers.get("accept-language", ""))

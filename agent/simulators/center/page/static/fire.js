@@ -18,13 +18,14 @@ export class FirePanel {
   }
 
   async press() {
-    this.button.disabled = true;
+    if (this.isPressing) return; // not disabled: the keyboard's focus would be lost
+    this.isPressing = true;
     try {
       await press();
     } catch (error) {
       setText(this.note, error.message);
     }
-    this.button.disabled = false;
+    this.isPressing = false;
   }
 
   show(fire, names) {
