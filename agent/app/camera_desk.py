@@ -7,6 +7,7 @@ asked again with a back-off. Each camera has a task, and its gate threads: a dea
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -208,8 +209,7 @@ class CameraDesk(Service):
         while True:
             folder, plain = self._data_dir, self._plain
             if folder is not None and plain:
-                told = [c for c in plain if await asyncio.to_thread(confirmation.take, folder, c)]
-                self._accepted.update(told)
+                self._accepted.update(await asyncio.to_thread(_confirmed, folder, tuple(plain)))
             for camera_id in tuple(self._accepted):
                 if self._hub.is_connected(camera_id):
                     self._accepted.discard(camera_id)
@@ -299,3 +299,7 @@ class CameraDesk(Service):
         if state is CameraState.AUTH_FAILED:
             with suppress(CameraError):
                 await self._hub.restart_streams(camera_id)
+
+
+def _confirmed(data_dir: Path, camera_ids: Iterable[str]) -> list[str]:
+    return [camera_id for camera_id in camera_ids if confirmation.take(data_dir, camera_id)]
