@@ -59,3 +59,17 @@ class FakeClock:
 
     def _count(self) -> int:
         return sum(1 for _, _, future in self._sleepers if not future.done())
+
+
+class ChipClock(FakeClock):
+    """The clock of a box whose clock chip is `off`, until the time is proven and it is not."""
+
+    def __init__(self, at: datetime, off: timedelta):
+        super().__init__(at)
+        self.off = off
+
+    def utc_now(self) -> datetime:
+        return self._at + self.off
+
+    def quality(self) -> TimeQuality:
+        return TimeQuality.RTC if self.off else TimeQuality.NTP

@@ -168,7 +168,7 @@ class CameraWorker:
             self._on_hit,
             clock,
             [
-                StillKeeper(folder, settings.timelapse, retention.now).offer,
+                StillKeeper(folder, settings, retention.now, self._index, clock).offer,
                 self._picture_watch.look,
                 lambda *seen: self._sightings.look(*seen),  # noqa: PLW0108 - made below
             ],

@@ -70,6 +70,8 @@ class CameraBuffer(Struct, frozen=True, kw_only=True):
     written_today_bytes: int
     flushes_today: int
     tiers: tuple[Tier, ...] = ()
+    stills: int = 0  # timelapse pictures
+    stills_bytes: int = 0
 
 
 class Doom(Struct, frozen=True, kw_only=True):

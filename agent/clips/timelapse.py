@@ -1,61 +1,17 @@
-"""One picture now and then, kept long after the ring has turned: how the place looked for months.
+"""A film of the pictures that are kept now and then (`agent.clips.stills`).
 
-Pictures lie in the camera's `timelapse/` folder as JPEG files named by their UTC time; a film of
-them is made on request, in a process of its own.
+Made on request, in a process of its own: the core never loads libav.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
+from agent.clips.stills import Still
 from agent.core.errors import StorageError
 
-FOLDER = "timelapse"
-_NAME = "%Y%m%dT%H%M%SZ.jpg"
 _FILM_FPS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Still:
-    """One kept picture."""
-
-    path: Path
-    taken_at: datetime
-
-
-def keep(camera_folder: Path, jpeg: bytes, taken_at: datetime) -> Path:
-    """Store one picture; a crash leaves it whole or not at all. Raises `OSError`."""
-    folder = camera_folder / FOLDER / f"{taken_at:%Y-%m}"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / taken_at.astimezone(UTC).strftime(_NAME)
-    scratch = path.with_suffix(".tmp")
-    scratch.write_bytes(jpeg)
-    scratch.replace(path)
-    return path
-
-
-def stills(camera_folder: Path, since: datetime, until: datetime) -> Iterator[Still]:
-    """Yield the pictures taken in [since, until), oldest first."""
-    for path in sorted((camera_folder / FOLDER).glob("*/*.jpg")):
-        with suppress(ValueError):  # a file somebody else put there
-            taken_at = datetime.strptime(path.name, _NAME).replace(tzinfo=UTC)
-            if since <= taken_at < until:
-                yield Still(path, taken_at)
-
-
-def forget_older(camera_folder: Path, horizon: datetime) -> int:
-    """Delete the pictures taken before `horizon`; return how many went."""
-    begin = datetime(1970, 1, 1, tzinfo=UTC)
-    gone = 0
-    for still in stills(camera_folder, begin, horizon):
-        still.path.unlink(missing_ok=True)
-        gone += 1
-    return gone
 
 
 def make_film(pictures: list[Still], out: Path) -> int:

@@ -141,12 +141,16 @@ class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TimelapseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One picture of each camera every `every_s` (0: none), kept long after the ring has turned."""
+    """One picture of each camera every `every_s` (0: none), kept long after the ring has turned.
+
+    All cameras' together take `max_share` of the disk at most; then the oldest are thinned first.
+    """
 
     every_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
     keep_days: Annotated[float, Meta(gt=0, le=3650)] = 365.0
     width_px: Annotated[int, Meta(ge=160, le=4096)] = 960
     max_bytes: Annotated[int, Meta(ge=8 * 1024, le=1024 * 1024)] = 96 * 1024
+    max_share: Annotated[float, Meta(gt=0, le=0.5)] = 0.05
 
 
 class Neighbours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

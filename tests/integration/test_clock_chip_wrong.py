@@ -9,28 +9,13 @@ import pytest
 
 from agent.buffer import ledger, reading
 from agent.buffer.retention import Retention
-from agent.contract.events import TimeQuality
 from agent.core.clock import boot_id
-from tests.fake_clock import FakeClock
+from tests.fake_clock import ChipClock, FakeClock
 from tests.footage_maker import make_clip
 from tests.recording import Tape
 
 OFF = timedelta(days=730, hours=3, seconds=17)
 DAY = timedelta(days=1)
-
-
-class ChipClock(FakeClock):
-    """The clock of a box whose chip is `off` until the time is proven."""
-
-    def __init__(self, at, off):
-        super().__init__(at)
-        self.off = off
-
-    def utc_now(self):
-        return self._at + self.off
-
-    def quality(self):
-        return TimeQuality.RTC if self.off else TimeQuality.NTP
 
 
 @pytest.fixture(scope="module")

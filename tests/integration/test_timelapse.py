@@ -1,16 +1,21 @@
 """Timelapse pictures outlive the ring, and become a film that a browser plays."""
 
+import shutil
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import av
 import numpy as np
 import pytest
 
 from agent.app.still_keeper import StillKeeper
-from agent.clips import timelapse
+from agent.buffer.index import Index
+from agent.buffer.reading import open_index_reader
+from agent.clips import stills, timelapse
 from agent.core.errors import StorageError
-from agent.settings.model import TimelapseSettings
-from tests.fake_clock import FakeClock
+from agent.settings.model import Settings, TimelapseSettings
+from tests.fake_clock import ChipClock, FakeClock
 
 BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -19,18 +24,42 @@ def frame(brightness: int) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(np.full((90, 160, 3), brightness, np.uint8), format="rgb24")
 
 
-def keep_for(folder, hours: float, **settings) -> FakeClock:
-    clock = FakeClock(BEGAN)
-    keeper = StillKeeper(folder, TimelapseSettings(every_s=600, **settings), clock.utc_now)
+@contextmanager
+def keeper_of(folder, clock, now=None, **settings):
+    index, told = Index(folder), {"every_s": 600} | settings
+    keeper = StillKeeper(
+        folder, Settings(timelapse=TimelapseSettings(**told)), now or clock.utc_now, index, clock
+    )
+    try:
+        yield keeper
+    finally:
+        index.close()
+
+
+def offer_for(keeper, clock, hours: float):
     for number in range(int(hours * 60)):
         keeper.offer(frame(number % 200), clock.utc_now(), clock.monotonic_s())
         clock.pass_s(60)
+
+
+def keep_for(folder, hours: float, **settings) -> FakeClock:
+    clock = FakeClock(BEGAN)
+    with keeper_of(folder, clock, **settings) as keeper:
+        offer_for(keeper, clock, hours)
     return clock
+
+
+def removed(folder) -> list[str]:
+    with closing(open_index_reader(folder)) as db:
+        return [
+            row["detail"]
+            for row in db.execute("SELECT detail FROM journal WHERE what = 'stills-removed'")
+        ]
 
 
 def test_one_picture_is_kept_each_ten_minutes(tmp_path):
     keep_for(tmp_path, hours=2)
-    kept = list(timelapse.stills(tmp_path, BEGAN, BEGAN + timedelta(hours=2)))
+    kept = list(stills.stills(tmp_path, BEGAN, BEGAN + timedelta(hours=2)))
     assert [still.taken_at - BEGAN for still in kept] == [
         timedelta(minutes=10 * number) for number in range(12)
     ]
@@ -38,26 +67,70 @@ def test_one_picture_is_kept_each_ten_minutes(tmp_path):
 
 def test_old_pictures_are_forgotten(tmp_path):
     clock = keep_for(tmp_path, hours=30, keep_days=0.5)
-    (oldest, *_) = timelapse.stills(tmp_path, BEGAN, clock.utc_now())
+    (oldest, *_) = stills.stills(tmp_path, BEGAN, clock.utc_now())
     assert clock.utc_now() - oldest.taken_at < timedelta(hours=12 + 4.1)
+    assert removed(tmp_path)[0].startswith("age: 24 pictures, ")
 
 
 def test_while_no_time_is_trusted_none_is_forgotten(tmp_path):
     keep_for(tmp_path, hours=2)
-    keeper = StillKeeper(tmp_path, TimelapseSettings(), lambda: None)
-    keeper.offer(frame(10), BEGAN.replace(year=2036), 1.0)
-    assert len(list(timelapse.stills(tmp_path, BEGAN, BEGAN + timedelta(hours=2)))) == 12
+    clock = FakeClock(BEGAN.replace(year=2036))
+    with keeper_of(tmp_path, clock, now=lambda: None) as keeper:
+        offer_for(keeper, clock, 0.1)
+    assert len(list(stills.stills(tmp_path, BEGAN, BEGAN + timedelta(hours=2)))) == 12
 
 
 def test_none_is_kept_when_it_is_off(tmp_path):
-    keeper = StillKeeper(tmp_path, TimelapseSettings(every_s=0), lambda: BEGAN)
-    keeper.offer(frame(10), BEGAN, 1.0)
-    assert list(timelapse.stills(tmp_path, BEGAN, BEGAN + timedelta(days=1))) == []
+    clock = FakeClock(BEGAN)
+    with keeper_of(tmp_path, clock, every_s=0) as keeper:
+        offer_for(keeper, clock, 1)
+    assert list(stills.stills(tmp_path)) == []
+
+
+def test_more_than_its_share_thins_the_oldest_first(tmp_path):
+    keep_for(tmp_path, hours=12)
+    _, size_bytes = stills.size_of(tmp_path)
+    disk_bytes = shutil.disk_usage(tmp_path).total
+    clock = FakeClock(BEGAN + timedelta(hours=12))
+    share = size_bytes / 2 / disk_bytes
+    with keeper_of(tmp_path, clock, max_share=share) as keeper:
+        offer_for(keeper, clock, 12)
+    kept = list(stills.stills(tmp_path))
+    assert stills.size_of(tmp_path)[1] <= size_bytes * 0.9  # looked at every 24th picture only
+    assert kept[0].taken_at == BEGAN
+    ways = [later.taken_at - one.taken_at for one, later in pairwise(kept)]
+    assert ways[0] > timedelta(minutes=20)
+    assert set(ways[-10:]) == {timedelta(minutes=10)}
+    assert all(line.startswith("share: ") for line in removed(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "off", [timedelta(days=730), -timedelta(days=730)], ids=["ahead", "behind"]
+)
+def test_what_a_wrong_clock_chip_misdated_is_dated_anew(tmp_path, off):
+    """Also by the worker that comes after the one that kept it, and only in that boot."""
+    clock = ChipClock(BEGAN, off)
+    for _ in range(2):
+        with keeper_of(tmp_path, clock) as keeper:
+            offer_for(keeper, clock, 1)
+    assert all(abs(one.taken_at - BEGAN) > timedelta(days=700) for one in stills.stills(tmp_path))
+    another = stills.Unproven("an0ther-b00t", 1000.0)
+    other = stills.keep(tmp_path, b"", BEGAN - timedelta(days=1), another)
+    clock.off = timedelta(0)
+    with keeper_of(tmp_path, clock) as keeper:
+        offer_for(keeper, clock, 1)
+    kept = list(stills.stills(tmp_path, BEGAN, clock.utc_now()))
+    assert [one.taken_at - BEGAN for one in kept] == [
+        timedelta(minutes=10 * number) for number in range(18)
+    ]
+    first, *rest = stills.stills(tmp_path)
+    assert first.path == other
+    assert len(rest) == 18
 
 
 def test_the_film_plays_from_the_first_to_the_last_picture(tmp_path):
     clock = keep_for(tmp_path, hours=3)
-    pictures = list(timelapse.stills(tmp_path, BEGAN, clock.utc_now()))
+    pictures = list(stills.stills(tmp_path, BEGAN, clock.utc_now()))
     assert timelapse.make_film(pictures, tmp_path / "film.webm") == 18
     with av.open(str(tmp_path / "film.webm")) as film:
         assert film.streams.video[0].codec_context.name == "vp8"

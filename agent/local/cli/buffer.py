@@ -73,11 +73,16 @@ buffer.add_command(coverage)
 def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
     """Tell what is stored, locked, deleted and written."""
     from agent.buffer import report
+    from agent.clips import stills
 
     folders = report.cameras_in(data_dir, camera_id)
     now = SystemClock().utc_now()
     disk = report.disk_status(folders[0])
-    cameras = [report.camera_buffer(folder, now) for folder in folders]
+    cameras = []
+    for folder in folders:
+        count, size_bytes = stills.size_of(folder)
+        one = report.camera_buffer(folder, now)
+        cameras.append(msgspec.structs.replace(one, stills=count, stills_bytes=size_bytes))
     if as_json:
         _print({"data_dir": str(data_dir), "disk": disk, "cameras": cameras})
         return
@@ -103,6 +108,7 @@ def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
             f" {_size(one.locked_bytes)}; {one.copied} segments copied; {one.thinned} thinned;"
             f" {one.staged} in memory"
         )
+        click.echo(f"  timelapse: {one.stills} pictures, {_size(one.stills_bytes)}")
         rules = ", ".join(f"{count} by {rule}" for rule, count in one.deleted_24h.items())
         click.echo(f"  deleted in 24 h: {rules or 'nothing'}; {one.purge_records} purge records")
         click.echo(

@@ -119,7 +119,8 @@ def timelapse(
 ) -> None:
     """Write a film of the pictures kept past the ring (WebM, twelve a second)."""
     from agent.buffer.reading import camera_folder
-    from agent.clips.timelapse import make_film, stills
+    from agent.clips.stills import stills
+    from agent.clips.timelapse import make_film
 
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.timelapse", detail=_span(camera, begin, end))

@@ -47,6 +47,7 @@ event_lock_days = 7.0            # video around an event is kept at least so lon
 [timelapse]
 every_s = 600.0                  # one picture of each camera, kept for `keep_days`
 keep_days = 365.0
+max_share = 0.05                 # of the disk, all cameras; then the oldest are thinned
 
 [[cameras]]
 camera_id = "gate"
