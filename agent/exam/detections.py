@@ -105,7 +105,8 @@ def _hits(iou: NDArray[np.floating[Any]], least: float) -> list[bool]:
 
 
 def _score(own: _Hits) -> DetectorScore:
-    scores, hits = np.array(own.scores), np.array(own.hits, bool).reshape(len(own.scores), -1)
+    scores = np.array(own.scores)
+    hits = np.array(own.hits, bool) if own.hits else np.zeros((0, len(IOUS)), bool)
     precisions = [average_precision(scores, column, own.boxes) for column in hits.T]
     sure = hits[np.array(own.sure, bool)]
     true = int(sure[:, 0].sum()) if sure.size else 0

@@ -10,6 +10,13 @@ TRUTH = np.array([[0.1, 0.1, 0.3, 0.6]])
 FOUND = [Detection("person", 0.45, Region(0.1, 0.1, 0.2, 0.5))]
 
 
+def test_what_was_never_seen_scores_nothing():
+    meter = DetectorMeter()
+    meter.add("person", [], TRUTH, threshold=0.4)
+    score = meter.scores()["person"]
+    assert (score.boxes, score.recall, score.precision, score.ap50) == (1, 0.0, 0.0, 0.0)
+
+
 def test_each_picture_is_judged_by_the_threshold_for_its_shape():
     meter = DetectorMeter()
     for threshold in (0.4, 0.5):
