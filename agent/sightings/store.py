@@ -139,15 +139,17 @@ class SightingStore:
     def prune(self, now: datetime | None) -> int:
         """Delete what is too old, then what is too much: pictures first. Return how many rows.
 
-        By age only at a `now` that can be trusted.
+        By age only at a `now` that can be trusted. What a wrong clock dated later than tomorrow is
+        as old as what came after it.
         """
         deleted = 0
         with self._transaction():
             oldest_us = _micros(now - self._keep) if now else 0
+            tomorrow_us = _micros(now + timedelta(days=1)) if now else 2**62
             for (number,) in self._db.execute(
                 "SELECT id FROM sightings WHERE id <= (SELECT coalesce(max(id), 0) FROM sightings"
-                " WHERE begin_us < ?) AND begin_us < ? LIMIT ?",
-                (oldest_us, oldest_us, _PRUNE_ROWS),
+                " WHERE begin_us < ?) AND (begin_us < ? OR begin_us > ?) LIMIT ?",
+                (oldest_us, oldest_us, tomorrow_us, _PRUNE_ROWS),
             ).fetchall():
                 deleted += self._delete("thumbnails", number) + self._delete("sightings", number)
             while self._bytes() > self._max_bytes and (cut := self._cut()):

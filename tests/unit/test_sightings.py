@@ -127,6 +127,15 @@ def test_what_is_old_or_too_much_goes_and_pictures_go_first(tmp_path):
     assert kept[0].jpeg  # the newest ones keep theirs
 
 
+def test_what_a_wrong_clock_dated_in_the_future_is_as_old_as_what_came_after_it(tmp_path):
+    day = 60 * 24
+    store = store_in(tmp_path, seen(730 * day), seen(0), seen(20 * day), keep_days=30)
+    assert store.prune(START + timedelta(days=29)) == 0
+    assert store.prune(START + timedelta(days=31)) == 2
+    store.close()
+    assert [one.begin for one in search(tmp_path, Wanted())] == [START + timedelta(days=20)]
+
+
 def test_a_zone_covers_the_cells_of_every_way_that_touches_it():
     for x in np.linspace(0, 1, 23):
         for y in np.linspace(0, 1, 23):
