@@ -17,6 +17,7 @@ from agent.buffer import reading as recordings
 from agent.buffer.reading import StoredSegment, camera_folder
 from agent.cameras.port import DeviceFacts
 from agent.contract.events import Phase, StreamName
+from agent.contract.grades import grade_with
 from agent.core.clock import Clock, utc_at
 from agent.core.db import Database
 from agent.core.errors import CameraError, StorageError
@@ -99,6 +100,7 @@ class CoreBoxView:
             return None
         assert reply.jpeg is not None  # noqa: S101 - the hub raises when there is none
         still_open = await _answered(self._db.run(lambda c: incidents.open_ones(c, camera_id)), ())
+        seen_with = self._watch.capacity.model if self._watch.capacity else None
         open_rules = {rule for incident in still_open for rule in incident.rules_of(camera_id)}
         return view.LivePicture(
             jpeg=reply.jpeg,
@@ -119,7 +121,7 @@ class CoreBoxView:
                     rule_id=rule.rule_id,
                     polygon=rule.outline,
                     is_active=rule.rule_id in open_rules,
-                    grade=rule.grade.value,
+                    grade=grade_with(rule.kind, seen_with) or rule.grade,
                 )
                 for rule in camera.rules
                 if rule.is_on and rule.outline

@@ -10,6 +10,7 @@ import msgspec
 from agent.app.alarm_watch import AlarmWatch
 from agent.app.camera_desk import CameraDesk
 from agent.app.looks_told import LooksTold
+from agent.app.model_watch import ModelWatch
 from agent.app.supervisor_line import SupervisorLine
 from agent.app.worker_hub import WorkerHub
 from agent.contract.telemetry import (
@@ -71,6 +72,7 @@ class Watch(Service):
         self.faults: list[Fault] = []
         self.outbox_sample: OutboxSample | None = None
         self.capacity: DetectorCapacity | None = None
+        self._model = ModelWatch(clock)
         self.uploads: Callable[[], Backlog] = Backlog
         self.alarms: AlarmWatch | None = None
         self.disk: DiskWait | None = None
@@ -89,6 +91,7 @@ class Watch(Service):
             self.vitals = await asyncio.to_thread(self._reader.read, pids)
             self.outbox_sample = await self._sample_outbox()
             self.capacity = await asyncio.to_thread(self._read_capacity)
+            await asyncio.to_thread(self._model.look, self.settings.detector.model, self.capacity)
             self.faults = keep_since(self._find(), self.faults, self._clock.utc_now())
             self._has_looked.set()
             self.progressed()
@@ -209,6 +212,7 @@ class Watch(Service):
                 now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
                 yield from checks.unrecorded_faults(status, now, now_s)
         yield from checks.detector_faults(statuses, self.capacity)
+        yield from self._model.faults()
         yield from self._onvif_faults()
         yield from checks.process_faults(self._line.processes)
         link_is_up = self._link.status.connected

@@ -1,6 +1,7 @@
 """How far the alarms of each kind were proven: what was measured decides, never what is wished."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from agent.contract.events import EventKind, Grade
 
@@ -18,3 +19,18 @@ GRADES: Mapping[EventKind, Grade] = {
     EventKind.FLOOD: Grade.EXPERIMENTAL,
     EventKind.PERSON_DOWN: Grade.EXPERIMENTAL,
 }
+
+MEASURED_WITH: Final = "nanodet-g-int8"  # the shipped model: what another one sees assists
+_OF_THE_PICTURE: Final = frozenset({EventKind.TAMPER, EventKind.FLOOD})  # no detector takes part
+
+
+def grade_with(kind: EventKind, model: str | None) -> Grade | None:
+    """Return how far alarms of `kind` are proven with `model`, NAME/VERSION (None: unknown).
+
+    A model of the operator's own may be certified; nobody has measured it with these rules.
+    """
+    grade = GRADES.get(kind)
+    is_measured = not model or model.partition("/")[0] == MEASURED_WITH
+    if grade is not Grade.CERTIFIED_READY or is_measured or kind in _OF_THE_PICTURE:
+        return grade
+    return Grade.ASSIST

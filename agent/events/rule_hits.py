@@ -41,7 +41,7 @@ def happening(
         model=hit.model,
         severity=severity_of(hit),
         certainty=certainty_of(hit),
-        grade=grade_of(kind, hit.source),
+        grade=grade_of(hit),
         seen_by=hit.source,
         rules=(f"{hit.camera_id}/{hit.rule_id}",),
         measures=hit.measures,

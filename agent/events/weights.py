@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from agent.contract.events import CapCertainty, CapSeverity, EventKind, Grade, Source
-from agent.contract.grades import GRADES
+from agent.contract.grades import grade_with
 from agent.messages.vision import RuleHit, TrackedObject
 
 _BY_LEVEL = (
@@ -60,7 +60,7 @@ def severity_of(hit: RuleHit) -> CapSeverity:
 
 def certainty_of(hit: RuleHit) -> CapCertainty:
     """Return how sure it is: the grade of its kind first, then how sure the detector was."""
-    grade = GRADES.get(EventKind(hit.kind), Grade.EXPERIMENTAL)
+    grade = grade_with(EventKind(hit.kind), hit.model) or Grade.EXPERIMENTAL
     best = max((thing.score for thing in hit.objects), default=1.0)
     if grade is Grade.CERTIFIED_READY or (grade is Grade.ASSIST and best >= _SURE_SCORE):
         return CapCertainty.LIKELY
@@ -94,6 +94,8 @@ def is_always_raised(kind: EventKind) -> bool:
     return kind in _ALWAYS_RAISED
 
 
-def grade_of(kind: EventKind, source: Source) -> Grade | None:
+def grade_of(hit: RuleHit) -> Grade | None:
     """Return the grade that goes with an event; the camera's own analytics only assist."""
-    return Grade.ASSIST if source is Source.CAMERA else GRADES.get(kind)
+    if hit.source is Source.CAMERA:
+        return Grade.ASSIST
+    return grade_with(EventKind(hit.kind), hit.model)

@@ -210,6 +210,11 @@ def detector_faults(
         yield fault_of("detector.unavailable", "detector", since, cameras=len(blind))
 
 
+def model_faults(wanted: str, used: str) -> Iterator[Fault]:
+    """Tell that the box sees with another model than the one it was given."""
+    yield fault_of("detector.other_model", "detector", wanted=wanted, used=used)
+
+
 def process_faults(processes: Iterable[ProcessReport]) -> Iterator[Fault]:
     """Tell which processes are down, and which keep dying."""
     codes = {

@@ -8,6 +8,7 @@ import pytest
 
 from agent.app.alarm_watch import AlarmWatch
 from agent.contract.events import CapSeverity, Grade, Region, Source, StreamName
+from agent.detect.manifest import load_manifest
 from agent.events import meter, nuisance, shadow
 from agent.messages.vision import HitState, TrackedObject
 from agent.settings.model import AlarmSettings, CameraSettings, Settings
@@ -112,6 +113,22 @@ async def test_another_class_or_a_worse_thing_is_an_incident_of_its_own(tmp_path
         Grade.CERTIFIED_READY,
         Grade.EXPERIMENTAL,
     ]
+
+
+async def test_what_a_model_of_ones_own_sees_is_not_told_as_proven(tmp_path):
+    async with box_with(tmp_path) as box:
+        shipped = load_manifest().model
+        for rule, model, kind in (
+            ("shipped", shipped, "intrusion"),
+            ("own", "fire-and-smoke/3", "line-crossing"),
+            ("turned", "fire-and-smoke/3", "tamper"),  # of the picture: no model takes part
+        ):
+            label = "car" if rule == "own" else "person"
+            await box.took(rule=rule, kind=kind, model=model, objects=at(0.5, 0.5, label))
+        events = {event.data.rule_id: event.data for event in await box.told()}
+    assert events["shipped"].grade is Grade.CERTIFIED_READY
+    assert (events["own"].grade, events["own"].model) == (Grade.ASSIST, "fire-and-smoke/3")
+    assert events["turned"].grade is Grade.CERTIFIED_READY
 
 
 async def test_a_worse_level_is_told_at_once_and_the_same_level_is_not(tmp_path):

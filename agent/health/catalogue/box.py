@@ -59,6 +59,13 @@ BOX: dict[str, Words] = {
         "The better engine is tried again after six hours. Check the chip's cable and heat.",
         "더 나은 엔진은 6시간 뒤 다시 시도합니다. 칩의 케이블과 온도를 확인하세요.",
     ),
+    "detector.other_model": Words(
+        YELLOW,
+        "The model {wanted} is not in use, the box sees with {used}: it was refused or failed.",
+        "모델 {wanted}: 거부되었거나 실패하여 쓰이지 않습니다. 대신 쓰는 모델: {used}.",
+        "`poleside doctor --config FILE` tells what is wrong with it. Or unset `detector.model`.",
+        "`poleside doctor --config 파일`로 원인을 확인하세요. 아니면 `detector.model`을 비우세요.",
+    ),
     "detector.motion_only": Words(
         RED,
         "No detector engine works: all cameras see motion only ({reason}).",

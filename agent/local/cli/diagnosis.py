@@ -23,6 +23,7 @@ from agent.contract.events import TimeQuality
 from agent.core.clock import Clock
 from agent.core.errors import DetectorError, StorageError
 from agent.detect.manifest import load_manifest, verified_model_files
+from agent.detect.model_signature import check_signature
 from agent.evidence import tpm_key
 from agent.evidence.key_store import load_box_key
 from agent.health.checks import (
@@ -106,6 +107,9 @@ def check_model(settings: Settings | None) -> Iterator[Finding]:
     try:
         manifest = load_manifest(folder)
         verified_model_files(manifest, folder)
+        if settings is not None and folder is not None:
+            keys_file = settings.detector.keys_file
+            check_signature(folder, manifest, Path(keys_file) if keys_file else None)
     except DetectorError as error:
         yield _fail("model", error.message, error.code, error.hint)
     else:
