@@ -147,6 +147,9 @@ def test_the_parts_come_to_lie_where_the_units_expect_them(tmp_path, variant):
     assert ("min-bundle-version" in rauc["system"]) is (variant.suite == "trixie")
     told = tmp_path / "etc/systemd/system/rauc.service.d/slot.conf"
     assert told.exists() is (variant.suite == "bookworm")  # later ones ask the backend
+    devices = tmp_path / "etc/systemd/system/poleside-slot.service.d/devices.conf"
+    assert devices.exists() is (variant.suite == "bookworm")
+    assert (devices.parents[1] / "service.d/devices.conf").exists() is devices.exists()
     python = tmp_path / "usr/lib/poleside/python"
     told = subprocess.run(
         [sys.executable, "-S", "-m", "poleside_image.bootctl"],

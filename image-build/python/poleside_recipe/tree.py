@@ -45,6 +45,10 @@ _TELL_RAUC = """[Service]
 ExecStart=
 ExecStart=/bin/sh -c 'exec rauc --override-boot-slot="$$(cat /run/poleside-boot/slot)" service'
 """
+# Debian 12's systemd can't make devices of a service's own where the root is read-only: no such
+# service starts. The control group closes them instead, for ours.
+_NO_OWN_DEVICES = "[Service]\nPrivateDevices=no\n"
+_CLOSED_DEVICES = _NO_OWN_DEVICES + "DevicePolicy=closed\n"
 
 
 def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
@@ -72,9 +76,20 @@ def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
     _fill_rauc(root / "etc/rauc/system.conf", variant, floor)
     if variant.suite == "bookworm":
         (root / _UNITS / "rauc.service.d/slot.conf").write_text(_TELL_RAUC)
+        _without_own_devices(root)
     switch_units(root)
     add_technician(root)
     make_nobody(root)
+
+
+def _without_own_devices(root: Path) -> None:
+    texts = {root / _UNITS / "service.d/devices.conf": _NO_OWN_DEVICES}
+    for unit in (IMAGE_BUILD / "units").glob("*.service"):
+        if "PrivateDevices=yes" in unit.read_text():
+            texts[root / _UNITS / f"{unit.name}.d/devices.conf"] = _CLOSED_DEVICES
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 def add_technician(root: Path) -> None:
