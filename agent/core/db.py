@@ -99,9 +99,11 @@ class Database:
                 raise
             connection = self._open_as(is_alone=True)
             log.get("db").error("disk full, opened without readers")
-        if is_short(self._path.parent) and self._reserve.give_up():  # others would take it
+        size = size_of(self._path.parent)
+        if is_short(self._path.parent) and db_room.wal_bytes(self._path) < size:
+            self._reserve.give_up()  # others would take it
             with suppress(OSError):
-                db_room.lengthen_wal(self._path, size_of(self._path.parent))
+                db_room.lengthen_wal(self._path, size)
         return connection
 
     def _open_as(self, *, is_alone: bool) -> sqlite3.Connection:

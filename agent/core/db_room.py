@@ -28,12 +28,18 @@ def hold(connection: sqlite3.Connection, path: Path) -> None:
 def lengthen_wal(path: Path, size_bytes: int) -> None:
     """Give the WAL of `path` blocks up to a size; raises `OSError`.
 
-    SQLite stops reading at what it did not write itself, and never shortens the file.
+    SQLite stops reading at what it did not write itself, and never shortens the file. No lock is
+    lost by closing it here: SQLite's are on the other files.
     """
-    wal = path.with_name(f"{path.name}-wal")
-    with wal.open("r+b") as file:  # closing it loses no lock: SQLite's are on the other files
+    with _wal_of(path).open("r+b") as file:
         if os.fstat(file.fileno()).st_size < size_bytes:
             os.posix_fallocate(file.fileno(), 0, size_bytes)
+
+
+def wal_bytes(path: Path) -> int:
+    """Return how long the WAL is; 0 without one."""
+    wal = _wal_of(path)
+    return wal.stat().st_size if wal.exists() else 0
 
 
 def is_too_full_to_share(path: Path) -> bool:
@@ -51,6 +57,10 @@ def _add_pages(connection: sqlite3.Connection) -> None:
     connection.execute(insert, (FREE_BYTES - free_bytes,))
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # now the file has them on the disk
     connection.execute("DELETE FROM filler")
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _free_bytes(path: Path) -> int:

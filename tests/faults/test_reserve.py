@@ -123,13 +123,20 @@ async def test_who_reads_does_not_fail_with_who_finds_no_room(disk):
 async def test_after_a_kill_the_next_core_writes_although_nothing_is_free(disk):
     killed(disk / "box.db")
     fill(disk)
-    (disk / ".reserve").unlink()
+    database = Database(disk / "box.db", [PART])
+    await database.start()
+    assert Reserve(disk).is_held  # it needs none yet
+    await database.stop()
+
+    (disk / "ballast").unlink()
+    killed(disk / "box.db")
+    (disk / ".reserve").unlink(missing_ok=True)
     fill(disk)
     database = Database(disk / "box.db", [PART])
     await database.start()
     for _ in range(30):
         await database.run(note)
-    assert await database.run(notes) == 33
+    assert await database.run(notes) == 36
     await database.stop()
 
 
