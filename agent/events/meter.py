@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from agent.events.alarms import KEY, LIMITED
 from agent.events.happening import LOWERED
+from agent.events.rations import SLACK
 
 DAY = timedelta(days=1)
 
@@ -24,12 +25,12 @@ class AlarmCount:
 
 def count(connection: sqlite3.Connection, now: datetime) -> dict[str, AlarmCount]:
     """Return the counts of every camera that had any."""
-    since_us = round((now - DAY).timestamp() * 1e6)
+    since_us, until_us = (round(at.timestamp() * 1e6) for at in (now - DAY, now + SLACK))
     counts: dict[str, AlarmCount] = {}
     rows = connection.execute(
         "SELECT subject, key, is_true FROM incidents LEFT JOIN verdicts USING (event_id)"
-        " WHERE key LIKE ? || '%' AND started_utc_us >= ?",
-        (KEY, since_us),
+        " WHERE key LIKE ? || '%' AND started_utc_us >= ? AND started_utc_us <= ?",
+        (KEY, since_us, until_us),
     )
     for subject, key, is_true in rows:
         one = counts.setdefault(subject, AlarmCount())
@@ -42,8 +43,9 @@ def count(connection: sqlite3.Connection, now: datetime) -> dict[str, AlarmCount
         one.judged_true += is_true == 1
         one.judged_false += is_true == 0
     shadows = connection.execute(
-        "SELECT camera_id, COUNT(*) FROM shadow_alarms WHERE began_utc_us >= ? GROUP BY camera_id",
-        (since_us,),
+        "SELECT camera_id, COUNT(*) FROM shadow_alarms"
+        " WHERE began_utc_us >= ? AND began_utc_us <= ? GROUP BY camera_id",
+        (since_us, until_us),
     )
     for camera_id, number in shadows:
         counts.setdefault(camera_id, AlarmCount()).shadow = number

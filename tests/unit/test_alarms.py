@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -163,6 +164,22 @@ async def test_beyond_the_ration_further_alarms_are_one_incident_that_says_so(tm
     assert len(ids) == 5
     assert len({event.id for event in limited}) == 1
     assert limited[0].data.detail
+
+
+async def test_a_clock_that_was_ahead_spends_no_ration_and_keeps_no_weather(tmp_path):
+    async with box_with(tmp_path, max_per_hour=4, weather_alarms=4) as box, sweeping(box):
+        box.clock._at += timedelta(days=30)
+        for _ in range(6):
+            await one_alarm(box)
+        assert box.assembler.rations.weather_until is not None
+        box.clock._at -= timedelta(days=30)  # it is set right
+        assert await box.db.run(lambda c: meter.count(c, box.clock.utc_now())) == {}
+        await box.clock.advance(700.0)  # the one that held further alarms together is over
+        before = {event.id for event in await box.told()}
+        await one_alarm(box)
+        assert box.assembler.rations.weather_until is None
+        (new,) = [e for e in await box.told() if e.id not in before and e.phase.value == "new"]
+        assert new.data.code != "alarms.limited"
 
 
 async def test_many_alike_alarms_on_all_cameras_are_weather_and_another_class_is_not_limited(
