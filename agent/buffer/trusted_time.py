@@ -21,6 +21,7 @@ from agent.core.sqlite import open_reader
 
 T = TypeVar("T")
 
+_PROVEN = (RecordedTime.SYNCED, RecordedTime.HOLDOVER, RecordedTime.CORRECTED)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,12 +77,12 @@ def _ran_until_s(db: Connection, boot_id: str) -> float | None:
     """
     query = (
         "SELECT segment_id, boot_id, start_utc_us + duration_us FROM segments s"
-        " JOIN runs USING (run_id) WHERE boot_id != ? AND s.time_quality != ?"
-        " ORDER BY segment_id DESC LIMIT 1"
+        " JOIN runs USING (run_id) WHERE boot_id != ?"
     )
+    newest = " ORDER BY segment_id DESC LIMIT 1"
     last = (
-        db.execute(query, (boot_id, RecordedTime.UNPROVEN)).fetchone()
-        or db.execute(query, (boot_id, "")).fetchone()
+        db.execute(f"{query} AND s.time_quality IN (?,?,?){newest}", (boot_id, *_PROVEN)).fetchone()
+        or db.execute(query + newest, (boot_id,)).fetchone()
     )
     if last is None:
         return None
