@@ -9,7 +9,7 @@ import pytest
 import agent
 from agent.app.process import _in_words
 from agent.contract.updates import UpdateInfo, UpdateStage
-from agent.core.errors import PolesideError
+from agent.core.errors import LinkError, PolesideError
 from agent.health.catalogue.reasons import CODES, is_code, reason_of
 from agent.health.checks import LinkFacts, link_faults
 from agent.health.settings_file import StickTold, stick_faults
@@ -114,6 +114,12 @@ def test_a_text_of_somebody_else_is_marked_as_it_came():
     assert reason_of("libfoo: bar").ko == "원문: libfoo: bar"
     assert reason_of("libfoo: bar").en == "libfoo: bar"
     assert is_code(reason_of("camera.never_heard_of").ko)
+
+
+def test_an_error_as_it_writes_itself_is_told_by_its_code():
+    error = LinkError("link.unreachable", "Nobody at mqtt://c:1883.", hint="Look.")
+    assert reason_of(str(error)).ko == "응답 없음 [link.unreachable]"
+    assert reason_of(str(error)).en == str(error)
 
 
 def test_a_fault_says_its_reason_in_the_language_of_its_sentence():

@@ -154,6 +154,9 @@ def reason_of(text: str, code: str = "") -> Reason:
             return Reason(text, ko.format(*found.groups()))
     if is_code(text) or text == "?":
         return Reason(text, text)
+    error = re.match(r"\[([a-z0-9._-]+)\] ", text)  # as a `PolesideError` writes itself
+    if error and (known := CODES.get(error[1])):
+        return Reason(text, f"{known.ko} [{error[1]}]")
     raw = f"원문: {text}"
     if known := CODES.get(code):
         return Reason(text, f"{known.ko} [{code}], {raw}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,7 @@ def _show(lang: str, found: list[Incident], *, as_json: bool, has_head: bool) ->
 def _row(one: Incident, words: Mapping[str, str], names: Mapping[str, str]) -> tuple[object, ...]:
     lasted = words["open"]
     if one.ended_at is not None:
-        lasted = f"{(one.ended_at - one.started_at).seconds}{words['unit.s']}"
+        lasted = f"{(one.ended_at - one.started_at) // timedelta(seconds=1)}{words['unit.s']}"
     what = " ".join(names.get(f"label.{label}", label) for label in one.labels) or one.detail
     return (
         f"{one.started_at:%Y-%m-%d %H:%M:%S}",

@@ -81,18 +81,22 @@ def _show(state: Any, lang: str) -> None:
         words["none"],
     )
     click.echo()
-    facts = _facts(state, words)
+    facts = _facts(state, words, lang)
     wide = max(width(name) for name, _ in facts)
     for name, told in facts:
         click.echo(f"{name}{' ' * (wide - width(name))}  {told}")
 
 
-def _facts(state: Any, words: Mapping[str, str]) -> list[tuple[str, str]]:
+def _facts(state: Any, words: Mapping[str, str], lang: str) -> list[tuple[str, str]]:
+    from agent.health.catalogue.reasons import reason_of
+
     link, disk, board = state.link, state.disk, state.board
     waiting = words["link.waiting"].format(n=sum(state.outbox.queued.values()))
     connected = words["link.connected"].format(endpoint=link.endpoint)
     way = connected if link.is_connected else words["link.away"]
-    why = f": {link.last_error}" if link.last_error and not link.is_connected else ""
+    why = ""
+    if link.last_error and not link.is_connected:
+        why = f": {getattr(reason_of(link.last_error), lang)}"
     free, total = size_words(disk.free_bytes) or "?", size_words(disk.total_bytes) or "?"
     heat = words["unknown"] if board.temperature_c is None else f"{board.temperature_c:.0f} °C"
     clock = words[f"tq.{state.tq.value}"]

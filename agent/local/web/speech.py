@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from agent.health.catalogue.reasons import reason_of
 from agent.local.web.words import Words
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
@@ -34,6 +35,11 @@ class Speech:
     def code(self, prefix: str, code: object) -> str:
         """Return the words for `prefix.code`, or the bare code when there are none yet."""
         return self.words.get(f"{prefix}.{code}", str(code))
+
+    def reason(self, text: str) -> str:
+        """Return why something is so, in the reader's language where that is known."""
+        reason = reason_of(text)
+        return reason.ko if self.language == "ko" else reason.en
 
     def answer(self, prefix: str, is_so: bool | None) -> str:
         """Return the words for yes, no, or nobody knows."""
