@@ -18,6 +18,7 @@ from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError
 from agent.health.catalogue import fault_of
+from agent.health.catalogue.reasons import HEAT
 from agent.health.fault import Fault
 from agent.health.heat import Band, HeatJudge
 from agent.settings.model import CameraSettings
@@ -82,7 +83,8 @@ class HeatGuard(Service):
     def faults(self) -> Iterator[Fault]:
         """That detection is held back, when it is."""
         if self.band.rate < 1.0 or self.band.cameras < 1.0:
-            yield fault_of("board.sheds_for_heat", "detector", band=self.band.name)
+            name = self.band.name
+            yield fault_of("board.sheds_for_heat", "detector", band=HEAT.get(name, name))
 
     async def tell(self) -> None:
         """Hand every worker what it does not have yet, new settings too."""

@@ -10,8 +10,9 @@ import agent
 from agent.app.process import _in_words
 from agent.contract.updates import UpdateInfo, UpdateStage
 from agent.core.errors import LinkError, PolesideError
-from agent.health.catalogue.reasons import CODES, is_code, reason_of
+from agent.health.catalogue.reasons import CODES, HEAT, is_code, reason_of
 from agent.health.checks import LinkFacts, link_faults
+from agent.health.heat import BANDS
 from agent.health.settings_file import StickTold, stick_faults
 from agent.health.updates import update_faults
 from agent.settings.load import refuse_undesirable, validate
@@ -114,6 +115,10 @@ def test_a_text_of_somebody_else_is_marked_as_it_came():
     assert reason_of("libfoo: bar").ko == "원문: libfoo: bar"
     assert reason_of("libfoo: bar").en == "libfoo: bar"
     assert is_code(reason_of("camera.never_heard_of").ko)
+
+
+def test_every_band_of_heat_has_words():
+    assert HEAT.keys() == {band.name for band in BANDS if band.rate < 1 or band.cameras < 1}
 
 
 def test_an_error_as_it_writes_itself_is_told_by_its_code():

@@ -88,6 +88,13 @@ CODES: Final[dict[str, Reason]] = {
     "update.version": Reason("this version may not be installed", "설치할 수 없는 버전"),
 }  # fmt: skip
 
+HEAT: Final[dict[str, Reason]] = {
+    "warm": Reason("warm", "주의"),
+    "hot": Reason("hot", "높음"),
+    "very-hot": Reason("very hot", "매우 높음"),
+    "critical": Reason("critically hot", "위험"),
+}
+
 # Our own texts, by their shape; {0} … are what the shape caught, as it is.
 _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     # agent.app.process, agent.app.last_resort
