@@ -23,11 +23,15 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One process, or many together, over a window of `seconds`. PSS is as at its end."""
+    """One process, or many together, over a window of `seconds`. Memory is as at its end.
+
+    `own_mib` is what nobody else has (USS): what one process more costs.
+    """
 
     seconds: float
     cpu_s: float
     pss_mib: float
+    own_mib: float
     written_bytes: int
     wakeups: int
 
@@ -45,27 +49,34 @@ def measure(tree: Tree, seconds: float) -> tuple[Cost, dict[str, Cost]]:
     before, past_before_s, began_s = _read(tree), tree.past_cpu_s(), time.monotonic()
     time.sleep(seconds)
     after, past_after_s, took_s = _read(tree), tree.past_cpu_s(), time.monotonic() - began_s
-    pss_mib = {pid: psutil.Process(pid).memory_full_info().pss / MIB for pid in after}
+    memory = {pid: psutil.Process(pid).memory_full_info() for pid in after}
     each = {
-        now.name: _between(before.get(pid), now, took_s, pss_mib[pid]) for pid, now in after.items()
+        now.name: _between(
+            before.get(pid), now, took_s, memory[pid].pss / MIB, memory[pid].uss / MIB
+        )
+        for pid, now in after.items()
     }
     whole = Cost(
         seconds=took_s,
         # Living and dead together: a process that ended in between has moved to the past.
         cpu_s=_cpu_s(after) + past_after_s - _cpu_s(before) - past_before_s,
-        pss_mib=sum(pss_mib.values()),
+        pss_mib=sum(cost.pss_mib for cost in each.values()),
+        own_mib=sum(cost.own_mib for cost in each.values()),
         written_bytes=sum(cost.written_bytes for cost in each.values()),
         wakeups=sum(cost.wakeups for cost in each.values()),
     )
     return whole, each
 
 
-def _between(before: _Reading | None, now: _Reading, seconds: float, pss_mib: float) -> Cost:
+def _between(
+    before: _Reading | None, now: _Reading, seconds: float, pss_mib: float, own_mib: float
+) -> Cost:
     first = before or _Reading(now.name, 0.0, 0, 0)  # born within the window
     return Cost(
         seconds=seconds,
         cpu_s=now.cpu_s - first.cpu_s,
         pss_mib=pss_mib,
+        own_mib=own_mib,
         written_bytes=now.written_bytes - first.written_bytes,
         wakeups=now.wakeups - first.wakeups,
     )

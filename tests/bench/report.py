@@ -90,6 +90,7 @@ class Report:
                 "cameras",
                 "CPU s/min",
                 "PSS MiB",
+                "own MiB",
                 "wake-ups/s",
                 "KiB/s written",
             ],
@@ -100,6 +101,7 @@ class Report:
                     str(row.cameras),
                     f"{row.cpu_s_per_minute:.2f}",
                     f"{row.pss_mib:.1f}",
+                    f"{row.own_mib:.1f}",
                     f"{row.wakeups_per_s:.0f}",
                     f"{row.written_bytes_per_s / 1024:.1f}",
                 ]

@@ -54,6 +54,7 @@ class ProcessCost:
     process: str
     cpu_s_per_minute: float
     pss_mib: float
+    own_mib: float
     wakeups_per_s: float
     written_bytes_per_s: float
 
@@ -174,6 +175,7 @@ def _process_costs(system: str, cameras: int, samples: Sequence[_Sample]) -> lis
             process=kind,
             cpu_s_per_minute=median(cost.cpu_s / cost.seconds * 60 for cost in costs),
             pss_mib=median(cost.pss_mib for cost in costs),
+            own_mib=median(cost.own_mib for cost in costs),
             wakeups_per_s=median(cost.wakeups / cost.seconds for cost in costs),
             written_bytes_per_s=median(cost.written_bytes / cost.seconds for cost in costs),
         )
@@ -191,6 +193,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
         seconds=several[0].seconds,
         cpu_s=sum(cost.cpu_s for cost in several),
         pss_mib=sum(cost.pss_mib for cost in several),
+        own_mib=sum(cost.own_mib for cost in several),
         written_bytes=sum(cost.written_bytes for cost in several),
         wakeups=sum(cost.wakeups for cost in several),
     )
