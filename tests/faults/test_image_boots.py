@@ -304,6 +304,7 @@ def test_a_scan_from_all_networks_finds_what_is_documented(built, own_network, t
         box.wait_for('"event":"core ready"', WITHIN_S)
         uplink = "$(ls /sys/class/net | grep -v -e lo -e cam0 -e svc0)"
         box.ask(f"ip addr add 10.99.0.1/24 dev {uplink}")
+        trials.until(lambda: ":8470" in box.ask("ss -Hltn"), WITHIN_S)
         tell(box.ask("ip -brief addr"))
         tell(box.ask("ss -Hltunp"))
         asked = ("10.77.0.1", "10.77.1.1", "10.99.0.1")
