@@ -236,6 +236,23 @@ def test_the_stick_says_which_socket_is_the_service_port_until_the_box_is_claime
     assert small_files.read(places.noted / "network.json")["kept"] == kept
 
 
+def test_a_service_port_of_a_strange_stick_is_told_or_not_read(places):
+    word = places.stick / "service-port.txt"
+    word.write_text("00:00:5e:00:53:01", "utf-8-sig")  # as some editors write it
+    assert not boot(places)["is_refused"]
+    kept = small_files.read(places.noted / "network.json")["kept"]
+    assert kept["service_socket"] == "00:00:5e:00:53:01"
+    word.write_text("00:00:5e:00:53:02", "utf-16")
+    assert "no plain text" in boot(places)["settings"]
+    word.unlink()
+    os.mkfifo(word)  # whoever reads it waits for ever
+    assert not boot(places)["is_refused"]
+    word.unlink()
+    word.symlink_to("/dev/zero")  # whoever reads it never ends
+    assert not boot(places)["is_refused"]
+    assert small_files.read(places.noted / "network.json")["kept"] == kept
+
+
 def test_label_and_agent_agree_on_what_they_leave_each_other(places):
     assert label.OVER_FILE == LABEL_OVER
     assert Places().run / label.TOLD == (Places().run.parent / LABEL_TOLD)

@@ -102,6 +102,40 @@ def test_every_board_has_the_words_it_boots_with():
     assert grub.index("save_env") < grub.index("edge.trial=1")  # taken back before it is obeyed
 
 
+def test_a_raspberry_pi_speaks_at_its_pins_and_waits_for_no_watchdog_that_is_none():
+    """Its first port is wired to Bluetooth; what its firmware does not know does nothing."""
+    words = (parts.IMAGE_BUILD / "boot/cmdline.txt").read_text().split()
+    assert [word for word in words if word.startswith("console=")][-1] == "console=ttyS1,115200"
+    told = (parts.IMAGE_BUILD / "boot/config.txt").read_text()
+    assert (
+        "boot_watchdog_timeout" not in told
+    )  # the boot firmware's own, and over before the kernel
+
+
+def test_first_stages_too_old_for_the_layout_are_told_and_others_taken(tmp_path, capsys):
+    unpacked, given = tmp_path / "unpacked", tmp_path / "given"
+    old = unpacked / "usr/lib/raspi-firmware"
+    for folder, day in ((old, "Apr 17 2024"), (given, "Feb  3 2025")):
+        folder.mkdir(parents=True)
+        for name in ("start4.elf", "fixup4.dat", "start.elf"):
+            (folder / name).write_bytes(
+                b"\0VC_BUILD_ID_TIME: 17:27:09\0VC_BUILD_ID_TIME: %b\0" % day.encode()
+            )
+    out = tmp_path / "out"
+    out.mkdir()
+    boot_stage._lay_raspberry_pi(unpacked, out, "")
+    assert "start4.elf is of 2024-04-17" in capsys.readouterr().out
+    boot_stage.take_first_stages(given, unpacked)
+    boot_stage._lay_raspberry_pi(unpacked, out, "")
+    assert capsys.readouterr().out == ""
+    assert (out / "start4.elf").read_bytes() == (given / "start4.elf").read_bytes()
+    listed = list(sbom.first_stages(unpacked / boot_stage.FIRST_STAGES))
+    assert [part.name for part in listed] == ["fixup4.dat", "start.elf", "start4.elf"]
+    (given / "fixup4.dat").unlink()
+    with pytest.raises(ValueError, match=r"fixup4\.dat"):
+        boot_stage.take_first_stages(given, tmp_path)
+
+
 def test_a_boot_partition_is_the_same_bits_wherever_it_is_made(tmp_path):
     made = []
     for name in ("one", "another"):

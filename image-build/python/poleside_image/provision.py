@@ -154,10 +154,16 @@ def provision(places: Places, name: str, group: str | int = "poleside") -> dict[
 
 def _service_port(places: Places) -> str:
     """Note which socket the stick says is the service port; return what is wrong with its word."""
+    source = places.stick / SERVICE_PORT
     try:
-        text = (places.stick / SERVICE_PORT).read_text()[:_MOST_WORD].strip()
-    except (OSError, UnicodeDecodeError):
-        return ""  # none; a stick that can't be read is told by its other files
+        if source.is_symlink() or not source.is_file():
+            return ""
+        with source.open(encoding="utf-8-sig") as file:
+            text = file.read(_MOST_WORD).strip()
+    except UnicodeDecodeError:
+        return "the service port on the stick is not taken: it is no plain text"
+    except OSError:
+        return ""  # a stick that can't be read is told by its other files
     known = small_files.read(places.noted / NETWORK)
     kept = known.get("kept") or {}
     try:

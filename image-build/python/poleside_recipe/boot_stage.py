@@ -1,7 +1,9 @@
 """Kernel, modules and boot partitions, from packages that are unpacked and never installed."""
 
 import os
+import re
 import shutil
+from datetime import date, datetime
 from pathlib import Path
 
 from poleside_recipe import initramfs
@@ -10,6 +12,11 @@ from poleside_recipe.run import EPOCH, run
 
 PACKAGES = "boot-parts"  # in the base: left there by packages/fetch-boot-parts
 BOOT = IMAGE_BUILD / "boot"
+FIRST_STAGES = "first-stages"  # among the unpacked: what the builder gave in place of Debian's
+_STAGES = ("start.elf", "start4.elf", "start*cd.elf", "fixup*.dat", "bootcode.bin")
+_MADE = re.compile(rb"VC_BUILD_ID_TIME: ([A-Z][a-z]{2} +[0-9]{1,2} [0-9]{4})")
+# Before it a Pi 4 does not find its kernel on a slot's partition of a GPT.
+LEAST_MADE = date(2025, 1, 16)
 _WORDS = {"virt": "", "rpi": "cgroup_enable=memory"}  # a Pi's firmware switches memory limits off
 
 
@@ -95,11 +102,36 @@ def boot_files(variant: Variant, unpacked: Path, modules: Path, out: Path) -> Pa
     return out
 
 
+def take_first_stages(given: Path, unpacked: Path) -> None:
+    """Take a Raspberry Pi's first stages from a folder, in place of Debian's.
+
+    Raises `ValueError` when they are not whole.
+    """
+    found = [file for pattern in _STAGES for file in sorted(given.glob(pattern))]
+    if not {"start4.elf", "fixup4.dat"} <= {file.name for file in found}:
+        raise ValueError(f"{given} has no start4.elf with its fixup4.dat")
+    (unpacked / FIRST_STAGES).mkdir()
+    for file in found:
+        shutil.copyfile(file, unpacked / FIRST_STAGES / file.name)
+
+
+def made_on(first_stage: Path) -> date | None:
+    """Return the day that a `start4.elf` says it was built on."""
+    found = _MADE.search(first_stage.read_bytes())
+    text = f"{found[1].decode()} +0000" if found else ""
+    return datetime.strptime(text, "%b %d %Y %z").date() if text else None
+
+
 def _lay_raspberry_pi(unpacked: Path, out: Path, words: str) -> None:
-    firmware = unpacked / "usr/lib/raspi-firmware"
-    for pattern in ("start.elf", "start4.elf", "start*cd.elf", "fixup*.dat", "bootcode.bin"):
-        for file in firmware.glob(pattern):
+    for folder in (unpacked / "usr/lib/raspi-firmware", unpacked / FIRST_STAGES):
+        for file in (file for pattern in _STAGES for file in folder.glob(pattern)):
             shutil.copyfile(file, out / file.name)
+    if (made := made_on(out / "start4.elf")) is None or made < LEAST_MADE:
+        print(
+            f"image: start4.elf is of {made}: before {LEAST_MADE} no Raspberry Pi 4 boots from this"
+            " layout; --first-stages FOLDER takes newer ones",
+            flush=True,
+        )
     for file in unpacked.glob("usr/lib/linux-image-*/broadcom/bcm2*-rpi-*.dtb"):
         shutil.copyfile(file, out / file.name)
     shutil.copyfile(BOOT / "config.txt", out / "config.txt")

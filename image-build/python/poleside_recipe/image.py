@@ -59,7 +59,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be built. `keys` holds the city's; None: keys for trials are made."""
+    """What is to be built. `keys` holds the city's; None: keys for trials are made.
+
+    `first_stages` holds a Raspberry Pi's, in place of Debian's.
+    """
 
     variant: Variant
     out: Path
@@ -68,6 +71,7 @@ class Order:
     floor: str = "0.0.0"
     version: str = ""
     keys: Path | None = None
+    first_stages: Path | None = None
 
     @property
     def is_for_trials(self) -> bool:
@@ -145,6 +149,8 @@ def build(order: Order) -> Built:
     name = f"poleside-{version}-{variant.suite}-{variant.board}"
     root = _told("base", lambda: unpacked_base(order))
     unpacked = _told("boot packages", lambda: boot_stage.unpack(variant, root, out / "unpacked"))
+    if order.first_stages is not None:
+        boot_stage.take_first_stages(order.first_stages, unpacked)
     modules = boot_stage.lay_kernel(unpacked, root)
     boot_stage.lay_firmware(unpacked, root)
     tree.lay_parts(root, variant, version, order.floor)
@@ -202,6 +208,9 @@ def main() -> int:
     parser.add_argument("--version", default="", help="instead of the project's, for trials")
     parser.add_argument("--keys", type=Path, help="the city's: see README; else made for trials")
     parser.add_argument(
+        "--first-stages", type=Path, help="a Raspberry Pi's start4.elf and so on, else Debian's"
+    )
+    parser.add_argument(
         "--floor", default="0.0.0", help="no box with this image takes an older one"
     )
     parser.add_argument("--check", action="store_true", help="only tell what is missing here")
@@ -222,7 +231,7 @@ def main() -> int:
         return 1
     order = Order(
         *(variant, chosen.out or folder_of(variant), chosen.cache, chosen.sources),
-        *(chosen.floor, chosen.version, chosen.keys),
+        *(chosen.floor, chosen.version, chosen.keys, chosen.first_stages),
     )
     built = build(order)
     for made in (built.medium, built.bundle, built.system):

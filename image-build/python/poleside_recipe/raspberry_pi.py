@@ -20,7 +20,8 @@ from poleside_recipe.run import environment, run
 
 CARD_BYTES = 4 * 1024**3  # QEMU takes cards of a power of two only
 TREE = "bcm2837-rpi-3-b.dtb"
-_BLUETOOTH = "/soc/serial@7e201000/bluetooth"  # else it takes the console's serial port
+_BLUETOOTH = "/soc/serial@7e201000/bluetooth"  # else it takes the port QEMU shows
+_PINS, _CONSOLE = "console=ttyS1,", "console=ttyAMA0,"  # a board's serial pins are the other port
 # An emulated card is slow: systemd's own minute and a half is over before the journal has started.
 _WORDS = (
     "module_blacklist=bcm2835_wdt,vc4 systemd.default_timeout_start_sec=900 systemd.show_status=0"
@@ -57,7 +58,7 @@ class RaspberryPi(Machine):
 
     def _command(self, disk: Path) -> list[str]:
         boot = self._firmware(disk)
-        words = [(boot / "cmdline.txt").read_text().strip(), _WORDS]
+        words = [(boot / "cmdline.txt").read_text().strip().replace(_PINS, _CONSOLE), _WORDS]
         units = spoken_units(("poleside", "poleside-provision"))
         units["systemd.extra-unit.trial-facts.service"] = _FACTS
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-facts.service\n"

@@ -16,6 +16,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
+from poleside_recipe.boot_stage import FIRST_STAGES
 from poleside_recipe.run import EPOCH
 
 FOLDER = "usr/share/poleside"
@@ -71,7 +72,10 @@ def lay(root: Path, unpacked: Path, version: str) -> None:
     controls = sorted((unpacked / "control").glob("*/control"))
     texts = [status, *(control.read_text() for control in controls)]
     packages = root / "opt/poleside/lib"
-    named = (debian(texts, root / "usr/share/doc"), python(packages), others_files(packages))
+    named = (
+        *(debian(texts, root / "usr/share/doc"), python(packages)),
+        *(others_files(packages), first_stages(unpacked / FIRST_STAGES)),
+    )
     parts = sorted({part for each in named for part in each})
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +124,13 @@ def others_files(packages: Path) -> Iterator[Part]:
         if (packages / path).is_file():
             digest = hashlib.sha256((packages / path).read_bytes()).hexdigest()
             yield replace(part, sha256=digest)
+
+
+def first_stages(folder: Path) -> Iterator[Part]:
+    """Yield a Raspberry Pi's first stages that the builder gave in place of Debian's."""
+    for file in sorted(folder.glob("*")):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        yield Part("generic", file.name, digest[:12], ("Raspberry Pi's boot licence",), "", digest)
 
 
 def cyclonedx(parts: list[Part], version: str) -> dict[str, Any]:
