@@ -7,7 +7,6 @@ a leftover of thinning, removed and journalled. A file of another size than note
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -21,12 +20,18 @@ from av.error import FFmpegError
 from agent.buffer import journal
 from agent.buffer.index import MAIN, Index, micros
 from agent.buffer.journal import Doomed
+from agent.buffer.named_times import (
+    Redatings,
+    forget_redated,
+    named_start,
+    redatings,
+    stream_of,
+)
 from agent.buffer.segment_file import OPEN_SUFFIX, cut_torn_end, final_path, probe
 from agent.buffer.tiers import KEY_FRAMES, THIN_MARK, full_name
 from agent.core.clock import Clock
 
 REBUILT = "rebuilt"
-_NAME = re.compile(r"(?P<stream>main|sub)-(?P<run>\d{6,})-(?P<clock>\d{9})(?:-k)?\.mp4")
 
 
 @dataclass(slots=True)
@@ -100,13 +105,18 @@ class Check:
         """`deleting`: held by the retention while files are gone and rows are not yet."""
         self._folder, self._index, self._clock = folder, index, clock
         self._deleting = deleting or nullcontext()
+        self._redatings = Redatings([])
 
     def slices(self) -> Iterator[Findings]:
         """Work through all folders, yielding what was found so far after each."""
         findings = Findings()
+        self._redatings = redatings(self._folder)
         for hour in self._hours():
             self._look_at(hour, findings)
             yield findings
+        with self._index.reading() as db:  # nobody notes a redating meanwhile
+            oldest = db.execute("SELECT min(run_id) FROM segments").fetchone()[0]
+            forget_redated(self._folder, before_run=oldest or 0)
         yield findings
 
     def run(self) -> Findings:
@@ -202,7 +212,7 @@ class Check:
                 now = self._clock.utc_now()
                 journal.note(db, now, "unreadable-removed", relative, f"{size} bytes")
             return
-        run_id, start_at = named
+        run_id, start_at = named[0], self._redatings.start(*named)
         facts = _facts(path)
         with self._index.transaction() as db:
             _know_run(db, run_id, stream_of(relative), start_at, facts)
@@ -258,33 +268,16 @@ def know_runs_of_files(index: Index, folder: Path) -> int:
     Returns the highest number found.
     """
     highest, start, stream = 0, datetime(1970, 1, 1, tzinfo=UTC), MAIN
+    known = redatings(folder)
     for path in (folder / "video").rglob("*.mp4"):
         relative = path.relative_to(folder).as_posix()
         named = named_start(relative)
         if named is not None and named[0] > highest:
-            highest, start, stream = *named, stream_of(relative)
+            highest, start, stream = named[0], known.start(*named), stream_of(relative)
     if highest:
         with index.transaction() as db:
             _know_run(db, highest, stream, start, ("", 0, 0))
     return highest
-
-
-def named_start(relative: str) -> tuple[int, datetime] | None:
-    """Return (run, start) as a segment's path tells them: `video/DAY/HOUR/STREAM-RUN-CLOCK.mp4`."""
-    parts = relative.replace(OPEN_SUFFIX, ".mp4").split("/")
-    name = _NAME.fullmatch(parts[-1])
-    if name is None or len(parts) != 4:
-        return None
-    try:
-        start = datetime.strptime(f"{parts[1]} {name['clock']}000Z", "%Y-%m-%d %H%M%S%f%z")
-    except ValueError:
-        return None
-    return int(name["run"]), start
-
-
-def stream_of(relative: str) -> str:
-    """Return the stream that a segment's file name begins with."""
-    return relative.rpartition("/")[2].partition("-")[0]
 
 
 def _count_stranger(

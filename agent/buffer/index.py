@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection, DatabaseError
 
+from agent.buffer.named_times import note_redated
 from agent.buffer.redating import redate
 from agent.buffer.schema import MIGRATIONS
 from agent.buffer.timekeeper import Correction, RecordedTime
@@ -94,6 +95,7 @@ class Index:
 
     def __init__(self, folder: Path, parts: Sequence[Part] = ()) -> None:
         """`parts` are the tables of what else is kept with the recordings (evidence, ledger)."""
+        self._folder = folder
         self._db = open_writer(folder / INDEX_FILE, MIGRATIONS)
         migrate_parts(self._db, parts)
         self._lock = threading.Lock()
@@ -251,7 +253,10 @@ class Index:
         return None if row is None else row["offset_us"] / 1e6
 
     def correct(self, boot_id: str, correction: Correction, at: datetime) -> None:
-        """Re-date what was recorded in this boot before the time was proven, and say so."""
+        """Re-date what was recorded in this boot before the time was proven, and say so.
+
+        Raises `StorageError` or `OSError`.
+        """
         before_us = round(correction.before_mono_s * 1e6)
         shift_us = round(correction.shift_s * 1e6)
         with self.transaction() as db:
@@ -261,6 +266,7 @@ class Index:
                 " VALUES (?,?,?,?)",
                 (boot_id, before_us, shift_us, micros(at)),
             )
+            note_redated(db, self._folder, boot_id)
 
     def open_segments(self, stream: str) -> list[tuple[int, int, str, int]]:
         """Return (segment_id, run_id, path, start_utc_us) of segments that were never closed."""

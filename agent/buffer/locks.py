@@ -23,6 +23,7 @@ from agent.buffer.trusted_time import trusted_now
 from agent.core import log
 from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
+from agent.core.whole_file import write_whole
 from agent.settings.model import BufferSettings
 
 EVIDENCE_FILE = "evidence-locks.json"
@@ -97,7 +98,8 @@ class Locks:
             raise
         self.is_full = False
         self.release_due()
-        self._save_evidence(lock.kind)
+        if lock.kind is LockKind.EVIDENCE:
+            self.save_evidence()
         return lock
 
     def remove(self, lock_id: str, by: str) -> None:
@@ -113,7 +115,8 @@ class Locks:
                 )
             if known.released_at is None:
                 _release(db, lock_id, now, "removed", by)
-        self._save_evidence(known.kind)
+        if known.kind is LockKind.EVIDENCE:
+            self.save_evidence()
 
     def hit_began(self, hit_id: str, rule_id: str, at: Moment, *, is_held: bool = True) -> None:
         """Keep what lies around a hit; as a lock where events are locked and `is_held`."""
@@ -200,18 +203,16 @@ class Locks:
         with self._index.reading() as db:
             return trusted_now(db, self._folder, self._clock, boot_id())
 
-    def _save_evidence(self, kind: LockKind) -> None:
-        """Keep evidence locks in a file, too: they must outlive a damaged index."""
-        if kind is not LockKind.EVIDENCE:
-            return
+    def save_evidence(self) -> None:
+        """Keep evidence locks in a file, too: they must outlive a damaged index.
+
+        Called now and then: some expire, or are re-dated with their video. Raises `OSError`.
+        """
         with self._index.reading() as db:
             held = [lock for lock in all_locks(db) if lock.kind is LockKind.EVIDENCE]
-        scratch = self._folder / f"{EVIDENCE_FILE}.tmp"
-        with scratch.open("wb") as file:
-            file.write(msgspec.json.encode(held))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self._folder / EVIDENCE_FILE)
+        data, path = msgspec.json.encode(held), self._folder / EVIDENCE_FILE
+        if data != (path.read_bytes() if path.exists() else b"[]"):
+            write_whole(path, data)
 
     def _refuse_if_full(self, db: Connection, lock: Lock) -> None:
         """Undo a lock that no release of event locks could make room for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from copy import copy
 from datetime import datetime
 from sqlite3 import Connection
 
@@ -47,7 +48,7 @@ class RecordingClock:
     def look(self) -> None:
         """Follow the wall clock; what was recorded before it was proven is re-dated.
 
-        Raises `StorageError`.
+        Raises `StorageError` or `OSError`; then the old time goes on until the next look.
         """
         now_s = self._clock.monotonic_s()
         if now_s < self._look_due_s:
@@ -59,11 +60,12 @@ class RecordingClock:
         if now_s < self._look_due_s:  # another stream's thread was faster
             return
         self._look_due_s = now_s + LOOK_EVERY_S
-        correction = self._keeper.look()
-        if correction is None or abs(correction.shift_s) < LEAST_CORRECTION_S:
-            return
-        self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
-        self._index.correct(self._boot_id, correction, self._keeper.utc(now_s))
+        keeper = copy(self._keeper)
+        correction = keeper.look()
+        if correction is not None and abs(correction.shift_s) >= LEAST_CORRECTION_S:
+            self._index.correct(self._boot_id, correction, keeper.utc(now_s))
+            self._log.warning("recordings re-dated", shift_s=round(correction.shift_s, 3))
+        self._keeper = keeper  # not before the disk has it: a correction comes but once
 
 
 def last_end(index: Index) -> datetime | None:

@@ -9,11 +9,11 @@ from sqlite3 import Connection
 from msgspec import Struct
 
 from agent.buffer import locks
-from agent.buffer.check import stream_of
 from agent.buffer.due import due
 from agent.buffer.index import INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind
 from agent.buffer.medium import mount_of, read_id
+from agent.buffer.named_times import stream_of
 from agent.buffer.reading import open_index_reader
 from agent.buffer.retention import state_of
 from agent.buffer.trusted_time import trusted_now

@@ -16,9 +16,9 @@ from pathlib import Path
 from sqlite3 import Row
 
 from agent.buffer import journal
-from agent.buffer.check import stream_of
 from agent.buffer.index import STAGED, Index, micros
 from agent.buffer.journal import Doomed
+from agent.buffer.named_times import stream_of
 from agent.buffer.segment_file import OPEN_SUFFIX, sync_folder
 from agent.core import log
 from agent.core.clock import Clock

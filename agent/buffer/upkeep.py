@@ -85,7 +85,7 @@ class Upkeep:
             _Chore("writes", LOOK_EVERY_S, self._look_at_writes),
             _Chore("orders", TURN_S, self._carry_out_orders),
             _Chore("prune", PRUNE_EVERY_S, self._prune),
-            _Chore("release", RELEASE_EVERY_S, lambda: void(locks.release_due())),
+            _Chore("release", RELEASE_EVERY_S, self._release),
             _Chore("check", TURN_S, self._check_a_slice),
         ]
         if stage is not None:  # behind the looks that tell whether it is used
@@ -151,6 +151,10 @@ class Upkeep:
 
     def _prune(self) -> None:
         self._retention.prune(lambda: not self._stop.is_set())
+
+    def _release(self) -> None:
+        self._locks.release_due()
+        self._locks.save_evidence()
 
     def _thin(self, thinner: Thinner) -> None:
         if (now := self._retention.now()) is not None:

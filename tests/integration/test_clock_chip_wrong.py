@@ -7,7 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from agent.buffer import ledger, reading
+from agent.buffer import ledger, named_times, reading
+from agent.buffer.check import Check
+from agent.buffer.index import INDEX_FILE
+from agent.buffer.rebuild import open_index
 from agent.buffer.retention import Retention
 from agent.core.clock import boot_id
 from tests.fake_clock import ChipClock, FakeClock
@@ -106,4 +109,74 @@ def test_a_box_that_never_learns_the_time_deletes_by_the_days_it_has_run(tmp_pat
     assert tape.retention.prune() == 0
     clock.pass_s(0.2 * DAY.total_seconds())
     assert tape.retention.prune() == before
+    tape.index.close()
+
+
+class LaterProven(ChipClock):
+    """Its time is proven in the middle of something."""
+
+    proven_s = float("inf")
+
+    def pass_s(self, seconds):
+        super().pass_s(seconds)
+        if self.mono_s >= self.proven_s:
+            self.off = timedelta(0)
+
+
+def starts(tape):
+    return {row["path"]: (row["run_id"], row["start_utc_us"]) for row in tape.segments()}
+
+
+@pytest.mark.parametrize(
+    "off",
+    [OFF, timedelta(seconds=41.2345), timedelta(seconds=-0.5)],
+    ids=["ahead", "ahead by less than it recorded", "behind by a little"],
+)
+def test_a_lost_index_is_made_anew_with_the_times_that_were_found_out(tmp_path, clip, off):
+    folder = tmp_path / "cameras" / "gate"
+    clock = LaterProven(recorded_before(folder, clip) + DAY, off)
+    tape = tape_of(folder, clock, boot_id())
+    tape.record(clip)
+    clock.proven_s = clock.mono_s + 30.0
+    tape.record(clip)  # this run has names of both times
+    assert {row["time_quality"] for row in tape.segments()} >= {"corrected", "synced"}
+    clock._at -= timedelta(seconds=7.0)  # what it took for proven was wrong itself
+    for _ in range(2):
+        clock.pass_s(1000.0)
+        tape.recorder.time.look()
+    tape.record(clip)
+    assert len(tape.rows("corrections")) == 2
+    before = starts(tape)
+    tape.index.close()
+    for _ in range(2):  # what is said of the files outlives it, too
+        (folder / INDEX_FILE).unlink()
+        tape.index = open_index(folder, [ledger.PART], clock)
+        Check(folder, tape.index, clock).run()
+        after = starts(tape)
+        assert after.keys() == before.keys()
+        for path, (run_id, start_us) in after.items():
+            assert run_id == before[path][0]
+            assert abs(start_us - before[path][1]) < 2000, path
+        tape.index.close()
+
+
+def test_a_correction_that_the_disk_refused_is_made_once_it_takes_it(tmp_path, clip):
+    folder = tmp_path / "cameras" / "gate"
+    clock = ChipClock(recorded_before(folder, clip) + DAY, -OFF)
+    tape, begun = tape_of(folder, clock, boot_id()), clock._at
+    tape.record(clip)
+    clock.off = timedelta(0)
+    scratch = folder / named_times.REDATED_FILE
+    scratch.mkdir()  # nothing can take its place
+    clock.pass_s(10.0)
+    with pytest.raises(OSError, match="redated"):
+        tape.recorder.time.look()
+    assert tape.segments()[-1]["time_quality"] == "unproven"
+    assert tape.recorder.moment(clock.mono_s).quality == "unproven"
+
+    scratch.rmdir()
+    clock.pass_s(10.0)
+    tape.recorder.time.look()
+    found = reading.segments(folder, begun - timedelta(seconds=1), clock.utc_now())
+    assert sum(one.frames for one in found) == 300
     tape.index.close()

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.buffer.check import Check, compare, named_start
+from agent.buffer.check import Check, compare
 from agent.buffer.index import INDEX_FILE
+from agent.buffer.named_times import named_start
 from agent.buffer.rebuild import DAMAGED_SUFFIX, open_index
 from agent.buffer.segment_file import OPEN_SUFFIX, cut_torn_end, probe
 from agent.buffer.tiers import Thinner

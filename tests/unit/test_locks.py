@@ -252,6 +252,21 @@ def test_evidence_locks_outlive_a_damaged_index(tape):
     assert (lock.lock_id, lock.approver, lock.released_at) == ("v1", "Kim", None)
 
 
+def test_a_re_dated_evidence_lock_outlives_it_where_its_video_belongs(tape):
+    at = tape.recorder.moment(tape.clock.mono_s - 5.0)
+    order = span(tape, since=from_micros(at.utc_us), since_mono_s=at.mono_us / 1e6)
+    assert not orders.carry_out(tape.locks, order, tape.clock, tape.recorder.time).code
+    (before,) = tape.rows("locks")
+    tape.index.correct(BOOT, Correction(tape.clock.mono_s + 1, 86_400.0), tape.clock.utc_now())
+    tape.locks.save_evidence()
+    tape.index.close()
+    (tape.folder / "index.db").unlink()
+    tape.index = open_index(tape.folder, (), tape.clock)
+    (after,) = tape.rows("locks")
+    assert after["from_utc_us"] - before["from_utc_us"] == 86_400_000_000
+    tape.index.close()
+
+
 def span(tape, **changes):
     now = tape.clock.utc_now()
     fields = {
