@@ -39,6 +39,7 @@ test: setup lint  ## everything: types, style, imports, and all tests with the r
 	$(PYTEST) -n 5 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS) || $(AGAIN)
 	$(PYTEST) -n 3 --dist loadfile -m "whole_box and not long" $(TEST_ARGS) || $(AGAIN)
 	$(PYTEST) -m "alone and not long" $(TEST_ARGS)
+	@echo "left out: boots of the image (make image-verify, image-faults), long forms (make faults, engines)"
 
 test-fast: setup lint  ## types, style, imports and the unit tests
 	$(BIN)/python -m pytest tests/unit tests/property tests/contract $(TEST_ARGS)
@@ -98,6 +99,7 @@ image-verify: $(STAMP)  ## the image's parts, and boots under QEMU where an imag
 		tests/unit/test_service_unit.py tests/unit/test_boot_backend.py \
 		tests/unit/test_update_on_the_box.py tests/unit/test_update_bundle.py \
 		tests/unit/test_image_boot_stage.py tests/unit/test_first_boot.py \
+		tests/unit/test_jetson_overlay.py \
 		tests/integration/test_firewall.py tests/integration/test_network_trial.py \
 		tests/property/test_boot_choice_under_power_cuts.py $(TEST_ARGS)
 	@if ls $(IMAGE)/poleside-*-virt.img >/dev/null 2>&1; then $(BOOTS) -k "not power_cut" $(TEST_ARGS); \
