@@ -98,8 +98,7 @@ class Locks:
             raise
         self.is_full = False
         self.release_due()
-        if lock.kind is LockKind.EVIDENCE:
-            self.save_evidence()
+        self._save_soon(lock.kind)
         return lock
 
     def remove(self, lock_id: str, by: str) -> None:
@@ -115,8 +114,7 @@ class Locks:
                 )
             if known.released_at is None:
                 _release(db, lock_id, now, "removed", by)
-        if known.kind is LockKind.EVIDENCE:
-            self.save_evidence()
+        self._save_soon(known.kind)
 
     def hit_began(self, hit_id: str, rule_id: str, at: Moment, *, is_held: bool = True) -> None:
         """Keep what lies around a hit; as a lock where events are locked and `is_held`."""
@@ -202,6 +200,14 @@ class Locks:
     def _recordings_now(self) -> datetime | None:
         with self._index.reading() as db:
             return trusted_now(db, self._folder, self._clock, boot_id())
+
+    def _save_soon(self, kind: LockKind) -> None:
+        """It holds; its file is tried again by the upkeep when the disk refuses that now."""
+        if kind is LockKind.EVIDENCE:
+            try:
+                self.save_evidence()
+            except OSError as error:
+                self._log.warning("evidence locks not saved", detail=str(error))
 
     def save_evidence(self) -> None:
         """Keep evidence locks in a file, too: they must outlive a damaged index.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.core.whole_file import write_whole
+
 FOLDER = "timelapse"
 _TIME = "%Y%m%dT%H%M%SZ"
 _UNPROVEN = re.compile(r"([0-9TZ]+)~([0-9a-f]+)-(\d+)\.jpg")
@@ -49,12 +51,10 @@ class Gone:
 def keep(
     camera_folder: Path, jpeg: bytes, taken_at: datetime, unproven: Unproven | None = None
 ) -> Path:
-    """Store one picture; a crash leaves it whole or not at all. Raises `OSError`."""
+    """Store one picture; a power cut leaves it whole or not at all. Raises `OSError`."""
     path = _path_of(camera_folder, taken_at, unproven)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".tmp")
-    scratch.write_bytes(jpeg)
-    scratch.replace(path)
+    write_whole(path, jpeg, 0o640)  # as video
     return path
 
 

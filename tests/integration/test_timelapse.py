@@ -139,6 +139,19 @@ def test_the_film_plays_from_the_first_to_the_last_picture(tmp_path):
     assert shown[0] < shown[-1]
 
 
+def test_a_picture_that_can_not_be_read_costs_the_film_one_picture(tmp_path):
+    clock = keep_for(tmp_path, hours=2)
+    kept = list(stills.stills(tmp_path, BEGAN, clock.utc_now()))
+    for torn in (kept[0], kept[5]):
+        torn.path.write_bytes(b"")
+    kept[7].path.unlink()
+    assert timelapse.make_film(kept, tmp_path / "film.webm") == len(kept) - 3
+    for one in kept:
+        one.path.write_bytes(b"no picture")
+    with pytest.raises(StorageError, match="no timelapse picture"):
+        timelapse.make_film(kept, tmp_path / "none.webm")
+
+
 def test_a_film_of_nothing_says_so(tmp_path):
     with pytest.raises(StorageError, match="no timelapse picture"):
         timelapse.make_film([], tmp_path / "film.webm")

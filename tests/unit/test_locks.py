@@ -252,6 +252,17 @@ def test_evidence_locks_outlive_a_damaged_index(tape):
     assert (lock.lock_id, lock.approver, lock.released_at) == ("v1", "Kim", None)
 
 
+def test_a_lock_whose_copy_the_disk_refuses_holds_and_is_copied_later(tape):
+    copy = tape.folder / EVIDENCE_FILE
+    copy.mkdir()  # nothing can take its place
+    tape.lock("v1", 1, 2)
+    assert tape.held() == ["v1"]
+    copy.rmdir()
+    tape.locks.save_evidence()
+    assert b"v1" in copy.read_bytes()
+    tape.index.close()
+
+
 def test_a_re_dated_evidence_lock_outlives_it_where_its_video_belongs(tape):
     at = tape.recorder.moment(tape.clock.mono_s - 5.0)
     order = span(tape, since=from_micros(at.utc_us), since_mono_s=at.mono_us / 1e6)
