@@ -38,9 +38,10 @@ class IncidentBox:
         thumbnails=True,
         max_bytes=50_000_000,
         settings=None,
+        database=Database,
     ):
         self.clock = clock or FakeClock()
-        self.db = Database(folder / "box.db", [store.PART, incidents.PART, links.PART])
+        self.db = database(folder / "box.db", [store.PART, incidents.PART, links.PART])
         self.outbox = Outbox(self.db, Store(self.clock, boot, max_bytes=max_bytes), self.clock)
         origin = Origin("site-1", "box-1", boot, lambda: self.outbox.epoch, CapStatus.TEST)
         self.assembler = Assembler(

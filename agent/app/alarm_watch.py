@@ -42,7 +42,7 @@ class AlarmWatch(Service):
         while True:
             self.progressed()
             self._counts = await self._db.run(lambda c: meter.count(c, self._clock.utc_now()))
-            self.trials = await self._db.run(lambda c: shadow.trials(c, self._clock.utc_now()))
+            self.trials = await self._db.run(self._assembler.trials)
             keys = await self._db.run(lambda c: open_keys(c, "rule/"))
             self._limited = frozenset(key.split("/")[1] for key in keys if key.endswith(LIMITED))
             await self._clock.sleep_s(COUNT_EVERY_S)

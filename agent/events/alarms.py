@@ -10,7 +10,13 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agent.contract.events import CapCertainty, CapSeverity, EventKind, StreamName
+from agent.contract.events import (
+    CapCertainty,
+    CapSeverity,
+    EventKind,
+    StreamName,
+    TimeQuality,
+)
 from agent.core.clock import Clock
 from agent.events import nuisance, shadow
 from agent.events.happening import LOWERED, Happening
@@ -46,7 +52,7 @@ class Alarms:
 
     def take(self, connection: sqlite3.Connection, hit: RuleHit, what: Happening) -> str | None:
         """Do what a hit means; return the id of the incident it began or joined, if any."""
-        self._learn(connection)
+        self._mind_trials(connection)
         if shadow.takes(connection, hit, self._rule(hit), self._clock.utc_now()):
             return None
         member = f"{hit.camera_id}/{hit.rule_id}"
@@ -66,7 +72,7 @@ class Alarms:
     def settle(self, connection: sqlite3.Connection) -> None:
         """End what nobody confirms, and incidents that have been without members for `merge_s`."""
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
-        self._learn(connection)
+        self._mind_trials(connection)
         self._incidents.end_forgotten(connection, float("inf"), KEY)
         boot = self._incidents.boot
         for row in connection.execute(f"{_MEMBERS} WHERE ended_mono_s IS NULL").fetchall():
@@ -77,11 +83,17 @@ class Alarms:
             if last is None or now_s - last["ended_mono_s"] >= self._merge_s(key):
                 self._close(connection, key, last)
 
-    def _learn(self, connection: sqlite3.Connection) -> None:
-        """Begin the shadow time of rules that the settings name for the first time."""
-        if self._must_learn and self._box is not None:
-            shadow.learn(connection, self._box.cameras, self._clock.utc_now())
-            self._must_learn = False
+    def trials(self, connection: sqlite3.Connection) -> list[shadow.Trial]:
+        """Return every rule with a shadow time, and what it would have raised."""
+        self._mind_trials(connection)
+        return shadow.trials(connection, self._clock.utc_now())
+
+    def _mind_trials(self, connection: sqlite3.Connection) -> None:
+        """Begin the shadow time of rules that the settings name for the first time; date it."""
+        is_proven, now = self._clock.quality() is TimeQuality.NTP, self._clock.utc_now()
+        if self._must_learn and self._box is not None:  # until it stands there: this may be undone
+            self._must_learn = shadow.learn(connection, self._box.cameras, now, is_proven=is_proven)
+        shadow.date(connection, now, is_proven=is_proven)
 
     def _begin(
         self, connection: sqlite3.Connection, hit: RuleHit, what: Happening, member: str

@@ -24,6 +24,7 @@ from agent.events.alarms import Alarms
 from agent.events.happening import Happening
 from agent.events.incidents import Incidents
 from agent.events.rations import Rations
+from agent.events.shadow import Trial
 from agent.messages.picture import PictureFinding
 from agent.messages.pole import ContactState, PoleSignal
 from agent.messages.vision import HitState, RuleHit
@@ -94,6 +95,10 @@ class Assembler(Service):
             self._log.info("incident", event_id=event_id, contact=signal.input_id)
         else:
             await self._db.run(lambda c: self.incidents.end(c, what))
+
+    def trials(self, connection: sqlite3.Connection) -> list[Trial]:
+        """Return every rule with a shadow time; within the caller's transaction."""
+        return self._alarms.trials(connection)
 
     def expect(self, camera_id: str) -> None:
         """Take note that a camera should be there: silence about it becomes an event."""

@@ -42,6 +42,7 @@ CREATE TABLE incident_hits (hit_id TEXT PRIMARY KEY, event_id TEXT NOT NULL);
 """,
         schema.ALARMS,
         schema.TRIALS,
+        schema.STAGES,
     ],
 )
 

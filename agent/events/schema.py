@@ -26,3 +26,8 @@ TRIALS = """
 ALTER TABLE shadow_rules ADD COLUMN days REAL NOT NULL DEFAULT 0;
 ALTER TABLE shadow_rules ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;
 """
+
+# 0: began by a clock that nobody vouched for; 1: dated; 2: over, whatever a clock says later.
+STAGES = """
+ALTER TABLE shadow_rules ADD COLUMN stage INTEGER NOT NULL DEFAULT 1;
+"""

@@ -13,6 +13,7 @@ from agent.settings.model import CameraSettings
 from agent.settings.rules import Rule
 
 KEEP_ALARMS = 2_000
+_UNDATED, _DATED, _OVER = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,18 @@ class Trial:
         return self.lasted_days >= self.days
 
 
-def learn(connection: sqlite3.Connection, cameras: Sequence[CameraSettings], now: datetime) -> None:
-    """Begin the shadow time of rules that are new or were changed; forget those that are gone."""
+def learn(
+    connection: sqlite3.Connection,
+    cameras: Sequence[CameraSettings],
+    now: datetime,
+    *,
+    is_proven: bool,
+) -> bool:
+    """Begin the shadow time of rules that are new or were changed; forget those that are gone.
+
+    `is_proven`: the clock is right. Returns whether anything was changed.
+    """
+    before = connection.total_changes
     known = {row["member"]: row["definition"] for row in connection.execute(_RULES)}
     wanted = {
         f"{camera.camera_id}/{rule.rule_id}": rule
@@ -60,20 +71,40 @@ def learn(connection: sqlite3.Connection, cameras: Sequence[CameraSettings], now
         definition = _definition(rule)
         if known.get(member) != definition:
             connection.execute(
-                "INSERT OR REPLACE INTO shadow_rules (member, definition, since_utc_us)"
-                " VALUES (?, ?, ?)",
-                (member, definition, round(now.timestamp() * 1e6)),
+                "INSERT OR REPLACE INTO shadow_rules (member, definition, since_utc_us, stage)"
+                " VALUES (?, ?, ?, ?)",
+                (member, definition, _us(now), _DATED if is_proven else _UNDATED),
             )
         connection.execute(
-            "UPDATE shadow_rules SET days = ? WHERE member = ?", (rule.shadow_days, member)
+            "UPDATE shadow_rules SET days = ?, stage = min(stage, ?)"
+            " WHERE member = ? AND days IS NOT ?",
+            (rule.shadow_days, _DATED, member, rule.shadow_days),
         )
+    return connection.total_changes != before
+
+
+def date(connection: sqlite3.Connection, now: datetime, *, is_proven: bool) -> None:
+    """Keep shadow times by a clock that may be wrong: call it before anything is asked of them.
+
+    One begun by an unproven clock begins anew once the time is proven, unless it was over by then:
+    a box may never be told the time. One that is over stays so.
+    """
+    if is_proven:
+        connection.execute(
+            "UPDATE shadow_rules SET since_utc_us = ?, stage = ? WHERE stage = ?",
+            (_us(now), _DATED, _UNDATED),
+        )
+    connection.execute(
+        "UPDATE shadow_rules SET stage = ? WHERE stage = ? AND since_utc_us + days * 864e8 <= ?",
+        (_OVER, _DATED if is_proven else _UNDATED, _us(now)),
+    )
 
 
 def takes(connection: sqlite3.Connection, hit: RuleHit, rule: Rule | None, now: datetime) -> bool:
     """Note a hit of a rule in its shadow time; return False for one that is to be raised."""
     member = f"{hit.camera_id}/{hit.rule_id}"
     if hit.state is not HitState.BEGAN:
-        ended_us = round(hit.at.timestamp() * 1e6) if hit.state is HitState.ENDED else None
+        ended_us = _us(hit.at) if hit.state is HitState.ENDED else None
         found = connection.execute(
             "UPDATE shadow_alarms SET ended_utc_us = ? WHERE member = ? AND ended_utc_us IS NULL",
             (ended_us, member),
@@ -82,7 +113,7 @@ def takes(connection: sqlite3.Connection, hit: RuleHit, rule: Rule | None, now: 
     if rule is None or not _is_shadowed(connection, member, rule, now):
         return False
     labels = " ".join(sorted({thing.label for thing in hit.objects}))
-    began_us = round(hit.at.timestamp() * 1e6)
+    began_us = _us(hit.at)
     connection.execute(  # one that was never ended (its worker died) is over
         "UPDATE shadow_alarms SET ended_utc_us = ? WHERE member = ? AND ended_utc_us IS NULL",
         (began_us, member),
@@ -131,7 +162,7 @@ def trials(connection: sqlite3.Connection, now: datetime) -> list[Trial]:
             rule_id=row["member"].partition("/")[2],
             since=_time(row["since_utc_us"]),
             days=row["days"],
-            lasted_days=min(row["days"], (now - _time(row["since_utc_us"])) / timedelta(days=1)),
+            lasted_days=_lasted_days(row, now),
             raised=row["raised"],
         )
         for row in connection.execute(f"{_RULES} ORDER BY member")
@@ -144,7 +175,14 @@ def _is_shadowed(connection: sqlite3.Connection, member: str, rule: Rule, now: d
     row = connection.execute(f"{_RULES} WHERE member = ?", (member,)).fetchone()
     if row is None:
         return True  # the box has only just learned of it
-    return now < _time(row["since_utc_us"]) + timedelta(days=rule.shadow_days)
+    return _lasted_days(row, now) < rule.shadow_days
+
+
+def _lasted_days(row: sqlite3.Row, now: datetime) -> float:
+    days: float = row["days"]
+    if row["stage"] == _OVER:
+        return days
+    return min(days, max(0.0, (now - _time(row["since_utc_us"])) / timedelta(days=1)))
 
 
 def _definition(rule: Rule) -> str:
@@ -153,6 +191,10 @@ def _definition(rule: Rule) -> str:
     for name in ("shadow_days", "enabled"):
         plain.pop(name, None)
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()[:16]
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp() * 1e6)
 
 
 def _time(utc_us: int) -> datetime:

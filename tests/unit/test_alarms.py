@@ -2,19 +2,22 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from agent.app.alarm_watch import AlarmWatch
 from agent.contract.events import CapSeverity, Grade, Region, Source, StreamName
+from agent.core.db import Database
 from agent.detect.manifest import load_manifest
 from agent.events import meter, nuisance, shadow
 from agent.messages.vision import HitState, TrackedObject
 from agent.settings.model import AlarmSettings, CameraSettings, Settings
 from agent.settings.rules import IntrusionRule
+from tests.fake_clock import ChipClock
 from tests.incident_box import IncidentBox
+from tests.made_twice import MadeTwice
 
 BEGAN, CONTINUES, ENDED = HitState
 ZONE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9))
@@ -25,9 +28,10 @@ def camera(name, **rule):
     return CameraSettings(camera_id=name, main_url="rtsp://10.0.0.1/main", rules=(yard,))
 
 
-def box_with(folder, rule=None, **alarms):
+def box_with(folder, rule=None, *, clock=None, database=Database, **alarms):
     cameras = tuple(camera(name, **(rule or {})) for name in ("gate", "roof"))
-    return IncidentBox(folder, settings=Settings(cameras=cameras, alarms=AlarmSettings(**alarms)))
+    settings = Settings(cameras=cameras, alarms=AlarmSettings(**alarms))
+    return IncidentBox(folder, clock, settings=settings, database=database)
 
 
 @asynccontextmanager
@@ -309,6 +313,54 @@ async def test_a_rule_in_its_shadow_time_raises_nothing_and_lists_what_it_would_
         assert await box.phases() == ["new", "end"] * 2
         trial, *_ = await box.db.run(lambda c: shadow.trials(c, box.clock.utc_now()))
         assert (trial.raised, trial.lasted_days, trial.is_over) == (1, 2.0, True)
+
+
+NOW, BEHIND = datetime(2026, 11, 22, 12, tzinfo=UTC), timedelta(days=-21)
+DAYS_S = 2 * 86_400.0
+
+
+async def raises(box):
+    """Say whether an alarm of the rule is told."""
+    before = len(await box.told())
+    await one_alarm(box)
+    return len(await box.told()) > before
+
+
+async def test_a_shadow_time_begun_by_a_clock_weeks_behind_is_not_over_when_that_is_set(tmp_path):
+    clock = ChipClock(NOW, BEHIND)
+    async with box_with(tmp_path, {"shadow_days": 2}, clock=clock) as box, sweeping(box):
+        assert not await raises(box)
+        clock.off = timedelta()
+        assert not await raises(box)
+        trial, *_ = await box.db.run(box.assembler.trials)
+        assert 0 <= trial.lasted_days < 0.1
+        clock.pass_s(DAYS_S)
+        assert await raises(box)
+
+
+async def test_a_shadow_time_ends_where_the_time_is_never_told_and_then_for_good(tmp_path):
+    clock = ChipClock(NOW, BEHIND)
+    async with box_with(tmp_path, {"shadow_days": 2}, clock=clock) as box, sweeping(box):
+        assert not await raises(box)
+        clock.pass_s(DAYS_S)
+        assert await raises(box)
+        clock.off = timedelta()
+        assert await raises(box)
+        clock.off = 10 * BEHIND  # a boot without the time
+        assert await raises(box)
+        trial, *_ = await box.db.run(box.assembler.trials)
+        assert (trial.lasted_days, trial.is_over) == (2.0, True)
+        cameras = (camera("gate", shadow_days=80),)
+        box.assembler.use(Settings(cameras=cameras))  # tried for longer, after all
+        clock.off = timedelta()
+        assert not await raises(box)
+
+
+async def test_a_shadow_time_begins_although_a_full_disk_undid_its_first_writing(tmp_path):
+    async with box_with(tmp_path, {"shadow_days": 2}, database=MadeTwice) as box, sweeping(box):
+        assert not await raises(box)
+        box.clock.pass_s(DAYS_S)
+        assert await raises(box)
 
 
 async def test_who_tells_of_a_hit_learns_which_incident_it_joined_or_that_it_raised_none(tmp_path):

@@ -268,6 +268,7 @@ def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:
 
 def _read(data_dir: Path, query: Callable[[Connection], list[Any]]) -> list[Any]:
     from agent.core.sqlite import open_reader
+    from agent.events.incidents import PART
 
     path = data_dir / "box.db"
     if not path.exists():
@@ -276,7 +277,7 @@ def _read(data_dir: Path, query: Callable[[Connection], list[Any]]) -> list[Any]
             f"There is no box's data in {data_dir}.",
             hint="Name the right folder with --data-dir.",
         )
-    with closing(open_reader(path)) as connection:
+    with closing(open_reader(path, parts=[PART])) as connection:
         return query(connection)
 
 
