@@ -150,10 +150,13 @@ class Database:
         if any(_is_full(job) for job in group) or self._committed % _HOLD_EVERY != 1:
             return connection
         was_held = self._reserve.is_held
-        if self._reserve.hold() and (not was_held or self._committed % _FILL_EVERY == 1):
-            if self._is_alone:
-                connection.close()
-                connection = self._open_as(is_alone=False)
+        if not self._reserve.hold():
+            return connection
+        has_let_in = self._is_alone and db_room.is_plenty(self._path)
+        if has_let_in:
+            connection.close()
+            connection = self._open()
+        if has_let_in or not was_held or self._committed % _FILL_EVERY == 1:
             db_room.hold(connection, self._path)
         return connection
 

@@ -20,7 +20,7 @@ _SHARED_BYTES = 64 * 1024  # more than SQLite needs for what a writer shares wit
 def hold(connection: sqlite3.Connection, path: Path) -> None:
     """Take what is missing where there is plenty."""
     with suppress(OSError, sqlite3.Error):
-        if _free_bytes(path) >= _PLENTY * (WAL_BYTES + FREE_BYTES):
+        if is_plenty(path):
             lengthen_wal(path, WAL_BYTES)
             _add_pages(connection)
 
@@ -40,6 +40,13 @@ def wal_bytes(path: Path) -> int:
     """Return how long the WAL is; 0 without one."""
     wal = _wal_of(path)
     return wal.stat().st_size if wal.exists() else 0
+
+
+def is_plenty(path: Path) -> bool:
+    """Say whether there is far more than what is taken; False where nobody can tell."""
+    with suppress(OSError):
+        return _free_bytes(path) >= _PLENTY * (WAL_BYTES + FREE_BYTES)
+    return False
 
 
 def is_too_full_to_share(path: Path) -> bool:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from agent.core.db import Database, Part
+from agent.core.db_room import WAL_BYTES, wal_bytes
 from agent.core.errors import StorageError
 from agent.core.reserve import Reserve, leave_room, size_of
 from agent.core.sqlite import open_reader
@@ -164,6 +165,27 @@ async def test_it_opens_where_not_even_the_index_of_its_log_finds_room(disk, is_
         await database.run(note)
     reader = open_reader(path)  # others may read again
     assert notes(reader) == 63 + is_reserve_left
+    reader.close()
+    await database.stop()
+
+
+async def test_alone_it_keeps_its_reserve_and_goes_on_until_others_may_read_again(disk):
+    path = disk / "box.db"
+    killed(path)
+    path.with_name("box.db-shm").unlink()
+    ballast = fill(disk)
+    database = Database(path, [PART])
+    await database.start()
+    for _ in range(60):
+        await database.run(word)
+    assert Reserve(disk).is_held
+    assert wal_bytes(path) >= WAL_BYTES  # nothing of what it holds was anybody's meanwhile
+
+    ballast.unlink()
+    for _ in range(60):
+        await database.run(word)
+    reader = open_reader(path)
+    assert notes(reader) == 3 + 120
     reader.close()
     await database.stop()
 

@@ -24,7 +24,8 @@ class BackOff:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self._started_s = clock.monotonic_s()
-        self._charged_s: dict[str, float] = {}  # touched in the database's thread only
+        # The last charge: the count with it, and when. Touched in the database's thread only.
+        self._charged: dict[str, tuple[int, float]] = {}
         self._unwritten: dict[str, tuple[int, float]] = {}  # failures and the last, in memory only
 
     async def charge(self, who: str) -> None:
@@ -55,10 +56,12 @@ class BackOff:
         row = connection.execute("SELECT * FROM page_guesses WHERE who = ?", (who,)).fetchone()
         failures: int = row["failures"] if row else 0
         now_s = self._clock.monotonic_s()
-        left_s = wait_s(failures) - (now_s - self._charged_s.get(who, self._started_s))
-        if left_s > 0:
+        counted, charged_s = self._charged.get(who, (0, self._started_s))
+        was_undone = counted > failures  # on a full disk a call is made again
+        left_s = wait_s(failures) - (now_s - charged_s)
+        if left_s > 0 and not was_undone:
             return left_s
-        self._charged_s[who] = now_s
+        self._charged[who] = failures + 1, now_s
         connection.execute(
             "INSERT OR REPLACE INTO page_guesses (who, failures) VALUES (?,?)", (who, failures + 1)
         )
