@@ -1,5 +1,6 @@
 """What boots is the same bits each time, and holds what it needs: initramfs, boot partitions."""
 
+import gzip
 import json
 import os
 import shutil
@@ -134,6 +135,21 @@ def test_first_stages_too_old_for_the_layout_are_told_and_others_taken(tmp_path,
     (given / "fixup4.dat").unlink()
     with pytest.raises(ValueError, match=r"fixup4\.dat"):
         boot_stage.take_first_stages(given, tmp_path)
+
+
+def test_a_kernel_that_hands_no_trial_on_is_known(tmp_path):
+    kernel = tmp_path / "boot/vmlinuz-6.12.0"
+    kernel.parent.mkdir()
+    pi = parts.Variant("trixie", "rpi")
+    for content, starts in (
+        (b"MZ raspberrypi-firmware", False),  # Debian's
+        (gzip.compress(b"raspberrypi-firmware"), False),
+        (gzip.compress(b"raspberrypi-firmware  tryboot"), True),
+        (b"MZ packed", True),
+    ):
+        kernel.write_bytes(content)
+        assert boot_stage.starts_trials(pi, tmp_path) is starts
+        assert boot_stage.starts_trials(parts.Variant("trixie", "virt"), tmp_path)
 
 
 def test_a_boot_partition_is_the_same_bits_wherever_it_is_made(tmp_path):

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from poleside_image import provision, small_files, trial, update, version_floor
 from poleside_image.programs import ask as programs_ask
 from poleside_image.trial import Look, Patience, wait_until_well
-from poleside_recipe import parts
+from poleside_recipe import parts, tree
+from poleside_recipe.parts import Variant
 
 from agent.core.clock import boot_id
 from agent.local.cli.box import box as box_command
@@ -322,6 +323,19 @@ def test_in_a_trial_nothing_is_installed_and_the_plan_is_taken_away(
     told = outcome_of(plan, data)
     assert [told["outcome"], told["code"]] == ["postponed", "update.on_trial"]
     assert not any("install" in call for call in programs.calls())
+
+
+def test_where_no_trial_can_be_started_nothing_is_installed(
+    programs, data, plan, tmp_path, monkeypatch
+):
+    tree.lay_parts(tmp_path / "root", Variant("trixie", "rpi"), "1.1.0", "1.0.0")
+    monkeypatch.setattr(version_floor, "RELEASE", tmp_path / "root/usr/lib/poleside/release.json")
+    update.check_way_back(version_floor.RELEASE)
+    tree.note_no_trials(tmp_path / "root")
+    told = outcome_of(plan, data)
+    assert [told["outcome"], told["code"]] == ["refused", "update.no_trials"]
+    assert programs.calls() == []
+    assert version_floor.running_version(version_floor.RELEASE) == "1.1.0"
 
 
 def test_a_full_disk_waits(data):

@@ -73,6 +73,7 @@ CODES: Final[dict[str, Reason]] = {
     "update.no_answer": Reason("the image does not answer", "이미지가 응답하지 않음"),
     "update.no_ranges": Reason("the store gives no parts of files", "저장소가 부분 전송을 못 함"),
     "update.no_room": Reason("the disk has no room", "디스크에 자리가 없음"),
+    "update.no_trials": Reason("no way back from it on this board", "되돌릴 방법이 없는 보드"),
     "update.not_trusted": Reason("its signature is not accepted", "서명이 올바르지 않음"),
     "update.on_trial": Reason("this system is on trial itself", "현재 시스템도 시험 중"),
     "update.plan": Reason("the plan can't be used", "설치 계획을 쓸 수 없음"),

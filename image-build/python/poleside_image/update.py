@@ -110,6 +110,12 @@ def check_trial(mark: Path) -> None:
         raise RefusedError("update.on_trial", "this system is on trial itself", may_come=True)
 
 
+def check_way_back(release: Path) -> None:
+    """Raises `RefusedError` where the kernel starts no trial: all would end in the old system."""
+    if small_files.read(release).get("trials") is False:
+        raise RefusedError("update.no_trials", "this image's kernel can't ask for a trial")
+
+
 def check_hold(folder: Path) -> None:
     """Raises `RefusedError` while the agent protects a recording: a file `hold` beside the plan."""
     reason = small_files.read(folder / HOLD)
@@ -159,6 +165,7 @@ def _health() -> dict[str, Any]:
 def carry_out(plan: Plan, folder: Path) -> str:
     """Check, install and restart. Returns the version; raises `RefusedError`."""
     check_trial(TRIAL)
+    check_way_back(version_floor.RELEASE)
     check_hold(plan.bundle.parent)
     check_room(folder)
     try:

@@ -154,6 +154,8 @@ def build(order: Order) -> Built:
     modules = boot_stage.lay_kernel(unpacked, root)
     boot_stage.lay_firmware(unpacked, root)
     tree.lay_parts(root, variant, version, order.floor)
+    if not boot_stage.starts_trials(variant, unpacked):
+        tree.note_no_trials(root)
     signing = keys.signing(order.keys, order.cache / "trial-keys")
     shutil.copyfile(signing.keyring, root / "etc/rauc/keyring.pem")
     _told("agent and wheels", lambda: tree.lay_agent(root, variant))
