@@ -2,6 +2,8 @@
 
 import configparser
 import json
+import os
+import struct
 import subprocess
 
 import pytest
@@ -25,11 +27,13 @@ def trial_keys(tmp_path_factory):
     return keys.signing(None, tmp_path_factory.mktemp("keys"))
 
 
-def made_with(signing, tmp_path):
+def made_with(signing, tmp_path, seconds=None):
     images = {}
     for name in ("system", "boot"):
         images[name] = tmp_path / name
         images[name].write_bytes(name.encode() * 4096)
+        if seconds:
+            os.utime(images[name], (seconds, seconds))
     target = tmp_path / "new.raucb"
     bundle.make(VARIANT, "1.2.0", images, target, signing)
     return target
@@ -60,6 +64,19 @@ def test_the_second_root_key_can_take_over(tmp_path, trial_keys):
     other = keys.Signing(trial_keys.keyring, folder / "signer-2.pem", folder / "signer-2.key")
     done = info(made_with(other, tmp_path), trial_keys.keyring)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_second_bundle_of_the_same_has_the_same_bits_but_for_its_signature(tmp_path, trial_keys):
+    """All behind the squashfs is the verity tree, salted anew, and the signature with its time."""
+    made = []
+    for name, seconds in (("one", 1_800_000_000), ("another", 1_900_000_000)):
+        (tmp_path / name).mkdir()
+        target = made_with(trial_keys, tmp_path / name, seconds)
+        content = target.read_bytes()
+        assert content[:4] == b"hsqs"
+        made.append(content[: struct.unpack_from("<Q", content, 40)[0]])
+    assert made[0] == made[1]
+    assert len(made[0]) > 2 * 4096
 
 
 def test_a_foreign_signature_is_refused(signed, tmp_path):
