@@ -89,7 +89,7 @@ def open_reader(
         connection = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
         )
-    except (sqlite3.OperationalError, OSError) as error:
+    except (sqlite3.Error, OSError) as error:
         raise StorageError(
             "storage.no_database",
             f"There is no readable database at {path}.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.buffer.index import INDEX_FILE
 from tests.box_process import BoxProcess, CameraProcess, camera_in, faults_in
 from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
@@ -27,8 +28,8 @@ def poleside(*arguments: object) -> tuple[int, str]:
 
 
 def told(*arguments: object) -> dict:
-    """Return what a command answers with --json."""
-    return json.loads(poleside(*arguments, "--json")[1])
+    """Return what a command answers with --json; a warning may stand behind it."""
+    return json.JSONDecoder().raw_decode(poleside(*arguments, "--json")[1])[0]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,9 @@ def test_a_taken_disk_answers_even_when_it_is_mounted_read_only(taken, tmp_path)
     mount = tmp_path / "disk"
     with disk.tmpfs(mount, "size=200m"):
         shutil.copytree(taken, mount / "poleside")
+        broken = mount / "broken" / "cameras" / "gate" / INDEX_FILE
+        broken.parent.mkdir(parents=True)
+        broken.write_bytes(b"this is no database" * 1000)
         disk.run("mount", "-o", "remount,ro", str(mount))
         at = ("--data-dir", mount / "poleside")
         (gate,) = told("buffer", "status", *at)["cameras"]
@@ -119,6 +123,16 @@ def test_a_taken_disk_answers_even_when_it_is_mounted_read_only(taken, tmp_path)
         answer = told("buffer", "check", *at)
         assert answer["has_key"]
         assert answer["cameras"]["gate"]["purges"] == []
+        for asked in (("gaps",), ("locks",), ("prune", "--dry-run")):
+            assert "code" not in told("buffer", *asked, *at)
+        span = ("--from", gate["first_at"], "--to", gate["last_until"])
+        clip = tmp_path / "gate.mp4"
+        made = told("clip", "export", "--camera", "gate", *span, "--out", clip, *at)
+        assert made["frames"] > 0
+        assert made["whole"]
+        assert poleside("clip", "verify", clip)[0] == 0
+        answer = told("buffer", "status", "--data-dir", mount / "broken")
+        assert answer["code"] == "storage.no_database"
         health = told("health", *at)
         assert (health["light"], health["is_running"]) == ("red", False)
         assert health["faults"][0]["code"] == "agent.not_running"
