@@ -164,6 +164,7 @@ def _shadowed(detector: Detector, choice: ModelChoice, settings: Settings) -> De
         check_signature(folder, load_manifest(folder), choice.keys_file)
         second = open_detector(folder, threads=told.threads)
         self_test(second)
+        second.rest()  # a file for pictures that never come
         return Shadowed(detector, second, told.shadow_share)
     except DetectorError as error:
         log.get("detect").error("no shadow", code=error.code, detail=error.message)
