@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -33,6 +33,7 @@ __all__ = [
     "packets_of",
     "sha256_of",
     "stream_clip",
+    "written_whole",
 ]
 
 _STREAMED = {
@@ -82,21 +83,11 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
     clip.unreadable when no segment can be opened, clip.camera_changed, clip.not_written.
     """
     writer = _ClipWriter(out)
-    try:
+    with written_whole(out):
         try:
             _copy(sources, since, until, writer)
         finally:
             writer.close()
-    except (FFmpegError, OSError) as error:
-        _discard(out)
-        raise StorageError(
-            "clip.not_written",
-            f"The clip {out.name} can't be written: {error}.",
-            hint="Look whether the folder is there and has room.",
-        ) from error
-    except StorageError:
-        _discard(out)
-        raise
     if writer.first_at is None or writer.last_at is None:
         raise _nothing_recorded(since, until)
     return Clip(
@@ -109,6 +100,23 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         sha256=sha256_of(out),
         gops=tuple(writer.gops),
     )
+
+
+@contextmanager
+def written_whole(out: Path) -> Iterator[None]:
+    """Leave no half a film behind. Raises `StorageError` clip.not_written."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        _discard(out)
+        raise StorageError(
+            "clip.not_written",
+            f"The clip {out.name} can't be written: {error}.",
+            hint="Look whether the folder is there and has room.",
+        ) from error
+    except StorageError:
+        _discard(out)
+        raise
 
 
 def _discard(out: Path) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
 from av.error import FFmpegError
-from av.video.stream import VideoStream
 
-from agent.clips.export import ClipSource
+from agent.clips.export import ClipSource, written_whole
 from agent.core.errors import StorageError
 
 WIDTH_PX = 640
@@ -35,33 +35,31 @@ def make_preview(
 ) -> Preview:
     """Write the key frames of [since, until) to `out` (.webm).
 
-    Raises `StorageError` clip.nothing_recorded when there is none.
+    Raises `StorageError` clip.nothing_recorded when there is none, clip.not_written.
     """
-    times: list[datetime] = []
-    with av.open(str(out), "w", format="webm") as film:
-        stream: VideoStream | None = None
-        for frame, at in _key_frames(sources, since, until):
-            if stream is None:
-                stream = film.add_stream("libvpx", rate=Fraction(30))
-                stream.width = min(WIDTH_PX, frame.width) & ~1
-                stream.height = max(2, round(frame.height * stream.width / frame.width) & ~1)
-                stream.pix_fmt = "yuv420p"
-                stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "30"}
-                stream.codec_context.time_base = Fraction(1, 1000)
-            ready = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
-            passed = at - times[0] if times else timedelta(0)
-            ready.pts, ready.time_base = round(passed.total_seconds() * 1000), Fraction(1, 1000)
-            film.mux(stream.encode(ready))
-            times.append(at)
-        if stream is not None:
-            film.mux(stream.encode(None))
-    if not times:
-        out.unlink(missing_ok=True)
+    key_frames = _key_frames(sources, since, until)
+    first = next(key_frames, None)
+    if first is None:
         raise StorageError(
             "clip.nothing_recorded",
             f"No picture was recorded from {since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC.",
             hint="Look at the timeline for gaps and ask for a range inside a recorded part.",
         )
+    size, times = first[0], list[datetime]()
+    with written_whole(out), av.open(str(out), "w", format="webm") as film:
+        stream = film.add_stream("libvpx", rate=Fraction(30))
+        stream.width = min(WIDTH_PX, size.width) & ~1
+        stream.height = max(2, round(size.height * stream.width / size.width) & ~1)
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "30"}
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for frame, at in chain([first], key_frames):
+            ready = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
+            passed = at - times[0] if times else timedelta(0)
+            ready.pts, ready.time_base = round(passed.total_seconds() * 1000), Fraction(1, 1000)
+            film.mux(stream.encode(ready))
+            times.append(at)
+        film.mux(stream.encode(None))
     return Preview(out, len(times), times[0], times[-1])
 
 

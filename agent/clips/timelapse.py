@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 from av.error import FFmpegError
 
+from agent.clips.export import written_whole
 from agent.clips.stills import Still
 from agent.core.errors import StorageError
 
@@ -22,7 +23,7 @@ def make_film(pictures: list[Still], out: Path) -> int:
     """Write the pictures as a film (WebM, VP8: plays in every browser); return its frames.
 
     One that can't be read is left out. Raises `StorageError` clip.nothing_recorded when there is no
-    picture.
+    picture, clip.not_written.
     """
     readable = _frames_of(pictures)
     first = next(readable, None)
@@ -33,7 +34,7 @@ def make_film(pictures: list[Still], out: Path) -> int:
             hint="Ask for a longer time; `timelapse.every_s` says how often one is kept.",
         )
     frames = 0
-    with av.open(str(out), "w", format="webm") as film:
+    with written_whole(out), av.open(str(out), "w", format="webm") as film:
         stream = film.add_stream("libvpx", rate=_FILM_FPS)
         stream.width, stream.height = first.width & ~1, first.height & ~1
         stream.pix_fmt = "yuv420p"

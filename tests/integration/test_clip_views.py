@@ -9,6 +9,10 @@ import pytest
 
 from agent.clips.export import ClipSource
 from agent.clips.preview import make_preview
+from agent.clips.stills import Still
+from agent.clips.timelapse import make_film
+from agent.core.errors import StorageError
+from tests.fake_clock import FakeClock
 from tests.footage_maker import make_clip
 from tests.recording import Tape
 
@@ -58,3 +62,21 @@ def test_a_preview_is_webm_whatever_the_camera_sends(recorded, tmp_path):
         assert film.streams.video[0].codec_context.name == "vp8"
         assert sum(1 for _ in film.decode(video=0)) == made.frames >= 3
     assert made.start_at == began
+
+
+def test_a_film_that_can_not_be_written_says_so_and_an_earlier_one_outlives_nothing(tmp_path):
+    began = FakeClock().utc_now()
+    clip = make_clip(tmp_path / "clip.mp4", seconds=2, size_px=(160, 120))
+    source, still = [ClipSource(clip, began)], [Still(clip, began)]
+    nowhere, until = tmp_path / "no" / "film.webm", began + timedelta(seconds=2)
+    for make in (
+        lambda: make_preview(source, began, until, nowhere),
+        lambda: make_film(still, nowhere),
+    ):
+        with pytest.raises(StorageError) as failed:
+            make()
+        assert failed.value.code == "clip.not_written"
+    earlier = make_preview(source, began, until, tmp_path / "film.webm").path
+    with pytest.raises(StorageError):
+        make_preview([], began, until, earlier)
+    assert earlier.exists()
