@@ -20,6 +20,7 @@ _IMPORTED_LATE = ("_strptime", "av.subtitles.stream", "encodings.idna")  # at a 
 _WALL = 3  # times `max_rss_bytes`
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _LARGE_BYTES = 128 * 1024
+_PR_SET_THP_DISABLE = 41
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # What Python takes at a time for small objects of one size, and the largest that are small.
 _POOL_BYTES, _SMALL_BYTES, _STEP_BYTES = 16 * 1024, 512, 16
@@ -52,6 +53,15 @@ def give_back_early() -> None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         mallopt(_M_TOP_PAD, 2 * _LARGE_BYTES)  # less to and fro: 18 page faults a second, not 44
         mallopt(_M_ARENA_MAX, 1)
+
+
+def take_small_pages() -> None:
+    """Take memory in small pages only, children too (prctl(2), PR_SET_THP_DISABLE).
+
+    Debian's kernels hand out huge ones unasked and gather small ones into them: what a child has
+    copied of one, together with what it still shared.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def give_back() -> None:

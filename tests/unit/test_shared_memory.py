@@ -17,6 +17,17 @@ late = [name for name in ("encodings.idna", "_strptime") if name not in sys.modu
 print(among, late)
 """
 
+_CHILD = """
+import os, subprocess, sys
+from agent.app import memory
+def said(status):
+    return [line.split()[1] for line in status.splitlines() if line.startswith("THP_enabled")]
+memory.take_small_pages()
+run = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True)
+with open("/proc/self/status") as file:
+    print(said(file.read()) + said(run.stdout))
+"""
+
 
 def test_what_a_worker_makes_after_the_fork_lies_in_no_hole_of_what_it_shares():
     done = subprocess.run(
@@ -25,3 +36,11 @@ def test_what_a_worker_makes_after_the_fork_lies_in_no_hole_of_what_it_shares():
     among, late = done.stdout.split(maxsplit=1)
     assert int(among) < 50, "objects went into the holes of what was there"
     assert late.strip() == "[]"
+
+
+def test_no_process_of_the_agent_is_given_huge_pages_it_did_not_ask_for():
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD], capture_output=True, text=True, check=True
+    )
+    assert "1" not in done.stdout
+    assert done.stdout.count("0") in {0, 2}, "a kernel that has them says so, of parent and child"

@@ -121,9 +121,10 @@ def run(
         click.echo(f"Not right in {config} and left out: {path}. See `config check`.", err=True)
     # One thread per numpy, as everywhere here; must be set before numpy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from agent.app.memory import give_back_early
+    from agent.app.memory import give_back_early, take_small_pages
 
     give_back_early()  # before any thread
+    take_small_pages()
     from agent.app.core_disk import on_its_disk
     from agent.app.supervisor import Supervisor
     from agent.app.time_floor import stand_on_it
