@@ -107,7 +107,7 @@ class ClaimedBox:
             NetworkDesk(wishes, told, self.shown.clock),
         )
         self.confirmed: list[str] = []
-        self.chosen: list[str] = []
+        self.chosen: list[tuple[str, str]] = []
         self.enrolled: list[tuple[str, str, str]] = []
         self.sticks: list[Stick] = []
         self.disk: RefusedDisk | None = None
@@ -119,7 +119,7 @@ class ClaimedBox:
             place=PlaceTaking(self._enrol),
             hung=lambda: {"gate": Hung(device="Maker Model 7", is_exchanged=True)},
             confirm=self.confirmed.append,
-            chosen=self.chosen.append,
+            chosen=lambda *told: self.chosen.append(told),
             sticks=lambda: self.sticks,
             updates=UpdateCare(folder, self.clock, folder / "root"),
             disk=lambda: self.disk,

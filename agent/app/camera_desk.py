@@ -151,11 +151,15 @@ class CameraDesk(Service):
         else:
             self._place(camera_id).upkeep.accept()
 
-    def choose(self, camera_id: str) -> None:
-        """Somebody tried another camera and put it in this place: whom the box meets there next."""
-        if camera_id in self._places:
-            self._places[camera_id].upkeep.choose()
-        else:  # it is known by its streams alone as yet
+    def choose(self, camera_id: str, onvif_url: str) -> None:
+        """Somebody tried another camera and put it in this place: whom the box meets there next.
+
+        "": one without ONVIF.
+        """
+        place = self._places.get(camera_id)
+        if place is not None and onvif_url:
+            place.upkeep.choose(onvif_url)
+        else:  # it is known by its streams alone, as yet at least
             self._accepted.add(camera_id)
 
     def _place(self, camera_id: str, code: str = "camera.no_onvif") -> CameraPlace:

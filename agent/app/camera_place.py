@@ -261,6 +261,7 @@ class CameraPlace:
             self._log.warning("who hangs there changed", model=seen.model, serial=seen.serial)
             self.upkeep.again("settings")
         self._door.proven()
+        self.upkeep.met(self.address)
         await self._keep_later(**changes, login_by=self._door.way)
         self._backoff.reset()
         self._whereabouts.found()
@@ -308,7 +309,7 @@ class CameraPlace:
     async def _met_stranger(self, error: CameraStranger) -> None:
         """Somebody else is there: it is ours from now on if a technician says so."""
         self._failed(error)
-        if await self.upkeep.is_let_in():
+        if await self.upkeep.is_let_in(self.address):
             await self._keep_later(**self._whereabouts.confirmed())
             self._due_mono_s, self._door.way = 0.0, ""
             self._door.doubt()

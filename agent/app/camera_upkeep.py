@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.app.onvif_facts import OnvifFacts
 from agent.cameras import care, confirmation
+from agent.cameras.address import device_service_url
 from agent.cameras.gate import CameraGate
 from agent.cameras.memory import CameraMemory
 from agent.cameras.settings_picture import settings_picture
@@ -47,7 +48,7 @@ class CameraUpkeep:
         self._due_mono_s: dict[str, float] = {}
         self._ours: set[str] = set()
         self._is_accepted = False
-        self._chosen_until_s = 0.0
+        self._chosen_at, self._chosen_until_s = "", 0.0
         self.was_confirmed = False  # since somebody looked last
         self._log = log.get("camera-upkeep").bind(camera=camera_id)
 
@@ -66,9 +67,15 @@ class CameraUpkeep:
         self._is_accepted = True
         self.again("confirmation")
 
-    def choose(self) -> None:
-        """Somebody tried another camera and put it here: it may be let in, its fit is open."""
+    def choose(self, onvif_url: str) -> None:
+        """Somebody tried another camera there and put it here: it is let in, its fit is open."""
+        self._chosen_at = device_service_url(onvif_url)
         self._chosen_until_s = self._clock.monotonic_s() + CHOSEN_S
+
+    def met(self, address: str) -> None:
+        """Our camera was met there: if it was chosen, no other one is meant any more."""
+        if address == self._chosen_at:
+            self._chosen_at = ""
 
     async def look(self, gate: CameraGate, facts: OnvifFacts) -> OnvifFacts:
         """Do what is due; return what is known now."""
@@ -110,12 +117,12 @@ class CameraUpkeep:
         self.was_confirmed = self.was_confirmed or is_accepted
         return is_accepted
 
-    async def is_let_in(self) -> bool:
-        """Say, once, whether a stranger here is one that a technician wants here."""
-        is_chosen = self._clock.monotonic_s() < self._chosen_until_s
-        if not is_chosen:
+    async def is_let_in(self, address: str) -> bool:
+        """Say, once, whether a stranger met there is one that a technician wants here."""
+        is_lately = self._clock.monotonic_s() < self._chosen_until_s
+        if not (is_lately and address == self._chosen_at):
             return await self.is_confirmed()
-        self._chosen_until_s, self.was_confirmed = 0.0, True
+        self._chosen_at, self.was_confirmed = "", True
         return True
 
     async def _compare_settings(self, gate: CameraGate, facts: OnvifFacts) -> OnvifFacts:

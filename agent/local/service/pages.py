@@ -62,8 +62,8 @@ class RefusedDisk:
 class ServiceTools:
     """What the service page works with. `restart` None: nothing here would start it again.
 
-    `chosen` is told in which place somebody put another camera. `disk` is a refused one,
-    `take_disk` (by whom) makes it the box's own.
+    `chosen` is told in which place somebody put another camera, and its ONVIF address, "" without.
+    `disk` is a refused one, `take_disk` (by whom) makes it the box's own.
     """
 
     data_dir: Path
@@ -72,7 +72,7 @@ class ServiceTools:
     place: PlaceTaking
     hung: Callable[[], Mapping[str, Hung]]
     confirm: Callable[[str], None]
-    chosen: Callable[[str], None]
+    chosen: Callable[[str, str], None]
     sticks: Callable[[], list[Stick]]
     updates: UpdateCare
     disk: Callable[[], RefusedDisk | None]
@@ -160,7 +160,7 @@ class ServicePages:
             if reached is None:
                 raise CommandError("setup.not_verified", "Verify the new camera first.")
             await self._tools.changes.swap_camera(camera, reached, request.state.person)
-            self._tools.chosen(camera)
+            self._tools.chosen(camera, reached.get("onvif_url", ""))
         except PolesideError as error:
             return await self._page(request, error)
         await self._desk.did(request.state.person, "camera.swap", "done", camera)
