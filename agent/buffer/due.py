@@ -27,8 +27,9 @@ _HELD = f"SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL AND {_OVERLAPS}"
 _UNLOCKED = f"s.state = 'closed' AND NOT EXISTS ({_HELD})"
 _UNEVENTFUL = f"NOT EXISTS (SELECT 1 FROM locks l WHERE {_OVERLAPS})"  # noqa: S608
 # Stamped before this software existed, or tomorrow, by a clock nobody had proven: no time at all.
+# An index made anew does not know whether it was.
 _TIMELESS = (
-    "(s.time_quality = 'unproven'"
+    "(s.time_quality IN ('unproven', 'rebuilt')"
     " AND (s.start_utc_us < :floor_us OR s.start_utc_us > :tomorrow_us))"
 )
 _SUB = "FROM segments k WHERE k.stream = 'sub' AND k.state = 'closed' AND k.start_utc_us"

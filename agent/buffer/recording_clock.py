@@ -14,6 +14,7 @@ from agent.core.clock import Clock
 
 LOOK_EVERY_S = 5.0
 LEAST_CORRECTION_S = 0.05
+PROVEN = (RecordedTime.SYNCED, RecordedTime.HOLDOVER, RecordedTime.CORRECTED)
 _LONG_US = 366 * 86_400 * 1_000_000
 
 
@@ -79,7 +80,7 @@ def last_end(index: Index) -> datetime | None:
         " ORDER BY start_utc_us DESC LIMIT 1"
     )
     with index.reading() as db:
-        proven = db.execute(newest.format("time_quality != ?"), (RecordedTime.UNPROVEN,)).fetchone()
+        proven = db.execute(newest.format("time_quality IN (?,?,?)"), PROVEN).fetchone()
         until_us = proven["end_us"] + _LONG_US if proven else 2**62
         row = db.execute(newest.format("start_utc_us <= ?"), (until_us,)).fetchone()
     return None if row is None else from_micros(row["end_us"])

@@ -12,8 +12,8 @@ from sqlite3 import Connection, DatabaseError
 from typing import TypeVar
 
 from agent.buffer.index import INDEX_FILE
-from agent.buffer.recording_clock import newest_offset_s
-from agent.buffer.timekeeper import RecordedTime, Timekeeper
+from agent.buffer.recording_clock import PROVEN, newest_offset_s
+from agent.buffer.timekeeper import Timekeeper
 from agent.contract.events import TimeQuality
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
@@ -21,7 +21,6 @@ from agent.core.sqlite import open_reader
 
 T = TypeVar("T")
 
-_PROVEN = (RecordedTime.SYNCED, RecordedTime.HOLDOVER, RecordedTime.CORRECTED)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -81,7 +80,7 @@ def _ran_until_s(db: Connection, boot_id: str) -> float | None:
     )
     newest = " ORDER BY segment_id DESC LIMIT 1"
     last = (
-        db.execute(f"{query} AND s.time_quality IN (?,?,?){newest}", (boot_id, *_PROVEN)).fetchone()
+        db.execute(f"{query} AND s.time_quality IN (?,?,?){newest}", (boot_id, *PROVEN)).fetchone()
         or db.execute(query + newest, (boot_id,)).fetchone()
     )
     if last is None:

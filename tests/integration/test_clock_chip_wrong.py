@@ -160,6 +160,27 @@ def test_a_lost_index_is_made_anew_with_the_times_that_were_found_out(tmp_path, 
         tape.index.close()
 
 
+def test_what_was_dated_years_ahead_goes_in_time_though_the_index_was_lost(tmp_path, clip):
+    folder = tmp_path / "cameras" / "gate"
+    clock = ChipClock(recorded_before(folder, clip) + DAY, OFF)
+    tape = tape_of(folder, clock, "one whose time was never proven")
+    tape.record(clip)
+    tape.index.close()
+    (folder / INDEX_FILE).unlink()
+    index = open_index(folder, [ledger.PART], clock)
+    Check(folder, index, clock).run()
+    index.close()
+    clock.off = timedelta(0)
+    tape = tape_of(folder, clock, boot_id())
+    tape.record(clip)
+    assert tape.retention.prune() == 0
+    clock.pass_s(30.5 * DAY.total_seconds())
+    tape.record(clip)
+    tape.retention.prune()
+    assert {row["time_quality"] for row in tape.segments()} == {"synced"}
+    tape.index.close()
+
+
 def test_a_correction_that_the_disk_refused_is_made_once_it_takes_it(tmp_path, clip):
     folder = tmp_path / "cameras" / "gate"
     clock = ChipClock(recorded_before(folder, clip) + DAY, -OFF)
