@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
+from agent.app.uncounted import leave_uncounted
+
 RECYCLED = 75  # exit code: nothing failed, start me anew
 
 _GC_EVERY_ALLOCATIONS = 10_000  # children make few cycles; a look for them costs cache each time
@@ -38,6 +40,7 @@ def make_shareable() -> None:
     # What a child looks up replaces what was looked up here: a name's page copied for each.
     sys._clear_type_cache()  # noqa: SLF001 - documented, has no other name before 3.13
     fill_holes()
+    leave_uncounted()
     gc.freeze()
 
 
