@@ -5,7 +5,8 @@ and `cmdline.txt` from that slot's boot partition, and says in the device tree w
 QEMU's board has no Ethernet (a Pi 3's own hangs on USB) and one USB socket (a hub makes it crawl):
 there is a stick in a boot, or else an adapter as the way to the center; none is the cameras'. Its
 watchdog resets at once when it is armed, so the driver stays away, and with it the board's restart:
-a trial is said to the next boot by who starts it.
+a trial is said to the next boot by who starts it. There is no video processor either: the driver of
+its message queue brings the kernel down now and then, and stays away, too.
 """
 
 import subprocess
@@ -24,7 +25,7 @@ _BLUETOOTH = "/soc/serial@7e201000/bluetooth"  # else it takes the port QEMU sho
 _PINS, _CONSOLE = "console=ttyS1,", "console=ttyAMA0,"  # a board's serial pins are the other port
 # An emulated card is slow: systemd's own minute and a half is over before the journal has started.
 _WORDS = (
-    "module_blacklist=bcm2835_wdt,vc4 systemd.default_timeout_start_sec=900 systemd.show_status=0"
+    "module_blacklist=bcm2835_wdt,vc4,vchiq systemd.default_timeout_start_sec=900 systemd.show_status=0"
 )
 _MOST_WORDS = 2048  # the kernel's own limit on arm64
 _FACTS = """[Unit]
