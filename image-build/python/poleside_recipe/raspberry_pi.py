@@ -25,7 +25,8 @@ _BLUETOOTH = "/soc/serial@7e201000/bluetooth"  # else it takes the port QEMU sho
 _PINS, _CONSOLE = "console=ttyS1,", "console=ttyAMA0,"  # a board's serial pins are the other port
 # An emulated card is slow: systemd's own minute and a half is over before the journal has started.
 _WORDS = (
-    "module_blacklist=bcm2835_wdt,vc4,vchiq systemd.default_timeout_start_sec=900 systemd.show_status=0"
+    "module_blacklist=bcm2835_wdt,vc4,vchiq "
+    "systemd.default_timeout_start_sec=900 systemd.show_status=0"
 )
 _MOST_WORDS = 2048  # the kernel's own limit on arm64
 _FACTS = """[Unit]
