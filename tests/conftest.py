@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 from pytest_timeout import _get_item_settings
 
 from agent.simulators.footage import prepare
+
+settings.register_profile("poleside", deadline=None)  # no test goes by how long the machine took
+settings.load_profile("poleside")
 
 # Film in real time beside a truth: it needs the processor to itself. A camera that answers searches
 # for cameras: other boxes would hear it.
