@@ -8,16 +8,7 @@ nobody outside, so the count is set here. Other layouts of an object are left as
 
 import ctypes
 import gc
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodDescriptorType,
-    ModuleType,
-    WrapperDescriptorType,
-)
+import types
 
 _IMMORTAL = 0xFFFF_FFFF  # on 64 bits; extensions that count it nevertheless can't bring it to 0
 # What modules are made of and never lose: nothing whose end somebody waits for, as a file's.
@@ -32,14 +23,14 @@ _PARTS = (
     property,
     staticmethod,
     classmethod,
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodDescriptorType,
-    ModuleType,
-    WrapperDescriptorType,
+    types.BuiltinFunctionType,
+    types.CodeType,
+    types.FunctionType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.ModuleType,
+    types.WrapperDescriptorType,
 )
 
 
@@ -51,8 +42,8 @@ def leave_uncounted() -> int:
     if _count(None).value != _IMMORTAL:
         return 0
     loaded = gc.get_objects()
-    fresh: list[object] = [one for one in loaded if isinstance(one, type | FunctionType)]
-    for module in (one for one in loaded if isinstance(one, ModuleType)):
+    fresh: list[object] = [one for one in loaded if isinstance(one, type | types.FunctionType)]
+    for module in (one for one in loaded if isinstance(one, types.ModuleType)):
         fresh += [module, vars(module)]
     seen: dict[int, object] = {}
     while fresh:
