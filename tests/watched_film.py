@@ -19,6 +19,7 @@ class OwnDetector:
 
     def __init__(self, detector: Detector):
         self.state, self.asked, self._detector = "ready", 0, detector
+        self.manifest = detector.manifest
 
     def detect(self, picture, frame_id, _wish=None):
         self.asked += 1

@@ -100,7 +100,8 @@ class CoreBoxView:
             return None
         assert reply.jpeg is not None  # noqa: S101 - the hub raises when there is none
         still_open = await _answered(self._db.run(lambda c: incidents.open_ones(c, camera_id)), ())
-        seen_with = self._watch.capacity.model if self._watch.capacity else None
+        capacity = self._watch.capacity
+        is_measured = capacity is None or capacity.is_measured
         open_rules = {rule for incident in still_open for rule in incident.rules_of(camera_id)}
         return view.LivePicture(
             jpeg=reply.jpeg,
@@ -121,7 +122,7 @@ class CoreBoxView:
                     rule_id=rule.rule_id,
                     polygon=rule.outline,
                     is_active=rule.rule_id in open_rules,
-                    grade=grade_with(rule.kind, seen_with) or rule.grade,
+                    grade=grade_with(rule.kind, is_measured=is_measured) or rule.grade,
                 )
                 for rule in camera.rules
                 if rule.is_on and rule.outline

@@ -182,7 +182,7 @@ class CameraWorker:
             settings.sightings,
             clock,
             lambda: self._eyes.view.objects,
-            manifest.model,
+            lambda: self._eyes.model,
             self._on_passing,
             retention.now,
         )

@@ -41,7 +41,7 @@ from hardware.pick import pick_board
 
 BEAT_S = 1.0
 TELL_SHADOW_S = 600.0
-BETTER_AGAIN_S = 6 * 3600.0  # so long on a lesser engine, and the better one gets another chance
+BETTER_AGAIN_S = 6 * 3600.0  # so long on a lesser engine or file, then the better one is tried
 
 Tell = Callable[[], None]
 
@@ -73,7 +73,9 @@ def run(settings: Settings, link: SupervisorLink) -> int:
         shapes=shapes,
         measured_at=clock.utc_now(),
         engine=detector.engine,
-        left_out=order.left_out(detector.manifest.sha256),
+        left_out=order.left_out(),
+        lost=order.lost(detector.manifest),
+        is_measured=detector.manifest.is_measured,
     )
     (folder / CAPACITY_FILE).write_bytes(msgspec.json.encode(capacity))
     log.get("detect").info(
@@ -81,7 +83,8 @@ def run(settings: Settings, link: SupervisorLink) -> int:
     )
     asked = _shadowed(detector, choice, settings)
     beats.agreement = asked.agreement if isinstance(asked, Shadowed) else None
-    beats.until_s = clock.monotonic_s() + BETTER_AGAIN_S if capacity.left_out else float("inf")
+    is_less = bool(capacity.left_out or capacity.lost)
+    beats.until_s = clock.monotonic_s() + BETTER_AGAIN_S if is_less else float("inf")
     serve(folder / DETECT_SOCKET, asked, beats.beat, stop, inference_ms / 1000)
     record.done()
     return RECYCLED if beats.is_over else 0
@@ -132,9 +135,10 @@ class _Order:
     ) -> None:
         self._settings, self._choice, self._record, self._tell = settings, choice, record, tell
         self.known: list[Engine] = []
+        self._whole: Manifest | None = None
 
     def __call__(self, folder: Path, manifest: Manifest) -> list[Engine]:
-        told = self._settings.detector
+        told, self._whole = self._settings.detector, manifest
         chips: tuple[Accelerator, ...] = ()
         if len(runnable(manifest)) > 1:  # else a chip that hangs would be asked for nothing
             board = pick_board(kind=self._settings.board.kind)
@@ -148,10 +152,17 @@ class _Order:
             )
         return self.known
 
-    def left_out(self, sha256: str) -> tuple[Engine, ...]:
+    def left_out(self) -> tuple[Engine, ...]:
         """Return the engines that are left alone now, though they should come first."""
-        left = self._record.left(sha256, self.known)
+        if self._whole is None:
+            return ()
+        left = self._record.left(self._whole.sha256, self.known)
         return tuple(engine for engine in self.known if engine not in left)
+
+    def lost(self, used: Manifest) -> tuple[str, ...]:
+        """Return the files of the model that could not be used."""
+        whole = () if self._whole is None else self._whole.forms
+        return tuple(form.file for form in whole if form.input not in used.inputs)
 
 
 def _shadowed(detector: Detector, choice: ModelChoice, settings: Settings) -> Detector | Shadowed:

@@ -57,6 +57,11 @@ class Asked(Protocol):
 
     state: str
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """The model's that answers; None while that is not known."""
+        ...
+
     def detect(
         self, picture: Letterboxed, frame_id: int, wish: Wish | None = None
     ) -> DetectReply | None:
@@ -107,13 +112,16 @@ class Eyes:
         folder: Path | None = None,
         time_zone: tzinfo = UTC,
     ) -> None:
-        """`watchers` are shown every frame after the rules have had it; they must be quick.
+        """`manifest` is the model's to begin with: that of who answers counts.
+
+        `watchers` are shown every frame after the rules have had it; they must be quick.
 
         `doubts` tells what may be wrong with the picture; `folder` and `time_zone` are for rules.
         """
         self._camera, self._client, self._on_hit, self._clock = camera, client, on_hit, clock
         self._watchers = tuple(watchers)
         self._manifest = self._form = manifest
+        self._told: Manifest | None = None
         self._scaler, self._shown_px = FrameScaler(*manifest.inputs), (0, 0)
         self._log = log.get("eyes")
         self.view = View()
@@ -295,13 +303,24 @@ class Eyes:
         self._judge(frame, mono_s)
 
     def _fit(self, width_px: int, height_px: int) -> None:
-        """Go by the form of the model that is for pictures of this shape."""
+        """Go by the model that answers, and by its form for pictures of this shape."""
+        told = self._client.manifest
+        if told is not None and told is not self._told:
+            self._told = told
+            if told != self._manifest:
+                self._manifest, self._scaler = told, FrameScaler(*told.inputs)
+                self._shown_px = (0, 0)
         if (width_px, height_px) == self._shown_px:
             return
         before, self._form = self._form, self._manifest.form_for(width_px, height_px)
         self._shown_px = (width_px, height_px)
-        if self._form.input != before.input:
+        if (self._form.sha256, self._form.thresholds) != (before.sha256, before.thresholds):
             self._follow_anew()
+
+    @property
+    def model(self) -> str:
+        """Name and version of the model that looks. May be read from any thread."""
+        return self._manifest.model
 
     def _closer(
         self, frame: av.VideoFrame, whole: DetectReply, mono_s: float, wish: Wish
@@ -340,6 +359,7 @@ class Eyes:
             objects=change.objects,
             reason=change.reason,
             model=self._model,
+            is_measured=(self._client.manifest or self._manifest).is_measured,
             measures=change.measures,
         )
         return self._pictures.onto(hit, frame)

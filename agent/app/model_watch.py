@@ -42,7 +42,8 @@ def _other(wanted: str, capacity: DetectorCapacity) -> str:
     if not wanted or capacity.engine is None:
         return ""
     try:
-        is_wanted = load_manifest(Path(wanted)).sha256 == capacity.sha256
+        forms = load_manifest(Path(wanted)).forms
+        is_wanted = [form.sha256 for form in forms] == [one.sha256 for one in capacity.shapes]
     except DetectorError:
         is_wanted = False
     return "" if is_wanted else capacity.model

@@ -42,7 +42,7 @@ class SightingWatch:
         settings: SightingSettings,
         clock: Clock,
         objects: Callable[[], tuple[TrackedObject, ...]],
-        model: str = "",
+        model: Callable[[], str] = str,
         tell: Callable[[Passing], None] = lambda _: None,
         now: Callable[[], datetime | None] = lambda: None,
     ) -> None:
@@ -89,7 +89,7 @@ class SightingWatch:
         over, self._over = self._over, []
         try:
             if over:
-                self._opened().add([replace(one, model=self._model) for one in over])
+                self._opened().add([replace(one, model=self._model()) for one in over])
             if self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S:
                 self._pruned_s = mono_s
                 self._store.prune(self._now())

@@ -59,8 +59,9 @@ class ModelChoice:
         """Open the model to run on the first engine of `order` that can.
 
         An engine that fails, or hung or crashed too often as `record` knows, is passed over; a
-        model that runs on none of its engines is passed over for ever. Raises `DetectorError`
-        when even the shipped one does not run.
+        model that runs on none of its engines is passed over for ever. Of the shipped one, for
+        which there is no other, a damaged file is left out. Raises `DetectorError` when even that
+        does not run.
         """
         while True:
             folder = self.folder()
@@ -89,7 +90,9 @@ class ModelChoice:
             if record is not None:
                 record.using(manifest.sha256, engine)
             try:
-                detector = open_detector(folder, threads=threads, engine=engine)
+                detector = open_detector(
+                    folder, threads=threads, engine=engine, whole=folder != SHIPPED_MODEL
+                )
                 self_test(detector)
             except DetectorError as error:
                 _log.error("engine fails", engine=engine, code=error.code, detail=error.message)

@@ -15,8 +15,9 @@ from agent.core.clock import Clock
 from agent.core.framing import FramingError, recv_message, send_message
 from agent.core.log import get
 from agent.detect.letterbox import Letterboxed
+from agent.detect.manifest import Manifest
 from agent.detect.sharing import Wish
-from agent.detect.wire import DetectReply, DetectRequest
+from agent.detect.wire import DetectReply, DetectRequest, told_model
 
 _log = get("detect.client")
 
@@ -49,17 +50,19 @@ class DetectClient:
         self.counters = DetectCounters()
         self.state: str = DetectorState.UNAVAILABLE
         self.since_mono_s = clock.monotonic_s()
+        self.manifest: Manifest | None = None  # of who answers, once connected
 
     def detect(
         self, picture: Letterboxed, frame_id: int, wish: Wish | None = None
     ) -> DetectReply | None:
         """Return what is in the picture, or None when no answer came within a second.
 
+        None, too, for a picture made for another model than the one that answers: see `manifest`.
         `wish` tells how often this camera would like to ask, and its need.
         """
         began_s = self._clock.monotonic_s()
         sock = self._sock or self._connect(began_s)
-        if sock is None:
+        if sock is None or not self._fits(picture):
             return None
         self.counters.asked += 1
         try:
@@ -95,8 +98,12 @@ class DetectClient:
             sock.close()
             self._fail(str(error))
             return None
-        self._sock = sock
+        self._sock, self.manifest = sock, told_model(self._path) or self.manifest
         return sock
+
+    def _fits(self, picture: Letterboxed) -> bool:
+        taken = () if self.manifest is None else self.manifest.inputs
+        return not taken or picture.image.shape in {spec.shape for spec in taken}
 
     def _ask(
         self, sock: socket.socket, picture: Letterboxed, frame_id: int, wish: Wish, now_s: float

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agent.core.errors import DetectorError
 from agent.detect.backends.interface import Backend
-from agent.detect.backends.opening import default_engine, open_backend
+from agent.detect.backends.opening import default_engine, open_backend, sound_forms
 from agent.detect.manifest import Manifest, Shape, Thresholds, load_manifest
 from agent.detect.nanodet import NanoDetDecoder
 from agent.messages.engines import ON_PROCESSOR, Engine
@@ -104,15 +104,22 @@ class Detector:
 
 
 def open_detector(
-    model_folder: Path | None = None, *, threads: int = 1, engine: Engine | None = None
+    model_folder: Path | None = None,
+    *,
+    threads: int = 1,
+    engine: Engine | None = None,
+    whole: bool = True,
 ) -> Detector:
     """Verify and load the model in `model_folder` (default: the one shipped).
 
-    Without an `engine` the processor's own is taken. Raises `DetectorError` when the file is not
-    the one its manifest describes, or can't be run.
+    Without an `engine` the processor's own is taken. Unless it must be there as a `whole`, a file
+    that is damaged or gone is left out, while another can stand in for it. Raises `DetectorError`
+    when the file is not the one its manifest describes, or can't be run.
     """
     manifest = load_manifest(model_folder)
     chosen = engine or default_engine(manifest)
+    if not whole:
+        manifest = manifest.only(sound_forms(manifest, model_folder, chosen) or manifest.forms)
 
     def opened(form: Manifest) -> Backend:
         return open_backend(form, model_folder, chosen, threads)

@@ -6,7 +6,7 @@ in several files, each for pictures of another shape: a 4:3 picture fills a wide
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +19,11 @@ from agent.messages.engines import Engine
 
 SHIPPED_MODEL = Path(__file__).parent / "model"
 MANIFEST_FILE = "manifest.json"
+# The files of the shipped model: what it is pinned to, and what the rules were measured with.
+SHIPPED_SHA256 = (
+    "e1497d5a1263ff0ab42afb32859c0f62cbba8d6992487f8e8f74232d803187ca",
+    "8d086c10576d2352d63b0f4dbd7bf83bea609cbbe6435310b95382c73b0beaf5",
+)
 
 Shape = tuple[int, ...]
 
@@ -124,6 +129,11 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if self.shapes else hashes[0]
 
     @property
+    def is_measured(self) -> bool:
+        """Whether the rules were measured with it: its files say that, whatever it is called."""
+        return all(form.sha256 in SHIPPED_SHA256 for form in self.forms)
+
+    @property
     def inputs(self) -> tuple[InputSpec, ...]:
         """What pictures it takes, of each shape."""
         return tuple(form.input for form in self.forms)
@@ -144,6 +154,21 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             for one in self.shapes
         )
         return (self, *others)
+
+    def only(self, forms: "Sequence[Manifest]") -> "Manifest":
+        """Return the model with these of its forms, at least one, and no others."""
+        first, *others = forms
+        kept = tuple(
+            OtherShape(
+                file=form.file,
+                sha256=form.sha256,
+                input=form.input,
+                thresholds=form.thresholds,
+                variants=form.variants,
+            )
+            for form in others
+        )
+        return structs.replace(first, shapes=kept)
 
     def form_for(self, width_px: int, height_px: int) -> "Manifest":
         """Return the form that pictures of this size fit into with the least padding."""

@@ -13,13 +13,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization
 
 from agent.core.errors import DetectorError
-from agent.detect.manifest import MANIFEST_FILE, SHIPPED_MODEL, Manifest
+from agent.detect.manifest import MANIFEST_FILE, SHIPPED_MODEL, SHIPPED_SHA256, Manifest
 
 SIGNATURE_FILE = "manifest.jws"
-SHIPPED_SHA256 = (
-    "e1497d5a1263ff0ab42afb32859c0f62cbba8d6992487f8e8f74232d803187ca",
-    "8d086c10576d2352d63b0f4dbd7bf83bea609cbbe6435310b95382c73b0beaf5",
-)
 _ALGORITHMS = ["Ed25519", "EdDSA", "ES256"]
 
 

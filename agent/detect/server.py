@@ -25,7 +25,7 @@ from agent.core.framing import FramingError, MessageSplitter, send_message
 from agent.core.log import get
 from agent.detect.manifest import Manifest, Shape
 from agent.detect.sharing import Sharing, Wish
-from agent.detect.wire import DetectReply, DetectRequest
+from agent.detect.wire import DetectReply, DetectRequest, tell_model
 from agent.messages.vision import Detection
 
 _log = get("detect.server")
@@ -202,6 +202,7 @@ def serve(
     `beat` is called at least twice a second, except during one inference. Raises `DetectorError`
     when the engine fails, `OSError` when the socket can't be made.
     """
+    tell_model(socket_path, detector.manifest)
     with _listening(socket_path) as listener:
         server = _Server(listener, detector, look_s)
         try:

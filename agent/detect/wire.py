@@ -2,12 +2,18 @@
 
 A question is two messages (`agent.core.framing`): a msgpack `DetectRequest`, then the raw bytes of
 the padded picture. The answer is one msgpack `DetectReply`. One question at a time per connection.
+The manifest of the model that answers lies beside the socket: what a worker would choose by itself
+may have been refused, or lack a file.
 """
 
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
+from agent.core.whole_file import write_whole
+from agent.detect.manifest import Manifest
 from agent.messages.vision import Detection
 
 Pixels = Annotated[int, Meta(ge=1, le=4096)]
@@ -41,3 +47,20 @@ class DetectReply(Struct, frozen=True, kw_only=True):
     took_ms: float
     every_s: float = 0.0
     has_spare: bool = False
+
+
+def tell_model(socket_path: Path, manifest: Manifest) -> None:
+    """Put the manifest in force beside the socket, before anybody is answered there."""
+    write_whole(_manifest_file(socket_path), msgspec.json.encode(manifest))
+
+
+def told_model(socket_path: Path) -> Manifest | None:
+    """Return the manifest of who answers at the socket; None when that can't be told."""
+    try:
+        return msgspec.json.decode(_manifest_file(socket_path).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _manifest_file(socket_path: Path) -> Path:
+    return socket_path.with_suffix(".model")

@@ -60,7 +60,7 @@ def severity_of(hit: RuleHit) -> CapSeverity:
 
 def certainty_of(hit: RuleHit) -> CapCertainty:
     """Return how sure it is: the grade of its kind first, then how sure the detector was."""
-    grade = grade_with(EventKind(hit.kind), hit.model) or Grade.EXPERIMENTAL
+    grade = _proven(hit) or Grade.EXPERIMENTAL
     best = max((thing.score for thing in hit.objects), default=1.0)
     if grade is Grade.CERTIFIED_READY or (grade is Grade.ASSIST and best >= _SURE_SCORE):
         return CapCertainty.LIKELY
@@ -98,4 +98,9 @@ def grade_of(hit: RuleHit) -> Grade | None:
     """Return the grade that goes with an event; the camera's own analytics only assist."""
     if hit.source is Source.CAMERA:
         return Grade.ASSIST
-    return grade_with(EventKind(hit.kind), hit.model)
+    return _proven(hit)
+
+
+def _proven(hit: RuleHit) -> Grade | None:
+    is_measured = hit.model is None or hit.is_measured
+    return grade_with(EventKind(hit.kind), is_measured=is_measured)

@@ -79,6 +79,7 @@ class _Direct:
 
     def __init__(self, detector: Detector) -> None:
         self.state, self._detector = "ready", detector
+        self.manifest = detector.manifest
         self.answer: tuple[int, tuple[Detection, ...]] = (0, ())
 
     def detect(self, picture: Letterboxed, frame_id: int, _wish: Wish | None = None) -> DetectReply:

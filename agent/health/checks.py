@@ -204,6 +204,10 @@ def detector_faults(
             engine=str(capacity.engine),
             better=", ".join(capacity.left_out),
         )
+    if capacity is not None and capacity.lost:
+        yield fault_of(
+            "detector.file_lost", "detector", capacity.measured_at, files=", ".join(capacity.lost)
+        )
     blind = [status.detection for status in statuses if status.detection.state == "motion-only"]
     if blind:
         since = min(detection.since for detection in blind)

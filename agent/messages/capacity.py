@@ -23,6 +23,8 @@ class DetectorCapacity(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `left_out` are better engines that hung, crashed or failed and are left alone for a while; when
     no engine is left, `engine` is None and `why` says what happened: the box sees motion only.
+    `lost` are files of the model that are damaged: another of its files stands in for each.
+    `is_measured` says whether it is the model that the rules were measured with.
     """
 
     model: str = ""
@@ -34,3 +36,5 @@ class DetectorCapacity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     left_out: tuple[Engine, ...] = ()
     why: str = ""
     shapes: tuple[ShapeCapacity, ...] = ()
+    lost: tuple[str, ...] = ()
+    is_measured: bool = False

@@ -64,7 +64,8 @@ class RuleHit(Struct, frozen=True, kw_only=True):
 
     `hit_id` is made once, when the rule changes, and is the key of every later deduplication.
     `at` and `mono_s` are those of the frame that decided. `crop_jpeg` is the best look at who
-    or what it is about; it comes again when a clearly better one was seen.
+    or what it is about; it comes again when a clearly better one was seen. `is_measured` says
+    that the `model` is the one the rules were measured with.
     """
 
     hit_id: str
@@ -87,3 +88,4 @@ class RuleHit(Struct, frozen=True, kw_only=True):
     crop_jpeg: bytes | None = None
     crop_width_px: int = 0
     crop_height_px: int = 0
+    is_measured: bool = False

@@ -9,15 +9,21 @@ import msgspec
 import numpy as np
 import pytest
 
+from agent.app.eyes import Eyes
+from agent.app.look_rhythm import IDLE_LOOK_EVERY_S
 from agent.core.clock import SystemClock
 from agent.core.framing import recv_message, send_message
 from agent.detect.client import DetectClient, DetectorState
 from agent.detect.detector import open_detector
 from agent.detect.letterbox import FrameScaler, Letterboxed
+from agent.detect.manifest import load_manifest
 from agent.detect.server import serve
 from agent.detect.sharing import Wish
 from agent.detect.wire import DetectReply, DetectRequest
+from agent.exam.sitting import MediaClock
+from agent.settings.model import CameraSettings
 from agent.simulators.drawn_scene import WALK_BEGINS_S, frames
+from tests.model_folder import ModelMaker
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +111,32 @@ def test_cameras_of_both_shapes_are_answered_each_by_the_file_for_its_own(servic
     for number, made in enumerate([wide, tall, wide]):
         found = client.detect(made, number).detections
         assert [one.label for one in found if one.score >= 0.5] == ["person"]
+    client.close()
+
+
+def test_a_camera_goes_by_the_model_that_answers_whatever_it_chose_itself(tmp_path, detector):
+    """What it chose was rolled back; later another model answers, with one file alone."""
+    path, clock = tmp_path / "d.sock", MediaClock()
+    chosen = load_manifest(ModelMaker(tmp_path).tiny_onnx())
+    client = DetectClient(path, SystemClock(), camera_id="cam-1")
+    camera = CameraSettings(camera_id="cam-1", main_url="rtsp://b/")
+    eyes = Eyes(camera, client, chosen, lambda _: None, clock)
+    *_, picture = frames(640, 480, 1.0, WALK_BEGINS_S + 6)
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+
+    def sees():
+        clock.now_s += IDLE_LOOK_EVERY_S
+        eyes.look(frame, clock.now_s)
+        return [thing.label for thing in eyes.view.found if thing.score > 0.4]
+
+    for answering in (detector, open_detector(ModelMaker(tmp_path).shipped("wide-only"))):
+        service = Service(path, answering)
+        answered = client.counters.answered
+        while client.counters.answered < answered + 3:
+            seen = sees()
+        assert seen == ["person"]
+        assert eyes.model == answering.manifest.model
+        service.stop()
     client.close()
 
 

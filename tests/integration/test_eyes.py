@@ -301,6 +301,8 @@ def test_a_camera_where_a_rule_holds_tells_of_more_need(scene, clip):
 class Noting:
     """Answers at once with somebody of a middling score, and notes what it was shown."""
 
+    manifest = None
+
     def __init__(self):
         self.state, self.shapes = "ready", []
 

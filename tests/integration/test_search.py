@@ -36,7 +36,7 @@ def walk_by(data_dir, track_id, colour, ago_s=0.0):
     folder.mkdir(parents=True, exist_ok=True)
     clock, frame = SystemClock(), frame_with(colour)
     now = [()]
-    watch = SightingWatch(CAMERA, folder, SightingSettings(), clock, lambda: now[0], "m/1")
+    watch = SightingWatch(CAMERA, folder, SightingSettings(), clock, lambda: now[0], lambda: "m/1")
     begin_s = clock.monotonic_s()
     for n in range(4):
         region = Region(100 / 320, 60 / 240, 60 / 320, 140 / 240)

@@ -123,16 +123,19 @@ async def test_another_class_or_a_worse_thing_is_an_incident_of_its_own(tmp_path
 async def test_what_a_model_of_ones_own_sees_is_not_told_as_proven(tmp_path):
     async with box_with(tmp_path) as box:
         shipped = load_manifest().model
-        for rule, model, kind in (
-            ("shipped", shipped, "intrusion"),
-            ("own", "fire-and-smoke/3", "line-crossing"),
-            ("turned", "fire-and-smoke/3", "tamper"),  # of the picture: no model takes part
+        for rule, model, kind, is_ours in (
+            ("shipped", shipped, "intrusion", True),
+            ("own", "fire-and-smoke/3", "line-crossing", False),
+            ("namesake", shipped, "intrusion", False),  # of another hash
+            ("turned", "fire-and-smoke/3", "tamper", False),  # of the picture: no model takes part
         ):
-            label = "car" if rule == "own" else "person"
-            await box.took(rule=rule, kind=kind, model=model, objects=at(0.5, 0.5, label))
+            label = {"own": "car", "namesake": "dog"}.get(rule, "person")
+            seen = {"model": model, "is_measured": is_ours, "objects": at(0.5, 0.5, label)}
+            await box.took(rule=rule, kind=kind, **seen)
         events = {event.data.rule_id: event.data for event in await box.told()}
     assert events["shipped"].grade is Grade.CERTIFIED_READY
     assert (events["own"].grade, events["own"].model) == (Grade.ASSIST, "fire-and-smoke/3")
+    assert (events["namesake"].grade, events["namesake"].model) == (Grade.ASSIST, shipped)
     assert events["turned"].grade is Grade.CERTIFIED_READY
 
 

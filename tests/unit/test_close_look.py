@@ -91,7 +91,7 @@ def test_second_looks_are_for_a_detector_that_could_serve_all_twice():
 class Answering:
     """The detect process's place: sees one small person, whatever it is shown."""
 
-    state = "ready"
+    state, manifest = "ready", None
 
     def __init__(self, *, has_spare):
         self.asked, self._has_spare = 0, has_spare

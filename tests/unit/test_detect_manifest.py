@@ -5,10 +5,12 @@ import shutil
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from agent.core.errors import DetectorError
 from agent.detect.detector import open_detector
 from agent.detect.manifest import SHIPPED_MODEL, load_manifest, verified_model_files
+from tests.model_folder import ModelMaker
 
 
 @pytest.fixture
@@ -107,3 +109,31 @@ def test_a_class_without_its_own_threshold_takes_the_default():
     thresholds = load_manifest().thresholds
     assert thresholds.of("zebra") == thresholds.default
     assert thresholds.of("car") < thresholds.default
+
+
+def test_what_the_rules_were_measured_with_goes_by_the_files_and_not_by_a_name(tmp_path):
+    models, shipped = ModelMaker(tmp_path), load_manifest()
+    namesake = load_manifest(models.tiny_onnx(shipped.name))
+    assert (namesake.model, namesake.is_measured) == (shipped.model, False)
+    assert load_manifest(models.shipped_whole("ours-under-another-name")).is_measured
+    assert shipped.is_measured
+    assert shipped.only(shipped.forms[1:]).is_measured
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_model_may_go_on_with_the_file_that_is_whole(model_folder, left):
+    forms = load_manifest(model_folder).forms
+    (model_folder / forms[1 - left].file).write_bytes(b"damaged")
+    with pytest.raises(DetectorError):
+        open_detector(model_folder).backend(forms[1 - left].input.shape)
+    detector = open_detector(model_folder, whole=False)
+    assert detector.shapes == (forms[left].input.shape,)
+    assert detector.manifest.forms == (structs.replace(forms[left], shapes=()),)
+
+
+def test_a_model_of_which_no_file_is_whole_is_refused(model_folder):
+    for form in load_manifest(model_folder).forms:
+        (model_folder / form.file).unlink()
+    with pytest.raises(DetectorError) as caught:
+        open_detector(model_folder, whole=False)
+    assert caught.value.code == "detector.model_missing"

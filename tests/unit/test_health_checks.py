@@ -187,6 +187,8 @@ CASES = [
     (lambda: detector_faults([camera(detection="motion-only")], engine(None, Engine.TFLITE_CPU)),
      ["detector.motion_only"]),
     (lambda: detector_faults([], engine(Engine.TFLITE_CPU)), []),
+    (lambda: detector_faults([], structs.replace(engine(Engine.TFLITE_CPU), lost=("b.tflite",))),
+     ["detector.file_lost"]),
     (lambda: model_faults("own-model", "nanodet-g-int8/2"), ["detector.other_model"]),
     (lambda: center_clock_faults(90.0), ["clock.not_the_centers"]),
     (lambda: link_faults(LinkFacts(is_up=False, down_s=60, code="link.refused")), ["link.down"]),

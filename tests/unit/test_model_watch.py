@@ -5,7 +5,7 @@ import pytest
 from agent.app.model_watch import HELD_S, ModelWatch
 from agent.detect.manifest import load_manifest
 from agent.local.cli.diagnosis import Level, check_model
-from agent.messages.capacity import DetectorCapacity
+from agent.messages.capacity import DetectorCapacity, ShapeCapacity
 from agent.messages.engines import Engine
 from agent.settings.model import DetectorSettings, Settings
 from tests.fake_clock import FakeClock
@@ -20,7 +20,16 @@ def models(tmp_path):
 def using(manifest, engine=Engine.TFLITE_CPU):
     now = FakeClock().utc_now()
     told = {"model": manifest.model, "sha256": manifest.sha256}
-    return DetectorCapacity(measured_at=now, engine=engine, **told)
+    shapes = tuple(
+        ShapeCapacity(
+            width_px=form.input.width_px,
+            height_px=form.input.height_px,
+            sha256=form.sha256,
+            inference_ms=1.0,
+        )
+        for form in manifest.forms
+    )
+    return DetectorCapacity(measured_at=now, engine=engine, shapes=shapes, **told)
 
 
 async def seen_for(seconds, wanted, capacity):
@@ -37,6 +46,14 @@ async def test_another_model_in_use_than_the_one_that_was_named_is_a_fault(model
     assert await seen_for(HELD_S, str(tmp_path / "none"), using(shipped)) == [
         "detector.other_model"
     ]
+
+
+async def test_a_model_that_differs_in_its_second_file_alone_is_another(models):
+    own, alike = models.shipped_whole("own"), load_manifest()
+    assert load_manifest(own).sha256 == alike.sha256
+    assert await seen_for(HELD_S, str(own), using(alike)) == []
+    wide_only = alike.only(alike.forms[:1])
+    assert await seen_for(HELD_S, str(own), using(wide_only)) == ["detector.other_model"]
 
 
 async def test_one_that_is_in_use_or_being_tried_or_told_of_otherwise_is_none(models):

@@ -7,11 +7,14 @@ that hold the same model for other engines.
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.core import log
 from agent.core.errors import DetectorError
 from agent.detect.backends import hailo, onnx, tflite
 from agent.detect.backends.interface import Backend
 from agent.detect.manifest import Manifest, verified_file
 from agent.messages.engines import ON_PROCESSOR, Engine
+
+_log = log.get("detect.backends")
 
 _SUFFIXES = {
     Engine.TFLITE_CPU: ".tflite",
@@ -59,6 +62,20 @@ def open_backend(
     if file is None:
         raise _no_file(manifest, engine)
     return _OPENERS[engine](verified_file(folder, *file), threads)
+
+
+def sound_forms(manifest: Manifest, folder: Path | None, engine: Engine) -> list[Manifest]:
+    """Return the forms of the model whose file for `engine` is there and is the manifest's."""
+    sound = []
+    for form in manifest.forms:
+        try:
+            file = _file_of(form, engine)
+            if file is not None:
+                verified_file(folder, *file)
+                sound.append(form)
+        except DetectorError as error:
+            _log.error("file left out", code=error.code, detail=error.message)
+    return sound
 
 
 def _file_of(manifest: Manifest, engine: Engine) -> tuple[str, str] | None:

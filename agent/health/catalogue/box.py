@@ -66,6 +66,13 @@ BOX: dict[str, Words] = {
         "`poleside doctor --config FILE` tells what is wrong with it. Or unset `detector.model`.",
         "`poleside doctor --config 파일`로 원인을 확인하세요. 아니면 `detector.model`을 비우세요.",
     ),
+    "detector.file_lost": Words(
+        YELLOW,
+        "The detector's file {files} is damaged or gone: another one stands in and sees less well.",
+        "객체 감지기의 파일 {files}: 손상되었거나 없어 다른 파일로 대신 감지합니다(감지력 저하).",
+        "Install the software of this box again; `poleside doctor` checks the files.",
+        "이 장치의 소프트웨어를 다시 설치하세요. 파일은 `poleside doctor`로 확인합니다.",
+    ),
     "detector.motion_only": Words(
         RED,
         "No detector engine works: all cameras see motion only ({reason}).",
