@@ -56,6 +56,8 @@ from agent.settings.sift import LeftOut, Sifted, sift
 from agent.settings.trial import Trial, Verdict
 
 _LOOK_EVERY_S = 5.0
+_NO_CAMERAS = "It would leave this box without any camera."
+_HINT_NO_CAMERAS = "If that is meant, send a configuration that says so by `no_cameras`."
 
 Apply = Callable[[Settings, SettingsDiff], Awaitable[None]]
 Audited = Callable[[Settings, Settings, Actor | None], Awaitable[None]]
@@ -129,9 +131,10 @@ class DesiredConfig(Service):
         self._ready.set()
 
     async def run(self) -> None:
-        if self._state.waits is not None:
+        waits = self._state.waits
+        if waits is not None and self._without_cameras(waits) is None:
             async with self._changing:
-                await self._take_fitting(self._state.waits)
+                await self._take_fitting(waits)
         while True:
             self.progressed()
             await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
@@ -153,8 +156,11 @@ class DesiredConfig(Service):
         async with self._changing:
             refuse_undesirable(patch)
             refuse_audio(patch)
+            layers, found = self._with(Layers({}, patch))
+            if self.settings.cameras and not found.settings.cameras:
+                raise SettingsError("config.no_cameras", _NO_CAMERAS, hint=_HINT_NO_CAMERAS)
             state = structs.replace(self._state, waits=None)
-            return await self._use(*self._with(Layers({}, patch)), state, by)
+            return await self._use(layers, found, state, by)
 
     async def set_here(
         self, patch: dict[str, Any], by: Actor, *, needs_word: bool = False
@@ -206,7 +212,7 @@ class DesiredConfig(Service):
 
     async def _take(self, desired: Desired) -> None:
         """Decide on a new version: apply what fits, or say why nothing does."""
-        refusal = self._refusal(desired)
+        refusal = self._refusal(desired) or self._without_cameras(desired)
         if refusal is not None:
             await self._decide(self._refused(desired.version, (refusal,)))
             return
@@ -246,6 +252,15 @@ class DesiredConfig(Service):
             text = f"Made on version {desired.base}, but {self._state.version} came meanwhile."
             return ConfigProblem(path="$", code="config.conflict", message=text)
         return None
+
+    def _without_cameras(self, desired: Desired) -> ConfigProblem | None:
+        """Nothing would be recorded any more, and a trial counts no camera that was removed."""
+        if desired.no_cameras or not self.settings.cameras:
+            return None
+        found = sift(self._table, replace(self._wanted, desired=desired.settings))
+        if found.settings.cameras:
+            return None
+        return ConfigProblem(path="$.cameras", code="config.no_cameras", message=_NO_CAMERAS)
 
     def _refused(self, version: int, errors: tuple[ConfigProblem, ...]) -> ConfigState:
         """Nothing of it counts; a change that is on trial stays on trial."""

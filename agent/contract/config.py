@@ -21,6 +21,9 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
     null removes what the box's file and page say there: the default counts.
     `version` grows; `base` is the version its author saw reported, so that two authors do not
     overwrite each other unseen. `hash` is `settings_hash(settings)`.
+
+    One that leaves a box that has cameras without any is refused (`config.no_cameras`), unless it
+    says by `no_cameras` that this is what it means.
     """
 
     box: Slug
@@ -31,6 +34,7 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: Actor
     iat: int
     iss: str
+    no_cameras: bool = False
 
 
 class ConfigStatus(StrEnum):

@@ -104,6 +104,43 @@ async def test_a_null_removes_what_the_technicians_file_says_over_a_restart_too(
         assert lone.box.desired.report().hash == settings_hash(read_desired(tmp_path))
 
 
+async def test_what_would_leave_a_box_without_cameras_is_refused_unless_it_says_so(tmp_path):
+    async with Lone(tmp_path) as lone:
+        desired = lone.box.desired
+        for version, nothing in enumerate(({"cameras": None}, {"cameras": []}), 1):
+            report = await lone.want(version, nothing | {"buffer": {"segment_s": 5.0}})
+            (problem,) = report.errors
+            assert (report.status, problem.path) == (ConfigStatus.REFUSED, "$.cameras")
+            assert problem.code == "config.no_cameras"
+            with pytest.raises(SettingsError) as caught:
+                await desired.patch(nothing, KIM)
+            assert caught.value.code == "config.no_cameras"
+        assert [camera.camera_id for camera in desired.settings.cameras] == ["gate"]
+        assert desired.settings.buffer.segment_s == 10.0  # nothing else of it counts either
+
+        report = await lone.want(3, {"cameras": None}, no_cameras=True)
+        assert (report.status, report.errors) == (ConfigStatus.APPLIED, ())
+        assert desired.settings.cameras == ()
+        await lone.want(4, {"cameras": None})  # nothing is taken from a box that has none
+        assert desired.report().status is ConfigStatus.APPLIED
+
+
+async def test_cameras_that_only_the_center_named_do_not_go_by_a_document_that_forgets_them(
+    tmp_path,
+):
+    def no_own_cameras(lone):
+        lone.own = lone.box.desired._table.pop("cameras")
+        lone.box.desired.settings = msgspec.structs.replace(lone.box.desired.settings, cameras=())
+
+    async with Lone(tmp_path, no_own_cameras) as lone:
+        assert (await lone.want(1, {"cameras": lone.own})).status is ConfigStatus.APPLIED
+        report = await lone.want(2, {"buffer": {"segment_s": 5.0}})
+        assert [one.code for one in report.errors] == ["config.no_cameras"]
+        assert [camera.camera_id for camera in lone.box.desired.settings.cameras] == ["gate"]
+        report = await lone.want(3, {"buffer": {"segment_s": 5.0}}, no_cameras=True)
+        assert (report.status, lone.box.desired.settings.cameras) == (ConfigStatus.APPLIED, ())
+
+
 class Lone:
     """A box without a broker, on a clock moved by hand."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--user", default="operator", show_default=True, help="On whose order; audited.")
 @click.option("--patience-s", default=20.0, show_default=True)
+@click.option("--no-cameras", is_flag=True, help="It may leave the box without any camera.")
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 def configure(
     link: "BrokerSettings",
@@ -39,6 +40,7 @@ def configure(
     user: str,
     patience_s: float,
     *,
+    no_cameras: bool,
     as_json: bool,
 ) -> None:
     """Want other settings of BOX and print what it made of them.
@@ -50,6 +52,7 @@ def configure(
     poleside center configure bx-0417 --file wanted.json
 
     A null in the JSON of --file removes what the box's own settings say there: its default counts.
+    What would leave a box without any camera is refused unless --no-cameras says that it is meant.
     The box goes back by itself when it loses the link or a camera by it. Exit code 0 when all of
     it is in effect, 1 otherwise.
     """
@@ -75,7 +78,7 @@ def configure(
         return wanted
 
     guest = Guest(SystemClock(), link, data_dir, BoxAddress(site, box))
-    report = asyncio.run(guest.configure(changed, by, patience_s))
+    report = asyncio.run(guest.configure(changed, by, patience_s, no_cameras=no_cameras))
     _show(report, as_json=as_json)
     sys.exit(0 if report is not None and report.status is ConfigStatus.APPLIED else 1)
 

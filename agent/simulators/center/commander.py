@@ -133,11 +133,18 @@ class Commander:
         )
 
     async def configure(
-        self, address: BoxAddress, settings: dict[str, Any], by: Actor, known: ConfigReport | None
+        self,
+        address: BoxAddress,
+        settings: dict[str, Any],
+        by: Actor,
+        known: ConfigReport | None,
+        *,
+        no_cameras: bool = False,
     ) -> Desired:
         """Publish, retained, what is wanted of a box, on top of what it reported last.
 
-        Raises `LinkError` when the broker can't be told now.
+        `no_cameras`: it may leave the box without any. Raises `LinkError` when the broker can't be
+        told now.
         """
         base = 0 if known is None else known.version
         desired = Desired(
@@ -149,6 +156,7 @@ class Commander:
             by=by,
             iat=int(self._clock.utc_now().timestamp()),
             iss=self._name,
+            no_cameras=no_cameras,
         )
         token = sign(desired, self._key)
         await self._publish(Outgoing(address.topic(Channel.CONFIG), token, retain=True))

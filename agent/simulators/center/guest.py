@@ -119,7 +119,12 @@ class Guest:
         return last
 
     async def configure(
-        self, change: Callable[[dict[str, Any]], dict[str, Any]], by: Actor, patience_s: float
+        self,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        by: Actor,
+        patience_s: float,
+        *,
+        no_cameras: bool = False,
     ) -> ConfigReport | None:
         """Have the box take `change` of what was wanted last; return what it made of it.
 
@@ -133,7 +138,9 @@ class Guest:
         async def tell(commander: Commander) -> None:
             nonlocal found
             await self._hear(self._report_came)
-            desired = await commander.configure(self._address, settings, by, self._report)
+            desired = await commander.configure(
+                self._address, settings, by, self._report, no_cameras=no_cameras
+            )
             await asyncio.to_thread(wishes.write, self._address, settings)
             until_mono_s = self._clock.monotonic_s() + patience_s
             while self._clock.monotonic_s() < until_mono_s and found is None:
