@@ -8,9 +8,13 @@ from hardware.interface import Board, BoardKind, PowerState
 from hardware.linux import hwmon
 from hardware.linux.files import read_int
 
-# Only Raspberry Pi's own kernel has this file; Debian's has neither it nor the voltage sensor. The
-# folder is named after the device tree's node: `soc`, or with its address, `soc@107c000000`.
-_THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
+# A file of the firmware's own device: Raspberry Pi's kernel has it, and Debian's with the module in
+# image-build/kernel. The device is named after its node of the device tree (`soc:firmware`,
+# `soc@107c000000:firmware`, `firmware:rpi-firmware`), so its driver leads there.
+_THROTTLED = (
+    "sys/bus/platform/drivers/raspberrypi-firmware/*/get_throttled",
+    "sys/devices/platform/soc*/soc*:firmware/get_throttled",
+)
 
 # Bits of the firmware's answer (mailbox tag 0x00030046): 0..3 now, 16..19 at some time since boot.
 _UNDER_VOLTAGE, _FREQUENCY_CAPPED, _THROTTLING, _SOFT_LIMIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -32,7 +36,7 @@ class PiPower:
         self._root = root
 
     def read(self) -> PowerState:
-        for file in self._root.glob(_THROTTLED):
+        for file in (file for pattern in _THROTTLED for file in self._root.glob(pattern)):
             bits = read_int(file, base=16)
             if bits is not None and not bits & ~_ALL:
                 return _from_bits(bits)

@@ -44,6 +44,28 @@ def ask(partition, root, capsys):
     return asked
 
 
+def answered(root, flags):
+    """The file by which our module says what the firmware answers."""
+    folder = root / "sys/bus/platform/drivers/raspberrypi-firmware/soc:firmware"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "reboot_flags").write_text(flags)
+
+
+@pytest.mark.parametrize(("flags", "starts"), [("0\n", True), ("1\n", True), ("", False)])
+def test_a_pi_starts_trials_where_its_firmware_has_answered(root, flags, starts):
+    assert Firmware(root).starts_trials() is False  # no module
+    answered(root, flags)
+    assert Firmware(root).starts_trials() is starts
+
+
+def test_a_pi_whose_firmware_does_not_answer_starts_no_trials(root):
+    answered(root, "0\n")
+    file = next(root.glob("sys/bus/platform/drivers/*/*/reboot_flags"))
+    file.unlink()
+    file.mkdir()  # can't be read, as where the module says EOPNOTSUPP
+    assert Firmware(root).starts_trials() is False
+
+
 def test_a_new_box_runs_slot_a_and_calls_both_good(ask):
     assert [ask("get-primary"), ask("get-current")] == ["a", "a"]
     assert [ask("get-state", "a"), ask("get-state", "b")] == ["good", "good"]
@@ -98,6 +120,7 @@ def test_a_machine_without_slots_in_its_firmware_is_told_by_the_command_line(tmp
     (tmp_path / "proc/cmdline").write_text("console=ttyAMA0 edge.slot=b edge.trial=1 panic=10\n")
     boot = Firmware(tmp_path).this_boot()
     assert (boot.slot, boot.is_trial) == ("b", True)
+    assert Firmware(tmp_path).starts_trials()  # GRUB reads it from its sector
 
 
 @pytest.fixture

@@ -125,6 +125,19 @@ def test_debians_kernel_on_a_pi_leaves_power_unknown(tmp_path):
     assert zone.celsius == pytest.approx(25.178)
 
 
+def test_debians_kernel_with_our_module_tells_a_pi_5_s_supply_by_the_driver(tmp_path):
+    """There the firmware's device lies beside `soc`, and its driver alone has one name."""
+    root = plant("raspberry_pi_3_debian", tmp_path)
+    device = root / "sys/devices/platform/firmware:rpi-firmware"
+    device.mkdir(parents=True)
+    (device / "get_throttled").write_text("50001\n")
+    driver = root / "sys/bus/platform/drivers/raspberrypi-firmware"
+    driver.mkdir(parents=True)
+    (driver / device.name).symlink_to(device)
+    power = pick_board(root).power.read()
+    assert (power.under_voltage, power.throttled, power.throttled_before) == (True, False, True)
+
+
 def test_a_sleeping_sensor_is_unknown_not_minus_256_degrees(tmp_path):
     board = pick_board(plant("jetson_orin", tmp_path))
     readings = {reading.name: reading.celsius for reading in board.thermometers.read()}

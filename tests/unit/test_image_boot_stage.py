@@ -1,6 +1,6 @@
 """What boots is the same bits each time, and holds what it needs: initramfs, boot partitions."""
 
-import gzip
+import configparser
 import json
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from poleside_image import grow
-from poleside_recipe import boot_stage, initramfs, layout, medium, parts, sbom, tree
+from poleside_recipe import boot_stage, initramfs, kernel, layout, medium, parts, sbom, tree
 from poleside_recipe.run import environment
 
 import agent
@@ -42,6 +42,18 @@ def test_a_module_is_loaded_after_what_it_needs_and_once(modules):
     assert order == ["mbcache.ko.xz", "jbd2.ko.xz", "ext4.ko.xz", "virtio_blk.ko.xz"]
     with pytest.raises(ValueError, match="no module zfs"):
         initramfs.load_order(modules, ("zfs",))
+
+
+def test_a_module_that_not_every_kernel_has_may_be_missing(modules):
+    order = [file.name for file in initramfs.load_order(modules, ("rp1_pci?", "jbd2?"))]
+    assert order == ["jbd2.ko.xz"]
+
+
+def test_a_raspberry_pi_feeds_its_watchdog_before_all_else_and_can_reach_a_pi_5_s_medium():
+    wanted = initramfs.wanted("rpi")
+    assert wanted[0] == "bcm2835_wdt"
+    assert {"sdhci-brcmstb", "rp1_pci?", "irq-bcm2712-mip?", "nvme", "erofs"} <= set(wanted)
+    assert not {"bcm2835_wdt", "sdhci-brcmstb"} & set(initramfs.wanted("virt"))
 
 
 def test_the_root_keeps_what_its_modules_need_wherever_it_lies(modules):
@@ -90,7 +102,9 @@ def test_the_initramfs_holds_its_programs_and_belongs_to_root():
     assert zstandard.ZstdCompressor(level=19).compress(made)[:4] == b"\x28\xb5\x2f\xfd"
 
 
-@pytest.mark.parametrize("script", ["boot/init", "packages/fetch-boot-parts"])
+@pytest.mark.parametrize(
+    "script", ["boot/init", "packages/fetch-boot-parts", "packages/fetch-kernel"]
+)
 def test_a_script_is_understood_by_a_plain_shell(script):
     subprocess.run(["sh", "-n", str(parts.IMAGE_BUILD / script)], check=True)
 
@@ -137,19 +151,74 @@ def test_first_stages_too_old_for_the_layout_are_told_and_others_taken(tmp_path,
         boot_stage.take_first_stages(given, tmp_path)
 
 
-def test_a_kernel_that_hands_no_trial_on_is_known(tmp_path):
-    kernel = tmp_path / "boot/vmlinuz-6.12.0"
-    kernel.parent.mkdir()
-    pi = parts.Variant("trixie", "rpi")
-    for content, starts in (
-        (b"MZ raspberrypi-firmware", False),  # Debian's
-        (gzip.compress(b"raspberrypi-firmware"), False),
-        (gzip.compress(b"raspberrypi-firmware  tryboot"), True),
-        (b"MZ packed", True),
-    ):
-        kernel.write_bytes(content)
-        assert boot_stage.starts_trials(pi, tmp_path) is starts
-        assert boot_stage.starts_trials(parts.Variant("trixie", "virt"), tmp_path)
+@pytest.fixture
+def pi_kernel(tmp_path):
+    """What is unpacked of a Raspberry Pi's kernel, as Debian lays it from Linux 7 on."""
+    modules = tmp_path / "unpacked/usr/lib/modules/7.3.4"
+    trees = modules / "dtb/broadcom"
+    trees.mkdir(parents=True)
+    (modules / "vmlinuz").write_bytes(b"kernel")
+    for name in ("bcm2711-rpi-4-b", "bcm2711-rpi-cm4-io", "bcm2712-rpi-5-b", "bcm2712-d-rpi-5-b"):
+        (trees / f"{name}.dtb").write_bytes(name.encode())
+    (trees / "imx8.dtb").write_bytes(b"of another board")
+    link = tmp_path / "unpacked/usr/lib/linux-image-7.3.4"
+    link.symlink_to("modules/7.3.4/dtb")
+    firmware = tmp_path / "unpacked/usr/lib/raspi-firmware"
+    firmware.mkdir()
+    (firmware / "start4.elf").write_bytes(b"VC_BUILD_ID_TIME: Feb  3 2025")
+    return tmp_path / "unpacked"
+
+
+def test_a_slot_of_a_raspberry_pi_holds_the_device_trees_by_the_firmware_s_names(
+    pi_kernel, tmp_path
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    boot_stage._lay_raspberry_pi(pi_kernel, out, "cgroup_enable=memory")
+    assert kernel.image_of(pi_kernel).read_bytes() == b"kernel"
+    trees = {file.name: file.read_bytes() for file in out.glob("*.dtb")}
+    assert trees["bcm2711-rpi-cm4.dtb"] == b"bcm2711-rpi-cm4-io"
+    assert trees["bcm2712d0-rpi-5-b.dtb"] == b"bcm2712-d-rpi-5-b"
+    assert {"bcm2711-rpi-4-b.dtb", "bcm2712-rpi-5-b.dtb"} <= trees.keys()
+    assert "imx8.dtb" not in trees
+    words = (out / "cmdline-pi5.txt").read_text().split()
+    assert [word for word in words if word.startswith("console=")][-1] == "console=ttyAMA10,115200"
+    assert words[-1] == "cgroup_enable=memory"
+
+
+def test_only_a_trial_s_kernel_is_under_the_firmware_s_watchdog():
+    """In the kept system a watchdog that nobody takes would be a restart again and again."""
+    told = configparser.ConfigParser(strict=False, allow_no_value=True, interpolation=None)
+    text = (parts.IMAGE_BUILD / "boot/config.txt").read_text()
+    told.read_string("[all]\n" + text.replace("initramfs initramfs", "initramfs=initramfs"))
+    timeouts = {name: told[name].get("kernel_watchdog_timeout") for name in told.sections()}
+    assert timeouts == {"all": None, "pi5": None, "tryboot": "300"}
+    assert told["pi5"]["cmdline"] == "cmdline-pi5.txt"
+
+
+def test_our_module_lies_beside_the_kernel_s_is_kept_and_loaded_and_named(tmp_path):
+    made, source, root = tmp_path / "made", tmp_path / "7.3.4", tmp_path / "root"
+    made.mkdir()
+    (made / "poleside_firmware.ko").write_bytes(b"module")
+    source.mkdir()
+    kernel.lay_module(made, source)
+    (source / "modules.dep").write_text("updates/poleside_firmware.ko:\nkernel/sound/big.ko:\n")
+    assert boot_stage.wanted_modules(source) == ["updates/poleside_firmware.ko"]
+    laid = root / "usr/lib/modules/7.3.4"
+    kernel.load_at_boot(laid, root)
+    assert not (root / "etc").exists()  # a board without it
+    shutil.copytree(source, laid)
+    kernel.load_at_boot(laid, root)
+    loaded = root / "etc/modules-load.d/poleside-firmware.conf"
+    assert loaded.read_text() == "poleside_firmware\n"
+    (part,) = sbom.own_module(root, "1.2.0")
+    assert (part.name, part.version, part.licences) == (
+        "poleside_firmware",
+        "1.2.0",
+        ("GPL-2.0-only",),
+    )
+    source_text = (kernel.SOURCE / "poleside_firmware.c").read_text()
+    assert f"SPDX-License-Identifier: {kernel.LICENCE}" in source_text
 
 
 def test_a_boot_partition_is_the_same_bits_wherever_it_is_made(tmp_path):

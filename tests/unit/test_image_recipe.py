@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from poleside_image.boot_choice import FIRST, PARTITION_OF, to_sector
 from poleside_image.boot_sector import BootSector
-from poleside_recipe import fat16, image, layout, lock_wheels, medium, parts, run, tree
+from poleside_recipe import fat16, image, kernel, layout, lock_wheels, medium, parts, run, tree
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 VARIANTS = [parts.Variant(suite, board) for suite in parts.SUITES for board in parts.BOARDS]
@@ -123,6 +123,37 @@ def test_a_base_is_known_by_all_it_is_made_of(tmp_path):
         before = parts.base_key("trixie", "sources", folder)
         (folder / f"{name}.list").write_text((folder / f"{name}.list").read_text() + "jq\n")
         assert before != parts.base_key("trixie", "sources", folder)
+
+
+RELEASE = "deb [signed-by=/k] http://deb.debian.org/debian trixie main\n"
+BACKPORTS = "deb [signed-by=/k] http://deb.debian.org/debian trixie-backports main\n"
+
+
+def test_a_board_s_own_kernel_is_asked_for_and_leaves_the_base_alone():
+    pi, virt = parts.Variant("trixie", "rpi"), parts.Variant("trixie", "virt")
+    assert kernel.package(pi) == "linux-image-arm64"
+    assert [kernel.package(each) for each in (virt, parts.Variant("bookworm", "rpi"))] == [None] * 2
+    assert kernel.is_at_hand(pi, RELEASE + BACKPORTS)
+    assert not kernel.is_at_hand(pi, f"{RELEASE}# {BACKPORTS}")
+    assert kernel.is_at_hand(virt, RELEASE)
+    assert image.without_backports(RELEASE + BACKPORTS) == RELEASE
+    assert kernel.key(pi, RELEASE + BACKPORTS) == kernel.key(pi, BACKPORTS)
+    assert kernel.key(pi, BACKPORTS) != kernel.key(pi, BACKPORTS.replace("deb.debian", "snapshot"))
+
+
+def test_a_build_says_which_source_of_its_kernel_is_missing(tmp_path):
+    sources = tmp_path / "sources.list"
+    sources.write_text(RELEASE)
+    command = [sys.executable, "-m", "poleside_recipe.image", "--board", "rpi"]
+    told = subprocess.run(
+        [*command, "--sources", str(sources), "--out", str(tmp_path), "--cache", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=run.environment() | {"PYTHONPATH": str(parts.IMAGE_BUILD / "python")},
+    )
+    assert told.returncode == 1
+    assert "missing here: trixie-backports: a line in SOURCES" in told.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from click.testing import CliRunner
 from poleside_image import provision, small_files, trial, update, version_floor
 from poleside_image.programs import ask as programs_ask
 from poleside_image.trial import Look, Patience, wait_until_well
-from poleside_recipe import parts, tree
-from poleside_recipe.parts import Variant
+from poleside_recipe import parts
 
 from agent.core.clock import boot_id
 from agent.local.cli.box import box as box_command
@@ -182,10 +181,11 @@ def test_an_agent_that_does_not_answer_is_not_kept(programs, data, printed):
     assert small_files.read(data / trial.OUTCOME)["why"]
 
 
-def test_a_system_without_its_firewall_is_not_kept(programs, data):
-    programs.says("systemctl", "failed", then='case "$*" in *nftables*) exit 3 ;; esac')
+@pytest.mark.parametrize(("unit", "why"), [("nftables", "firewall"), ("poleside-slot", "slot")])
+def test_a_system_without_its_firewall_or_its_slot_s_note_is_not_kept(programs, data, unit, why):
+    programs.says("systemctl", "failed", then=f'case "$*" in *{unit}*) exit 3 ;; esac')
     assert trial.main(data, Patience(0.0, 0.1, 0.01)) == 1
-    assert "firewall" in small_files.read(data / trial.OUTCOME)["why"]
+    assert why in small_files.read(data / trial.OUTCOME)["why"]
 
 
 def test_what_was_away_at_one_look_alone_is_missed_all_the_same(programs, data):
@@ -328,14 +328,14 @@ def test_in_a_trial_nothing_is_installed_and_the_plan_is_taken_away(
 def test_where_no_trial_can_be_started_nothing_is_installed(
     programs, data, plan, tmp_path, monkeypatch
 ):
-    tree.lay_parts(tmp_path / "root", Variant("trixie", "rpi"), "1.1.0", "1.0.0")
-    monkeypatch.setattr(version_floor, "RELEASE", tmp_path / "root/usr/lib/poleside/release.json")
-    update.check_way_back(version_floor.RELEASE)
-    tree.note_no_trials(tmp_path / "root")
+    """A Raspberry Pi without our module, or whose firmware does not answer it."""
+    told = tmp_path / "pi/proc/device-tree/chosen/bootloader"
+    told.mkdir(parents=True)
+    (told / "partition").write_bytes((2).to_bytes(4, "big"))
+    monkeypatch.setattr(update, "ROOT", tmp_path / "pi")
     told = outcome_of(plan, data)
     assert [told["outcome"], told["code"]] == ["refused", "update.no_trials"]
     assert programs.calls() == []
-    assert version_floor.running_version(version_floor.RELEASE) == "1.1.0"
 
 
 def test_a_full_disk_waits(data):

@@ -1,8 +1,9 @@
 """What the firmware told Linux of this boot, and what it is asked to do at the next one.
 
-A Raspberry Pi says both in its device tree, and is asked by the reboot parameter. On a board with
-UEFI GRUB says it by `edge.slot=` and `edge.trial=` on the kernel's command line, and is asked by
-its `trial.env` on the boot choice partition.
+A Raspberry Pi says the first in its device tree, and is asked by the reboot parameter, which the
+module `poleside_firmware` hands on to it. On a board with UEFI GRUB says it by `edge.slot=` and
+`edge.trial=` on the kernel's command line, and is asked by its `trial.env` on the boot choice
+partition.
 """
 
 import re
@@ -13,6 +14,7 @@ from poleside_image.boot_choice import PARTITION_OF, BootChoiceError
 from poleside_image.boot_sector import TrialSector
 
 _TREE = "proc/device-tree/chosen/bootloader"
+_FLAGS = "sys/bus/platform/drivers/raspberrypi-firmware/*/reboot_flags"
 _REBOOT_PARAMETER = "run/systemd/reboot-param"
 _TRYBOOT = "0 tryboot"
 
@@ -47,6 +49,16 @@ class Firmware:
             return Boot(found[1], bool(re.search(r"(?:^|\s)edge\.trial=1(?:\s|$)", words)))
         raise BootChoiceError("neither the device tree nor the command line tells which slot runs")
 
+    def starts_trials(self) -> bool:
+        """Say whether a restart on trial gets through.
+
+        GRUB has it in a sector. To a Raspberry Pi's firmware it goes through our module, whose file
+        can be read only where the firmware has answered that it knows such flags.
+        """
+        if not (self._root / _TREE / "partition").exists():
+            return True
+        return any(_is_answered(file) for file in self._root.glob(_FLAGS))
+
     def arm_trial(self) -> None:
         """Let the next restart, and only it, start the other slot."""
         if self._trial:
@@ -68,6 +80,13 @@ class Firmware:
             return self._parameter.read_text().strip() == _TRYBOOT
         except OSError:
             return False
+
+
+def _is_answered(file: Path) -> bool:
+    try:
+        return int(file.read_text(), 16) >= 0
+    except (OSError, ValueError):
+        return False
 
 
 def _number(path: Path) -> int | None:

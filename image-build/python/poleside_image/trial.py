@@ -26,6 +26,10 @@ _pause = threading.Event().wait
 
 
 _LIMIT_S = 300.0
+_MUST_BE_UP = {
+    "nftables.service": "the firewall is not up",
+    "poleside-slot.service": "which slot runs is not noted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,11 @@ def what_is_wrong(
 
 def look(known: Iterable[str], worked: Iterable[str] = ()) -> Look:
     """Ask the agent and systemd."""
-    try:
-        run(["systemctl", "is-active", "nftables.service"])
-    except ProgramError as error:
-        return Look(f"the firewall is not up: {error}", "")
+    for unit, wrong in _MUST_BE_UP.items():
+        try:
+            run(["systemctl", "is-active", unit])
+        except ProgramError as error:
+            return Look(f"{wrong}: {error}", "")
     try:
         health = ask([POLESIDE, "health", "--config", SETTINGS, "--json"])
         restarts = run(["systemctl", "show", "--property=NRestarts", "poleside.service"]).strip()

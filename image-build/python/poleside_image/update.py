@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from poleside_image import small_files, version_floor
+from poleside_image.firmware import Firmware
 from poleside_image.programs import POLESIDE, SETTINGS, ProgramError, ask, run
 from poleside_image.trial import BEFORE, BOOT_ID, FOLDER, red_faults, works_of
 
@@ -26,6 +27,7 @@ MOST_BEGUN = 3
 HOLD = "hold"
 TRIAL = Path("/run/poleside-boot/trial")
 INSTALL_WITHIN_S = 6_000.0
+ROOT = Path("/")
 HELD_WITHIN_S = 3_600.0  # an agent that died over its `hold` must not stop the restart for ever
 _LOOK_S = 2.0
 _pause = threading.Event().wait
@@ -110,10 +112,10 @@ def check_trial(mark: Path) -> None:
         raise RefusedError("update.on_trial", "this system is on trial itself", may_come=True)
 
 
-def check_way_back(release: Path) -> None:
-    """Raises `RefusedError` where the kernel starts no trial: all would end in the old system."""
-    if small_files.read(release).get("trials") is False:
-        raise RefusedError("update.no_trials", "this image's kernel can't ask for a trial")
+def check_way_back(firmware: Firmware) -> None:
+    """Raises `RefusedError` where no trial can be started: all would end in the old system."""
+    if not firmware.starts_trials():
+        raise RefusedError("update.no_trials", "this board's firmware can't be asked for a trial")
 
 
 def check_hold(folder: Path) -> None:
@@ -165,7 +167,7 @@ def _health() -> dict[str, Any]:
 def carry_out(plan: Plan, folder: Path) -> str:
     """Check, install and restart. Returns the version; raises `RefusedError`."""
     check_trial(TRIAL)
-    check_way_back(version_floor.RELEASE)
+    check_way_back(Firmware(ROOT))
     check_hold(plan.bundle.parent)
     check_room(folder)
     try:

@@ -1,13 +1,12 @@
 """Kernel, modules and boot partitions, from packages that are unpacked and never installed."""
 
-import gzip
 import os
 import re
 import shutil
 from datetime import date, datetime
 from pathlib import Path
 
-from poleside_recipe import initramfs
+from poleside_recipe import initramfs, kernel
 from poleside_recipe.parts import IMAGE_BUILD, Variant, boot_packages, entries
 from poleside_recipe.run import EPOCH, run
 
@@ -19,24 +18,44 @@ _MADE = re.compile(rb"VC_BUILD_ID_TIME: ([A-Z][a-z]{2} +[0-9]{1,2} [0-9]{4})")
 # Before it a Pi 4 does not find its kernel on a slot's partition of a GPT.
 LEAST_MADE = date(2025, 1, 16)
 _WORDS = {"virt": "", "rpi": "cgroup_enable=memory"}  # a Pi's firmware switches memory limits off
+# The kernel's name of a device tree -> what the firmware asks for, where they differ.
+_FIRMWARES_TREES = {
+    "bcm2711-rpi-cm4-io.dtb": "bcm2711-rpi-cm4.dtb",
+    "bcm2712-d-rpi-5-b.dtb": "bcm2712d0-rpi-5-b.dtb",
+    "bcm2837-rpi-3-a-plus.dtb": "bcm2710-rpi-3-a-plus.dtb",
+    "bcm2837-rpi-3-b-plus.dtb": "bcm2710-rpi-3-b-plus.dtb",
+    "bcm2837-rpi-3-b.dtb": "bcm2710-rpi-3-b.dtb",
+    "bcm2837-rpi-cm3-io3.dtb": "bcm2710-rpi-cm3.dtb",
+}
 
 
-def unpack(variant: Variant, root: Path, target: Path) -> Path:
+def unpack(variant: Variant, root: Path, target: Path, own_kernel: Path | None = None) -> Path:
     """Take the boot packages out of `root`, unpack the board's; returns the folder of their files.
 
-    Their control files come to lie in its folder `control`, for the parts list.
+    `own_kernel` holds a board's kernel in place of the release's (`kernel.fetched`). Their control
+    files come to lie in its folder `control`, for the parts list.
     """
     shutil.rmtree(target, ignore_errors=True)
     (target / "control").mkdir(parents=True)
     wanted = boot_packages(variant.suite, [variant.board])
     for package in sorted((root / PACKAGES).glob("*.deb")):
         name = package.name.split("_")[0]
-        if name in wanted or name.startswith("linux-image-"):
-            run("dpkg-deb", "--extract", package, target)
-            run("dpkg-deb", "--control", package, target / "control" / name)
+        if name in wanted or (name.startswith("linux-image-") and own_kernel is None):
+            _unpack(package, target)
     shutil.rmtree(root / PACKAGES)
+    if own_kernel is not None:
+        for package in sorted(own_kernel.glob("*.deb")):
+            _unpack(package, target)
     merge_usr(target)
+    if own_kernel is not None:
+        (modules,) = (target / "usr/lib/modules").iterdir()
+        kernel.lay_module(own_kernel, modules)
     return target
+
+
+def _unpack(package: Path, target: Path) -> None:
+    run("dpkg-deb", "--extract", package, target)
+    run("dpkg-deb", "--control", package, target / "control" / package.name.split("_")[0])
 
 
 def merge_usr(folder: Path) -> None:
@@ -72,17 +91,21 @@ def lay_kernel(unpacked: Path, root: Path) -> Path:
     for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         shutil.copyfile(source / index, target / index)
     run("depmod", "--basedir", root, source.name, is_quiet=True)
+    kernel.load_at_boot(target, root)
     return target
 
 
 def wanted_modules(source: Path) -> list[str]:
-    """Return the modules of `boot/modules.list` and what they need; `source` is after depmod."""
+    """Return the modules of `boot/modules.list`, ours, and what they need.
+
+    `source` is after depmod.
+    """
     lines = (source / "modules.dep").read_text().splitlines()
     needs = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
     kept = tuple(
         f"kernel/{prefix}" for line in entries(BOOT / "modules.list") for prefix in line.split()
     )
-    found = {name for name in needs if name.startswith(kept)}
+    found = {name for name in needs if name.startswith((*kept, "updates/"))}
     return sorted(found.union(*(needs[name] for name in found)))
 
 
@@ -90,32 +113,17 @@ def boot_files(variant: Variant, unpacked: Path, modules: Path, out: Path) -> Pa
     """Lay what a slot's boot partition holds into `out`; returns it."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
-    (out / "initramfs").write_bytes(initramfs.make(unpacked, modules))
+    binary = kernel.image_of(unpacked)
+    (out / "initramfs").write_bytes(initramfs.make(unpacked, modules, variant.board))
     words = _WORDS[variant.board]
     if variant.board == "virt":
-        shutil.copyfile(kernel, out / "vmlinuz")
+        shutil.copyfile(binary, out / "vmlinuz")
         config = (BOOT / "boot.cfg").read_text().replace("@WORDS@", words).replace(" \n", "\n")
         (out / "boot.cfg").write_text(config)
     else:
-        shutil.copyfile(kernel, out / "kernel8.img")
+        shutil.copyfile(binary, out / "kernel8.img")
         _lay_raspberry_pi(unpacked, out, words)
     return out
-
-
-def starts_trials(variant: Variant, unpacked: Path) -> bool:
-    """Say whether a restart on trial gets through: on a Raspberry Pi its kernel hands it on.
-
-    Debian's does not (`drivers/firmware/raspberrypi.c` of Raspberry Pi's own kernel does). One that
-    is packed so that nobody can look into it is believed.
-    """
-    if variant.board != "rpi":
-        return True  # GRUB reads it from a file
-    (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
-    content = kernel.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        content = gzip.decompress(content)
-    return b"tryboot" in content or b"raspberrypi-firmware" not in content
 
 
 def take_first_stages(given: Path, unpacked: Path) -> None:
@@ -150,8 +158,13 @@ def _lay_raspberry_pi(unpacked: Path, out: Path, words: str) -> None:
         )
     for file in unpacked.glob("usr/lib/linux-image-*/broadcom/bcm2*-rpi-*.dtb"):
         shutil.copyfile(file, out / file.name)
+    for name, firmwares_name in _FIRMWARES_TREES.items():
+        if (out / name).exists():
+            shutil.copyfile(out / name, out / firmwares_name)
     shutil.copyfile(BOOT / "config.txt", out / "config.txt")
-    (out / "cmdline.txt").write_text((BOOT / "cmdline.txt").read_text().strip() + f" {words}\n")
+    line = (BOOT / "cmdline.txt").read_text().strip() + f" {words}\n"
+    (out / "cmdline.txt").write_text(line)
+    (out / "cmdline-pi5.txt").write_text(line.replace("console=ttyS1,", "console=ttyAMA10,"))
 
 
 def fat_image(files: Path, target: Path, size_bytes: int, label: str) -> None:

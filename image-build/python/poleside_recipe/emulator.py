@@ -29,9 +29,7 @@ _PATIENT = {
     "poleside": "TimeoutStartSec=15min\nWatchdogSec=10min\n",
     "poleside-provision": "TimeoutStartSec=10min\n",
 }
-_GATE = (
-    "TimeoutStartSec=30min\nEnvironment=POLESIDE_TRIAL_LIMIT_S={}\n[Unit]\nJobTimeoutSec=45min\n"
-)
+GATE = "TimeoutStartSec=30min\nEnvironment=POLESIDE_TRIAL_LIMIT_S={}\n[Unit]\nJobTimeoutSec=45min\n"
 _SHELL = """[Unit]
 Description=A shell for the trial
 After=basic.target
@@ -141,7 +139,7 @@ class Machine:
         ]
         command += ["-chardev", f"socket,id=c,path={self._port},server=on,wait=off"]
         units = spoken_units()
-        units["systemd.unit-dropin.poleside-trial.service"] += _GATE.format(hardware.gate_limit_s)
+        units["systemd.unit-dropin.poleside-trial.service"] += GATE.format(hardware.gate_limit_s)
         units["systemd.extra-unit.trial-shell.service"] = _SHELL
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-shell.service\n"
         for name, text in units.items():

@@ -5,6 +5,7 @@ kept, by the hash of what it is made of, since it is nearly the whole cost: 9 CP
 """
 
 import argparse
+import re
 import shutil
 import sys
 import tarfile
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 from poleside_image.boot_choice import FIRST, to_sector
 
-from poleside_recipe import boot_stage, bundle, keys, layout, sbom, tree
+from poleside_recipe import boot_stage, bundle, kernel, keys, layout, sbom, tree
 from poleside_recipe.fat16 import bootcfg
 from poleside_recipe.medium import assemble
 from poleside_recipe.parts import (
@@ -92,11 +93,13 @@ class Built:
 
 def base(suite: str, cache: Path, sources: Path) -> Path:
     """Return the tar of Debian's part, the same for all boards, from the cache or made."""
-    tar = cache / f"{base_key(suite, sources.read_text())}.tar"
+    told = without_backports(sources.read_text())
+    tar = cache / f"{base_key(suite, told)}.tar"
     if tar.exists():
         return tar
     cache.mkdir(parents=True, exist_ok=True)
-    scratch = tar.with_suffix(".new.tar")
+    scratch, listed = tar.with_suffix(".new.tar"), tar.with_suffix(".sources.list")
+    listed.write_text(told)
     excluded = entries(IMAGE_BUILD / "packages/base-exclude.list")
     run(
         *("mmdebstrap", "--mode=root", "--variant=essential", "--architectures=arm64"),
@@ -110,10 +113,16 @@ def base(suite: str, cache: Path, sources: Path) -> Path:
         " --shell /usr/sbin/nologin --groups video poleside",
         f"--customize-hook={IMAGE_BUILD}/packages/fetch-boot-parts $1 "
         + " ".join(boot_packages(suite, BOARDS)),
-        *(suite, scratch, sources),
+        *(suite, scratch, listed),
     )
     scratch.rename(tar)
     return tar
+
+
+def without_backports(sources: str) -> str:
+    """Return an apt sources.list without what is for a board's kernel alone."""
+    lines = sources.splitlines(keepends=True)
+    return "".join(line for line in lines if not re.search(r"\s\S+-backports\s", line))
 
 
 def root_image(root: Path, target: Path, identity: str) -> None:
@@ -148,14 +157,14 @@ def build(order: Order) -> Built:
     version = order.version or project_version()
     name = f"poleside-{version}-{variant.suite}-{variant.board}"
     root = _told("base", lambda: unpacked_base(order))
-    unpacked = _told("boot packages", lambda: boot_stage.unpack(variant, root, out / "unpacked"))
+    own = _told("kernel", lambda: kernel.fetched(variant, order.cache, order.sources))
+    target = out / "unpacked"
+    unpacked = _told("boot packages", lambda: boot_stage.unpack(variant, root, target, own))
     if order.first_stages is not None:
         boot_stage.take_first_stages(order.first_stages, unpacked)
     modules = boot_stage.lay_kernel(unpacked, root)
     boot_stage.lay_firmware(unpacked, root)
     tree.lay_parts(root, variant, version, order.floor)
-    if not boot_stage.starts_trials(variant, unpacked):
-        tree.note_no_trials(root)
     signing = keys.signing(order.keys, order.cache / "trial-keys")
     shutil.copyfile(signing.keyring, root / "etc/rauc/keyring.pem")
     _told("agent and wheels", lambda: tree.lay_agent(root, variant))
@@ -223,6 +232,8 @@ def main() -> int:
         lacks.append(f"{wheel_lock(variant).name}: pinned wheels; `make image-lock` makes it")
     if chosen.sources is None and not chosen.check:
         lacks.append("SOURCES=…: an apt sources.list for the base")
+    elif chosen.sources and not kernel.is_at_hand(variant, chosen.sources.read_text()):
+        lacks.append(f"{kernel.release(variant)}: a line in SOURCES, for this board's kernel")
     if chosen.check:
         lacks += missing(VERIFY_TOOLS)
     for lack in lacks:

@@ -19,7 +19,8 @@ FOLDERS = ("bin", "dev", "modules", "proc", "root", "run", "sys")
 def load_order(modules: Path, wanted: Iterable[str]) -> list[Path]:
     """Return the files of the wanted modules and what they need, each after what it needs.
 
-    `modules` is lib/modules/VERSION after depmod. Raises `ValueError` for a name unknown to it.
+    `modules` is lib/modules/VERSION after depmod. Raises `ValueError` for a name unknown to it, but
+    for one that ends in `?`: not every kernel has that.
     """
     needs = {}
     for line in (modules / "modules.dep").read_text().splitlines():
@@ -28,8 +29,8 @@ def load_order(modules: Path, wanted: Iterable[str]) -> list[Path]:
     built_in = {_name(line) for line in (modules / "modules.builtin").read_text().splitlines()}
     order: dict[str, None] = {}
     for name in wanted:
-        plain = name.replace("-", "_")
-        if plain in built_in:
+        plain = name.rstrip("?").replace("-", "_")
+        if plain in built_in or (name.endswith("?") and plain not in needs):
             continue
         if plain not in needs:
             raise ValueError(f"this kernel has no module {name}")
@@ -68,9 +69,16 @@ def _padded(content: bytes) -> bytes:
     return content + bytes(-len(content) % 4)
 
 
-def make(unpacked: Path, modules: Path) -> bytes:
+def wanted(board: str) -> list[str]:
+    """Return the modules that are loaded before the root is there: the board's own, then all's."""
+    named = (f"initramfs-modules-{board}.list", "initramfs-modules.list")
+    lists = [IMAGE_BUILD / "boot" / name for name in named]
+    return [name for path in lists if path.exists() for name in entries(path)]
+
+
+def make(unpacked: Path, modules: Path, board: str) -> bytes:
     """Return the compressed initramfs; `unpacked` holds the boot packages' files."""
-    order = load_order(modules, entries(IMAGE_BUILD / "boot/initramfs-modules.list"))
+    order = load_order(modules, wanted(board))
     files: dict[str, bytes | str] = {
         "init": (IMAGE_BUILD / "boot/init").read_bytes(),
         "bin/busybox": (unpacked / "usr/bin/busybox").read_bytes(),

@@ -16,6 +16,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
+from poleside_recipe import kernel
 from poleside_recipe.boot_stage import FIRST_STAGES
 from poleside_recipe.run import EPOCH
 
@@ -75,6 +76,7 @@ def lay(root: Path, unpacked: Path, version: str) -> None:
     named = (
         *(debian(texts, root / "usr/share/doc"), python(packages)),
         *(others_files(packages), first_stages(unpacked / FIRST_STAGES)),
+        own_module(root, version),
     )
     parts = sorted({part for each in named for part in each})
     folder = root / FOLDER
@@ -131,6 +133,13 @@ def first_stages(folder: Path) -> Iterator[Part]:
     for file in sorted(folder.glob("*")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         yield Part("generic", file.name, digest[:12], ("Raspberry Pi's boot licence",), "", digest)
+
+
+def own_module(root: Path, version: str) -> Iterator[Part]:
+    """Yield our kernel module: a part of another licence than the agent's."""
+    for file in kernel.modules_laid(root):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        yield Part("generic", file.stem, version, (kernel.LICENCE,), "", digest)
 
 
 def cyclonedx(parts: list[Part], version: str) -> dict[str, Any]:

@@ -82,14 +82,6 @@ def lay_parts(root: Path, variant: Variant, version: str, floor: str) -> None:
     make_nobody(root)
 
 
-def note_no_trials(root: Path) -> None:
-    """Have the box refuse updates, in words: each would end in the system it has."""
-    release = root / "usr/lib/poleside/release.json"
-    told = json.loads(release.read_text()) | {"trials": False}
-    release.write_text(json.dumps(told, sort_keys=True) + "\n")
-    print("image: this kernel starts no trials: boxes with this image refuse updates", flush=True)
-
-
 def _without_own_devices(root: Path) -> None:
     texts = {root / _UNITS / "service.d/devices.conf": _NO_OWN_DEVICES}
     for unit in (IMAGE_BUILD / "units").glob("*.service"):
