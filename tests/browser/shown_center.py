@@ -185,6 +185,15 @@ class ShownCenter:
         later = replace_phase(first.event, Phase.UPDATE)
         self._stored.append(replace(first, number=len(self._stored) + 1, event=later))
 
+    def tell(self, kind: EventKind, code: str, subject: str, *, is_over: bool = False) -> None:
+        """Have the box tell of a fault, or that it is over, by an event of this moment."""
+        at = self.clock.utc_now() + timedelta(minutes=1)  # after any sample that was shown
+        told = self._store(kind, Phase.NEW, at, None)
+        data = structs.replace(told.event.data, code=code, ended_at=at if is_over else None)
+        phase = Phase.END if is_over else Phase.NEW
+        event = structs.replace(told.event, subject=subject, phase=phase, data=data)
+        self._stored[-1] = replace(told, event=event)
+
     def _store(self, kind: EventKind, phase: Phase, at, step: int | None) -> StoredEvent:
         picture = step and Picture(
             taken_at=at, width_px=WIDTH_PX, height_px=HEIGHT_PX, jpeg=jpeg_of(step)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from agent.contract.commands import Clip, Ping
+from agent.contract.events import EventKind
 from agent.contract.telemetry import BoardSample, FaultSample, PowerSample, RailSample
 from agent.local.web.app import create_app as create_box_app
 from agent.simulators.center.page.app import create_app
@@ -144,6 +145,25 @@ def test_the_gpus_load_what_holds_the_processor_back_and_the_count_of_faults_are
     tiles = browser.run("return document.querySelector('#tiles').textContent")
     assert "too much current: VDD_IN" in tiles
     assert "GPU 68 % busy" in tiles
+    assert browser.complaints() == []
+
+
+def test_faults_told_by_events_are_counted_before_a_sample_names_them(page, center, browse: Browse):
+    center.faults = (
+        FaultSample(code="disk.worn", subject="disk", severity="yellow"),
+        FaultSample(code="camera.unreachable", subject="camera/yard", severity="red"),
+    )
+    for camera in ("gate", "yard"):
+        center.tell(EventKind.NOT_RECORDED, "storage.full", camera)
+    center.tell(EventKind.BOX_FAULT, "disk.worn", "disk", is_over=True)
+    browser = browse()
+    browser.go(f"{page.url}/?lang=en")
+    faults = "[...document.querySelectorAll('.tile')].find(one => one.innerText.includes('Faults'))"
+    browser.wait(f"return {faults}?.innerText.includes('storage.full (gate)')")
+    assert browser.run(f"return {faults}.querySelector('b').innerText") == "3"
+    shown = browser.run(f"return {faults}.innerText")
+    assert "storage.full (yard)" in shown
+    assert "disk.worn" not in shown
     assert browser.complaints() == []
 
 

@@ -20,6 +20,7 @@ from agent.local.web.guard import LOOPBACK_HOSTS, Guard
 from agent.local.web.pages import STATIC_DIR, WORDS_DIR, Pages, json_answer, not_found
 from agent.local.web.words import language_of, load_words
 from agent.simulators.center.fire_call import FireCall
+from agent.simulators.center.page.faults import faults_told
 from agent.simulators.center.page.incidents import IncidentBoard
 from agent.simulators.center.page.orders import Gatekeeper, OrderDesk, read_order, read_step
 from agent.simulators.center.page.pole_proxy import PoleProxy
@@ -98,6 +99,10 @@ class _Routes:
             f"{box.address.site}/{box.address.box}": await self._center.sessions(box.address)
             for box in seen
         }
+        incidents = await self._incidents.newest()
+        faults = {
+            f"{box.address.site}/{box.address.box}": faults_told(box, incidents) for box in seen
+        }
         return json_answer(
             {
                 "utc_now": self._clock.utc_now(),
@@ -105,7 +110,8 @@ class _Routes:
                 "boxes": seen,
                 "sessions": sessions,
                 "doubts": await self._center.doubts(),
-                "incidents": await self._incidents.newest(),
+                "incidents": incidents,
+                "faults": faults,
                 "orders": self._desk.entries(),
                 "fire": None if self._fire is None else await self._fire.state(),
             }

@@ -27,6 +27,7 @@ class Incident(Struct, kw_only=True):
     number: int = 0
     labels: tuple[str, ...] = ()
     detail: str | None = None
+    code: str | None = None
     is_historical: bool = False
     picture_number: int | None = None
 
@@ -60,6 +61,7 @@ class IncidentBoard:
         incident.last_at, incident.number = event.time, stored.number
         incident.messages += 1
         incident.detail = data.detail or incident.detail
+        incident.code = data.code or incident.code
         incident.labels = tuple(sorted({*incident.labels, *(seen.label for seen in data.objects)}))
         if data.picture is not None:
             incident.picture_number = stored.number

@@ -6,11 +6,11 @@ import { tile } from "./tile.js";
 const HEAT = { normal: "good", warm: "warn", hot: "warn", "very-hot": "bad", critical: "bad" };
 const UNRELIABLE = ["unknown", "stuck", "broken", "chattering"];
 
-/** Make the tiles of one sample; none before the first has come. */
-export function boardTiles(sample) {
+/** Make the tiles of one sample, and of the faults told by then; of these alone before the first sample. */
+export function boardTiles(sample, told) {
   const board = sample?.board;
-  if (!board) return [];
-  return [heatTile(board), powerTile(board), diskTile(board), detectorTile(sample), ...poleTile(board), faultTile(sample)];
+  if (!board) return told?.known.length ? [faultTile(told)] : [];
+  return [heatTile(board), powerTile(board), diskTile(board), detectorTile(sample), ...poleTile(board), faultTile(told)];
 }
 
 function heatTile(board) {
@@ -63,9 +63,9 @@ function poleTile(board) {
     bad ? "bad" : active ? "warn" : "good")];
 }
 
-function faultTile(sample) {
-  const faults = sample.faults ?? [];
-  const untold = sample.faults_untold ?? 0;
+function faultTile(told) {
+  const faults = told?.known ?? [];
+  const untold = told?.untold ?? 0;
   const named = faults.map((fault) => `${fault.code} (${fault.subject})`);
   const isRed = faults.some((fault) => fault.severity === "red");
   return tile("tile.faults", String(faults.length + untold),

@@ -91,7 +91,7 @@ function centerTiles(state) {
         ? say("audit-doubts", { count: box.audit.doubts }) : say("audit-whole"), box.audit?.doubts > 0 ? "bad" : "good"),
       ...(box.telemetry?.read_back ? [tile("tile.read-back", box.telemetry.read_back, say("read-back-note"), "warn")] : []),
       tile("tile.delay", orUnknown(last?.delay_ms, millis), say("delay-note")),
-      ...boardTiles(box.telemetry),
+      ...boardTiles(box.telemetry, state.faults?.[`${box.address.site}/${box.address.box}`]),
     ];
   });
 }
