@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from poleside_image import grow
-from poleside_recipe import boot_stage, initramfs, kernel, layout, medium, parts, sbom, tree
+from poleside_recipe import boot_stage, initramfs, kernel, layout, medium, parts, run, sbom, tree
 from poleside_recipe.run import environment
 
 import agent
@@ -149,6 +149,31 @@ def test_first_stages_too_old_for_the_layout_are_told_and_others_taken(tmp_path,
     (given / "fixup4.dat").unlink()
     with pytest.raises(ValueError, match=r"fixup4\.dat"):
         boot_stage.take_first_stages(given, tmp_path)
+
+
+def test_first_stages_are_taken_from_a_later_package_of_debian_s(tmp_path):
+    unpacked, later = tmp_path / "unpacked", tmp_path / "later"
+    old = unpacked / "usr/lib/raspi-firmware"
+    (unpacked / "control/raspi-firmware").mkdir(parents=True)
+    for folder, made in ((old, "old"), (later / "usr/lib/raspi-firmware", "new")):
+        folder.mkdir(parents=True)
+        for name in ("start4.elf", "fixup4.dat"):
+            (folder / name).write_text(made)
+    (old / "start_of_the_release.elf").write_text("old")
+    (later / "DEBIAN").mkdir()
+    (later / "DEBIAN/control").write_text(
+        "Package: raspi-firmware\nVersion: 1.20260408\nArchitecture: all\n"
+        "Maintainer: nobody <nobody@example.org>\nDescription: first stages\n"
+    )
+    package = tmp_path / "raspi-firmware_1.20260408_all.deb"
+    run.run("dpkg-deb", "--build", later, package, is_quiet=True)
+    boot_stage.take_first_stages(package, unpacked)
+    assert {file.name: file.read_text() for file in old.iterdir()} == {
+        "start4.elf": "new",
+        "fixup4.dat": "new",
+    }
+    assert "1.20260408" in (unpacked / "control/raspi-firmware/control").read_text()
+    assert list(sbom.first_stages(unpacked / boot_stage.FIRST_STAGES)) == []
 
 
 @pytest.fixture

@@ -127,16 +127,29 @@ def boot_files(variant: Variant, unpacked: Path, modules: Path, out: Path) -> Pa
 
 
 def take_first_stages(given: Path, unpacked: Path) -> None:
-    """Take a Raspberry Pi's first stages from a folder, in place of Debian's.
+    """Take a Raspberry Pi's first stages from a folder or a later `raspi-firmware` of Debian's.
 
-    Raises `ValueError` when they are not whole.
+    They come in place of those of the release. Raises `ValueError` when they are not whole.
     """
+    if given.suffix == ".deb":
+        given = _of_package(given, unpacked)
     found = [file for pattern in _STAGES for file in sorted(given.glob(pattern))]
     if not {"start4.elf", "fixup4.dat"} <= {file.name for file in found}:
         raise ValueError(f"{given} has no start4.elf with its fixup4.dat")
+    if given.is_relative_to(unpacked):
+        return
     (unpacked / FIRST_STAGES).mkdir()
     for file in found:
         shutil.copyfile(file, unpacked / FIRST_STAGES / file.name)
+
+
+def _of_package(package: Path, unpacked: Path) -> Path:
+    """Unpack it in the place of the release's, which the parts list then does not name."""
+    stages = unpacked / "usr/lib/raspi-firmware"
+    for old in (stages, unpacked / "control/raspi-firmware"):
+        shutil.rmtree(old, ignore_errors=True)
+    _unpack(package, unpacked)
+    return stages
 
 
 def made_on(first_stage: Path) -> date | None:
@@ -153,7 +166,7 @@ def _lay_raspberry_pi(unpacked: Path, out: Path, words: str) -> None:
     if (made := made_on(out / "start4.elf")) is None or made < LEAST_MADE:
         print(
             f"image: start4.elf is of {made}: before {LEAST_MADE} no Raspberry Pi 4 boots from this"
-            " layout; --first-stages FOLDER takes newer ones",
+            " layout; --first-stages takes newer ones: a folder, or a later raspi-firmware_*.deb",
             flush=True,
         )
     for file in unpacked.glob("usr/lib/linux-image-*/broadcom/bcm2*-rpi-*.dtb"):

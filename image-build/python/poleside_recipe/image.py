@@ -62,7 +62,7 @@ _Result = TypeVar("_Result")
 class Order:
     """What is to be built. `keys` holds the city's; None: keys for trials are made.
 
-    `first_stages` holds a Raspberry Pi's, in place of Debian's.
+    `first_stages`, a folder or a package, holds a Raspberry Pi's, in place of the release's.
     """
 
     variant: Variant
@@ -219,7 +219,9 @@ def main() -> int:
     parser.add_argument("--version", default="", help="instead of the project's, for trials")
     parser.add_argument("--keys", type=Path, help="the city's: see README; else made for trials")
     parser.add_argument(
-        "--first-stages", type=Path, help="a Raspberry Pi's start4.elf and so on, else Debian's"
+        "--first-stages",
+        type=Path,
+        help="a folder with a Raspberry Pi's start4.elf and so on, or a later raspi-firmware_*.deb",
     )
     parser.add_argument(
         "--floor", default="0.0.0", help="no box with this image takes an older one"
