@@ -8,6 +8,7 @@ when it is ordered, else at the start that finds it.
 import asyncio
 import hashlib
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,9 @@ from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database, Part
+from agent.core.folder_news import FolderNews
 from agent.outbox.audit import Audit
-from agent.outbox.spool import Spooled, read_spool, remove_spool
+from agent.outbox.spool import FOLDER, Spooled, read_spool, remove_spool
 from agent.settings.changes import changes, shown, tell
 from agent.settings.model import Settings
 
@@ -47,7 +49,7 @@ class AuditDesk(Service):
     ) -> None:
         super().__init__(clock)
         self._db, self.chain, self._data_dir = db, chain, data_dir
-        self._settings = settings
+        self._settings, self._news = settings, FolderNews(data_dir / FOLDER, clock)
         self._log = log.get(self.name)
 
     async def note(
@@ -69,20 +71,31 @@ class AuditDesk(Service):
         await self._db.run(self.note_settings)
         while True:
             try:
-                await self.take_spool()
+                if self._news.has_come():
+                    await self.take_spool()
             except OSError as error:
                 self._log.error("spool can't be read", detail=str(error))
+                self._news.close()  # looked at again at once
             self.progressed()
             await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
 
     async def take_spool(self) -> None:
         """Chain each spooled entry once, whatever is killed meanwhile. Raises `OSError`."""
-        spooled = await asyncio.to_thread(read_spool, self._data_dir)
+        spooled = await asyncio.to_thread(self._read)
         if not spooled.entries and spooled.is_whole:
             return
         await self._db.run(lambda connection: self._chain(connection, spooled))
         if await asyncio.to_thread(remove_spool, self._data_dir, spooled):
             await self._db.run(lambda connection: connection.execute("DELETE FROM audit_spooled"))
+
+    async def stop(self) -> None:
+        self._news.close()
+
+    def _read(self) -> Spooled:
+        with suppress(OSError):  # else the kernel can't tell of it
+            (self._data_dir / FOLDER).mkdir(mode=0o750, exist_ok=True)
+        self._news.begin()
+        return read_spool(self._data_dir)
 
     def _chain(self, connection: sqlite3.Connection, spooled: Spooled) -> None:
         for line in spooled.entries:

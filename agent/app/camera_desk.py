@@ -17,6 +17,7 @@ from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CameraError, CommandError
+from agent.core.folder_news import FolderNews
 from agent.messages.worker import CameraState, WhoIsThere, Word
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class CameraDesk(Service):
         self._take, self._bells = take, bells
         self._places: dict[str, CameraPlace] = {}
         self._search = search
+        self._marks = FolderNews(data_dir / confirmation.FOLDER, clock) if data_dir else None
         self._minding: dict[str, asyncio.Task[None]] = {}
         self._questions: asyncio.Queue[WhoIsThere] = asyncio.Queue(_MOST_QUESTIONS)
         hub.on_question = self._take_question
@@ -74,7 +76,10 @@ class CameraDesk(Service):
     def use(self, cameras: tuple[CameraSettings, ...]) -> None:
         """Take the cameras with an ONVIF address; those that are known stay, changed as told."""
         self._wanted = {camera.camera_id: camera for camera in cameras if camera.onvif_url}
-        self._plain = frozenset(c.camera_id for c in cameras if c.camera_id not in self._wanted)
+        plain = frozenset(c.camera_id for c in cameras if c.camera_id not in self._wanted)
+        if self._marks is not None and plain != self._plain:
+            self._marks.close()
+        self._plain = plain
         for camera in self._wanted.values():
             if (known := self._places.get(camera.camera_id)) is not None:
                 known.use_sectors(camera)
@@ -188,8 +193,9 @@ class CameraDesk(Service):
                             )
                     await self._clock.sleep_s(to_tick_s(self._clock, LOOK_EVERY_S))
         finally:
-            if self._search is not None:
-                self._search.close()
+            for part in (self._search, self._marks):
+                if part is not None:
+                    part.close()
             self._minding.clear()
 
     def _take_question(self, question: WhoIsThere) -> None:
@@ -211,14 +217,21 @@ class CameraDesk(Service):
     async def _tell_accepted(self) -> None:
         """Tell workers of cameras without ONVIF when a technician takes those as they are."""
         while True:
-            folder, plain = self._data_dir, self._plain
-            if folder is not None and plain:
-                self._accepted.update(await asyncio.to_thread(_confirmed, folder, tuple(plain)))
+            if self._plain and self._marks is not None and self._marks.has_come():
+                self._accepted.update(await asyncio.to_thread(self._confirmed, self._plain))
             for camera_id in tuple(self._accepted):
                 if self._hub.is_connected(camera_id):
                     self._accepted.discard(camera_id)
                     await self._let_in(camera_id)
             await self._clock.sleep_s(to_tick_s(self._clock, CONFIRM_EVERY_S))
+
+    def _confirmed(self, camera_ids: Iterable[str]) -> list[str]:
+        assert self._data_dir is not None  # noqa: S101 - asked only where there are marks
+        assert self._marks is not None  # noqa: S101 - the same
+        with suppress(OSError):  # else the kernel can't tell of it
+            (self._data_dir / confirmation.FOLDER).mkdir(exist_ok=True)
+        self._marks.begin()
+        return [one for one in camera_ids if confirmation.take(self._data_dir, one)]
 
     async def _let_in(self, camera_id: str) -> None:
         """Have the worker take who is there; streams that come are not cut for it."""
@@ -303,7 +316,3 @@ class CameraDesk(Service):
         if state is CameraState.AUTH_FAILED:
             with suppress(CameraError):
                 await self._hub.restart_streams(camera_id)
-
-
-def _confirmed(data_dir: Path, camera_ids: Iterable[str]) -> list[str]:
-    return [camera_id for camera_id in camera_ids if confirmation.take(data_dir, camera_id)]

@@ -49,9 +49,7 @@ async def watch_disk(told: Settings, stop: asyncio.Event, clock: Clock) -> None:
     was_there = _trouble(told) is None
     while not stop.is_set():
         await clock.sleep_s(to_tick_s(clock, LOOK_EVERY_S))
-        is_there = await asyncio.to_thread(lambda: _trouble(told)) is None
-        if is_there:
-            await asyncio.to_thread(inodes.hold, data_dir_of(told))
+        is_there = await asyncio.to_thread(_is_there, told)
         if is_there != was_there:
             log.get("core").warning("the disk has come or gone", is_there=is_there)
             stop.set()
@@ -73,6 +71,13 @@ def claim_book(settings: Settings) -> Path | None:
     if book is not None and data_dir_of(settings).name != WITHOUT_DISK:
         remember_secret(data_dir_of(settings), book)
     return book
+
+
+def _is_there(told: Settings) -> bool:
+    is_there = _trouble(told) is None
+    if is_there:
+        inodes.hold(data_dir_of(told))
+    return is_there
 
 
 def _trouble(settings: Settings) -> StorageError | None:

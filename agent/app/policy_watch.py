@@ -7,7 +7,6 @@ than a moment is left to people.
 
 import asyncio
 import sqlite3
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,7 +14,7 @@ from functools import partial
 import msgspec
 
 from agent.contract.events import EventData
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.db import Database
 from agent.grants.policies import Policies
@@ -45,6 +44,7 @@ class PolicyWatch(Service):
         db.on_commit(self._news.set)
 
     async def run(self) -> None:
+        was_news = True
         while True:
             self._news.clear()
             if await self._policies.holding():
@@ -59,10 +59,17 @@ class PolicyWatch(Service):
             while len(self._seen) > 1000:
                 del self._seen[next(iter(self._seen))]
             self.progressed()
-            await self._clock.sleep_s(AT_MOST_EVERY_S)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._news.wait()
+            if was_news:
+                await self._clock.sleep_s(AT_MOST_EVERY_S)
+            was_news = await self._has_news()
+
+    async def _has_news(self) -> bool:
+        """Wait until something was written; False when nothing was for a while."""
+        try:
+            async with asyncio.timeout(to_tick_s(self._clock, LOOK_EVERY_S)):
+                return await self._news.wait()
+        except TimeoutError:
+            return False
 
 
 def _begun(connection: sqlite3.Connection, since_us: int) -> list[_Alarm]:

@@ -50,8 +50,7 @@ class SupervisorLine(Service):
         self._link.ask_reload()
 
     def _ages_s(self) -> dict[str, float]:
-        ages_s = {name: self._components.idle_s(name) or 0.0 for name in REQUIRED}
-        return self._disk.borne(ages_s)
+        return self._disk.borne(self._components.idle_s(REQUIRED))
 
     def _hear(self) -> None:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from agent.app.run_dir import TIME_PROOF, run_dir
 from agent.contract.events import TimeQuality
 from agent.core import log
-from agent.core.clock import RELEASE_FLOOR, Clock, SystemClock, boot_id
+from agent.core.clock import RELEASE_FLOOR, Clock, SystemClock, boot_id, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import PolesideError
 from agent.core.patience import Patience
@@ -69,7 +69,7 @@ class FloorKeeper(Service):
 
     async def run(self) -> None:
         while self._clock.quality() is not TimeQuality.NTP:
-            await self._clock.sleep_s(_LOOK_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
         await asyncio.to_thread(keep_floor, self._settings)
 
 

@@ -1,7 +1,7 @@
 """What the box knows of itself: vitals and faults every few seconds, and telemetry made of it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,10 +88,9 @@ class Watch(Service):
     async def run(self) -> None:
         while True:
             pids = {p.name: p.pid for p in self._line.processes if p.pid is not None}
-            self.vitals = await asyncio.to_thread(self._reader.read, pids)
+            wanted = self.settings.detector.model
+            self.vitals, self.capacity = await asyncio.to_thread(self._look_around, pids, wanted)
             self.outbox_sample = await self._sample_outbox()
-            self.capacity = await asyncio.to_thread(self._read_capacity)
-            await asyncio.to_thread(self._model.look, self.settings.detector.model, self.capacity)
             self.faults = keep_since(self._find(), self.faults, self._clock.utc_now())
             self._has_looked.set()
             self.progressed()
@@ -312,6 +311,14 @@ class Watch(Service):
             evicted_new=evicted_new,
         )
         yield from checks.outbox_faults(facts, link_is_up=link_is_up)
+
+    def _look_around(
+        self, pids: Mapping[str, int], wanted_model: str
+    ) -> tuple[Vitals, DetectorCapacity | None]:
+        """Read all that lies in files, in one go: each way to a thread and back costs."""
+        vitals, capacity = self._reader.read(pids), self._read_capacity()
+        self._model.look(wanted_model, capacity)
+        return vitals, capacity
 
     def _read_capacity(self) -> DetectorCapacity | None:
         try:

@@ -21,6 +21,7 @@ from agent.core import log
 from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CommandError, PolesideError, StorageError
+from agent.core.folder_news import FolderNews
 from agent.core.ids import new_ulid
 
 _LOOK_EVERY_S = 1.0
@@ -45,6 +46,7 @@ class Counter(Service):
         super().__init__(clock)
         self._commands, self._box = commands, box
         self._folder = run_folder / FOLDER
+        self._news = FolderNews(self._folder, clock)
         self._log = log.get(self.name)
         self.answerer: Answerer | None = None  # told once the whole box is wired
 
@@ -55,7 +57,8 @@ class Counter(Service):
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.progressed()
-                for path in await asyncio.to_thread(self._waiting):
+                waiting = await asyncio.to_thread(self._waiting) if self._news.has_come() else []
+                for path in waiting:
                     try:
                         content = await asyncio.to_thread(_take, path)
                         if path.suffix == ".question":
@@ -64,6 +67,7 @@ class Counter(Service):
                         order = msgspec.json.decode(content, type=CounterOrder)
                     except (OSError, msgspec.MsgspecError) as error:
                         self._log.warning("order at the counter not understood", reason=str(error))
+                        self._news.close()  # if it lies there still it is taken at the next look
                     else:
                         tasks.create_task(self._serve(path, order))
                 await self._clock.sleep_s(to_tick_s(self._clock, _LOOK_EVERY_S))
@@ -87,7 +91,11 @@ class Counter(Service):
             answer = Answer(code=error.code, message=error.message, hint=error.hint)
         await asyncio.to_thread(put, path.with_suffix(".answer"), msgspec.json.encode(answer))
 
+    async def stop(self) -> None:
+        self._news.close()
+
     def _waiting(self) -> list[Path]:
+        self._news.begin()
         with os.scandir(self._folder) as entries:  # `Path.glob` costs ten times as much
             names = sorted(one.name for one in entries if one.name.endswith(_TAKEN))
         return [self._folder / name for name in names]

@@ -8,7 +8,7 @@ full disk alone is the cause neither would help: it is tried again every two sec
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -200,11 +200,15 @@ class Components:
         finally:
             self._group = None
 
-    def idle_s(self, name: str) -> float | None:
-        """Return how long ago a component did its job, None where nothing is due or known."""
-        lasts = (c.component.last_progress_mono_s for c in self._cared if c.component.name == name)
-        last_s = next(lasts, None)
-        return None if last_s is None else self._clock.monotonic_s() - last_s
+    def idle_s(self, names: Iterable[str]) -> dict[str, float]:
+        """Return how long ago these components did their job; 0 where nothing is due or known."""
+        now_s = self._clock.monotonic_s()
+        ages_s = dict.fromkeys(names, 0.0)
+        for care in self._cared:
+            name, last_s = care.component.name, care.component.last_progress_mono_s
+            if last_s is not None and name in ages_s:
+                ages_s[name] = now_s - last_s
+        return ages_s
 
     def health(self) -> dict[str, Health]:
         """Return how each component does, by name."""

@@ -30,7 +30,7 @@ from agent.grants.pushes import Played, Pushes, Send
 from agent.grants.store import Given
 from agent.messages.push import PushState, StartPush
 
-_TALLY_S, _IDLE_S = 10.0, 1.0
+_TALLY_S, _LOOK_S, _IDLE_S = 10.0, 1.0, 5.0
 
 
 class Grants(Service):
@@ -247,7 +247,7 @@ class Grants(Service):
     async def _pause(self) -> None:
         """Wait for the next end or a change; never long, for the clock also runs in suspend."""
         now_s = self._clock.monotonic_s()
-        idle_s = to_tick_s(self._clock, _IDLE_S)
+        idle_s = to_tick_s(self._clock, _LOOK_S if self._holding else _IDLE_S)
         next_s = min((one.until_mono_s - now_s for one in self._holding.values()), default=idle_s)
         self._changed.clear()
         try:

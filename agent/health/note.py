@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.core import log
-from agent.core.clock import Clock, boot_id
+from agent.core.clock import Clock, boot_id, to_tick_s
 from agent.core.component import Service
 from agent.health.fault import Fault, light
 
@@ -63,7 +63,7 @@ class HealthNotes(Service):
         while True:
             await asyncio.to_thread(self._write, self._note())
             self.progressed()
-            await self._clock.sleep_s(_EVERY_S)
+            await self._clock.sleep_s(to_tick_s(self._clock, _EVERY_S))
 
     def _note(self) -> HealthNote:
         faults = tuple(self._faults())

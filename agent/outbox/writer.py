@@ -25,6 +25,8 @@ class Outbox:
         self._appended = dict.fromkeys(StreamName, 0)  # counted by the writer thread alone
         self._seen = dict(self._appended)
         self._listeners: list[Callable[[Collection[StreamName]], None]] = []
+        self._counts: dict[StreamName, StreamCounts] | None = None  # as of the last commit
+        self._commits = 0
         db.on_commit(self._wake)
 
     @property
@@ -96,7 +98,14 @@ class Outbox:
         return {stream: counts.acked for stream, counts in (await self.counts()).items()}
 
     async def counts(self) -> dict[StreamName, StreamCounts]:
-        return await self._db.run(self._store.counts)
+        """Return the counters of every stream, asked of the disk only after a commit."""
+        if self._counts is not None:
+            return self._counts
+        commits = self._commits
+        counts = await self._db.run(self._store.counts)
+        if commits == self._commits:  # else it may be of before the newest commit
+            self._counts = counts
+        return counts
 
     async def deliveries(self, stream: StreamName) -> list[Delivery]:
         """Return the life of each record still known: queued when, acknowledged when."""
@@ -144,6 +153,7 @@ class Outbox:
         self._listeners.append(listener)
 
     def _wake(self) -> None:
+        self._counts, self._commits = None, self._commits + 1
         counts = dict(self._appended)
         news = [stream for stream, count in counts.items() if count != self._seen[stream]]
         self._seen = counts

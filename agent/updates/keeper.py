@@ -15,7 +15,7 @@ import msgspec
 from agent.contract.events import TimeQuality
 from agent.contract.updates import Update, UpdateInfo, UpdateStage
 from agent.core import log, rationing
-from agent.core.clock import Clock, boot_id
+from agent.core.clock import Clock, boot_id, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import CommandError, StorageError
 from agent.core.file_store import Way
@@ -100,7 +100,7 @@ class Updates(Service):
             except (OSError, StorageError) as error:  # a full disk, say
                 self._log.warning("no step on with the update", detail=str(error))
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(to_tick_s(self._clock, _LOOK_S)):
                     await self._wake.wait()
 
     async def look(self) -> None:

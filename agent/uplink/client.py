@@ -6,6 +6,7 @@ what comes is waited for without a task, and the socket is at hand.
 """
 
 import asyncio
+import math
 import socket
 import ssl
 import struct
@@ -17,10 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, time_func
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.core.clock import SystemClock, to_tick_s
 from agent.settings.model import BrokerSettings
 from agent.uplink.endpoint import Endpoint, tls_context
 
@@ -72,6 +75,7 @@ async def make_client(
     # aiomqtt would PUBACK before our handler has run: the broker could forget what we lose.
     client._client.manual_ack_set(True)  # noqa: SLF001
     write_at_once(client)
+    keep_alive_when_due(client)
     if is_v5:
         listen_for_refusals(client, on_refused)
     return client
@@ -99,6 +103,28 @@ def write_at_once(client: aiomqtt.Client) -> None:
         (loop.call_soon if is_here else loop.call_soon_threadsafe)(flush, sock)
 
     paho.on_socket_register_write = on_socket_register_write
+
+
+def keep_alive_when_due(client: aiomqtt.Client) -> None:
+    """Let paho look after its pings when one may be due, in whole seconds, and not each second."""
+    paho: Any = client._client  # noqa: SLF001
+
+    async def misc_loop() -> None:
+        clock = SystemClock()
+        while paho.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            tick_s = to_tick_s(clock, 1.0)
+            await clock.sleep_s(tick_s + max(0, math.ceil(_idle_s(paho) - tick_s)))
+
+    client._misc_loop = misc_loop  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _idle_s(paho: Any) -> float:
+    """Return how long paho has nothing to do by itself: what comes or goes meanwhile adds to it."""
+    # As paho's `_check_keepalive` and `loop_misc` have it; names it has no more mean at once.
+    lasts = [getattr(paho, name, 0.0) for name in ("_last_msg_out", "_last_bytes_received")]
+    if asked_s := getattr(paho, "_ping_t", 0.0):
+        lasts.append(asked_s)
+    return float(min(lasts) + paho.keepalive - time_func())
 
 
 async def connect(client: aiomqtt.Client) -> None:

@@ -24,7 +24,7 @@ WINDOW_RECORDS = 2_000
 WINDOW_MESSAGES = 200  # of each stream: a broker may keep no more than 1,000 for an absent center
 _ROUND_MESSAGES = 20
 _RTO_FIRST_S, _RTO_MAX_S = 2.0, 60.0
-_IDLE_S = 1.0
+_IDLE_S = 5.0
 _PROBE_S = 60.0
 _CRUMBS = 8
 _LINGER_S = 0.2  # what comes together goes together, and out of the way of the order it is about
@@ -225,7 +225,7 @@ class Sender(Service):
         return False
 
     async def _wait(self) -> None:
-        """Wait for news, an ack or the next time-out; a second at most, for the watchdog."""
+        """Wait for news, an ack or the next time-out; for a link that ended, a moment at most."""
         now = self._clock.monotonic_s()
         positions = self._positions.values()
         due = [p.due_mono_s - now for p in positions if p.due_mono_s is not None]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from agent.contract.telemetry import Telemetry
 from agent.contract.topics import MAX_BYTES, BoxAddress, Channel
 from agent.core import log
-from agent.core.clock import Clock
+from agent.core.clock import Clock, to_tick_s
 from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.uplink.coarse import coarse
@@ -76,7 +76,7 @@ class TelemetrySender(Service):
         """Sleep a period, or as many as are asked for; less when what was told is not so now."""
         slept_s, step_s = 0.0, min(_LOOK_S, self._period_s)
         while slept_s < self._period_s * self._stretch():
-            await self._clock.sleep_s(step_s)
+            await self._clock.sleep_s(to_tick_s(self._clock, step_s))
             slept_s += step_s
             self._early = min(_EARLY, self._early + step_s / (_EARLY_EVERY_S * self._stretch()))
             self.progressed()

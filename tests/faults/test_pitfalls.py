@@ -239,6 +239,20 @@ async def test_20_an_idle_half_open_connection_is_noticed(mosquitto, tmp_path):
         mosquitto.resume()
 
 
+@pytest.mark.slow
+async def test_20_an_idle_connection_that_is_sound_is_kept(mosquitto, tmp_path):
+    """The broker ends one that says nothing for one and a half keepalives: pings come in time."""
+    settings = msgspec.structs.replace(mosquitto.settings("box-1"), keepalive_s=5)
+    box = Box(tmp_path, settings)
+    box.telemetry._period_s = 3600
+    async with running(box):
+        await box.link.connected()
+        await asyncio.sleep(0.6)  # what is said at the beginning is said
+        await asyncio.sleep(22.0)
+        assert box.link.status.connected
+        assert box.link.status.connects_total == 1
+
+
 async def test_22_the_outbox_file_does_not_grow_for_ever(mosquitto, tmp_path):
     """Room that acknowledged records leave is used again; the file ends at the outbox's bound."""
     sizes = []

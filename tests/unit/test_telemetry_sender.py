@@ -16,6 +16,9 @@ class Clock(SystemClock):
 
     slept_s = 0.0
 
+    def monotonic_s(self):
+        return self.slept_s
+
     async def sleep_s(self, seconds):
         self.slept_s += seconds
         if self.slept_s > 3000:
