@@ -21,7 +21,7 @@ class Image:
     """What `make image` left in a folder."""
 
     def __init__(self, folder: Path):
-        (self.medium,) = folder.glob("poleside-*-virt.img")
+        (self.medium,) = folder.glob("poleside-*.img")
         self.folder, self.name = folder, self.medium.stem
         self.root = folder / "root"
         self.boot = folder / f"{self.name}.boot"

@@ -17,8 +17,9 @@ now and then, and stays away, too. The shell is at the second serial port.
 
 import subprocess
 from pathlib import Path
+from typing import Self
 
-from poleside_image.boot_choice import PARTITION_OF, other_slot
+from poleside_image.boot_choice import PARTITION_OF, BootChoice, other_slot
 from poleside_image.boot_sector import BootSector
 
 from poleside_recipe import layout
@@ -49,6 +50,8 @@ _SHELL = """[Service]
 ExecStart=/bin/sh -c 'stty -F /dev/ttyS1 raw -echo; exec sh 3<>/dev/ttyS1 <&3 >&3 2>&1'
 Restart=always
 """
+_BROKEN = "[Service]\nExecStart=\nExecStart=/bin/false\n"
+_GATE_LIMIT_S = 900
 
 
 def new_card(image: Path, card: Path) -> Path:
@@ -60,7 +63,10 @@ def new_card(image: Path, card: Path) -> Path:
 
 
 class RaspberryPi(Machine):
-    """A Pi 3 from one start of its kernel to the next; `is_trial`: its firmware was told so."""
+    """A Pi 3 from one start of its kernel to the next; `is_trial`: its firmware was told so.
+
+    `breaks` is a unit that does not start in it.
+    """
 
     def __init__(
         self,
@@ -69,44 +75,29 @@ class RaspberryPi(Machine):
         stick: Path | None = None,
         *,
         is_trial: bool = False,
-        gate_limit_s: int = 900,
+        breaks: str = "",
     ) -> None:
-        self._card, self._folder, self._is_trial = card, folder, is_trial
-        super().__init__(card, folder, Hardware(stick=stick, gate_limit_s=gate_limit_s))
+        self._folder, self._is_trial, self._breaks = folder, is_trial, breaks
+        super().__init__(card, folder, Hardware(stick=stick))
 
     def is_told_of_a_trial(self) -> bool:
         """Say whether the guest has sent the tag by which a restart is a trial."""
-        heard = self._unknown
-        return heard.exists() and f"unhandled tag {SET_REBOOT_FLAGS}" in heard.read_text()
+        tag = f"unhandled tag {SET_REBOOT_FLAGS}"
+        return self._unknown.exists() and tag in self._unknown.read_text("ascii", "replace")
 
     @property
     def _unknown(self) -> Path:
         return self.log.with_suffix(".unknown")
 
-    def restarted(self, within_s: float) -> "RaspberryPi":
-        """Wait for the guest's restart; return the next boot, in the slot its firmware takes.
-
-        Raises `EmulationError` when it does not restart.
-        """
-        self.wait_for(RESTART, within_s)
-        is_trial = self.is_told_of_a_trial()
-        self.cut()
-        return RaspberryPi(
-            self._card,
-            self._folder,
-            is_trial=is_trial,
-            gate_limit_s=self._hardware.gate_limit_s,
-        )
-
     def _command(self, disk: Path) -> list[str]:
         boot = self._firmware(disk)
         words = [(boot / "cmdline.txt").read_text().strip().replace(_PINS, _CONSOLE), _WORDS]
         units = spoken_units(SPEAKING)
-        units["systemd.unit-dropin.poleside-trial.service"] += GATE.format(
-            self._hardware.gate_limit_s
-        )
+        units["systemd.unit-dropin.poleside-trial.service"] += GATE.format(_GATE_LIMIT_S)
         units["systemd.extra-unit.trial-shell.service"] = _SHELL
         units["systemd.unit-dropin.multi-user.target"] = "[Unit]\nWants=trial-shell.service\n"
+        if self._breaks:
+            units[f"systemd.unit-dropin.{self._breaks}"] = _BROKEN
         words += [f"systemd.set_credential_binary={key}:{packed(units[key])}" for key in units]
         if len(" ".join(words)) >= _MOST_WORDS:
             raise EmulationError(f"more words than the kernel takes: {words}")
@@ -125,7 +116,7 @@ class RaspberryPi(Machine):
     def _firmware(self, card: Path) -> Path:
         """Return a folder with what this boot's slot has, and the device tree that tells which."""
         parts = {part.name: part for part in layout.partitions()}
-        choice = BootSector(_copied(card, parts["bootcfg"], self._folder / "bootcfg")).read()
+        choice = _choice(card, self._folder)
         slot = other_slot(choice.kept) if self._is_trial else choice.kept
         files = _copied(card, parts[f"boot_{slot}"], self._folder / "boot")
         target = self._folder / f"slot-{slot}"
@@ -138,6 +129,43 @@ class RaspberryPi(Machine):
         for name, value in cells.items():
             run("fdtput", "-p", "-t", "u", tree, "/chosen/bootloader", name, value)
         return target
+
+
+class Board:
+    """A Pi 3 with its power on: `box` is what runs on it now, the next one after a restart.
+
+    `with` ends it as a power cut does, over which a trial is forgotten.
+    """
+
+    def __init__(self, card: Path, folder: Path) -> None:
+        self._card, self._folder = card, folder
+        self.box = RaspberryPi(card, folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.box.cut()
+
+    def restarted(self, within_s: float, breaks: str = "") -> bool:
+        """Wait for the guest's restart and start what its firmware does; say if that is a trial.
+
+        Raises `EmulationError` when it does not restart.
+        """
+        self.box.wait_for(RESTART, within_s)
+        is_trial = self.box.is_told_of_a_trial()
+        self.box.cut()
+        self.box = RaspberryPi(self._card, self._folder, is_trial=is_trial, breaks=breaks)
+        return is_trial
+
+    def kept(self) -> str:
+        """Return the slot that the card keeps."""
+        return _choice(self._card, self._folder).kept
+
+
+def _choice(card: Path, folder: Path) -> BootChoice:
+    part = layout.partitions()[0]
+    return BootSector(_copied(card, part, folder / "bootcfg")).read()
 
 
 def _copied(card: Path, part: layout.Partition, target: Path) -> Path:
