@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 FOLDER = "update"  # under data_dir
 PLAN, HOLD = "plan.json", "hold"
+NO_TRIALS = "no-trials"  # among the image's notes of this boot
 
 
 class Outcome(Struct, frozen=True):
@@ -72,12 +73,21 @@ class ImageSide:
         return self.release.is_file() and self.outcomes.is_dir()
 
     def check(self) -> None:
-        """Raises `CommandError` update.unsupported where there is no image."""
+        """Raises `CommandError` update.unsupported where there is no image.
+
+        And update.no_trials where it has noted that this board can't be asked for a trial.
+        """
         if not self.is_there:
             raise CommandError(
                 "update.unsupported",
                 "This box does not run the Poleside image: it has no second system to update.",
                 hint="Update it with the packages of its own system, or flash the image.",
+            )
+        if (self.notes / NO_TRIALS).exists():
+            raise CommandError(
+                "update.no_trials",
+                "This board can't be asked for a trial boot: an update would have no way back.",
+                hint="Flash the new version, or an image with a kernel module that asks it.",
             )
 
     @property

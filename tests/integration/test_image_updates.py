@@ -412,6 +412,15 @@ async def test_a_machine_that_is_no_image_says_so(box, store):
         await box.updates.order("U1", "kim", ordered(store))
 
 
+async def test_where_no_trial_can_be_started_nothing_is_fetched(box, store):
+    """A Raspberry Pi whose firmware can't be asked: the image notes it at each boot."""
+    box.side.notes.mkdir(parents=True, exist_ok=True)
+    (box.side.notes / "no-trials").touch()
+    with pytest.raises(CommandError, match=r"update\.no_trials"):
+        await box.updates.order("U1", "kim", ordered(store))
+    assert store.given_bytes == 0
+
+
 async def test_the_address_of_a_bundle_is_readable_to_nobody_else(box, store):
     await box.updates.order("U1", "kim", ordered(store))
     assert (box.side.folder / job.JOB_FILE).stat().st_mode & 0o077 == 0

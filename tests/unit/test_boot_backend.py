@@ -58,6 +58,16 @@ def test_a_pi_starts_trials_where_its_firmware_has_answered(root, flags, starts)
     assert Firmware(root).starts_trials() is starts
 
 
+def test_the_agent_is_told_where_no_trial_can_be_started(ask, root):
+    note = root / "run/poleside-boot/no-trials"
+    answered(root, "0\n")
+    ask("note")
+    assert not note.exists()
+    answered(root, "")
+    ask("note")
+    assert note.exists()
+
+
 def test_a_pi_whose_firmware_does_not_answer_starts_no_trials(root):
     answered(root, "0\n")
     file = next(root.glob("sys/bus/platform/drivers/*/*/reboot_flags"))

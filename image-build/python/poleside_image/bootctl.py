@@ -61,12 +61,17 @@ class Bootctl:
         return self._firmware.this_boot().slot
 
     def note(self) -> str:
-        """Leave under /run/poleside-boot which slot runs, and `trial` when this is one."""
+        """Leave under /run/poleside-boot which slot runs, `trial` when this is one.
+
+        And `no-trials` where the firmware can't be asked for one: the agent fetches no update then.
+        """
         boot = self._firmware.this_boot()
         self._note_folder.mkdir(parents=True, exist_ok=True)
         (self._note_folder / "slot").write_text(f"{boot.slot}\n")
         if boot.is_trial:
             (self._note_folder / "trial").touch()
+        if not self._firmware.starts_trials():
+            (self._note_folder / "no-trials").touch()
         return ""
 
 
