@@ -22,7 +22,7 @@ from agent.app.audio_permit import may_record_audio
 from agent.app.child import SupervisorLink, guarded_thread
 from agent.app.core_line import CoreLine
 from agent.app.eyes import Eyes
-from agent.app.keeping import Keeping, find_folder, open_stage
+from agent.app.keeping import Keeping, find_folder, open_camera_index, open_stage
 from agent.app.main_sink import MainSink
 from agent.app.model_choice import model_choice
 from agent.app.picture_watch import PictureWatch
@@ -37,9 +37,7 @@ from agent.app.sub_sink import SubSink
 from agent.app.sub_stream import SubStream
 from agent.app.succession import Succession
 from agent.app.view_pictures import Stills, ViewPictures
-from agent.buffer import ledger
 from agent.buffer.orders import WORKER_LOCK
-from agent.buffer.rebuild import open_index
 from agent.buffer.retention import Retention
 from agent.core import log
 from agent.core.clock import Clock, SystemClock, to_tick_s, wait_s
@@ -47,7 +45,6 @@ from agent.core.errors import StorageError
 from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
 from agent.detect.manifest import load_manifest
-from agent.evidence import schema as evidence
 from agent.ingest.session import IngestSession
 from agent.messages import worker
 from agent.messages.locking import LockSpan, Unlock
@@ -124,7 +121,7 @@ class CameraWorker:
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
         self._stop, self._log = stop, log.get("camera")
-        self._index = open_index(folder, [ledger.PART, evidence.PART], clock)
+        self._index = open_camera_index(settings, folder, clock)
         stage = open_stage(settings, camera.camera_id, folder, self._index, clock)
         self._succession = succession
         retention = Retention(

@@ -16,12 +16,13 @@ from msgspec import structs
 from agent.app.event_locks import EventLocks
 from agent.app.recorders import Recorders
 from agent.app.run_dir import LINK, STAGED, WITHOUT_DISK, run_dir
-from agent.buffer import orders
+from agent.buffer import ledger, orders
 from agent.buffer.index import INDEX_FILE, Index, Moment
 from agent.buffer.journal import Signer
 from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.medium import WRONG, require_medium, require_openable
 from agent.buffer.reading import camera_folder
+from agent.buffer.rebuild import open_index
 from agent.buffer.retention import Retention
 from agent.buffer.sparing import mode_now
 from agent.buffer.stage import Stage
@@ -31,7 +32,9 @@ from agent.core.clock import Clock
 from agent.core.disk_wait import STUCK, DiskWait
 from agent.core.errors import StorageError
 from agent.core.patience import Patience
+from agent.evidence import schema as evidence
 from agent.evidence.key_store import KeyRing
+from agent.evidence.known_keys import verifier_of
 from agent.messages.locking import LockOrder, LockReply
 from agent.messages.vision import RuleHit
 from agent.messages.worker import RecordingStatus
@@ -60,6 +63,12 @@ def find_folder(settings: Settings, camera_id: str) -> tuple[Path, StorageError 
         log.get("keeping").error("not recorded", code=error.code, detail=error.message)
     folder.mkdir(parents=True, exist_ok=True)
     return folder, trouble
+
+
+def open_camera_index(settings: Settings, folder: Path, clock: Clock) -> Index:
+    """Return the writer of a camera's index, made anew from its duplicate when it was lost."""
+    parts = [ledger.PART, evidence.PART]
+    return open_index(folder, parts, clock, verifier_of(data_dir_of(settings)))
 
 
 def open_stage(
@@ -118,6 +127,7 @@ class Keeping:
             observers=recorders.observers,
             stage=stage,
             medium=_medium(settings, folder),
+            verifies=verifier_of(data_dir_of(settings)),
         )
         self.events = EventLocks(self._locks, stage, settings.camera(camera_id))
         self._late_hits: deque[tuple[RuleHit, Moment]] = deque(maxlen=1000)

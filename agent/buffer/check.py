@@ -22,6 +22,7 @@ from agent.buffer.index import MAIN, Index, micros
 from agent.buffer.journal import Doomed
 from agent.buffer.named_times import (
     Redatings,
+    files_by_run,
     forget_redated,
     named_start,
     redatings,
@@ -119,6 +120,12 @@ class Check:
             forget_redated(self._folder, before_run=oldest or 0)
         yield findings
 
+    def take_in(self, hours: Iterable[str]) -> None:
+        """Give the files in these folders their rows, at once; look for nothing else."""
+        self._redatings = redatings(self._folder)
+        for hour in hours:
+            self._look_at(hour, Findings(), for_lost=False)
+
     def run(self) -> Findings:
         """Do all of it at once."""
         findings = Findings()
@@ -143,7 +150,7 @@ class Check:
             }
         return sorted(on_disk | known)
 
-    def _look_at(self, hour: str, findings: Findings) -> None:
+    def _look_at(self, hour: str, findings: Findings, *, for_lost: bool = True) -> None:
         with self._deleting:
             files = {
                 path.relative_to(self._folder).as_posix(): path
@@ -155,7 +162,7 @@ class Check:
             findings.files += len(files)
             findings.rows += len(rows)
             lost = [row for row in rows.values() if not row.is_open and row.path not in files]
-            for row in lost:
+            for row in lost if for_lost else ():
                 self._forget_lost(row, findings)
                 del rows[row.path]  # its other file, if a crash left one, is video after all
             awaited = _awaited(open_rows)
@@ -269,11 +276,9 @@ def know_runs_of_files(index: Index, folder: Path) -> int:
     """
     highest, start, stream = 0, datetime(1970, 1, 1, tzinfo=UTC), MAIN
     known = redatings(folder)
-    for path in (folder / "video").rglob("*.mp4"):
-        relative = path.relative_to(folder).as_posix()
-        named = named_start(relative)
-        if named is not None and named[0] > highest:
-            highest, start, stream = named[0], known.start(*named), stream_of(relative)
+    for run_id, relative in files_by_run(folder):
+        if run_id > highest and (named := named_start(relative)) is not None:
+            highest, start, stream = run_id, known.start(*named), stream_of(relative)
     if highest:
         with index.transaction() as db:
             _know_run(db, highest, stream, start, ("", 0, 0))

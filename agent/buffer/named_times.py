@@ -4,8 +4,10 @@ A file keeps the name it was begun with. When a correction of time moves what a 
 `redated.json` beside the index says by how much the names of its runs are off.
 """
 
+import os
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
@@ -86,6 +88,15 @@ def named_start(relative: str) -> tuple[int, datetime] | None:
     except ValueError:
         return None
     return int(name["run"]), start
+
+
+def files_by_run(folder: Path) -> Iterator[tuple[int, str]]:
+    """Yield (run, path below the camera's folder) of each segment file; quick for many."""
+    for hour, _, names in os.walk(folder / "video"):
+        base = os.path.relpath(hour, folder)
+        for name in names:
+            if found := _NAME.fullmatch(name):
+                yield int(found["run"]), f"{base}/{name}"
 
 
 def stream_of(relative: str) -> str:

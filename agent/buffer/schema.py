@@ -130,4 +130,18 @@ MIGRATIONS = (
     CREATE INDEX segments_by_stream ON segments (stream, start_utc_us);
     ALTER TABLE gaps ADD COLUMN stream TEXT NOT NULL DEFAULT 'main'
     """,
+    """
+    CREATE TABLE unrecorded (
+        what TEXT NOT NULL,
+        a NOT NULL,
+        b NOT NULL DEFAULT 0,
+        PRIMARY KEY (what, a, b)
+    ) WITHOUT ROWID;
+    CREATE TABLE to_restore (
+        what TEXT NOT NULL,
+        a NOT NULL,
+        b NOT NULL DEFAULT 0,
+        PRIMARY KEY (what, a, b)
+    ) WITHOUT ROWID
+    """,
 )

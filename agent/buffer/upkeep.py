@@ -13,10 +13,12 @@ from agent.buffer import journal, orders
 from agent.buffer.budget import WriteBudget, default_limit
 from agent.buffer.check import Check, Findings
 from agent.buffer.copies import Copier
+from agent.buffer.duplicate import SOONEST_S, Duplicate
 from agent.buffer.index import Index
-from agent.buffer.journal import Signer
+from agent.buffer.journal import Signer, Verifier
 from agent.buffer.locks import Locks
 from agent.buffer.observer import RecordingObserver
+from agent.buffer.restoring import Restoring
 from agent.buffer.retention import Retention
 from agent.buffer.sparing import Sparing
 from agent.buffer.stage import Stage
@@ -66,6 +68,7 @@ class Upkeep:
         observers: Sequence[RecordingObserver] = (),
         stage: Stage | None = None,
         medium: Medium | None = None,
+        verifies: Verifier | None = None,
     ) -> None:
         self._folder, self._index, self._clock = folder, index, clock
         self._retention, self._locks, self._signer = retention, locks, signer
@@ -80,6 +83,8 @@ class Upkeep:
         self._budget = WriteBudget(index, limit // cameras if limit else None, flushes)
         self._sparing = Sparing(settings, stage)
         self._failing: set[str] = set()
+        self._duplicate = Duplicate(folder, index, clock, signer)
+        self._restoring, self._is_to_restore = Restoring(folder, index, clock, verifies), True
         self._chores = [
             _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
             _Chore("writes", LOOK_EVERY_S, self._look_at_writes),
@@ -87,6 +92,7 @@ class Upkeep:
             _Chore("prune", PRUNE_EVERY_S, self._prune),
             _Chore("release", RELEASE_EVERY_S, self._release),
             _Chore("check", TURN_S, self._check_a_slice),
+            _Chore("duplicate", SOONEST_S, self._duplicate.turn),
         ]
         if stage is not None:  # behind the looks that tell whether it is used
             self._chores.insert(2, _Chore("stage", TURN_S, stage.turn))
@@ -123,9 +129,13 @@ class Upkeep:
         while not wait_s(stop, to_tick_s(self._clock, TURN_S)):
             self.turn()
         self._do(_Chore("budget", 0.0, lambda: void(self._budget.note(self._clock.utc_now()))))
+        self._do(_Chore("duplicate", 0.0, self._duplicate.write))
 
     def turn(self) -> None:
-        """Do every chore that is due."""
+        """Do every chore that is due; none before a lost index knows again what it has."""
+        self._do(_Chore("restore", 0.0, self._restore))
+        if "restore" in self._failing:
+            return
         now_s = self._clock.monotonic_s()
         for chore in self._chores:
             if now_s >= chore.due_mono_s and not self._stop.is_set():
@@ -141,6 +151,10 @@ class Upkeep:
             self._failing.add(chore.name)
         else:
             self._failing.discard(chore.name)
+
+    def _restore(self) -> None:
+        while self._is_to_restore and not self._stop.is_set():
+            self._is_to_restore = self._restoring.turn()
 
     def _carry_out_orders(self) -> None:
         orders.carry_out_files(self._folder, self._locks, self._clock)

@@ -1,0 +1,297 @@
+"""What the index alone knew outlives it: chain, signatures, gaps, ledger and deletions."""
+
+import base64
+import json
+from datetime import timedelta
+
+import pytest
+
+from agent.buffer import journal, ledger
+from agent.buffer.check import Check, compare
+from agent.buffer.duplicate import LEDGER, VIDEO, Duplicate, files_of
+from agent.buffer.index import INDEX_FILE, from_micros
+from agent.buffer.journal import verify_purges
+from agent.buffer.ledger import Ledger
+from agent.buffer.rebuild import open_index
+from agent.buffer.recorder import Recorder
+from agent.buffer.recovery import recover
+from agent.buffer.restoring import Restoring
+from agent.evidence.known_keys import verifier_of
+from agent.evidence.schema import PART
+from tests.chained_tape import ChainedTape, poleside
+from tests.footage_maker import make_clip
+from tests.recording import BOOT
+
+KEPT = (
+    *("runs", "segments", "gaps", "minutes", "rates", "deletions", "purges", "locks"),
+    *("chain_runs", "segment_gops", "signed_heads", "chain_head", "corrections", "usage"),
+)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return make_clip(path, seconds=22, size_px=(160, 120))
+
+
+class Doubled(ChainedTape):
+    """A camera's tape as its worker has it: chain, ledger and duplicate."""
+
+    def __init__(self, data_dir, **settings):
+        super().__init__(data_dir, **settings)
+        self.index.close()
+        self.open()
+
+    def open(self):
+        """Open the index as a worker does when it starts."""
+        verifies = verifier_of(self.data_dir)
+        self.index = open_index(self.folder, [ledger.PART, PART], self.clock, verifies)
+        self.restoring = Restoring(self.folder, self.index, self.clock, verifies)
+        self.restoring.run()
+        recover(self.folder, self.index, BOOT, [self.chain])
+        self.duplicate = Duplicate(self.folder, self.index, self.clock, self.sign)
+        self.retention._index = self.index
+        self.recorder = Recorder(
+            self.folder,
+            self.index,
+            self.retention,
+            self.settings,
+            self.clock,
+            BOOT,
+            observers=[Ledger(), self.chain],
+        )
+
+    def sign(self, body):
+        return self.key.public.fingerprint, self.key.sign(body)
+
+    def lose(self, how="deleted"):
+        """The worker dies, and its index with it."""
+        self.index._db.close()
+        path = self.folder / INDEX_FILE
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        if how == "deleted":
+            path.unlink()
+        else:
+            path.write_bytes(b"\0" * path.stat().st_size)
+
+    def told(self, what):
+        """Return the journal's details of one kind."""
+        return [row["detail"] for row in self.rows("journal") if row["what"] == what]
+
+    def verdict(self, tmp_path):
+        """Export all that is there by the command line, and verify it there."""
+        rows = self.segments()
+        since, until = from_micros(rows[0]["start_utc_us"]), self.clock.utc_now()
+        out = self.export(since, until, tmp_path / "clip.mp4")
+        public = self.data_dir / "keys" / "box-p256.jwk.json"
+        done = poleside("clip", "verify", out, "--box-key", public, "--json")
+        return done.returncode, json.loads(done.stdout)
+
+    def content(self):
+        tables = {table: self.index._db.execute(f"SELECT * FROM {table}") for table in KEPT}
+        return {table: [dict(row) for row in rows] for table, rows in tables.items()}
+
+
+@pytest.fixture
+def tape(tmp_path, clip):
+    """Two runs with a gap between them, an hour old, of which two segments were deleted."""
+    made = Doubled(tmp_path / "data")
+    made.record(clip)
+    made.clock.pass_s(3600)
+    made.record(clip)
+    made.retention.delete(
+        [
+            journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
+            for row in made.segments()[:2]
+        ]
+    )
+    journal.sign_deletions(made.index, "gate", made.sign, made.clock.utc_now())
+    yield made
+    made.index.close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "overwritten"])
+def test_all_that_the_index_knew_outlives_it(tape, how):
+    tape.duplicate.write()
+    before = tape.content()
+    assert [table for table in KEPT if not before[table]] == ["locks", "corrections"]
+    tape.lose(how)
+    tape.open()
+    assert tape.content() == before
+    assert compare(tape.index._db, tape.folder).is_clean
+    assert not list(verify_purges(tape.index._db, verifier_of(tape.data_dir)))
+
+
+def test_a_clip_verifies_whole_after_the_index_was_lost(tape, tmp_path):
+    tape.duplicate.write()
+    before = tape.verdict(tmp_path)
+    tape.lose()
+    tape.open()
+    code, verdict = tape.verdict(tmp_path)
+    assert (code, verdict["whole"]) == (0, True)
+    assert verdict["gops_signed_when_recorded"] == verdict["gops"] > 0
+    assert (code, verdict["gops"]) == (before[0], before[1]["gops"])
+
+
+def test_what_was_recorded_after_the_last_line_comes_back_from_the_files(tape, clip, tmp_path):
+    tape.duplicate.write()
+    tape.clock.pass_s(60)
+    tape.record(clip, cause=None, frames=50)
+    last = tape.clock.utc_now()
+    gaps = tape.rows("gaps")
+    tape.lose()
+    tape.clock.pass_s(120)
+    tape.open()
+    rows = tape.segments()
+    assert compare(tape.index._db, tape.folder).is_clean
+    ends = [from_micros(row["start_utc_us"] + row["duration_us"]) for row in rows]
+    assert abs(max(ends) - last) < timedelta(seconds=1)  # the segment that was open, too
+    assert 40 <= sum(row["frames"] for row in rows[-3:]) <= 50
+    assert [gap["from_utc_us"] for gap in tape.rows("gaps")][: len(gaps) - 1] == [
+        gap["from_utc_us"] for gap in gaps[:-1]
+    ]
+    assert tape.verdict(tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("harm", ["forged", "of another camera", "torn", "taken out"])
+def test_a_line_that_is_not_the_box_s_own_is_told_and_not_taken(tape, clip, harm):
+    tape.duplicate.write()
+    tape.record(clip)
+    tape.duplicate.write()
+    tape.record(clip)
+    tape.duplicate.write()
+    (path,) = files_of(tape.folder, LEDGER)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    if harm == "forged":
+        lines[1] = lines[1].replace(b'"lost"', b'"rain"')
+    elif harm == "of another camera":
+        body = lines[1].partition(b"\t")[0].replace(b'"camera":"gate"', b'"camera":"yard"')
+        key_id, signature = tape.sign(body)
+        lines[1] = b"\t".join([body, key_id.encode(), base64.b64encode(signature)]) + b"\n"
+    elif harm == "torn":
+        lines[1] = lines[1][: len(lines[1]) // 2] + b"\n"
+    else:
+        del lines[1]
+    path.write_bytes(b"".join(lines))
+    before = tape.content()
+    tape.lose()
+    tape.open()
+    after = tape.content()
+    assert len(tape.told("duplicate-refused")) == 1
+    assert {row["cause"] for row in after["gaps"]} == {"lost"}
+    assert after["gaps"] == before["gaps"][:1] + [
+        gap | {"to_boot_id": None, "to_mono_us": None} if gap["gap_id"] == 2 else gap
+        for gap in before["gaps"][1:]
+    ]
+    assert sum(row["stored"] for row in after["minutes"]) < sum(
+        row["stored"] for row in before["minutes"]
+    )
+
+
+def test_what_a_power_cut_left_of_a_line_is_written_over(tape, clip):
+    tape.duplicate.write()
+    for group in (VIDEO, LEDGER):
+        with files_of(tape.folder, group)[-1].open("ab") as file:
+            file.write(b'{"group":"vid')
+    tape.record(clip)
+    tape.duplicate.write()
+    before = tape.content()
+    tape.lose()
+    tape.open()
+    assert not tape.told("duplicate-refused")
+    assert tape.content() == before
+
+
+def test_older_files_are_read_back_behind_the_newest(tape, clip):
+    small = Duplicate(tape.folder, tape.index, tape.clock, tape.sign, file_bytes=1, stragglers=-1)
+    small.write()
+    for _ in range(4):
+        tape.record(clip)
+        small.write()
+    assert len(files_of(tape.folder, VIDEO)) == 5
+    before = tape.content()
+    tape.lose()
+    index = open_index(tape.folder, [ledger.PART, PART], tape.clock, verifier_of(tape.data_dir))
+    known = index._db.execute("SELECT count(*) FROM segments").fetchone()[0]
+    assert 0 < known < len(before["segments"])  # the newest at once …
+    index.close()
+    tape.open()  # … the others after that, also when the worker was killed meanwhile
+    assert tape.content() == before
+
+
+def test_files_of_the_duplicate_go_with_their_video_and_locked_video_stays_known(tape, clip):
+    small = Duplicate(tape.folder, tape.index, tape.clock, tape.sign, file_bytes=1)
+    small.write()
+    oldest = files_of(tape.folder, VIDEO)[0]
+    doomed = [
+        journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
+        for row in tape.segments()[1:-1]
+    ]
+    tape.retention.delete(doomed)
+    for _ in range(3):
+        tape.record(clip)
+        small.write()
+    assert not oldest.exists()
+    before = tape.content()
+    tape.lose()
+    tape.open()
+    after = tape.content()
+    for table in ("segments", "segment_gops", "signed_heads", "gaps", "minutes", "purges"):
+        assert after[table] == before[table], table
+
+
+def test_what_was_deleted_after_the_last_line_is_no_loss(tape):
+    tape.duplicate.write()
+    first = tape.segments()[0]
+    tape.retention.delete(
+        [journal.Doomed(first["segment_id"], first["path"], first["bytes"], 0, 1, "age")]
+    )
+    gaps = tape.rows("gaps")
+    tape.lose()
+    tape.open()
+    Check(tape.folder, tape.index, tape.clock).run()
+    assert tape.rows("gaps") == gaps
+    assert tape.rows("deletions")[-1]["rule"] == "before-rebuild"
+
+
+def test_an_index_that_was_half_made_when_the_power_failed_is_made_again(tape):
+    tape.duplicate.write()
+    before = tape.content()
+    tape.lose()
+    index = open_index(tape.folder, [ledger.PART, PART], tape.clock)
+    with index.transaction() as db:
+        db.execute("INSERT INTO to_restore (what, a) VALUES ('begun', 1)")
+        db.execute("DELETE FROM gaps")
+    index.close()
+    tape.open()
+    assert tape.content() == before
+
+
+def test_an_index_of_an_earlier_version_is_written_down_as_a_whole(tmp_path, clip):
+    old = ChainedTape(tmp_path / "data")  # as nothing watched it
+    old.record(clip)
+    count = len(old.segments())
+    old.index.close()
+    tape = Doubled(tmp_path / "data")
+    tape.duplicate.write()
+    tape.lose()
+    tape.open()
+    assert len(tape.segments()) == len(tape.rows("segment_gops")) == count
+    tape.index.close()
+
+
+def test_gaps_and_coverage_read_the_same_after_the_loss(tape):
+    tape.duplicate.write()
+    since, until = tape.clock.utc_now() - timedelta(hours=2), tape.clock.utc_now()
+    asked = ("--camera", "gate", "--data-dir", tape.data_dir, "--json")
+    span = ("--from", since.isoformat(), "--to", until.isoformat())
+    before = poleside("buffer", "gaps", *span, *asked)
+    sums = ledger.sum_up(tape.folder, since, until)
+    tape.lose()
+    tape.open()
+    after = poleside("buffer", "gaps", *span, *asked)
+    assert json.loads(before.stdout)["gaps"]
+    assert (after.returncode, after.stdout) == (0, before.stdout)
+    assert ledger.sum_up(tape.folder, since, until) == sums
