@@ -350,8 +350,8 @@ def test_a_raspberry_pi_s_image_updates_itself_on_the_emulated_pi_3(pi, city, tm
     order = city.offer(image.bundle_of("0.9.0", tmp_path / "good.raucb"), "0.9.0")
     order["blocks_url"] = order["url"] + blocks.SUFFIX
     tell_versions(city, tell)
-    asked = "cd /sys/bus/platform/drivers/raspberrypi-firmware; grep . */reboot_flags */get_throttled"
-    tell(pi.box.ask(asked))
+    firmware = "/sys/bus/platform/drivers/raspberrypi-firmware/*"
+    tell(pi.box.ask(f"grep . {firmware}/reboot_flags {firmware}/get_throttled"))
     assert pi.box.ask("systemctl --failed --no-legend --plain").strip() == ""
     city.give_keys(pi.box)
     assert city.order(order, valid_s=120.0).state == "done"
