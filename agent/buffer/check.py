@@ -102,8 +102,14 @@ class Check:
         index: Index,
         clock: Clock,
         deleting: AbstractContextManager[object] | None = None,
+        *,
+        touches: bool = True,
     ) -> None:
-        """`deleting`: held by the retention while files are gone and rows are not yet."""
+        """`deleting`: held by the retention while files are gone and rows are not yet.
+
+        Without `touches` no file is changed, and one left open is taken as it is: nobody writes it.
+        """
+        self._touches = touches
         self._folder, self._index, self._clock = folder, index, clock
         self._deleting = deleting or nullcontext()
         self._redatings = Redatings([])
@@ -115,9 +121,10 @@ class Check:
         for hour in self._hours():
             self._look_at(hour, findings)
             yield findings
-        with self._index.reading() as db:  # nobody notes a redating meanwhile
-            oldest = db.execute("SELECT min(run_id) FROM segments").fetchone()[0]
-            forget_redated(self._folder, before_run=oldest or 0)
+        if self._touches:
+            with self._index.reading() as db:  # nobody notes a redating meanwhile
+                oldest = db.execute("SELECT min(run_id) FROM segments").fetchone()[0]
+                forget_redated(self._folder, before_run=oldest or 0)
         yield findings
 
     def take_in(self, hours: Iterable[str]) -> None:
@@ -196,7 +203,11 @@ class Check:
             if next(_rows(db, relative), None) is not None or not path.exists():
                 findings.leftovers, findings.unknown_files = before
                 return  # it was finished, and noted, since we looked
-        if findings.leftovers > before[0]:
+        if not self._touches and relative.endswith(OPEN_SUFFIX):
+            self._take_in(relative, path, findings)
+        elif findings.leftovers > before[0]:
+            if not self._touches:
+                return
             path.unlink(missing_ok=True)
             with self._index.transaction() as db:
                 journal.note(db, self._clock.utc_now(), "leftover-removed", relative)
@@ -207,12 +218,13 @@ class Check:
         """Give a file its row again; without a readable frame it is no video."""
         size = path.stat().st_size
         named = named_start(relative)
-        with suppress(OSError):
-            cut_torn_end(path)
+        if self._touches:
+            with suppress(OSError):
+                cut_torn_end(path)
         frames, duration_us = probe(path)
         if named is None or not frames:
             findings.unreadable_files += 1
-            if frames:  # somebody else's video, under no name of ours
+            if frames or not self._touches:  # somebody else's video, under no name of ours
                 return
             path.unlink(missing_ok=True)
             with self._index.transaction() as db:
@@ -241,10 +253,12 @@ class Check:
             journal.note(db, self._clock.utc_now(), "taken-in", relative, f"{frames} frames")
 
     def _read_anew(self, row: _Row, path: Path) -> None:
-        cut_torn_end(path)
+        if self._touches:
+            cut_torn_end(path)
         frames, duration_us = probe(path)
         if not frames:
-            path.unlink(missing_ok=True)
+            if self._touches:
+                path.unlink(missing_ok=True)
             self._doom(row, "file-damaged")
             return
         size = path.stat().st_size

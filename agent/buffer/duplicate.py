@@ -22,12 +22,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agent.buffer.index import Index
+from agent.buffer.index import DUPLICATE, Index
 from agent.buffer.journal import Signer
 from agent.buffer.segment_file import sync_folder
 from agent.core.clock import Clock
 
-FOLDER = "index-duplicate"
 VIDEO, LEDGER = "video", "ledger"
 FIRST = "0" * 64
 WRITE_EVERY_S, SOONEST_S = 600.0, 60.0
@@ -149,7 +148,7 @@ class Duplicate:
             return True
         path, number, previous = _tail(self._folder, group, self._file_bytes)
         if path is None:
-            path = self._folder / FOLDER / f"{group}-{number + 1:09d}.jsonl"
+            path = self._folder / DUPLICATE / f"{group}-{number + 1:09d}.jsonl"
             keys = sorted({*keys, *_standing(db, group)}, key=str)
             if group == VIDEO:
                 self._look_at_oldest(db)
@@ -194,7 +193,7 @@ class Line(Struct, frozen=True):
 
 def files_of(folder: Path, group: str) -> list[Path]:
     """Return the files of a camera's duplicate, oldest first."""
-    return sorted((folder / FOLDER).glob(f"{group}-*.jsonl"))
+    return sorted((folder / DUPLICATE).glob(f"{group}-*.jsonl"))
 
 
 def lines_of(path: Path) -> Iterator[Line]:

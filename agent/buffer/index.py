@@ -22,6 +22,7 @@ from agent.core.errors import StorageError
 from agent.core.sqlite import Part, migrate_parts, open_writer
 
 INDEX_FILE = "index.db"
+DUPLICATE = "index-duplicate"  # the folder with what the index alone knows, written a second time
 MAIN, SUB = "main", "sub"
 STAGED = "staged"  # the folder of segments that wait in memory for an event
 HANDED_OVER = "handed-over"  # how a run ends that the next one goes on from without a gap

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
 
-from agent.buffer.index import INDEX_FILE, MAIN, STAGED, SUB, from_micros, micros
+from agent.buffer.index import MAIN, STAGED, SUB, from_micros, micros
 from agent.buffer.locks import LONGEST_SEGMENT_US
+from agent.buffer.rebuilt_place import index_file_of
 from agent.buffer.schema import MIGRATIONS
+from agent.core.errors import StorageError
 from agent.core.sqlite import Part, open_reader
 
 
@@ -72,8 +74,20 @@ def camera_folder(data_dir: Path, camera_id: str) -> Path:
 
 
 def open_index_reader(folder: Path, parts: Sequence[Part] = ()) -> Connection:
-    """Return a camera's index for reading, on this box or from another one, of any version."""
-    return open_reader(folder / INDEX_FILE, MIGRATIONS, parts)
+    """Return a camera's index for reading, on this box or from another one, of any version.
+
+    Raises `StorageError` storage.no_database where it is lost.
+    """
+    try:
+        return open_reader(index_file_of(folder), MIGRATIONS, parts)
+    except StorageError as error:
+        if error.code != "storage.no_database":
+            raise
+        hint = (
+            f"{error.hint} The agent makes a lost one anew when it starts; on a disk without one:"
+            f" `poleside buffer check --rebuild --data-dir {folder.parent.parent}`."
+        )
+        raise StorageError(error.code, error.message, hint=hint) from error
 
 
 def segments(

@@ -66,16 +66,24 @@ def open_index(
     return index
 
 
-def fill(index: Index, folder: Path, clock: Clock, verifies: Verifier | None) -> Restored:
-    """Put into a new index what can't wait; return what came from the duplicate."""
+def fill(
+    index: Index, folder: Path, clock: Clock, verifies: Verifier | None, *, touches: bool = True
+) -> Restored:
+    """Put into a new index what can't wait; return what came from the duplicate.
+
+    Without `touches` the folder is left as it is: a disk that is read-only.
+    """
     restoring = Restoring(folder, index, clock, verifies)
     restoring.begin()
     found = restoring.found
     duplicate.watch(index, folder, is_restored=found.lines > 0)
     locks = restore_evidence(index, folder)
-    _close_open_files(folder)
+    if touches:
+        _close_open_files(folder)
     know_runs_of_files(index, folder)
-    _take_in_newest(index, folder, clock)
+    if touches:
+        _take_in_newest(index, folder, clock)
+    _end_gaps(index)
     with index.transaction() as db:
         db.execute("DELETE FROM to_restore WHERE what = ?", (BEGUN,))
     log.get("buffer.rebuild").info("filled", lines=found.lines, rows=found.rows, locks=locks)
@@ -110,7 +118,6 @@ def _take_in_newest(index: Index, folder: Path, clock: Clock) -> None:
     newer = sorted(one for one in files_by_run(folder) if one > tuple(last))[-_NEWEST:]
     hours = {relative.rpartition("/")[0] for _, relative in newer}
     Check(folder, index, clock).take_in(sorted(hours))
-    _end_gaps(index)
 
 
 def _end_gaps(index: Index) -> None:

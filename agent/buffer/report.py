@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from agent.buffer import locks
 from agent.buffer.due import due
-from agent.buffer.index import INDEX_FILE, from_micros, micros
+from agent.buffer.index import DUPLICATE, INDEX_FILE, from_micros, micros
 from agent.buffer.locks import Lock, LockKind
 from agent.buffer.medium import mount_of, read_id
 from agent.buffer.named_times import stream_of
@@ -21,6 +21,7 @@ from agent.core.clock import Clock, boot_id
 from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 
+_SIGNS = (INDEX_FILE, "video", DUPLICATE)  # of recordings, also where the index is lost
 _STAGED = "path LIKE 'staged/%'"
 
 
@@ -88,8 +89,8 @@ class Doom(Struct, frozen=True, kw_only=True):
 
 def cameras_in(data_dir: Path, camera_id: str | None = None) -> list[Path]:
     """Return the cameras' folders. Raises `StorageError` buffer.no_camera when there is none."""
-    pattern = f"{camera_id or '*'}/{INDEX_FILE}"
-    found = sorted(path.parent for path in (data_dir / "cameras").glob(pattern))
+    root, name = data_dir / "cameras", camera_id or "*"
+    found = sorted({path.parent for what in _SIGNS for path in root.glob(f"{name}/{what}")})
     if not found:
         what = f"camera {camera_id}" if camera_id else "any camera"
         raise StorageError(

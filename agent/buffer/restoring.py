@@ -16,8 +16,8 @@ from sqlite3 import Connection, DatabaseError
 from typing import Any
 
 from agent.buffer import journal
-from agent.buffer.duplicate import FOLDER, GROUPS, Batch, Line, files_of, lines_of, tables_of
-from agent.buffer.index import Index
+from agent.buffer.duplicate import GROUPS, Batch, Line, files_of, lines_of, tables_of
+from agent.buffer.index import DUPLICATE, Index
 from agent.buffer.journal import Doomed, Verifier
 from agent.core import log
 from agent.core.clock import Clock
@@ -71,7 +71,7 @@ class Restoring:
             left = db.execute("SELECT 1 FROM to_restore WHERE what = ?", (_LEFT,)).fetchone()
             name = db.execute("SELECT max(a) FROM to_restore WHERE what = 'file'").fetchone()[0]
         if name is not None:
-            self._read(self._folder / FOLDER / name, name.partition("-")[0])
+            self._read(self._folder / DUPLICATE / name, name.partition("-")[0])
         elif left is not None:
             self._end()
         return name is not None
@@ -109,7 +109,7 @@ class Restoring:
     def _refuse(self, db: Connection, why: str) -> None:
         self.found.refused.append(why)
         self._log.error("not taken from the duplicate", detail=why)
-        journal.note(db, self._clock.utc_now(), "duplicate-refused", FOLDER, why)
+        journal.note(db, self._clock.utc_now(), "duplicate-refused", DUPLICATE, why)
 
     def _doubt(self, line: Line, group: str) -> str:
         """Return what speaks against a line; nothing for a good one."""

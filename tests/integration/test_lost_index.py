@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +15,16 @@ from agent.buffer.duplicate import LEDGER, VIDEO, Duplicate, files_of
 from agent.buffer.index import INDEX_FILE, from_micros
 from agent.buffer.journal import verify_purges
 from agent.buffer.ledger import Ledger
+from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
 from agent.buffer.recorder import Recorder
 from agent.buffer.recovery import recover
 from agent.buffer.restoring import Restoring
+from agent.core.lock import FileLock
 from agent.evidence.known_keys import verifier_of
 from agent.evidence.schema import PART
 from tests.chained_tape import ChainedTape, poleside
+from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
 from tests.recording import BOOT
 
@@ -295,3 +301,72 @@ def test_gaps_and_coverage_read_the_same_after_the_loss(tape):
     assert json.loads(before.stdout)["gaps"]
     assert (after.returncode, after.stdout) == (0, before.stdout)
     assert ledger.sum_up(tape.folder, since, until) == sums
+
+
+def ask(tape, *words):
+    done = poleside(*words, "--data-dir", tape.data_dir, "--json")
+    return done.returncode, json.JSONDecoder().raw_decode(done.stdout)[0]
+
+
+def test_a_command_on_a_lost_index_names_the_one_that_helps(tape):
+    tape.lose()
+    for words in (("gaps",), ("status",), ("check",), ("locks",), ("prune", "--dry-run")):
+        code, answer = ask(tape, "buffer", *words)
+        assert (code, answer["code"]) == (1, "storage.no_database")
+        assert "poleside buffer check --rebuild" in answer["hint"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "overwritten"])
+def test_the_command_line_makes_a_taken_disk_s_index_anew(tape, tmp_path, how):
+    tape.duplicate.write()
+    before = tape.content()
+    tape.lose(how)
+    code, answer = ask(tape, "buffer", "check", "--rebuild")
+    assert (code, answer["ok"], answer["has_key"]) == (0, True, True)
+    made = answer["cameras"]["gate"]["rebuilt"]
+    assert (made["segments"], made["gaps"]) == (len(before["segments"]), len(before["gaps"]))
+    assert (made["unsigned"], made["refused"]) == (0, [])
+    tape.open()
+    assert tape.content() == before
+    assert tape.verdict(tmp_path)[0] == 0
+    again = ask(tape, "buffer", "check", "--rebuild")
+    assert again[0] == 0
+    assert "rebuilt" not in again[1]["cameras"]["gate"]  # it is whole
+
+
+def test_no_index_is_made_anew_beside_a_running_worker(tape):
+    tape.lose()
+    with FileLock(tape.folder / WORKER_LOCK, tape.clock):
+        code, answer = ask(tape, "buffer", "check", "--rebuild")
+    assert (code, answer["code"]) == (1, "storage.in_use")
+
+
+@pytest.mark.skipif(disk.why_not() is not None, reason=str(disk.why_not()))
+def test_a_read_only_disk_without_an_index_is_read_all_the_same(tape, clip, tmp_path):
+    tape.record(clip, cause=None, frames=50)
+    tape.duplicate.write()
+    rows = tape.segments()
+    tape.lose("overwritten")
+    mount = tmp_path / "disk"
+    with disk.tmpfs(mount, "size=100m"):
+        shutil.copytree(tape.data_dir, mount / "poleside")
+        disk.run("mount", "-o", "remount,ro", str(mount))
+        there = mount / "poleside"
+        own = {"env": os.environ | {"TMPDIR": str(tmp_path)}}
+        at = ("--data-dir", there, "--json")
+        lost = poleside("buffer", "gaps", *at, **own)
+        assert "check --rebuild" in json.loads(lost.stdout)["hint"]
+        done = poleside("buffer", "check", "--rebuild", *at, **own)
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer = json.JSONDecoder().raw_decode(done.stdout)[0]
+        made = answer["cameras"]["gate"]["rebuilt"]
+        assert Path(made["index_file"]).is_relative_to(tmp_path)
+        assert made["segments"] == len(rows)
+        gaps = json.loads(poleside("buffer", "gaps", *at, **own).stdout)["gaps"]
+        assert [gap["cause"] for gap in gaps][:2] == ["lost", "lost"]
+        since = from_micros(rows[0]["start_utc_us"]).isoformat()
+        out = tmp_path / "clip.mp4"
+        span = ("--camera", "gate", "--from", since, "--to", tape.clock.utc_now().isoformat())
+        done = poleside("clip", "export", *span, "--out", out, *at, **own)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert poleside("clip", "verify", out).returncode == 0

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -14,8 +13,8 @@ import msgspec
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError, SettingsError
 from agent.local.cli.audited import note
+from agent.local.cli.buffer_check import check
 from agent.local.cli.buffer_coverage import coverage
-from agent.local.cli.progress import working
 from agent.settings.model import Settings
 
 _data_dir = click.option(
@@ -59,10 +58,12 @@ def buffer() -> None:
         --incident 2026-0417 --approver "Sgt Kim"
     poleside buffer prune --dry-run --config /etc/poleside/poleside.toml
     poleside buffer check --data-dir /mnt/taken-disk/poleside
+    poleside buffer check --rebuild --data-dir /mnt/taken-disk/poleside
     """
 
 
 buffer.add_command(coverage)
+buffer.add_command(check)
 
 
 @buffer.command()
@@ -293,63 +294,10 @@ def prune(
     click.echo(f"{len(found)} segments, {_size(sum(doom.bytes for doom in found))}, would go.")
 
 
-@buffer.command()
-@_data_dir
-@_camera
-@_json
-@_plain_failure
-def check(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
-    """Compare index and files both ways and verify the purge records; exit 1 when they differ.
-
-    Nothing is changed: the agent puts right what differs, at its start and every hour.
-    """
-    from agent.buffer import report
-    from agent.buffer.check import compare
-    from agent.buffer.journal import verify_purges
-    from agent.buffer.reading import open_index_reader
-    from agent.evidence.box_key import load_public_key
-    from agent.evidence.handover import predecessors, read_handovers
-    from agent.evidence.key_store import PUBLIC_FILE
-
-    key_file = data_dir / "keys" / PUBLIC_FILE
-    key = load_public_key(key_file) if key_file.exists() else None
-    keys = predecessors(key, read_handovers(data_dir)).values() if key else ()
-
-    def verifies(signature: bytes, body: bytes) -> bool:
-        return any(one.key.verifies(signature, body) for one in keys)
-
-    answer: dict[str, Any] = {}
-    is_clean = True
-    for folder in report.cameras_in(data_dir, camera_id):
-        with (
-            working(f"Checking {folder.name}", is_shown=not as_json),
-            closing(open_index_reader(folder)) as db,
-        ):
-            findings = compare(db, folder)
-            purges = list(verify_purges(db, verifies)) if key else []
-        is_clean = is_clean and findings.is_clean and not purges
-        answer[folder.name] = {"findings": findings, "purges": purges}
-        if not as_json:
-            facts = ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in _fields(findings).items())
-            click.echo(f"{folder.name}: {facts}")
-            for problem in purges:
-                click.echo(f"  {problem}")
-    if as_json:
-        _print({"ok": is_clean, "has_key": key is not None, "cameras": answer})
-    elif key is None:
-        click.echo("The box's public key is not there: purge records were not verified.")
-    sys.exit(0 if is_clean else 1)
-
-
 def _settings(config: Path | None) -> Settings:
     from agent.local.cli.present_settings import present
 
     return present(config) if config else Settings()
-
-
-def _fields(findings: object) -> dict[str, int]:
-    fields: dict[str, int] = msgspec.to_builtins(findings)
-    return fields
 
 
 def _tell(as_json: bool, facts: dict[str, Any], words: str) -> None:
