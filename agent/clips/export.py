@@ -20,6 +20,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from agent.clips.holes import DELETED, UNREADABLE, Hole, joined, of_source
 from agent.clips.sound import ClipSound, ClipSource
 from agent.core.errors import StorageError
 
@@ -73,6 +74,7 @@ class Clip:
     size_bytes: int
     sha256: str
     gops: tuple[GopSource, ...]
+    holes: tuple[Hole, ...] = ()  # what the disk did not give; gaps in the recording are others
 
 
 def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime, out: Path) -> Clip:
@@ -85,7 +87,7 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
     writer = _ClipWriter(out)
     with written_whole(out):
         try:
-            _copy(sources, since, until, writer)
+            holes = _copy(sources, since, until, writer)
         finally:
             writer.close()
     if writer.first_at is None or writer.last_at is None:
@@ -99,6 +101,7 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         size_bytes=out.stat().st_size,
         sha256=sha256_of(out),
         gops=tuple(writer.gops),
+        holes=joined(holes),
     )
 
 
@@ -152,24 +155,33 @@ def _nothing_recorded(since: datetime, until: datetime) -> StorageError:
 
 def _copy(
     sources: Sequence[ClipSource], since: datetime, until: datetime, writer: _ClipWriter
-) -> None:
+) -> list[Hole]:
+    """Copy what the disk gives, and return what it does not."""
     unreadable = 0
+    holes: list[Hole] = []
     for source in sources:
+        reached: datetime | None = None
+        cause = UNREADABLE
         try:
             container = av.open(source.path)
         except (FFmpegError, OSError):  # deleted meanwhile, or open and without a whole fragment
             unreadable += 1
-            continue
-        with container:  # its packets must not outlive it
-            writer.sound.begin(container, source, until)
-            for dated in in_range(packets_of(container, source), since, until):
-                writer.write(dated)
+            cause = UNREADABLE if source.path.exists() else DELETED
+        else:
+            with container:  # its packets must not outlive it
+                writer.sound.begin(container, source, until)
+                for dated in in_range(packets_of(container, source), since, until):
+                    writer.write(dated)
+                    reached = dated.at
+        hole = of_source(source.start_at, source.end_at, reached, since, until, cause)
+        holes += [hole] if hole else []
     if unreadable and unreadable == len(sources):
         raise StorageError(
             "clip.unreadable",
             "The recorded files of this time can't be read.",
             hint="They may just have been deleted; else check the disk.",
         )
+    return holes
 
 
 def in_range(packets: Iterator[Dated], since: datetime, until: datetime) -> Iterator[Dated]:

@@ -17,10 +17,14 @@ from av.packet import Packet
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
-    """One segment file that overlaps the range, oldest first, of one camera."""
+    """One segment file that overlaps the range, oldest first, of one camera.
+
+    `end_at` is None while it is being written, and of a thinned one.
+    """
 
     path: Path
     start_at: datetime
+    end_at: datetime | None = None
 
 
 class ClipSound:

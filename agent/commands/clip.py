@@ -23,6 +23,7 @@ PATIENCE_S = 120.0  # then the order is answered, and the file's end is told lat
 MAX_MASKED = timedelta(minutes=5)
 MASK_TIMEOUT_S = 1800.0  # it takes only the processor time that is left
 MOST_MASKED = 4  # in line, each with MASK_TIMEOUT_S of its own once it is its turn
+_WITH_HOLES = 3  # the exit code of a clip that was made, but for what the disk did not give
 _MOST_EXPORTED, _EXPORTED_AT_ONCE = 32, 4
 DEADLINE_S = MOST_MASKED * MASK_TIMEOUT_S + PATIENCE_S + 30.0
 
@@ -43,6 +44,7 @@ class ClipFacts(Struct, frozen=True, kw_only=True):
     whole: bool = False
     key_id: str = ""
     masked: dict[str, Any] | None = None
+    holes: tuple[dict[str, str], ...] = ()  # each from, to, cause
 
 
 class ExportFailure(Struct, frozen=True, kw_only=True):
@@ -185,7 +187,7 @@ async def export_clip(
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode == 0:
+    if process.returncode in (0, _WITH_HOLES):
         return msgspec.json.decode(answer, type=ClipFacts)
     raise _failure(answer)
 
@@ -216,6 +218,7 @@ def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:
         "whole": facts.whole,
         "key_id": facts.key_id,
         **({"masked": facts.masked} if facts.masked else {}),
+        **({"holes": facts.holes} if facts.holes else {}),
     }
 
 

@@ -47,6 +47,14 @@ class Stretch(Struct, frozen=True, kw_only=True):
     heads: tuple[SignedHead, ...] = ()
 
 
+class Hole(Struct, frozen=True, array_like=True):
+    """A time that the clip lacks, and why, as the box told when it made it."""
+
+    since: datetime
+    until: datetime
+    cause: str
+
+
 class ClipRequest(Struct, frozen=True, kw_only=True):
     """Who asked for a clip of what time, for which incident, and what for."""
 
@@ -80,6 +88,7 @@ class ClipManifest(Struct, frozen=True, kw_only=True):
     stream: str = "main"
     handovers: tuple[str, ...] = ()  # of the box's keys, each signed by the old one
     told: tuple[VideoHeads, ...] = ()  # the lists over its heads of which a center has the digest
+    holes: tuple[Hole, ...] = ()
 
 
 class SignedManifest(Struct, frozen=True, kw_only=True):

@@ -26,7 +26,14 @@ from agent.evidence.chain_index import ChainedSegment
 from agent.evidence.clip_gops import ClipGop, gops_of_clip
 from agent.evidence.frames import parameter_digest
 from agent.evidence.gop import FIRST_LINK, Gop, Origin, RunHeader, link
-from agent.evidence.manifest import ClipManifest, ClipRequest, KeyFrameOnly, Stretch, sign_manifest
+from agent.evidence.manifest import (
+    ClipManifest,
+    ClipRequest,
+    Hole,
+    KeyFrameOnly,
+    Stretch,
+    sign_manifest,
+)
 from agent.evidence.mp4_samples import media_digest, read_media, seal_box
 from agent.evidence.segment_gops import frame_digests
 from agent.evidence.signer import SignedHead
@@ -53,6 +60,7 @@ class ClipFacts:
     end_at: datetime
     places: Sequence[GopPlace]
     stream: str = "main"
+    holes: Sequence[Hole] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +89,19 @@ def seal_clip(
     clock: Clock,
     handovers: Sequence[str] = (),
     box_file: Path | None = None,
+    folder: Path | None = None,
 ) -> Seal:
     """Append the signed manifest to the clip's file and make it durable.
 
     `handovers` are those of the box's keys: heads of an older key are checked through them.
-    `box_file` is the box's `box.db`, which knows the lists of heads a center was told of.
+    `box_file` is the box's `box.db`, which knows the lists of heads a center was told of; `folder`
+    the camera's, where the index lies elsewhere.
 
     Raises `StorageError` clip.not_sealed when the file or the index does not allow it.
     """
     try:
         with closing(open_reader(index_file)) as index:
-            stretches, box = _stretches(clip, index, index_file.parent)
+            stretches, box = _stretches(clip, index, folder or index_file.parent)
         media = read_media(clip.path)
         heads = [(one.head.run, one.head.seq) for stretch in stretches for one in stretch.heads]
         manifest = ClipManifest(
@@ -110,6 +120,7 @@ def seal_clip(
             media_sha256=media_digest(clip.path, media.media_bytes),
             stretches=stretches,
             handovers=tuple(handovers),
+            holes=tuple(clip.holes),
             told=read_told(box_file, clip.camera, clip.stream, heads) if box_file else (),
         )
         token = sign_manifest(manifest, key)

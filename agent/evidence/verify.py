@@ -278,6 +278,11 @@ def _notes(manifest: ClipManifest, covered: int) -> list[str]:
     thinned = sum(len(one.thinned) for one in manifest.stretches)
     if thinned:
         notes.append(f"{thinned} GOPs are key frames only: the box had thinned them by then.")
+    notes += [
+        f"It lacks {one.since:%Y-%m-%d %H:%M:%S} to {one.until:%H:%M:%S} UTC, as the box told:"
+        f" {one.cause}."
+        for one in manifest.holes
+    ]
     return notes + [_pause(*pair) for pair in pairwise(manifest.stretches)]
 
 

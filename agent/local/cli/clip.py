@@ -31,6 +31,9 @@ from agent.local.cli.time_range import time_range
 
 if TYPE_CHECKING:
     from agent.clips.export import Clip
+    from agent.clips.holes import Hole
+
+WITH_HOLES = 3  # the exit code of a clip that was made and lacks what should be on the disk
 
 
 @click.group()
@@ -79,6 +82,9 @@ def export(
 ) -> None:
     """Write a time range of one camera to an MP4 file, without re-encoding.
 
+    What it lacks of that time is said, and why. Ends with 3 where the clip was made, but some of
+    what was recorded can't be read.
+
     \b
     poleside clip export --camera gate --last 60 --out gate.mp4
     poleside clip export --camera gate --from 2026-11-22T02:00:00Z --to 2026-11-22T02:01:00Z \\
@@ -94,16 +100,18 @@ def export(
         begin, end = time_range(since, until, last_s)
         with working("Exporting", is_shown=not as_json):
             stream, made = _export(camera, begin, end, out, data_dir, wanted)
-            seal = _seal(made, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
+            lacks = _holes(made, camera, stream, begin, end, data_dir)
+            seal = _seal(made, lacks, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
             sha256 = sha256_of(made.path)
         span = f"{camera} {stream} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
         is_whole = bool(seal.get("whole"))
+        code = "clip.holes" if made.holes else ""
         audited(
-            code="" if is_whole else "clip.not_whole",
+            code=code if is_whole else "clip.not_whole",
             detail=f"{span}, sha256 {sha256}",
             sha256=sha256,
         )
-        _tell(made, stream, sha256, seal, as_json=as_json)
+        _tell(made, lacks, stream, sha256, seal, as_json=as_json)
     except PolesideError as error:
         audited(outcome="failed", code=error.code, detail=camera)
         if not as_json:
@@ -111,6 +119,8 @@ def export(
         failure = {"code": error.code, "message": error.message, "hint": error.hint}
         click.echo(json.dumps(failure))
         sys.exit(1)
+    if made.holes:
+        sys.exit(WITH_HOLES)
 
 
 def _export(
@@ -122,8 +132,25 @@ def _export(
     return stream, export_clip(sources, since, until, out)
 
 
+def _holes(
+    made: Clip, camera: str, stream: str, since: datetime, until: datetime, data_dir: Path
+) -> tuple[Hole, ...]:
+    """Return all that the clip lacks: what the disk did not give, and what was never recorded."""
+    from agent.buffer.reading import camera_folder, gaps
+    from agent.clips.holes import Hole, joined
+    from agent.core.clock import SystemClock
+
+    until = min(until, SystemClock().utc_now())
+    found = [
+        Hole(max(one.since, since), min(one.until or until, until), one.cause)
+        for one in gaps(camera_folder(data_dir, camera), since, until, stream)
+    ]
+    return joined([*made.holes, *(one for one in found if one.since < one.until)])
+
+
 def _seal(
     made: Clip,
+    lacks: tuple[Hole, ...],
     camera: str,
     stream: str,
     since: datetime,
@@ -134,29 +161,31 @@ def _seal(
     sidecar: bool,
 ) -> dict[str, object]:
     """Seal the clip and check it as a stranger would; a clip is better unsealed than not given."""
-    from agent.buffer.index import INDEX_FILE
     from agent.buffer.reading import camera_folder
+    from agent.buffer.rebuilt_place import index_file_of
     from agent.core.clock import SystemClock
+    from agent.evidence import manifest
     from agent.evidence.handover import read_handovers
     from agent.evidence.key_store import load_box_key
-    from agent.evidence.manifest import ClipRequest
     from agent.evidence.sealing import ClipFacts, GopPlace, seal_clip
     from agent.evidence.verify import verify_clip
 
     places = [GopPlace(gop.path, gop.number) for gop in made.gops]
-    facts = ClipFacts(made.path, camera, made.start_at, made.end_at, places, stream)
-    request = ClipRequest(since=since, until=until, **asked)
-    index_file = camera_folder(data_dir, camera) / INDEX_FILE
+    holes = [manifest.Hole(one.since, one.until, one.cause) for one in lacks]
+    facts = ClipFacts(made.path, camera, made.start_at, made.end_at, places, stream, holes)
+    request = manifest.ClipRequest(since=since, until=until, **asked)
+    folder = camera_folder(data_dir, camera)
     try:
         box_key = load_box_key(data_dir)
         seal = seal_clip(
             facts,
-            index_file,
+            index_file_of(folder),
             request,
             box_key,
             SystemClock(),
             read_handovers(data_dir),
             data_dir / "box.db",
+            folder,
         )
     except StorageError as error:
         return {"sealed": False, "seal_code": error.code, "seal_problem": error.message}
@@ -171,7 +200,15 @@ def _seal(
     }
 
 
-def _tell(made: Clip, stream: str, sha256: str, seal: dict[str, object], *, as_json: bool) -> None:
+def _tell(
+    made: Clip,
+    lacks: tuple[Hole, ...],
+    stream: str,
+    sha256: str,
+    seal: dict[str, object],
+    *,
+    as_json: bool,
+) -> None:
     from agent.clips.preview import PLAYABLE_CODECS
 
     size_bytes = made.path.stat().st_size
@@ -185,6 +222,10 @@ def _tell(made: Clip, stream: str, sha256: str, seal: dict[str, object], *, as_j
         "plays_in_browsers": made.codec in PLAYABLE_CODECS,
         "bytes": size_bytes,
         "sha256": sha256,
+        "holes": [
+            {"from": one.since.isoformat(), "to": one.until.isoformat(), "cause": one.cause}
+            for one in lacks
+        ],
     }
     if as_json:
         click.echo(json.dumps(facts | seal))
@@ -193,6 +234,9 @@ def _tell(made: Clip, stream: str, sha256: str, seal: dict[str, object], *, as_j
     click.echo(f"{made.frames} frames, {stream} stream, {made.codec}, {size_bytes} bytes")
     if not facts["plays_in_browsers"]:
         click.echo("Few browsers play this codec: try --stream sub, or `poleside clip preview`.")
+    for one in lacks:
+        span = f"{one.since:%Y-%m-%d %H:%M:%S} to {one.until:%H:%M:%S} UTC"
+        click.echo(f"It lacks {span}: {one.cause}", err=one in made.holes)
     click.echo(f"sha256 {sha256}")
     if not seal["sealed"]:
         click.echo(f"Not sealed, so nobody can check it: {seal['seal_problem']}", err=True)

@@ -142,4 +142,7 @@ def sources_of(
     from agent.clips.export import ClipSource
 
     stream_name, found = for_clip(camera_folder(data_dir, camera), since, until, wanted)
-    return stream_name, [ClipSource(segment.path, segment.start_at) for segment in found]
+    return stream_name, [
+        ClipSource(one.path, one.start_at, one.end_at if one.tier == "full" else None)
+        for one in found
+    ]

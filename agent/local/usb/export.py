@@ -96,6 +96,9 @@ async def export(
         (folder / "box.jwk.json").write_bytes(public_key)
         write_verifier(folder / VERIFIER)
         facts = f"{box} {camera_id} {made.start_at:%Y-%m-%d %H:%M:%S} - {made.end_at:%H:%M:%S} UTC"
+        facts += "".join(
+            f"\nlacks {one['from']} - {one['to']}: {one['cause']}" for one in made.holes
+        )
         told = _TEXT.format(clip=clip.name, facts=f"{facts}\nsha256 {made.sha256}")
         (folder / HOW_TO).write_text(told, "utf-8")
         _write_sums(folder)
