@@ -178,6 +178,7 @@ class Keeping:
         if self._stage is not None:
             with suppress(OSError, StorageError):  # it is in memory still, for the next start
                 self._stage.turn()
+        self._upkeep.close()
 
     def must_restart(self) -> bool:
         """Return whether the disk has gone or come: the worker then begins anew."""

@@ -129,6 +129,9 @@ class Upkeep:
         while not wait_s(stop, to_tick_s(self._clock, TURN_S)):
             self.turn()
         self._do(_Chore("budget", 0.0, lambda: void(self._budget.note(self._clock.utc_now()))))
+
+    def close(self) -> None:
+        """When nothing is recorded any more: the duplicate tells all that the index does."""
         self._do(_Chore("duplicate", 0.0, self._duplicate.write))
 
     def turn(self) -> None:
