@@ -61,6 +61,7 @@ WHOLE_BOXES = {
     "test_grant_to_relay",
     "test_handover",
     "test_hung_camera",
+    "test_index_killed",
     "test_run_by_hand",
     "test_scene_orders",
     "test_secrets_stay",
