@@ -102,7 +102,7 @@ def test_what_a_metered_line_holds_back_and_a_broker_refuses_is_shown(tmp_path):
     report = LinkReport(
         t=now, connected=True, since=now, mqtt="5", refused="Not authorized", data=data
     )
-    text = "\n".join(_link_lines(report))
+    text = "\n".join(_link_lines(report, "en"))
     assert "MQTT 5" in text
     assert "Not authorized" in text
     assert "2026-11: 81.5 MB of 100, sparing" in text

@@ -56,13 +56,17 @@ class Level(StrEnum):
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the report. `code` and `hint` are empty when all is well."""
+    """One line of the report. `code` and `hint` are empty when all is well.
+
+    `fault` is the box's own fault that it tells of, which knows it in Korean, too.
+    """
 
     level: Level
     subject: str
     sentence: str
     code: str = ""
     hint: str = ""
+    fault: Fault | None = None
 
 
 def check_python() -> Iterator[Finding]:
@@ -264,6 +268,7 @@ def _judge(subject: str, good: str, faults: Iterable[Fault]) -> Iterator[Finding
             sentence=fault.sentence_en,
             code=fault.code,
             hint=fault.hint_en,
+            fault=fault,
         )
     if not found:
         yield _ok(subject, f"{good}.")

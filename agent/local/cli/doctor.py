@@ -13,6 +13,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError
 from agent.local.cli import diagnosis
 from agent.local.cli.diagnosis import Finding, Level
+from agent.local.cli.spoken import lang_option, said_in, words_of
 from agent.settings.model import Settings
 from hardware.pick import pick_board
 
@@ -44,7 +45,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     show_default=True,
     help="Seconds to wait for each broker and camera.",
 )
-def doctor(config: Path | None, *, as_json: bool, timeout_s: float) -> None:
+@lang_option
+def doctor(config: Path | None, lang: str, *, as_json: bool, timeout_s: float) -> None:
     """Check this machine before, or when, the box does not do what it should.
 
     Looks at Python and its packages, the detector's model, the board (heat, supply, clock), the
@@ -63,15 +65,17 @@ def doctor(config: Path | None, *, as_json: bool, timeout_s: float) -> None:
     for finding in _examine(config, timeout_s):
         findings.append(finding)
         if not as_json:
-            _show(finding)
+            _show(finding, lang)
     failed = any(finding.level is Level.FAIL for finding in findings)
     if as_json:
-        report = Report(ok=not failed, findings=tuple(findings))
+        plain = (msgspec.structs.replace(finding, fault=None) for finding in findings)
+        report = Report(ok=not failed, findings=tuple(plain))
         click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
         warned = sum(finding.level is Level.WARN for finding in findings)
         fails = sum(finding.level is Level.FAIL for finding in findings)
-        click.echo(f"\n{len(findings)} checks: {fails} failed, {warned} to look at.")
+        told = words_of(lang)["doctor.sum"].format(n=len(findings), fails=fails, warned=warned)
+        click.echo(f"\n{told}")
     sys.exit(1 if failed else 0)
 
 
@@ -123,9 +127,24 @@ def _found(config: Path, settings: Settings) -> Finding:
     return Finding(level=Level.OK, subject="settings", sentence=sentence)
 
 
-def _show(finding: Finding) -> None:
-    mark = click.style(f"{finding.level.value:<4}", fg=_COLOURS[finding.level], bold=True)
+def _show(finding: Finding, lang: str) -> None:
+    words = words_of(lang)
+    mark = click.style(
+        words[f"doctor.{finding.level.value}"], fg=_COLOURS[finding.level], bold=True
+    )
     code = f" [{finding.code}]" if finding.code else ""
-    click.echo(f"{mark}  {finding.subject}: {finding.sentence}{code}")
-    if finding.hint:
-        click.echo(f"      → {finding.hint}")
+    kind, _, which = finding.subject.partition(" ")
+    subject = words.get(f"doctor.of.{finding.subject}", finding.subject)
+    if which and kind == "camera":
+        subject = f"{words['doctor.of.camera']} {which}"
+    sentence, hint = _said(finding, lang)
+    click.echo(f"{mark}  {subject}: {sentence}{code}")
+    if hint:
+        click.echo(f"      → {hint}")
+
+
+def _said(finding: Finding, lang: str) -> tuple[str, str]:
+    """Return sentence and hint in a language: those of a fault of the box are in both."""
+    if finding.fault is not None and lang == "ko":
+        return finding.fault.sentence_ko, finding.fault.hint_ko
+    return said_in(lang, finding.sentence, finding.code), said_in(lang, finding.hint)

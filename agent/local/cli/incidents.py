@@ -16,18 +16,23 @@ import click
 from agent.contract.incidents import IncidentKind
 from agent.core.errors import StorageError
 from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.spoken import lang_option, words_of
+from agent.local.cli.table import padded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
     from agent.contract.commands import Nuisance, Verdict
 
     _Words = dict[str, list[str]]  # what is said of a camera
+    _Spoken = Mapping[str, str]
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    command = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+    command = lang_option(
+        click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+    )
     folder = click.Path(path_type=Path, file_okay=False)
     return click.option("--data-dir", type=folder, default=Path("/var/lib/poleside"))(command)
 
@@ -40,111 +45,124 @@ def incidents() -> None:
 @incidents.command(name="list")
 @_options
 @click.option("--last", "limit", type=click.IntRange(1, 2000), default=20, help="So many.")
-def list_(data_dir: Path, limit: int, *, as_json: bool) -> None:
+def list_(data_dir: Path, limit: int, lang: str, *, as_json: bool) -> None:
     """List the newest incidents, with the grade of what raised them."""
     from agent.events import reading
 
-    found = _read(data_dir, lambda c: reading.latest(c, limit))
+    found, words = _read(data_dir, lambda c: reading.latest(c, limit)), words_of(lang)
+    names = _names(lang)
     lines = [
-        f"{one.started_at:%Y-%m-%d %H:%M:%S}  {one.event_id}  {one.camera_id:12} {one.kind:16}"
-        f" {one.grade or '-':16} {' '.join(one.labels)} {'' if one.ended_at else '(open)'}".rstrip()
+        f"{one.started_at:%Y-%m-%d %H:%M:%S}  {one.event_id}  {one.camera_id:12}"
+        f" {padded(names.get(f'kind.{one.kind}', one.kind), 16)}"
+        f" {padded(names.get(f'grade.{one.grade}', one.grade or '-'), 16)}"
+        f" {_labels(one.labels, names)} {'' if one.ended_at else words['incidents.open']}".rstrip()
         for one in found
     ]
-    _say(found, lines, "No incidents.", as_json=as_json)
+    _say(found, lines, words["incidents.none"], as_json=as_json)
 
 
 @incidents.command()
 @_options
 @click.option("--last", "limit", type=click.IntRange(1, 2000), default=50, help="So many.")
-def shadow(data_dir: Path, limit: int, *, as_json: bool) -> None:
+def shadow(data_dir: Path, limit: int, lang: str, *, as_json: bool) -> None:
     """List what rules in their shadow time would have raised."""
     from agent.events import shadow as shadows
 
-    found = _read(data_dir, lambda c: shadows.listed(c, limit))
+    found, words = _read(data_dir, lambda c: shadows.listed(c, limit)), words_of(lang)
+    names = _names(lang)
     lines = [
-        f"{one.began_at:%Y-%m-%d %H:%M:%S}  {one.camera_id}/{one.rule_id}  {one.kind}"
-        f"  {' '.join(one.labels)}".rstrip()
+        f"{one.began_at:%Y-%m-%d %H:%M:%S}  {one.camera_id}/{one.rule_id}"
+        f"  {names.get(f'kind.{one.kind}', one.kind)}  {_labels(one.labels, names)}".rstrip()
         for one in found
     ]
-    days = Counter((f"{one.began_at:%Y-%m-%d}", one.camera_id, one.rule_id) for one in found)
-    lines += [f"{day}  {camera}/{rule}: {n} a day" for (day, camera, rule), n in days.items()]
-    _say(found, lines, "Nothing would have been raised.", as_json=as_json)
+    days = Counter((f"{one.began_at:%Y-%m-%d}", f"{one.camera_id}/{one.rule_id}") for one in found)
+    a_day = words["incidents.a-day"]
+    lines += [a_day.format(day=day, rule=rule, n=n) for (day, rule), n in days.items()]
+    _say(found, lines, words["incidents.shadow-none"], as_json=as_json)
 
 
 @incidents.command()
 @_options
-def trials(data_dir: Path, *, as_json: bool) -> None:
+def trials(data_dir: Path, lang: str, *, as_json: bool) -> None:
     """Tell of each rule with a shadow time how much it would have raised, and in how many days."""
     from agent.core.clock import SystemClock
     from agent.events import shadow as shadows
 
     now = SystemClock().utc_now()
-    found = _read(data_dir, lambda c: shadows.trials(c, now))
+    found, words = _read(data_dir, lambda c: shadows.trials(c, now)), words_of(lang)
     lines = [
-        f"{one.camera_id}/{one.rule_id}: would have raised {one.raised} in"
-        f" {one.lasted_days:.1f} of {one.days:g} days" + (", raises now" if one.is_over else "")
+        words["incidents.trial"].format(
+            rule=f"{one.camera_id}/{one.rule_id}",
+            n=one.raised,
+            lasted=f"{one.lasted_days:.1f}",
+            days=f"{one.days:g}",
+        )
+        + (words["incidents.trial-over"] if one.is_over else "")
         for one in found
     ]
-    _say(found, lines, "No rule has a shadow time.", as_json=as_json)
+    _say(found, lines, words["incidents.trials-none"], as_json=as_json)
 
 
 @incidents.command()
 @_options
 @click.option("--camera", default=None, help="Of one camera only.")
-def nuisance(data_dir: Path, camera: str | None, *, as_json: bool) -> None:
+def nuisance(data_dir: Path, camera: str | None, lang: str, *, as_json: bool) -> None:
     """List the verdicts that count, and where they lower alarms."""
     from agent.core.clock import SystemClock
     from agent.events import nuisance as verdicts
 
     found = _read(data_dir, lambda c: verdicts.listed(c, camera, SystemClock().utc_now()))
+    words, names = words_of(lang), _names(lang)
     lines = [
-        f"{one.at:%Y-%m-%d %H:%M}  {one.event_id}  {one.camera_id}  {one.family}"
-        f"  {'true' if one.is_true else 'false'} ({one.by})"
-        + (f"  at {one.spot.x:.2f}, {one.spot.y:.2f}" if one.spot else "")
+        f"{one.at:%Y-%m-%d %H:%M}  {one.event_id}  {one.camera_id}"
+        f"  {names.get(f'kind.{one.family}', one.family)}"
+        f"  {words[f'incidents.verdict.{str(one.is_true).lower()}']} ({one.by})"
+        + (_spot(one.spot.x, one.spot.y, words) if one.spot else "")
         for one in found
     ]
-    _say(found, lines, "No verdicts.", as_json=as_json)
+    _say(found, lines, words["incidents.verdicts-none"], as_json=as_json)
 
 
 @incidents.command()
 @click.argument("incident_id")
 @click.argument("says", type=click.Choice(["true", "false", "none"]))
 @_options
-def verdict(data_dir: Path, incident_id: str, says: str, *, as_json: bool) -> None:
+def verdict(data_dir: Path, incident_id: str, says: str, lang: str, *, as_json: bool) -> None:
     """Say whether an incident was a true alarm; `none` takes the verdict back."""
     from agent.contract.commands import Verdict
 
-    _order(data_dir, Verdict(incident_id=incident_id, verdict=says), as_json=as_json)  # type: ignore[arg-type]  # click has checked it
+    args = Verdict(incident_id=incident_id, verdict=says)  # type: ignore[arg-type]  # click has checked it
+    _order(data_dir, args, lang, as_json=as_json)
 
 
 @incidents.command()
 @click.argument("camera_id")
 @_options
-def forgive(data_dir: Path, camera_id: str, *, as_json: bool) -> None:
+def forgive(data_dir: Path, camera_id: str, lang: str, *, as_json: bool) -> None:
     """Forget all verdicts on one camera's alarms: nothing is lowered there any more."""
     from agent.contract.commands import Nuisance
 
-    _order(data_dir, Nuisance(camera_id=camera_id, clear=True), as_json=as_json)
+    _order(data_dir, Nuisance(camera_id=camera_id, clear=True), lang, as_json=as_json)
 
 
 @incidents.command()
 @_options
-def sessions(data_dir: Path, *, as_json: bool) -> None:
+def sessions(data_dir: Path, lang: str, *, as_json: bool) -> None:
     """List the incident sessions the center has called this box to, and what each does."""
     from agent.commands.incidents import read_sessions
 
-    found = read_sessions(data_dir / "run")
+    found, words = read_sessions(data_dir / "run"), words_of(lang)
     lines = []
     for one in found:
-        lines.append(
-            f"{one['incident']:16} {one['kind']:14} {one['status']:8}"
-            f" {'position lost' if one['lost'] else 'following' if one['follow'] else ''}".rstrip()
-        )
+        how = "incidents.lost" if one["lost"] else "incidents.following" if one["follow"] else ""
+        kind = padded(words.get(f"incident.{one['kind']}", one["kind"]), 14)
+        status = padded(words.get(f"incidents.status.{one['status']}", one["status"]), 8)
+        lines.append(f"{one['incident']:16} {kind} {status} {words.get(how, '')}".rstrip())
         called = {each["camera_id"]: each["aimed"] for each in one["called"]}
         turned = {camera_id for camera_id, is_aimed in called.items() if is_aimed}
-        words = _words(called, "called up", turned, "turned to it")
-        lines += _camera_lines(one["candidates"], words)
-    _say(found, lines, "No incident calls this box just now.", as_json=as_json)
+        said = _words(called, words["incidents.called"], turned, words["incidents.turned"])
+        lines += _camera_lines(one["candidates"], said, words)
+    _say(found, lines, words["incidents.sessions-none"], as_json=as_json)
 
 
 @incidents.command(name="try")
@@ -157,6 +175,7 @@ def sessions(data_dir: Path, *, as_json: bool) -> None:
 @click.option(
     "--call", "file", type=click.File("r"), help="A signed call (JWS) instead; - is stdin."
 )
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
 def try_(
     box: Box,
@@ -165,6 +184,7 @@ def try_(
     radius_m: float,
     kind: str,
     file: IO[str] | None,
+    lang: str,
     *,
     follow: bool,
     as_json: bool,
@@ -189,14 +209,23 @@ def try_(
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
     elif not told["allowed"]:
-        click.echo(f"Refused: {told['message']} [{told['code']}]")
+        click.echo(words_of(lang)["incidents.refused"].format(**told))
     else:
-        words = _words(told["called"], "would be called up", told["may_turn"], "would turn to it")
-        lines = _camera_lines(told["candidates"], words)
-        lines += [f"  policy {one} would let them be seen" for one in told["policies"]]
-        for line in lines or ["No camera of this box sees the place."]:
+        for line in _tried_lines(told, words_of(lang)):
             click.echo(line)
     sys.exit(0 if told["allowed"] else 1)
+
+
+def _tried_lines(told: dict[str, Any], words: _Spoken) -> list[str]:
+    said = _words(
+        told["called"],
+        words["incidents.would-call"],
+        told["may_turn"],
+        words["incidents.would-turn"],
+    )
+    lines = _camera_lines(told["candidates"], said, words)
+    lines += [f"  {words['incidents.policy'].format(policy=one)}" for one in told["policies"]]
+    return lines or [words["incidents.unseen"]]
 
 
 def _as_if_called(lat: float, lon: float, radius_m: float, kind: str, *, follow: bool) -> str:
@@ -238,22 +267,35 @@ def _words(called: Iterable[str], is_called: str, turned: Iterable[str], is_turn
     return words
 
 
-def _camera_lines(candidates: list[dict[str, Any]], words: _Words) -> list[str]:
+def _camera_lines(candidates: list[dict[str, Any]], said: _Words, words: _Spoken) -> list[str]:
     """Return a line for each camera that sees the place, and for each that is made ready."""
     lines = []
     for seen in candidates:
         camera_id = seen["camera_id"]
-        where = f"{seen['distance_m']:6.1f} m {seen['bearing_deg']:5.1f} deg"
-        busy = ["held by others"] if seen["is_busy"] else []
-        told = [f"{where} {seen['pixels_per_m']:7.1f} px/m", *words.get(camera_id, []), *busy]
+        turn = f"{seen['bearing_deg']:5.1f} {words['incidents.degrees']}"
+        where = f"{seen['distance_m']:6.1f} m {turn} {seen['pixels_per_m']:7.1f} px/m"
+        busy = [words["incidents.busy"]] if seen["is_busy"] else []
+        told = [where, *said.get(camera_id, []), *busy]
         lines.append(f"  {camera_id:16} {', '.join(told)}")
-    others = words.keys() - {seen["camera_id"] for seen in candidates}
-    return lines + [
-        f"  {one:16} not yet in view, {', '.join(words[one])}" for one in sorted(others)
-    ]
+    others = said.keys() - {seen["camera_id"] for seen in candidates}
+    hidden = words["incidents.not-in-view"]
+    return lines + [f"  {one:16} {hidden}, {', '.join(said[one])}" for one in sorted(others)]
 
 
-def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:
+def _names(lang: str) -> _Spoken:
+    """Return the words for kinds, grades and classes; in English they are as options take them."""
+    return {} if lang == "en" else words_of(lang)
+
+
+def _labels(labels: Iterable[str], names: _Spoken) -> str:
+    return " ".join(names.get(f"label.{label}", label) for label in labels)
+
+
+def _spot(x: float, y: float, words: _Spoken) -> str:
+    return f"  {words['incidents.at'].format(x=f'{x:.2f}', y=f'{y:.2f}')}"
+
+
+def _order(data_dir: Path, args: Verdict | Nuisance, lang: str, *, as_json: bool) -> None:
     from agent.commands.counter import CounterOrder, ask
     from agent.contract.commands import ReplyState
     from agent.core.clock import SystemClock
@@ -263,7 +305,7 @@ def _order(data_dir: Path, args: Verdict | Nuisance, *, as_json: bool) -> None:
     reply = asyncio.run(ask(data_dir / "run", order, SystemClock()))
     if reply.state is not ReplyState.DONE:
         raise CommandError(reply.code, reply.message, hint=reply.hint)
-    click.echo(json.dumps(reply.result) if as_json else "Done.")
+    click.echo(json.dumps(reply.result) if as_json else words_of(lang)["done"])
 
 
 def _read(data_dir: Path, query: Callable[[Connection], list[Any]]) -> list[Any]:

@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.core.errors import StorageError
+from agent.local.cli.spoken import lang_option, said_in, words_of
+from agent.local.cli.table import padded, padded_left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.contract.telemetry import DataSample
     from agent.uplink.link_report import LinkReport
 
 OLD_S = 20.0
 STREAM_NAMES = {"a": "alarms", "e": "events", "t": "roll-ups", "u": "audit"}
-_MARKS = {True: "ok     ", False: "FAILED ", None: "unsure "}
+_OUTBOX = ("next", "acked", "waiting", "bytes", "evicted", "kept")
+_WIDTHS = (8, 8, 8, 10, 8, 9)
 
 
 def _data_options(command: Callable[..., None]) -> Callable[..., None]:
     command = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")(command)
+    command = lang_option(command)
     folder = click.Path(path_type=Path, file_okay=False)
     return click.option("--data-dir", type=folder, default=Path("/var/lib/poleside"))(command)
 
@@ -38,7 +42,7 @@ def link() -> None:
 
 @link.command()
 @_data_options
-def status(data_dir: Path, *, as_json: bool) -> None:
+def status(data_dir: Path, lang: str, *, as_json: bool) -> None:
     """Say whether the center is reached, and what waits for it."""
     import msgspec
 
@@ -50,13 +54,18 @@ def status(data_dir: Path, *, as_json: bool) -> None:
         answer = {"link": report, "outbox": streams, "config": config}
         click.echo(msgspec.json.encode(answer).decode())
         return
-    for line in _link_lines(report):
+    words = words_of(lang)
+    for line in _link_lines(report, lang):
         click.echo(line)
     waiting = sum(stream.waiting for stream in streams)
-    click.echo(f"outbox    {waiting} waiting, {sum(s.waiting_bytes for s in streams)} bytes")
-    click.echo(f"settings  version {config.version} of the center: {config.status.value}")
+    size = sum(stream.waiting_bytes for stream in streams)
+    click.echo(_row("outbox", words["link.waits"].format(n=waiting, bytes=size), words))
+    became = words[f"link.config.{config.status.value}"]
+    said = words["link.version"].format(version=config.version, status=became)
+    click.echo(_row("settings", said, words))
     for problem in config.errors:
-        click.echo(f"          {problem.path}: {problem.message} [{problem.code}]")
+        why = said_in(lang, problem.message, problem.code)
+        click.echo(_row("", f"{problem.path}: {why} [{problem.code}]", words))
 
 
 @link.command()
@@ -65,7 +74,8 @@ def status(data_dir: Path, *, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--connect", is_flag=True, help="Log in even if that cuts off the running agent.")
-def test(config: Path, *, as_json: bool, connect: bool) -> None:
+@lang_option
+def test(config: Path, lang: str, *, as_json: bool, connect: bool) -> None:
     """Try the broker of a settings file: name, login, reading, writing. 1 when something fails.
 
     While the agent is connected its own word is taken for what needs a login.
@@ -86,6 +96,7 @@ def test(config: Path, *, as_json: bool, connect: bool) -> None:
     if not stored.is_refused:  # else that identity is another box's, too
         broker = present_broker(data_dir, broker)
     report = None if connect else _fresh_report(data_dir)
+    words = words_of(lang)
 
     async def run() -> bool:
         good, is_beside = True, report is not None and report.connected
@@ -95,9 +106,12 @@ def test(config: Path, *, as_json: bool, connect: bool) -> None:
             if as_json:
                 click.echo(msgspec.json.encode(step).decode())
                 continue
-            click.echo(f"{_MARKS[step.ok]} {step.name:10} {step.text}")
+            mark = padded(words[f"link.mark.{str(step.ok).lower()}"], 7)
+            name = padded(words[f"link.step.{step.name}"], 10)
+            click.echo(f"{mark} {name} {said_in(lang, step.text)}")
             if step.hint and step.ok is not True:
-                click.echo(f"{'':19}What to do: {step.hint}")
+                hint = words["to-do"].format(hint=said_in(lang, step.hint))
+                click.echo(f"{'':19}{hint}")
         return good
 
     sys.exit(0 if asyncio.run(run()) else 1)
@@ -105,7 +119,7 @@ def test(config: Path, *, as_json: bool, connect: bool) -> None:
 
 @link.command()
 @_data_options
-def outbox(data_dir: Path, *, as_json: bool) -> None:
+def outbox(data_dir: Path, lang: str, *, as_json: bool) -> None:
     """Count what each stream holds."""
     import msgspec
 
@@ -113,14 +127,19 @@ def outbox(data_dir: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
-    head = ("stream", "next", "acked", "waiting", "bytes", "given up", "kept from", "oldest")
-    click.echo("{:9} {:>8} {:>8} {:>8} {:>10} {:>8} {:>9}  {}".format(*head))
+    words = words_of(lang)
+
+    def line(stream: str, numbers: tuple[object, ...], oldest: str) -> str:
+        cells = (padded_left(str(n), wide) for n, wide in zip(numbers, _WIDTHS, strict=True))
+        return f"{padded(stream, 9)} {' '.join(cells)}  {oldest}"
+
+    head = tuple(words[f"link.col.{name}"] for name in _OUTBOX)
+    click.echo(line(words["link.col.stream"], head, words["link.col.oldest"]))
     for s in found:
+        numbers = (s.next_seq, s.acked, s.waiting, s.waiting_bytes, s.evicted_total)
         oldest = s.oldest_waiting.isoformat(timespec="seconds") if s.oldest_waiting else "-"
-        click.echo(
-            f"{STREAM_NAMES[s.stream]:9} {s.next_seq:8} {s.acked:8} {s.waiting:8}"
-            f" {s.waiting_bytes:10} {s.evicted_total:8} {s.kept_from or '-':>9}  {oldest}"
-        )
+        name = words[f"link.stream.{s.stream}"]
+        click.echo(line(name, (*numbers, s.kept_from or "-"), oldest))
 
 
 @link.command()
@@ -128,7 +147,9 @@ def outbox(data_dir: Path, *, as_json: bool) -> None:
 @click.option("--stream", type=click.Choice(list(STREAM_NAMES)), default="e", show_default=True)
 @click.option("--from", "since", required=True, help="First number, or an ISO 8601 time.")
 @click.option("--to", "until", required=True, help="Last number, or an ISO 8601 time.")
-def replay(data_dir: Path, stream: str, since: str, until: str, *, as_json: bool) -> None:
+def replay(
+    data_dir: Path, stream: str, since: str, until: str, lang: str, *, as_json: bool
+) -> None:
     """Have the running agent send acknowledged records once more, marked as historical."""
     import msgspec
 
@@ -143,7 +164,8 @@ def replay(data_dir: Path, stream: str, since: str, until: str, *, as_json: bool
     if as_json:
         click.echo(msgspec.json.encode(reply).decode())
     elif reply.state is ReplyState.DONE:
-        click.echo(f"{(reply.result or {}).get('queued')} records wait to be sent once more.")
+        queued = (reply.result or {}).get("queued")
+        click.echo(words_of(lang)["link.replayed"].format(n=queued))
     else:
         click.echo(f"[{reply.code}] {reply.message} {reply.hint}", err=True)
     sys.exit(0 if reply.state is ReplyState.DONE else 1)
@@ -170,32 +192,40 @@ def _fresh_report(data_dir: Path) -> LinkReport | None:
     return report
 
 
-def _link_lines(report: LinkReport | None) -> list[str]:
+def _row(name: str, text: str, words: Mapping[str, str]) -> str:
+    return f"{padded(words[f'link.row.{name}'] if name else '', 9)} {text}"
+
+
+def _link_lines(report: LinkReport | None, lang: str) -> list[str]:
+    words = words_of(lang)
     if report is None:
-        return ["link      the agent does not run here, or has just started"]
+        return [_row("link", words["link.no-agent"], words)]
     since = report.since.isoformat(timespec="seconds")
     if not report.connected:
-        return [f"link      not connected since {since}", f"          {report.error}"]
+        said = words["link.away-since"].format(since=since)
+        return [_row("link", said, words), _row("", said_in(lang, report.error), words)]
     how = f"MQTT {report.mqtt}, {report.line}" if report.line else f"MQTT {report.mqtt}"
-    lines = [f"link      connected to {report.endpoint} since {since}, {how}"]
+    said = words["link.since"].format(endpoint=report.endpoint, since=since, how=how)
+    lines = [_row("link", said, words)]
     if report.refused:
-        lines.append(f"          the broker refuses what this box sends: {report.refused}")
+        lines.append(_row("", words["link.refuses"].format(why=report.refused), words))
     if report.has_twin:
-        lines.append("          another box uses this id: the broker cuts them off in turn")
-    center = "there" if report.center_online else "away; nothing is sent"
-    lines.append(f"center    {center}")
+        lines.append(_row("", words["link.twin"], words))
+    lines.append(_row("center", words[f"link.center.{str(report.center_online).lower()}"], words))
     if report.unheard_s >= 1:
-        lines.append(f"          has acknowledged nothing for {report.unheard_s:.0f} s")
-    return lines if report.data is None else [*lines, *_data_lines(report.data)]
+        lines.append(_row("", words["link.unheard"].format(s=f"{report.unheard_s:.0f}"), words))
+    return lines if report.data is None else [*lines, *_data_lines(report.data, words)]
 
 
-def _data_lines(data: DataSample) -> list[str]:
-    limit = "no limit" if data.limit_bytes is None else f"of {data.limit_bytes / 1e6:.0f}"
-    held = f"{data.pictures_held} thumbnails and {data.samples_held} health samples held back"
-    return [
-        f"data      {data.month}: {data.used_bytes / 1e6:.1f} MB {limit}, {data.mode}",
-        f"          {held}",
-    ]
+def _data_lines(data: DataSample, words: Mapping[str, str]) -> list[str]:
+    limit = words["link.no-limit"]
+    if data.limit_bytes is not None:
+        limit = words["link.limit"].format(mb=f"{data.limit_bytes / 1e6:.0f}")
+    used = f"{data.used_bytes / 1e6:.1f}"
+    mode = words.get(f"link.mode.{data.mode}", data.mode)
+    said = words["link.month"].format(month=data.month, used=used, limit=limit, mode=mode)
+    held = words["link.held"].format(pictures=data.pictures_held, samples=data.samples_held)
+    return [_row("data", said, words), _row("", held, words)]
 
 
 def _streams(connection: Any) -> Any:

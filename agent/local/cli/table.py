@@ -34,9 +34,19 @@ def echo_table(head: Sequence[str], rows: Iterable[Sequence[object]], none: str 
         click.echo(_line(row, widths))
 
 
+def padded(text: str, columns: int) -> str:
+    """Return `text` filled up to so many columns of a terminal."""
+    return text + " " * (columns - width(text))
+
+
+def padded_left(text: str, columns: int) -> str:
+    """Return `text` at the right end of so many columns."""
+    return " " * (columns - width(text)) + text
+
+
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell + " " * (wide - width(cell)) for cell, wide in zip(cells, widths, strict=True)]
-    return _BETWEEN.join(padded).rstrip()
+    filled = [padded(cell, wide) for cell, wide in zip(cells, widths, strict=True)]
+    return _BETWEEN.join(filled).rstrip()
 
 
 def light_word(light: str, words: Mapping[str, str]) -> str:

@@ -1,0 +1,157 @@
+"""Sentences of `link test` and `doctor` in Korean, known by their shape; the rest by their codes.
+
+They are made where no language is known, next to what they tell of. What is not known here, a text
+of a library or the kernel, stays as it came and is marked as such.
+"""
+
+import re
+from typing import Final
+
+from agent.health.catalogue.reasons import reason_of
+
+_ERROR: Final = re.compile(r"\[[a-z0-9._-]+\] (?P<text>.+?)(?: What to do: (?P<hint>.+))?")
+
+_TEXTS: Final[tuple[tuple[str, str], ...]] = (
+    # agent.uplink.probe
+    (r"(\S+) takes user `(.+)`\.", "{0}: 사용자 `{1}`(으)로 로그인됨."),
+    (r"The agent is connected to (\S+) since (\S+)\.", "프로그램이 {1}부터 {0}에 연결되어 있음."),
+    (r"The agent may read its orders\.", "프로그램이 명령을 받을 수 있음."),
+    (r"(\S+) could not prove who it is: (.+)\.", "{0}의 인증서를 신뢰할 수 없음: {1}."),
+    (r"Nobody answers at (\S+): (.+)\.", "{0}에서 응답이 없음: {1}."),
+    (r"(\S+) answers\.", "{0}에서 응답함."),
+    (r"The center has acknowledged nothing for (\S+) s\.", "{0}초 동안 센터의 수신 확인이 없음."),
+    (r"The agent has had nothing to send yet\.", "아직 보낼 것이 없었음."),
+    (r"The center acknowledged the last record in (\S+) ms\.",
+     "센터가 마지막 기록을 {0} ms 만에 수신 확인함."),
+    (r"(\S+) has no address: (.+)\.", "{0}의 주소를 찾을 수 없음: {1}."),
+    (r"(\S+) is ([0-9a-f.:]+)\.", "{0}의 주소: {1}."),
+    (r"The broker does not let this box read its orders\.",
+     "브로커가 이 장치의 명령 수신을 허용하지 않음."),
+    (r"This box may read `(.+)`\.", "이 장치가 `{0}`을(를) 받을 수 있음."),
+    (r"No center has ever said on `(.+)` that it is there\.",
+     "`{0}`에서 센터의 접속 알림이 온 적이 없음."),
+    (r"The center is there\.", "센터가 접속 중임."),
+    (r"The center's ingest is away\.", "센터의 수신 프로그램이 꺼져 있음."),
+    (r"This broker speaks MQTT 3\.1\.1 only, which can't say whether it takes our messages\.",
+     "이 브로커는 MQTT 3.1.1만 지원하여 전송이 받아들여지는지 알 수 없음."),
+    (r"The broker refuses what this box sends: (.+)\.", "브로커가 이 장치의 전송을 거부함: {0}."),
+    (r"The broker takes what this box sends\.", "브로커가 이 장치의 전송을 받아들임."),
+    (r"Check the network, `broker\.urls`, and that the broker runs\.",
+     "네트워크와 `broker.urls`, 브로커가 동작하는지 확인하세요."),
+    (r"Check `broker\.ca_file` and that the box's clock is right\.",
+     "`broker.ca_file`과 장치 시각이 맞는지 확인하세요."),
+    (r"At the broker, allow this user to write (?:its )?`(.+)`\.",
+     "브로커에서 이 사용자에게 `{0}` 쓰기를 허용하세요."),
+    (r"At the broker, allow this user to read `(.+)`\.",
+     "브로커에서 이 사용자에게 `{0}` 읽기를 허용하세요."),
+    (r"Check `broker\.urls` and the name server; an IP address needs none\.",
+     "`broker.urls`와 이름 서버를 확인하세요. IP 주소에는 이름 서버가 필요 없습니다."),
+    (r"Check `site`; some centers do not say it\.",
+     "`site` 설정을 확인하세요. 알리지 않는 센터도 있습니다."),
+    (r"Ask the center; all is kept\.", "센터에 문의하세요. 기록은 모두 보관됩니다."),
+    (r"See `poleside link status`: is what the box sends acknowledged by the center\?",
+     "`poleside link status`에서 센터의 수신 확인이 오는지 보세요."),
+    # agent.uplink.endpoint, certificate_refusal
+    (r"The broker at (\S+) refuses this box's certificate: (.+)\.",
+     "브로커 {0}: 이 장치의 인증서를 거부함({1})."),
+    (r"Was the box replaced, or off for long\? The center can enrol it with a new code\.",
+     "장치를 교체했거나 오래 꺼 두었습니까? 센터에서 새 코드로 다시 등록할 수 있습니다."),
+    (r"`(.+)` is no broker address\.", "`{0}`: 브로커 주소가 아님."),
+    (r"Write `(.+)` or `(.+)` in `broker\.urls`\.", "`broker.urls`에 `{0}` 또는 `{1}`처럼 쓰세요."),
+    (r"The certificates for the broker can't be used: (.+)\.",
+     "브로커용 인증서를 쓸 수 없음: {0}."),
+    (r"Check `broker\.ca_file`, `broker\.cert_file` and `broker\.key_file`\.",
+     "`broker.ca_file`, `broker.cert_file`, `broker.key_file`을 확인하세요."),
+    (r"The broker at (\S+) could not prove who it is: (.+)\.",
+     "브로커 {0}의 인증서를 신뢰할 수 없음: {1}."),
+    (r"The name (\S+) of the broker is not known\.", "브로커 이름 {0}의 주소를 찾을 수 없음."),
+    (r"Check `broker\.urls` and the network's name server\.",
+     "`broker.urls`와 네트워크의 이름 서버를 확인하세요."),
+    (r"No broker answers at (\S+): (.+)\.", "브로커 {0}에서 응답이 없음: {1}."),
+    (r"The connection to (\S+) broke: (.+)\.", "{0}와(과)의 연결이 끊김: {1}."),
+    (r"The broker at (\S+) does not accept this user and password\.",
+     "브로커 {0}: 사용자 이름이나 비밀번호를 받아들이지 않음."),
+    (r"Check `broker\.username` and `broker\.password`, or enrol the box anew\.",
+     "`broker.username`과 `broker.password`를 확인하거나 장치를 다시 등록하세요."),
+    (r"The broker at (\S+) refuses: code (.+)\.", "브로커 {0}: 접속을 거부함(코드 {1})."),
+    # agent.local.cli.diagnosis, doctor
+    (r"Python (\S+) on (\S+)\.", "Python {0}, 프로세서 {1}."),
+    (r"Python (\S+) is outside 3\.11 to 3\.13\.", "Python {0}: 3.11~3.13이 아님."),
+    (r"Make the environment again with Python 3\.11\.", "Python 3.11로 환경을 다시 만드세요."),
+    (r"Missing: (.+)\.", "빠진 패키지: {0}."),
+    (r"(\S+) Python packages are there\.", "Python 패키지 {0}개 확인됨."),
+    (r"Run `pip install poleside` again in this environment\.",
+     "이 환경에서 `pip install poleside`를 다시 실행하세요."),
+    (r"No inference engine is installed\.", "추론 엔진이 설치되어 있지 않음."),
+    (r"Run `pip install ai-edge-litert`; until then cameras see motion only\.",
+     "`pip install ai-edge-litert`를 실행하세요. 그때까지 카메라는 움직임만 감지합니다."),
+    (r"(.+) loads\.", "{0}: 정상적으로 불러옴."),
+    (r"It does not load: signal (\S+): built for another processor\?",
+     "불러올 수 없음: 신호 {0}, 다른 프로세서용으로 만든 것일 수 있음."),
+    (r"signal (\S+): built for another processor\?", "신호 {0}, 다른 프로세서용일 수 있음"),
+    (r"It does not load: (.+)", "불러올 수 없음: {0}"),
+    (r"Install (\S+) again for this machine \((\S+)\)\.",
+     "이 기기({1})에 맞는 {0}을(를) 다시 설치하세요."),
+    (r"(\S+), sha256 (.+) and (.+) as in its manifest\.",
+     "{0}, sha256 {1}, {2}: 목록과 일치함."),
+    (r"(\S+), sha256 (.+) as in its manifest\.", "{0}, sha256 {1}: 목록과 일치함."),
+    (r"The model folder (.+) has no usable manifest\.json: (.+)\.",
+     "모델 폴더 {0}: 쓸 수 있는 manifest.json이 없음({1})."),
+    (r"Set `detector\.model` to a folder with a manifest, or leave it empty\.",
+     "`detector.model`에 목록이 있는 폴더를 지정하거나 비워 두세요."),
+    (r"The model file (.+) can't be read: (.+)\.", "모델 파일 {0}: 읽을 수 없음({1})."),
+    (r"The model file (\S+) is not the one its manifest describes \(sha256 (\S+)\)\.",
+     "모델 파일 {0}: 목록과 다름(sha256 {1})."),
+    (r"Install the model again\.", "모델을 다시 설치하세요."),
+    (r"The file is damaged or was exchanged: install the model again\.",
+     "파일이 손상되었거나 바뀌었습니다. 모델을 다시 설치하세요."),
+    (r"The shipped manifest names another model file\.", "기본 모델의 목록이 다른 파일을 가리킴."),
+    (r"No key says who may sign the model in (.+)\.", "모델 {0}: 서명자를 확인할 키가 없음."),
+    (r"The model in (\S+) is not signed: (.+)\.", "모델 {0}: 서명을 확인할 수 없음({1})."),
+    (r"The signature in (\S+) is of another manifest\.", "모델 {0}: 다른 목록의 서명임."),
+    (r"Install the model with its manifest\.jws, and set `detector\.keys_file`\.",
+     "manifest.jws가 있는 모델을 설치하고 `detector.keys_file`을 지정하세요."),
+    (r"unknown model \((.+)\)\.", "알 수 없는 기종({0})."),
+    (r"unknown\.", "알 수 없음."),
+    (r"(\S+) °C\.", "{0} °C."),
+    (r"supply good\.", "전원 정상."),
+    (r"supply unknown on this board\.", "이 보드에서는 전원 상태를 알 수 없음."),
+    (r"(\S+ \S+) UTC, trust `(.+)`, a clock chip\.", "{0} UTC, 신뢰도 `{1}`, 시계 칩 있음."),
+    (r"(\S+ \S+) UTC, trust `(.+)`, no clock chip\.", "{0} UTC, 신뢰도 `{1}`, 시계 칩 없음."),
+    (r"(\S+) GiB free on unknown disk, (.+)\.", "{0} GiB 남음, 알 수 없는 디스크, {1}."),
+    (r"(\S+) GiB free on (.+)\.", "{0} GiB 남음, {1}."),
+    (r"(.+) can't be written: (.+)\.", "{0}: 쓸 수 없음({1})."),
+    (r"Give it to the user that runs this, or set `data_dir` to another folder\.",
+     "실행하는 사용자에게 권한을 주거나 `data_dir`을 다른 폴더로 바꾸세요."),
+    (r"(.+) can be written\.", "{0}: 쓸 수 있음."),
+    (r"(.+) is not there yet; it can be made\.", "{0}: 아직 없지만 만들 수 있음."),
+    (r"It is made at the first start, in the TPM\.", "처음 시작할 때 TPM 안에 만들어짐."),
+    (r"It is made at the first start, in a file\.", "처음 시작할 때 파일로 만들어짐."),
+    (r"It is made at the first start, in (.+)\.", "처음 시작할 때 만들어짐: {0}."),
+    (r"(.+), in the TPM, which it can't leave\.", "{0}, TPM 안에 있어 밖으로 나올 수 없음."),
+    (r"(.+), in a file of the data folder\.", "{0}, 데이터 폴더의 파일."),
+    (r"(\S+) accepts connections\.", "{0}: 접속을 받아들임."),
+    (r"The name (\S*) is unknown\.", "이름 {0}의 주소를 찾을 수 없음."),
+    (r"Check the name and the DNS server, or use the address\.",
+     "이름과 DNS 서버를 확인하거나 주소를 직접 쓰세요."),
+    (r"(\S+) refuses\.", "{0}: 접속을 거부함."),
+    (r"The machine is there: check the port, and whether its service runs\.",
+     "기기는 있습니다. 포트와 서비스가 동작하는지 확인하세요."),
+    (r"(\S+) does not answer \(timed out\)\.", "{0}: 응답 없음(시간 초과)."),
+    (r"(\S+) does not answer \((.+)\)\.", "{0}: 응답 없음({1})."),
+    (r"Check power, cable, switch port, address and firewall\.",
+     "전원, 케이블, 스위치 포트, 주소, 방화벽을 확인하세요."),
+    (r"(.+): (\S+) camera\(s\), box (\S+)\.", "{0}: 카메라 {1}대, 장치 {2}."),
+)  # fmt: skip
+_SHAPES: Final = tuple((re.compile(shape, re.DOTALL), korean) for shape, korean in _TEXTS)
+
+
+def in_korean(text: str, code: str = "") -> str:
+    """Return a sentence in Korean; `code` helps with one that is not known."""
+    for shape, korean in _SHAPES:
+        if found := shape.fullmatch(text):
+            return korean.format(*found.groups())
+    if error := _ERROR.fullmatch(text):  # as a `PolesideError` writes itself
+        hint = f" 조치: {in_korean(error['hint'])}" if error["hint"] else ""
+        return f"{in_korean(error['text'])}{hint}"
+    return reason_of(text, code).ko
