@@ -36,9 +36,9 @@ AGAIN = $(PYTEST) --last-failed --last-failed-no-failures none $(TEST_ARGS)
 
 test: setup lint  ## everything: types, style, imports, and all tests with the real parts
 	@rm -f .pytest_cache/v/cache/lastfailed
-	$(PYTEST) -n 5 --dist loadfile -m "not (whole_box or alone or long)" $(TEST_ARGS) || $(AGAIN)
-	$(PYTEST) -n 3 --dist loadfile -m "whole_box and not long" $(TEST_ARGS) || $(AGAIN)
-	$(PYTEST) -m "alone and not long" $(TEST_ARGS)
+	$(PYTEST) -n 5 --dist loadfile --stage many $(TEST_ARGS) || $(AGAIN)
+	$(PYTEST) -n 3 --dist loadfile --stage whole_box $(TEST_ARGS) || $(AGAIN)
+	$(PYTEST) --stage alone $(TEST_ARGS)
 	@if ls $(IMAGE)/poleside-*-virt.img >/dev/null 2>&1; then $(BOOTS) -k a_first_boot_ends $(TEST_ARGS); \
 	else echo "left out: a boot of the image (none in $(IMAGE))"; fi
 	@echo "left out: further boots (make image-verify, image-faults), long forms (make faults, engines)"

@@ -1,5 +1,6 @@
 """What tests of several kinds share: the footage of the demo, prepared once and kept."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -77,12 +78,30 @@ WHOLE_BOXES = {
 _FAILED = pytest.StashKey[bool]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "the tests of one stage alone (of all without a mark: many); others are not even read"
+    parser.addoption("--stage", choices=("many", "whole_box", "alone"), help=words)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of other stages: each process of a stage would read all of them."""
+    stage = config.getoption("--stage")
+    if stage is None or not collection_path.match("test_*.py"):
+        return None
+    return True if _stage_of(collection_path) != stage else None
+
+
+def _stage_of(file: Path) -> str:
+    if file.stem in ALONE:
+        return "alone"
+    return "whole_box" if file.stem in WHOLE_BOXES else "many"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.stem in ALONE:
-            item.add_marker(pytest.mark.alone)
-        elif item.path.stem in WHOLE_BOXES:
-            item.add_marker(pytest.mark.whole_box)
+        stage = _stage_of(item.path)
+        if stage != "many":
+            item.add_marker(stage)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -140,7 +159,9 @@ def logs_as_found() -> Iterator[None]:
 def demo_cache(request: pytest.FixtureRequest) -> Path:
     """Return a cache folder (XDG_CACHE_HOME) that holds the drawn footage; needs no network."""
     cache = request.config.cache.mkdir("demo").absolute()
-    prepare(cache / "poleside" / "footage", lambda _: None, "drawn")
+    with (cache / "drawing").open("w") as turn:  # each process of a run would draw it again
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        prepare(cache / "poleside" / "footage", lambda _: None, "drawn")
     return cache
 
 

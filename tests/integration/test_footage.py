@@ -1,5 +1,6 @@
 """Footage is prepared once, says where it comes from, and is what a camera can send."""
 
+import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -49,16 +50,23 @@ def test_footage_that_lost_a_file_is_made_anew(tmp_path, recording):
     assert lost.is_file()
 
 
-def test_a_scene_drawn_without_network_gives_way_to_the_real_recording(tmp_path, recording):
+@pytest.fixture
+def with_drawn(tmp_path, demo_cache):
+    """Return a folder where the drawn scene is prepared: drawing it takes half a minute."""
     folder = tmp_path / "footage"
-    assert prepare(folder, lambda _: None, "drawn").origin == "drawn"
-    assert prepare(folder, lambda _: None).origin == "debian"
+    shutil.copytree(demo_cache / "poleside" / "footage" / "drawn", folder / "drawn")
+    return folder
 
 
-def test_out_of_reach_the_drawn_scene_is_shown_and_why_is_said(tmp_path, recording):
+def test_a_scene_drawn_without_network_gives_way_to_the_real_recording(with_drawn, recording):
+    assert prepare(with_drawn, lambda _: None, "drawn").origin == "drawn"
+    assert prepare(with_drawn, lambda _: None).origin == "debian"
+
+
+def test_out_of_reach_the_drawn_scene_is_shown_and_why_is_said(with_drawn, recording):
     recording.unlink()
     said = []
-    assert prepare(tmp_path / "footage", said.append).origin == "drawn"
+    assert prepare(with_drawn, said.append).origin == "drawn"
     assert any("no vtest.avi is there" in line for line in said)
 
 

@@ -99,7 +99,7 @@ class SetUpBox(BoxProcess):
 @pytest.fixture
 def camera(tmp_path, drawn_loops):
     main, sub = drawn_loops
-    with CameraProcess(tmp_path, "gate", main, sub, discovery_port=DISCOVERY_PORT) as camera:
+    with CameraProcess(tmp_path, "set-up", main, sub, discovery_port=DISCOVERY_PORT) as camera:
         camera.until_said("camera ready")
         yield camera
 
