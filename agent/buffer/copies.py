@@ -7,7 +7,7 @@ point, else the copies would land on the root disk.
 
 import hashlib
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Row
 
@@ -24,8 +24,9 @@ _HELD = (
 _NEXT = (
     "SELECT s.path, s.bytes FROM segments s WHERE s.state = 'closed'"  # noqa: S608
     f" AND s.path NOT LIKE 'staged/%' AND s.path NOT IN (SELECT path FROM copies) AND {_HELD}"
-    " ORDER BY s.segment_id LIMIT 1"
+    " ORDER BY s.segment_id LIMIT ?"
 )
+_AGAIN = timedelta(hours=1)  # by then the check has looked
 _STALE = (
     "SELECT path FROM copies c WHERE NOT EXISTS"  # noqa: S608
     f" (SELECT 1 FROM segments s WHERE s.path = c.path AND {_HELD}) LIMIT 1"
@@ -38,6 +39,7 @@ class Copier:
     def __init__(self, folder: Path, index: Index, second_dir: Path) -> None:
         self._folder, self._index, self._mount = folder, index, second_dir
         self._second = second_dir / folder.name
+        self._put_off: dict[str, datetime] = {}  # what the first disk does not give, until when
         self._log = log.get("buffer.copies")
 
     def step(self, now: datetime) -> bool:
@@ -45,8 +47,11 @@ class Copier:
 
         Raises `StorageError` storage.second_disk when the disk is away or refuses.
         """
+        self._put_off = {one: until for one, until in self._put_off.items() if until > now}
         with self._index.reading() as db:
-            stale, segment = db.execute(_STALE).fetchone(), db.execute(_NEXT).fetchone()
+            stale = db.execute(_STALE).fetchone()
+            held = db.execute(_NEXT, (len(self._put_off) + 1,)).fetchall()
+        segment = next((one for one in held if one["path"] not in self._put_off), None)
         if not self._mount.is_mount():
             raise _no_disk(f"nothing is mounted at {self._mount}")
         try:
@@ -64,8 +69,10 @@ class Copier:
         source, target = self._folder / segment["path"], self._second / segment["path"]
         try:
             data_sha256 = _sha256(source)
-        except FileNotFoundError:
-            return  # the check will find that it has gone
+        except OSError as error:  # gone, or the first disk refuses: the others must not wait for it
+            self._put_off[segment["path"]] = now + _AGAIN
+            self._log.warning("not copied", path=segment["path"], detail=str(error))
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_suffix(".part")
         with source.open("rb") as reader, scratch.open("wb") as writer:

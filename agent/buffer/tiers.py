@@ -5,6 +5,7 @@ changes over in one transaction, then the old file goes. Whatever a crash leaves
 `agent.buffer.check` sees two files of one segment and removes the one the index does not name.
 """
 
+import errno
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -30,8 +31,10 @@ _NEXT = (
     " AND s.path NOT LIKE 'staged/%'"
     " AND NOT EXISTS (SELECT 1 FROM locks l WHERE l.released_utc_us IS NULL"
     " AND l.to_utc_us > s.start_utc_us AND l.from_utc_us < s.start_utc_us + s.duration_us)"
-    " ORDER BY s.start_utc_us LIMIT 1"
+    " ORDER BY s.start_utc_us LIMIT ?"
 )
+_FIRST_OF_LIBAV = 4096
+_AGAIN = timedelta(hours=1)  # a disk that refused to read may be well by then
 
 
 class Thinner:
@@ -46,6 +49,7 @@ class Thinner:
     ) -> None:
         self._folder, self._index, self._observers = folder, index, tuple(observers)
         self._after = timedelta(days=after_days)
+        self._put_off: dict[int, datetime] = {}  # segments that could not be read, until when
         self._log = log.get("buffer.tiers")
 
     def thin_next(self, now: datetime) -> bool:
@@ -53,14 +57,21 @@ class Thinner:
 
         Raises `OSError` or `StorageError`; the segment then stays as it was.
         """
+        self._put_off = {one: until for one, until in self._put_off.items() if until > now}
         with self._index.reading() as db:
-            row = db.execute(_NEXT, (micros(now - self._after),)).fetchone()
+            due = db.execute(_NEXT, (micros(now - self._after), len(self._put_off) + 1)).fetchall()
+        row = next((one for one in due if one["segment_id"] not in self._put_off), None)
         if row is None:
             return False
         old = self._folder / row["path"]
         try:
             new, frames, size_bytes = _write_key_frames(old)
-        except (FFmpegError, FileNotFoundError) as error:  # not readable: leave it to the check
+        except (FFmpegError, FileNotFoundError) as error:
+            if _is_refusal(error.errno):
+                self._put_off[row["segment_id"]] = now + _AGAIN  # the disk refused, this time
+                self._log.warning("segment put off", path=row["path"], detail=str(error))
+                return True
+            # it is no video: leave it to the check
             self._mark(row["segment_id"], row["path"], now, f"not thinned: {error}")
             return True
         with self._index.transaction() as db:
@@ -89,6 +100,11 @@ class Thinner:
                 "UPDATE segments SET tier = 'unreadable' WHERE segment_id = ?", (segment_id,)
             )
             journal.note(db, now, "not-thinned", path, why)
+
+
+def _is_refusal(number: int | None) -> bool:
+    """Return whether the system refused to read, which may pass; libav's own numbers are larger."""
+    return number is not None and number != errno.ENOENT and 0 < number < _FIRST_OF_LIBAV
 
 
 def full_name(path: str) -> str:

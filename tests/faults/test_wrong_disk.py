@@ -170,6 +170,19 @@ def test_locked_segments_are_copied_to_the_second_disk_and_go_with_their_lock(
     tape.index.close()
 
 
+def test_a_locked_segment_that_is_gone_holds_up_no_copy_of_the_others(mount, tmp_path, clip):
+    tape, _ = locked_tape(tmp_path / "gate", clip, second_dir=str(mount))
+    gone, *others = tape.video_files()[-3:]
+    gone.unlink()
+    copier = Copier(tape.folder, tape.index, mount)
+    with disk.tmpfs(mount, "size=20m"):
+        while copier.step(tape.clock.utc_now()):
+            pass
+        copied = [path.name for path in everything_under(mount) if path.is_file()]
+        assert sorted(copied) == sorted(path.name for path in others)
+    tape.index.close()
+
+
 def test_without_the_second_disk_it_is_said_and_recording_goes_on(mount, tmp_path, clip):
     tape, locks = locked_tape(tmp_path / "gate", clip, second_dir=str(mount))
     upkeep = Upkeep(tape.folder, tape.index, tape.retention, locks, tape.settings, tape.clock)

@@ -112,6 +112,24 @@ def test_what_can_not_be_read_is_not_thinned_and_stops_nothing(tape):
     assert [row["tier"] for row in tape.segments()] == ["unreadable"] + [KEY_FRAMES] * 4
 
 
+def test_what_the_disk_refuses_for_a_while_is_thinned_once_it_gives_it(tape):
+    tape.clock.pass_s(2 * DAY_S)
+    path = tape.folder / tape.segments()[0]["path"]
+    content = path.read_bytes()
+    path.unlink()
+    path.mkdir()  # can be opened, and not be read
+    thinner = Thinner(tape.folder, tape.index, after_days=1.0)
+    while thinner.thin_next(tape.clock.utc_now()):
+        pass
+    assert [row["tier"] for row in tape.segments()] == ["full"] + [KEY_FRAMES] * 4
+    path.rmdir()
+    path.write_bytes(content)
+    tape.clock.pass_s(3601)
+    while thinner.thin_next(tape.clock.utc_now()):
+        pass
+    assert {row["tier"] for row in tape.segments()} == {KEY_FRAMES}
+
+
 # Journal
 
 
