@@ -7,7 +7,6 @@ core. The process's first thread beats and watches. A fault here costs this came
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from contextlib import suppress
 from functools import partial
@@ -28,7 +27,7 @@ from agent.app.model_choice import model_choice
 from agent.app.picture_watch import PictureWatch
 from agent.app.playback import recorded
 from agent.app.recorders import open_recorders
-from agent.app.replacing import Replacing
+from agent.app.replacing import BEAT_S, Replacing
 from agent.app.run_dir import CORE_SOCKET, DETECT_SOCKET, run_dir
 from agent.app.sighting_watch import SightingWatch
 from agent.app.still_keeper import StillKeeper
@@ -37,10 +36,11 @@ from agent.app.sub_sink import SubSink
 from agent.app.sub_stream import SubStream
 from agent.app.succession import Succession
 from agent.app.view_pictures import Stills, ViewPictures
+from agent.app.worker_calls import WorkerCalls
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.retention import Retention
 from agent.core import log
-from agent.core.clock import Clock, SystemClock, to_tick_s, wait_s
+from agent.core.clock import Clock, SystemClock, to_tick_s
 from agent.core.errors import StorageError
 from agent.core.lock import FileLock
 from agent.detect.client import DetectClient
@@ -73,18 +73,16 @@ from agent.settings.load import data_dir_of
 from agent.settings.model import CameraSettings, Settings
 from agent.settings.schedule import zone_named
 
-FIGURES_EVERY_S = 3.0
+FIGURES_EVERY_S = 4.0
+AGAIN_S = 0.5  # after news: what follows from it comes soon
 
 
 def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     """Body of the process; returns its exit code."""
     camera = settings.camera(camera_id)
     assert camera is not None  # noqa: S101 - the process table was made from these settings
-    stop = threading.Event()
-    ordered = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGUSR1, lambda *_: ordered.set())  # make room for a successor
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the supervisor decides
+    calls = WorkerCalls()
+    calls.catch()
     clock = SystemClock()
     folder, no_disk = find_folder(settings, camera_id)
     memory.raise_wall(camera.max_rss_bytes)
@@ -92,14 +90,14 @@ def run(settings: Settings, camera_id: str, link: SupervisorLink) -> int:
     audio = may_record_audio(settings, camera, clock)
     streams = Streams(camera, folder, clock, audio=audio, data_dir=data_dir_of(settings))
     if link.is_successor:
-        succession = Succession(camera, streams, link, clock, stop)
+        succession = Succession(camera, streams, link, clock, calls.stop)
         if not succession.wait(lock):
             return 0
     else:
         lock.acquire()  # two workers would tear the index
     with lock:
         return CameraWorker(
-            settings, camera, folder, streams, link, clock, stop, ordered, no_disk, succession
+            settings, camera, folder, streams, link, clock, calls, no_disk, succession
         ).run()
 
 
@@ -114,13 +112,13 @@ class CameraWorker:
         streams: Streams,
         link: SupervisorLink,
         clock: Clock,
-        stop: threading.Event,
-        replace_ordered: threading.Event,
+        calls: WorkerCalls,
         no_disk: StorageError | None = None,
         succession: Succession | None = None,
     ) -> None:
         self._camera, self._folder, self._link, self._clock = camera, folder, link, clock
-        self._stop, self._log = stop, log.get("camera")
+        self._calls, self._log = calls, log.get("camera")
+        self._stop = stop = calls.stop
         self._index = open_camera_index(settings, folder, clock)
         stage = open_stage(settings, camera.camera_id, folder, self._index, clock)
         self._succession = succession
@@ -195,11 +193,12 @@ class CameraWorker:
             if succession
             else main_session(camera, self._streams, self._main_sink, clock, stop)
         )
+        self._main.on_change = calls.wake
         self._replacing = Replacing(
             camera.max_rss_bytes,
             link,
             self._main_sink,
-            replace_ordered,
+            calls.replace,
             clock,
             lambda: bool(self._eyes.view.objects),
         )
@@ -220,6 +219,7 @@ class CameraWorker:
                 stall_s=camera.stall_s,
                 gather_s=lambda: min(self._eyes.gather_s(), sub_sink.may_gather_s()),
                 before_gathering=sub_sink.flush,
+                on_change=calls.wake,
             ),
             stop,
             is_permanent=camera.look or of_sub is not None,
@@ -260,8 +260,9 @@ class CameraWorker:
         ]
         line = guarded_thread("line", lambda: self._line.run(self._line_stop))
         code = 0
-        while not wait_s(self._stop, to_tick_s(self._clock, self._replacing.beat_s)):
-            is_whole = all(thread.is_alive() for thread in [*streams, line])
+        while not self._stop.is_set():
+            # Once it is to stop, its threads may well have ended.
+            is_whole = all(one.is_alive() for one in [*streams, line]) or self._stop.is_set()
             if self._supervisor_is_gone() or not is_whole or self._keeping.must_restart():
                 code = 1
                 self._stop.set()
@@ -271,6 +272,8 @@ class CameraWorker:
             self._sub.follow(wanted=self._pushes.want_sub)
             self._link.beat(self._ages_s())
             self._tell_core()
+            every_s = min(self._replacing.beat_s, AGAIN_S if self._had_news else BEAT_S)
+            self._calls.wait(to_tick_s(self._clock, every_s))
         for thread in streams:
             thread.join()
         for part in (self._pushes, self._sub, self._keeping, self._picture_watch, self._sightings):
@@ -290,7 +293,7 @@ class CameraWorker:
             if self._had_news and not is_news:
                 memory.give_back()  # what a stream's opening took
             self._told, self._had_news = state, is_news
-            self._tell_again_s = now_s + FIGURES_EVERY_S
+            self._tell_again_s = now_s + to_tick_s(self._clock, FIGURES_EVERY_S)
             self._line.put(status)
 
     def _supervisor_is_gone(self) -> bool:

@@ -119,5 +119,8 @@ def raise_wall(max_rss_bytes: int) -> None:
 
 def rss_bytes() -> int:
     """Return this process's resident memory."""
-    with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123 - once a second
-        return int(file.read().split()[1]) * _PAGE_BYTES
+    handle = os.open("/proc/self/statm", os.O_RDONLY)  # plain calls: every few seconds
+    try:
+        return int(os.read(handle, 128).split()[1]) * _PAGE_BYTES
+    finally:
+        os.close(handle)

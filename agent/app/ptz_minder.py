@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.settings.model import CameraSettings
     from agent.settings.ptz import PtzSettings
 
-LOOK_EVERY_S, IDLE_EVERY_S = 0.5, 1.0
+LOOK_EVERY_S, IDLE_EVERY_S = 0.5, 5.0
 HOME_AFTER_S = 4.0  # an operator's lease may only be on its way to be renewed
 GIVE_UP_HOME_S = 60.0
 HOME = "home"

@@ -15,7 +15,7 @@ from agent.app.process import STEADY_S
 from agent.core import log
 from agent.core.clock import Clock
 
-BEAT_S, CLOSE_BEAT_S = 1.0, 0.1
+BEAT_S, CLOSE_BEAT_S = 2.0, 0.1
 PATIENCE_S = 45.0  # three key frames of a camera that sends one every ten seconds
 ASK_EVERY_S = 2.0
 QUIET_WITHIN_S = 60.0  # rules forget whom they were watching: better while there is nobody

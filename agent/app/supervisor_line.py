@@ -9,14 +9,14 @@ from agent.core.component import Components, Service
 from agent.core.disk_wait import DiskWait
 from agent.messages.supervision import Configure, Processes, ProcessReport
 
-BEAT_S = 1.0
+BEAT_S = 2.0
 # Parts with a rhythm of their own; the link may wait for hours. One that has nothing to do, such as
 # the outputs of a pole without any, has no progress and is not waited for.
 REQUIRED = ("worker-hub", "events.assembler", "health", "heat", "pole.inputs", "pole.outputs")
 
 
 class SupervisorLine(Service):
-    """Beats once a second with the age of every component's progress; ends when told nothing."""
+    """Beats with the age of every component's progress; ends when told nothing."""
 
     name = "supervisor-line"
 

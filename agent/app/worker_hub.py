@@ -38,6 +38,7 @@ _Reply = TypeVar("_Reply")
 
 PICTURE_TIMEOUT_S = 3.0
 LOCK_TIMEOUT_S = 10.0
+PROGRESS_S = 5.0  # nothing is done then: the loop still turns
 STALE_STATUS_S = 10.0
 
 
@@ -77,7 +78,7 @@ class WorkerHub(Service):
         try:
             while True:
                 self.progressed()
-                await self._clock.sleep_s(to_tick_s(self._clock, 1.0))
+                await self._clock.sleep_s(to_tick_s(self._clock, PROGRESS_S))
         finally:
             server.close()
             for writer in self._writers.values():

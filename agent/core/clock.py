@@ -7,10 +7,10 @@ the only measure of durations. Every component is handed a `Clock`; tests hand i
 import asyncio
 import ctypes
 import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import CLOCK_BOOTTIME, clock_gettime  # asked many times a frame
 from typing import ClassVar, Protocol
 
 from agent.contract.events import TimeQuality
@@ -63,7 +63,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return clock_gettime(CLOCK_BOOTTIME)
 
     def quality(self) -> TimeQuality:
         now = self.utc_now()

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -136,21 +137,23 @@ class VitalsReader:
     def read(self, pids: Mapping[str, int]) -> Vitals:
         """Look once at the machine and at the processes `pids` (name -> pid)."""
         memory = psutil.virtual_memory()
-        ask, board = self._patience.ask, self._board
-        disk = ask("disk", self._disk, None)
-        temperatures: tuple[Temperature, ...] = ask("thermometers", board.thermometers.read, ())
+        told = self._ask_board()
+        disk = told.get("disk")
+        temperatures: tuple[Temperature, ...] = told.get("thermometers", ())
         processes = tuple(self._process(name, pid) for name, pid in pids.items())
         for gone in self._known.keys() - set(pids.values()):
             del self._known[gone]
             self._last_cpu.pop(gone, None)
             self._pss.pop(gone, None)
-        power: PowerState = ask("power", board.power.read, PowerState())
-        storage: StorageState = ask("storage", self._storage, StorageState())
-        fans: tuple[FanState, ...] = ask("fans", board.fans.read, ())
-        supplies: tuple[Supply, ...] = ask("supplies", board.supplies.read, ())
-        chip = self._ask_clock_chip()
-        processors = ask("processors", board.processors.read, ProcessorState())
-        watchdogs: tuple[WatchdogState, ...] = ask("watchdogs", board.watchdogs.read, ())
+        power: PowerState = told.get("power", PowerState())
+        storage: StorageState = told.get("storage", StorageState())
+        fans: tuple[FanState, ...] = told.get("fans", ())
+        supplies: tuple[Supply, ...] = told.get("supplies", ())
+        # While a chip is silent, what was known of it holds, but for the time it told.
+        known = self._clock_chip and replace(self._clock_chip, epoch_s=None)
+        chip = self._clock_chip = told.get("clock chip", known)
+        processors: ProcessorState = told.get("processors", ProcessorState())
+        watchdogs: tuple[WatchdogState, ...] = told.get("watchdogs", ())
         silent = self._patience.silent
         return Vitals(
             mono_s=self._clock.monotonic_s(),
@@ -172,7 +175,7 @@ class VitalsReader:
             processors=processors,
             watchdogs=watchdogs,
             clock_chip=chip,
-            is_simulated=board.identity.is_simulated,
+            is_simulated=self._board.identity.is_simulated,
             silent=silent,
             lost_sensors=self._losses.of("thermometers", told_by(temperatures), silent),
             lost_parts=tuple(
@@ -185,11 +188,22 @@ class VitalsReader:
     def _storage(self) -> StorageState:
         return self._board.storage.read(self._data_dir.resolve())
 
-    def _ask_clock_chip(self) -> ClockChipState | None:
-        """While a chip is silent, what was known of it holds, but for the time it told."""
-        known = self._clock_chip and replace(self._clock_chip, epoch_s=None)
-        self._clock_chip = self._patience.ask("clock chip", self._board.clock_chip.read, known)
-        return self._clock_chip
+    def _ask_board(self) -> dict[str, Any]:
+        """Return what the board's parts tell, by name; one that hangs or fails is left out."""
+        board = self._board
+        return self._patience.ask_all(
+            {
+                "disk": self._disk,
+                "thermometers": board.thermometers.read,
+                "power": board.power.read,
+                "storage": self._storage,
+                "fans": board.fans.read,
+                "supplies": board.supplies.read,
+                "clock chip": board.clock_chip.read,
+                "processors": board.processors.read,
+                "watchdogs": board.watchdogs.read,
+            }
+        )
 
     def _disk(self) -> tuple[int, int, int, int] | None:
         try:

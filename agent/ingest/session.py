@@ -60,12 +60,14 @@ class IngestSession:
         gather_s: Callable[[], float] = lambda: 0.0,
         before_gathering: Callable[[], None] = lambda: None,
         on_sound: OnSound | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """`gather_s`: how long what comes may wait before it is read; see `Pace`.
 
-        `on_sound` takes the packets of the sound track, where the address allows it.
+        `on_sound` takes the packets of the sound track, where the address allows it. `on_change` is
+        called when `status` tells another state.
         """
-        self._on_sound = on_sound
+        self._on_sound, self.on_change = on_sound, on_change
         self.sound_fault: str | None = None
         self._name, self._address, self._sink, self._clock = name, address, sink, clock
         self._stop, self._stall_s = stop, stall_s
@@ -241,6 +243,7 @@ class IngestSession:
             width_px=facts.width_px,
             height_px=facts.height_px,
         )
+        self.on_change()
 
     def _failed(self, error: CameraError) -> float:
         state = _STATE_OF_CODE.get(error.code, CameraState.LOST)
@@ -250,6 +253,7 @@ class IngestSession:
         self._status = StreamStatus(
             name=self._name, state=state, since=since, code=error.code, detail=error.message
         )
+        self.on_change()
         delay_s = self._backoff.next_s()
         return STRANGER_EVERY_S if error.code == "camera.stranger" else delay_s
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from math import inf
 
 import msgspec
 
@@ -17,7 +18,7 @@ from agent.core.component import Service
 from agent.core.errors import LinkError
 from agent.uplink.link import Link, Outgoing
 
-_LOOK_S = 1.0
+_LOOK_S = 5.0
 _SPREAD_S = 10.0  # thousands answer one call: not all at once
 
 
@@ -128,23 +129,23 @@ class PresenceKeeper(Service):
             connection = await self._link.connected()
             since_s = self._link.status.since_mono_s
             while self._link.is_up(connection):
-                is_due = connection != settled_in and self._age_s(since_s) >= self._settle_s
-                if await self._is_asked():
+                due_s = inf if connection == settled_in else self._settle_s - self._age_s(since_s)
+                if await self._is_asked(max(0.0, due_s)):
                     await self._clock.sleep_s(random.uniform(0.0, self._spread_s))  # noqa: S311
                 elif self._presence.birth_is_old:
                     await self._publish(self._presence.birth())
                     continue
-                elif not is_due:
+                elif due_s > 0:
                     continue
                 await self._publish(self._presence.present())
-                settled_in = connection if is_due else settled_in
+                settled_in = connection if due_s <= 0 else settled_in
 
     def _age_s(self, since_s: float) -> float:
         return self._clock.monotonic_s() - since_s
 
-    async def _is_asked(self) -> bool:
+    async def _is_asked(self, at_most_s: float) -> bool:
         try:
-            async with asyncio.timeout(min(to_tick_s(self._clock, _LOOK_S), self._settle_s)):
+            async with asyncio.timeout(min(to_tick_s(self._clock, _LOOK_S), at_most_s)):
                 await self._asked.wait()
         except TimeoutError:
             return False

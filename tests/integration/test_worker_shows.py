@@ -15,6 +15,7 @@ from agent.app.child import SupervisorLink
 from agent.app.keeping import find_folder
 from agent.app.run_dir import CORE_SOCKET, run_dir
 from agent.app.streams import Streams
+from agent.app.worker_calls import WorkerCalls
 from agent.app.worker_hub import WorkerHub
 from agent.core.clock import SystemClock
 from agent.messages.push import StartPush, StopPush
@@ -59,15 +60,15 @@ async def worker(folder, camera, **changes):
         data_dir=str(folder / "box"), cameras=(told,), buffer=BufferSettings(min_free_bytes=0)
     )
     place, _ = find_folder(settings, "gate")
-    stop, ours = threading.Event(), socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    calls, ours = WorkerCalls(), socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     hub = WorkerHub(run_dir(settings) / CORE_SOCKET, CLOCK, nobody, lambda _: None)
     streams = Streams(told, place, CLOCK, data_dir=folder / "box")
     link, codes = SupervisorLink(ours[0]), []
-    made = CameraWorker(settings, told, place, streams, link, CLOCK, stop, threading.Event())
+    made = CameraWorker(settings, told, place, streams, link, CLOCK, calls)
     thread = threading.Thread(target=lambda: codes.append(made.run()), name="worker")
 
     async def end():
-        stop.set()
+        calls.end()
         await asyncio.to_thread(thread.join)
         return codes
 

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,4 +192,53 @@ def test_a_part_that_fails_is_unknown():
 
     patience = Patience()
     assert patience.ask("part", fail, None) is None
+    assert patience.silent == ()
+
+
+def test_of_many_parts_asked_together_only_those_that_hang_are_unknown():
+    gate = threading.Event()
+
+    def fail():
+        raise OSError("gone")
+
+    patience = Patience(0.2, logs=False)
+    questions = {
+        "one": lambda: 1,
+        "hangs": lambda: gate.wait() and "late",
+        "fails": fail,
+        "hangs too": lambda: gate.wait() and "late",
+        "two": lambda: 2,
+    }
+    assert patience.ask_all(questions) == {"one": 1, "two": 2}
+    assert patience.silent == ("hangs", "hangs too")
+    assert patience.ask_all(questions) == {"one": 1, "two": 2}
+    gate.set()
+    tries = 100
+    while patience.silent and tries:
+        tries -= 1
+        told = patience.ask_all(questions)
+    assert told == {"one": 1, "hangs": "late", "hangs too": "late", "two": 2}
+
+
+def test_a_part_left_behind_answers_nothing_for_those_after_it():
+    """Its thread goes on once it is let go; by then another has asked the others."""
+    gate, left, asked = threading.Event(), [], []
+
+    def hang():
+        left.append(threading.current_thread())
+        gate.wait()
+
+    patience = Patience(0.2, logs=False)
+    patience.ask_all({"hangs": hang, "after": lambda: asked.append(threading.current_thread())})
+    gate.set()
+    left[0].join()
+    assert asked == [one for one in asked if one is not left[0]]
+    assert len(asked) == 1
+
+
+def test_parts_that_each_take_their_time_are_all_heard():
+    patience = Patience(0.5, logs=False)
+    nobody = threading.Event()
+    slow = {str(number): partial(nobody.wait, 0.2) for number in range(5)}
+    assert patience.ask_all(slow) == dict.fromkeys(slow, False)
     assert patience.silent == ()

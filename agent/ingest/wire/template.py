@@ -29,12 +29,13 @@ class Template:
         self._codec, self._told = codec, list(sets)
         self._sets: list[bytes] = []  # of the key picture that was learnt from
         self._container: InputContainer | None = None
+        self._stream: VideoStream | None = None  # of it; asked for with each picture
         self.size_px = (0, 0)
 
     @property
     def stream(self) -> VideoStream | None:
         """The stream as libav would have it; None before the first key picture."""
-        return self._container.streams.video[0] if self._container else None
+        return self._stream
 
     def learn(self, picture: Picture) -> None:
         """Take format and size from the first key picture, and see that they stay.
@@ -49,6 +50,7 @@ class Template:
         if self._container is None:
             self._container = self._learn(sets, bytes(picture.data))
             self._sets = sets
+            self._stream = self._container.streams.video[0] if self._container else None
             picture.is_key = self._container is not None
         elif sets and self._sets and sets != self._sets:
             raise refusals.other_format()
