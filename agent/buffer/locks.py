@@ -154,8 +154,8 @@ class Locks:
         wanted_us = at_us + round(self._settings.event_post_s * 1e6)
         if ended:
             del self._open_hits[rule_id]
-        if wanted_us <= until_us:
-            return
+        if 0 <= until_us - wanted_us <= _AHEAD_US:
+            return  # further ahead than that: the time was set back meanwhile
         until_us = wanted_us if ended else wanted_us + _AHEAD_US
         if not ended:
             self._open_hits[rule_id] = (hit_id, until_us)

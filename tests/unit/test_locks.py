@@ -241,6 +241,21 @@ def test_event_only_mode_keeps_what_lies_around_hits_and_drops_the_rest(tmp_path
     tape.index.close()
 
 
+def test_a_hit_that_lasts_while_its_time_is_set_back_is_kept_to_its_end(tmp_path, clip):
+    tape = Locked(tmp_path / "camera", event_lock_days=1.0)
+    tape.record(clip, cause=None)
+    at = tape.recorder.moment(tape.clock.mono_s)
+    tape.locks.hit_began("hit-1", "yard", at)
+    tape.index.correct(BOOT, Correction(tape.clock.mono_s + 1, -DAY_S), tape.clock.utc_now())
+    later_us = at.utc_us - round(DAY_S * 1e6) + 60_000_000  # a minute on, by the time as it is now
+    tape.locks.hit_goes_on("yard", later_us, ended=False)
+    (lock,) = tape.rows("locks")
+    assert lock["from_utc_us"] < at.utc_us - round(DAY_S * 1e6)
+    assert later_us < lock["to_utc_us"] < at.utc_us
+    tape.recorder.run_ended("lost")
+    tape.index.close()
+
+
 def test_evidence_locks_outlive_a_damaged_index(tape):
     tape.lock("v1", 1, 2)
     assert (tape.folder / EVIDENCE_FILE).exists()
