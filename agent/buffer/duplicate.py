@@ -59,7 +59,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "clock_proofs": ("boot_id",),
     },
 }
-_MOVED_BY_REDATING = ("minutes", "event_minutes", "rates")  # rows go there under another key
+_GO_UNTOLD = {  # their rows go with others, or to another key; of segments, `deletions` tells
+    *("minutes", "event_minutes", "rates"),
+    *("chain_runs", "segment_gops", "thinned_gops", "signed_heads"),
+}
 # What of an old file is written anew while the index holds it, and only where this is so.
 _CARRIED_ON = {
     "locks": " AND released_utc_us IS NULL",
@@ -230,7 +233,7 @@ def _watch_table(db: Connection, table: str, key: tuple[str, ...]) -> None:
     free = f" WHEN NOT EXISTS ({RESTORING})"
     only = f"{free} AND NEW.state = 'closed'" if table == "segments" else free
     changes = {"new": ("INSERT", "NEW", only), "changed": ("UPDATE", "NEW", only)}
-    if table in _MOVED_BY_REDATING:
+    if table in _GO_UNTOLD:
         changes["gone"] = ("DELETE", "OLD", free)
     for name, (event, row, when) in changes.items():
         second = f"{row}.{key[1]}" if len(key) > 1 else "0"

@@ -138,7 +138,7 @@ class Restoring:
                     _put(db, table, key, batch, there[table])
                     self.found.rows += len(batch.rows[table])
                 _note_gone(db, table, batch.gone.get(table, []))
-        except (DatabaseError, ValueError, TypeError, KeyError, IndexError) as error:
+        except (DatabaseError, ArithmeticError, ValueError, TypeError, LookupError) as error:
             db.execute("ROLLBACK TO line")
             return f"{type(error).__name__}: {error}"
         finally:

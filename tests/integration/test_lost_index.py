@@ -248,6 +248,21 @@ def test_files_of_the_duplicate_go_with_their_video_and_locked_video_stays_known
         assert after[table] == before[table], table
 
 
+def test_what_had_been_deleted_does_not_come_back(tape):
+    tape.duplicate.write()
+    doomed = [
+        journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
+        for row in tape.segments()[:12]
+    ]
+    tape.retention.delete(doomed)
+    tape.duplicate.write()
+    before = tape.content()
+    assert len(before["chain_runs"]) == 1  # the first run went as a whole
+    tape.lose()
+    tape.open()
+    assert tape.content() == before
+
+
 def test_what_was_deleted_after_the_last_line_is_no_loss(tape):
     tape.duplicate.write()
     first = tape.segments()[0]
