@@ -4,11 +4,13 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 
 from agent.buffer.index import Index
 from agent.contract.events import TimeQuality
 from agent.events.reading import Incident
 from agent.local.cli import events, health, status
+from agent.local.cli.main import cli
 from agent.local.cli.spoken import words_of
 from agent.local.web import view
 
@@ -84,3 +86,27 @@ def test_events_are_korean(capsys):
     assert english(shown) == set()
     for word in ("침입", "진행 중", "사람", "보조"):
         assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("status",), ("디스크", "세그먼트 0개", "삭제 기록", "오늘 기록")),
+        (("gaps",), ("공백이 없습니다",)),
+        (("locks",), ("잠금이 없습니다",)),
+        (("prune", "--dry-run"), ("삭제 대상입니다",)),
+        (("coverage", "--last-hours", "0.02"), ("분 녹화됨", "지금 남은 것")),
+    ],
+)
+def test_what_is_told_of_the_buffer_is_korean(tmp_path, command, words):
+    (tmp_path / "cameras/gate").mkdir(parents=True)
+    Index(tmp_path / "cameras/gate").close()
+    told = ["buffer", *command, "--data-dir", str(tmp_path)]
+    done = CliRunner().invoke(cli, [*told, "--lang", "ko"])
+    assert done.exit_code == 0, done.output
+    shown = re.sub(r"(?m)^디스크 \S+", "디스크", done.output)  # its mount has a name of its own
+    assert english(shown) - {"GiB", "MiB"} == set()
+    for word in words:
+        assert word in shown
+    plain = CliRunner().invoke(cli, [*told, "--lang", "en"])
+    assert not re.search("[가-힣]", plain.output)

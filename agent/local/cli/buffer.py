@@ -12,9 +12,12 @@ import msgspec
 
 from agent.core.clock import SystemClock
 from agent.core.errors import PolesideError, SettingsError
+from agent.local.cli import buffer_words
 from agent.local.cli.audited import note
 from agent.local.cli.buffer_check import check
 from agent.local.cli.buffer_coverage import coverage
+from agent.local.cli.buffer_words import cause_of, size_of, time_of
+from agent.local.cli.spoken import lang_option, words_of
 from agent.settings.model import Settings
 
 _data_dir = click.option(
@@ -69,9 +72,10 @@ buffer.add_command(check)
 @buffer.command()
 @_data_dir
 @_camera
+@lang_option
 @_json
 @_plain_failure
-def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
+def status(data_dir: Path, camera_id: str | None, lang: str, *, as_json: bool) -> None:
     """Tell what is stored, locked, deleted and written."""
     from agent.buffer import report
     from agent.clips import stills
@@ -87,34 +91,8 @@ def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
     if as_json:
         _print({"data_dir": str(data_dir), "disk": disk, "cameras": cameras})
         return
-    medium = f", medium {disk.medium_id}" if disk.medium_id else ""
-    click.echo(
-        f"disk {disk.mount}{medium}: {_size(disk.free_bytes)} of {_size(disk.total_bytes)} free,"
-        f" {disk.free_inodes} inodes free"
-    )
-    for one in cameras:
-        click.echo(f"\n{one.camera_id}: {one.segments} segments, {_size(one.bytes)}")
-        if one.first_at and one.last_until:
-            click.echo(f"  from {_time(one.first_at)} to {_time(one.last_until)}")
-        for tier in one.tiers:
-            click.echo(
-                f"  {tier.stream} stream, {tier.tier.replace('-', ' ')}: {tier.segments} segments,"
-                f" {_size(tier.bytes)}, {_time(tier.first_at)} to {_time(tier.last_until)}"
-            )
-        click.echo(f"  {'a segment is open' if one.is_open else 'no segment is open'}")
-        if one.open_gap:
-            click.echo(f"  not recording now: {one.open_gap}")
-        click.echo(
-            f"  locks: {one.event_locks} event, {one.evidence_locks} evidence,"
-            f" {_size(one.locked_bytes)}; {one.copied} segments copied; {one.thinned} thinned;"
-            f" {one.staged} in memory"
-        )
-        click.echo(f"  timelapse: {one.stills} pictures, {_size(one.stills_bytes)}")
-        rules = ", ".join(f"{count} by {rule}" for rule, count in one.deleted_24h.items())
-        click.echo(f"  deleted in 24 h: {rules or 'nothing'}; {one.purge_records} purge records")
-        click.echo(
-            f"  written today: {_size(one.written_today_bytes)}, {one.flushes_today} flushes"
-        )
+    for line in buffer_words.status_lines(disk, cameras, lang):
+        click.echo(line)
 
 
 @buffer.command()
@@ -124,6 +102,7 @@ def status(data_dir: Path, camera_id: str | None, *, as_json: bool) -> None:
 @click.option("--to", "until", help="End, ISO 8601; without it, now.")
 @click.option("--last-hours", type=float, default=24.0, show_default=True)
 @click.option("--stream", type=click.Choice(["main", "sub"]), default="main", show_default=True)
+@lang_option
 @_json
 @_plain_failure
 def gaps(
@@ -133,6 +112,7 @@ def gaps(
     until: str | None,
     last_hours: float,
     stream: str,
+    lang: str,
     *,
     as_json: bool,
 ) -> None:
@@ -150,17 +130,21 @@ def gaps(
         facts = [{"camera_id": name} | msgspec.to_builtins(gap) for name, gap in found]
         _print({"since": begin, "until": to, "stream": stream, "gaps": facts})
         return
+    words = words_of(lang)
     for name, gap in found:
-        end = _time(gap.until) if gap.until else "now"
-        click.echo(f"{name}  {_time(gap.since)} to {end}  {gap.cause}")
+        end = time_of(gap.until) if gap.until else words["buffer.now"]
+        cause = cause_of(gap.cause, lang)
+        told = {"camera": name, "since": time_of(gap.since), "until": end, "cause": cause}
+        click.echo(words["buffer.gap"].format(**told))
     if not found:
-        click.echo(f"No gap from {_time(begin)} to {_time(to)}.")
+        click.echo(words["buffer.no-gap"].format(since=time_of(begin), until=time_of(to)))
 
 
 @buffer.group(invoke_without_command=True)
 @_data_dir
 @_camera
 @click.option("--all", "released", is_flag=True, help="Those of the past, too.")
+@lang_option
 @_json
 @click.pass_context
 def locks(context: click.Context, /, **options: Any) -> None:
@@ -170,7 +154,9 @@ def locks(context: click.Context, /, **options: Any) -> None:
 
 
 @_plain_failure
-def _list_locks(data_dir: Path, camera_id: str | None, *, released: bool, as_json: bool) -> None:
+def _list_locks(
+    data_dir: Path, camera_id: str | None, lang: str, *, released: bool, as_json: bool
+) -> None:
     from agent.buffer import report
 
     found = {
@@ -182,14 +168,9 @@ def _list_locks(data_dir: Path, camera_id: str | None, *, released: bool, as_jso
         return
     for name, held in found.items():
         for lock in held:
-            state = f"released: {lock.released_why}" if lock.released_at else "held"
-            click.echo(
-                f"{name}  {lock.lock_id}  {lock.kind}  {_time(lock.since)} to {_time(lock.until)}"
-                f"  incident {lock.incident_id}, by {lock.approver},"
-                f" until {_time(lock.expires_at)}  {state}"
-            )
+            click.echo(buffer_words.lock_line(name, lock, lang))
     if not any(found.values()):
-        click.echo("No locks.")
+        click.echo(words_of(lang)["buffer.no-locks"])
 
 
 @locks.command()
@@ -203,6 +184,7 @@ def _list_locks(data_dir: Path, camera_id: str | None, *, released: bool, as_jso
     "--days", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True
 )
 @_config
+@lang_option
 @_json
 @_plain_failure
 def add(
@@ -214,6 +196,7 @@ def add(
     approver: str,
     days: float,
     config: Path | None,
+    lang: str,
     *,
     as_json: bool,
 ) -> None:
@@ -237,7 +220,11 @@ def add(
     orders.give(folder, order, _settings(config).buffer, clock)
     span = f"{camera_id} {order.since.isoformat()} to {order.until.isoformat()}, lock {lock_id}"
     note(data_dir, "lock.add", by=approver, case=incident, detail=span)
-    _tell(as_json, {"lock_id": lock_id, "expires_at": order.expires_at}, f"locked: {lock_id}")
+    _tell(
+        as_json,
+        {"lock_id": lock_id, "expires_at": order.expires_at},
+        words_of(lang)["buffer.locked"].format(lock=lock_id),
+    )
 
 
 @locks.command()
@@ -245,9 +232,12 @@ def add(
 @_one_camera
 @click.argument("lock_id")
 @click.option("--by", required=True, help="Who orders it.")
+@lang_option
 @_json
 @_plain_failure
-def remove(data_dir: Path, camera_id: str, lock_id: str, by: str, *, as_json: bool) -> None:
+def remove(
+    data_dir: Path, camera_id: str, lock_id: str, by: str, lang: str, *, as_json: bool
+) -> None:
     """Let a lock go before its time."""
     from agent.buffer import orders, report
     from agent.core.ids import new_ulid
@@ -258,7 +248,7 @@ def remove(data_dir: Path, camera_id: str, lock_id: str, by: str, *, as_json: bo
     order = Unlock(request_id=new_ulid(clock.utc_now()), lock_id=lock_id, by=by)
     orders.give(folder, order, Settings().buffer, clock)
     note(data_dir, "lock.remove", by=by, detail=f"{camera_id}, lock {lock_id}")
-    _tell(as_json, {"lock_id": lock_id}, f"removed: {lock_id}")
+    _tell(as_json, {"lock_id": lock_id}, words_of(lang)["buffer.removed"].format(lock=lock_id))
 
 
 @buffer.command()
@@ -266,10 +256,17 @@ def remove(data_dir: Path, camera_id: str, lock_id: str, by: str, *, as_json: bo
 @_camera
 @_config
 @click.option("--dry-run", is_flag=True, help="Needed: only the agent itself deletes.")
+@lang_option
 @_json
 @_plain_failure
 def prune(
-    data_dir: Path, camera_id: str | None, config: Path | None, *, dry_run: bool, as_json: bool
+    data_dir: Path,
+    camera_id: str | None,
+    config: Path | None,
+    lang: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Tell what would be deleted now, and by which rule."""
     from agent.buffer import report
@@ -290,8 +287,10 @@ def prune(
         _print({"segments": found, "bytes": sum(doom.bytes for doom in found)})
         return
     for doom in found:
-        click.echo(f"{doom.camera_id}  {_time(doom.start_at)}  {doom.rule}  {doom.path}")
-    click.echo(f"{len(found)} segments, {_size(sum(doom.bytes for doom in found))}, would go.")
+        rule = words_of(lang)[f"buffer.rule.{doom.rule}"]
+        click.echo(f"{doom.camera_id}  {time_of(doom.start_at)}  {rule}  {doom.path}")
+    size = size_of(sum(doom.bytes for doom in found))
+    click.echo(words_of(lang)["buffer.would-go"].format(n=len(found), size=size))
 
 
 def _settings(config: Path | None) -> Settings:
@@ -321,12 +320,3 @@ def _parse(text: str) -> datetime:
             hint="Write it like 2026-11-22T02:00:00Z.",
         ) from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
-
-
-def _size(count_bytes: int) -> str:
-    mebibytes = count_bytes / 1024**2
-    return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.1f} MiB"
