@@ -246,8 +246,8 @@ def test_a_recording_that_was_re_dated_is_whole_and_says_by_how_much(tape, tmp_p
         db.execute("UPDATE segments SET start_utc_us = start_utc_us + 3600000000")
     verdict = verify_clip(clip_of(tape, tmp_path, start, 3700.0), [tape.key.public])
     assert verdict.is_whole
-    assert verdict.notes == (
-        "The box re-dated the recording by +3600.0 s once its time was proven.",
+    assert verdict.notes[0] == (
+        "The box re-dated the recording by +3600.0 s once its time was proven."
     )
 
 
