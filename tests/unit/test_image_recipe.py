@@ -125,8 +125,8 @@ def test_a_base_is_known_by_all_it_is_made_of(tmp_path):
         assert before != parts.base_key("trixie", "sources", folder)
 
 
-RELEASE = "deb [signed-by=/k] http://deb.debian.org/debian trixie main\n"
-BACKPORTS = "deb [signed-by=/k] http://deb.debian.org/debian trixie-backports main\n"
+RELEASE = "deb [signed-by=/k] https://mirror.example/debian trixie main\n"
+BACKPORTS = "deb [signed-by=/k] https://mirror.example/debian trixie-backports main\n"
 
 
 def test_a_board_s_own_kernel_is_asked_for_and_leaves_the_base_alone():
