@@ -47,7 +47,8 @@ _WORDS = (
 SPEAKING = ("poleside", "poleside-provision", "poleside-trial", "poleside-update")
 _MOST_WORDS = 2048  # the kernel's own limit on arm64
 _SHELL = """[Service]
-ExecStart=/bin/sh -c 'stty -F /dev/ttyS1 raw -echo; exec 3<>/dev/ttyS1; cat <&3 | sh >&3 2>&1'
+Environment=PS1= PS2=
+ExecStart=/bin/sh -c 'stty -F /dev/ttyS1 raw -echo; exec sh 3<>/dev/ttyS1 <&3 >&3 2>&1'
 Restart=always
 """
 _BROKEN = "[Service]\nExecStart=\nExecStart=/bin/false\n"
