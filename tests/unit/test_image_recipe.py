@@ -138,7 +138,7 @@ def test_a_board_s_own_kernel_is_asked_for_and_leaves_the_base_alone():
     assert kernel.is_at_hand(virt, RELEASE)
     assert image.without_backports(RELEASE + BACKPORTS) == RELEASE
     assert kernel.key(pi, RELEASE + BACKPORTS) == kernel.key(pi, BACKPORTS)
-    assert kernel.key(pi, BACKPORTS) != kernel.key(pi, BACKPORTS.replace("deb.debian", "snapshot"))
+    assert kernel.key(pi, BACKPORTS) != kernel.key(pi, BACKPORTS.replace("mirror", "snapshot"))
 
 
 def test_a_build_says_which_source_of_its_kernel_is_missing(tmp_path):
