@@ -7,7 +7,6 @@ asked again with a back-off. Each camera has a task, and its gate threads: a dea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -77,9 +76,9 @@ class CameraDesk(Service):
         """Take the cameras with an ONVIF address; those that are known stay, changed as told."""
         self._wanted = {camera.camera_id: camera for camera in cameras if camera.onvif_url}
         plain = frozenset(c.camera_id for c in cameras if c.camera_id not in self._wanted)
-        if self._marks is not None and plain != self._plain:
-            self._marks.close()
-        self._plain = plain
+        has_others, self._plain = plain != self._plain, plain
+        if self._marks is not None and has_others:
+            self._marks.close()  # afterwards: a look under way may have been for those before
         for camera in self._wanted.values():
             if (known := self._places.get(camera.camera_id)) is not None:
                 known.use_sectors(camera)
@@ -218,20 +217,20 @@ class CameraDesk(Service):
         """Tell workers of cameras without ONVIF when a technician takes those as they are."""
         while True:
             if self._plain and self._marks is not None and self._marks.has_come():
-                self._accepted.update(await asyncio.to_thread(self._confirmed, self._plain))
+                self._accepted.update(await asyncio.to_thread(self._confirmed))
             for camera_id in tuple(self._accepted):
                 if self._hub.is_connected(camera_id):
                     self._accepted.discard(camera_id)
                     await self._let_in(camera_id)
             await self._clock.sleep_s(to_tick_s(self._clock, CONFIRM_EVERY_S))
 
-    def _confirmed(self, camera_ids: Iterable[str]) -> list[str]:
+    def _confirmed(self) -> list[str]:
         assert self._data_dir is not None  # noqa: S101 - asked only where there are marks
         assert self._marks is not None  # noqa: S101 - the same
         with suppress(OSError):  # else the kernel can't tell of it
             (self._data_dir / confirmation.FOLDER).mkdir(exist_ok=True)
         self._marks.begin()
-        return [one for one in camera_ids if confirmation.take(self._data_dir, one)]
+        return [one for one in self._plain if confirmation.take(self._data_dir, one)]
 
     async def _let_in(self, camera_id: str) -> None:
         """Have the worker take who is there; streams that come are not cut for it."""

@@ -1,5 +1,9 @@
 """What is put into a folder is told by the kernel; where it can't be, the folder is looked into."""
 
+import os
+import resource
+from pathlib import Path
+
 import pytest
 
 from agent.core.folder_news import PATIENT_S, FolderNews
@@ -109,3 +113,48 @@ def test_after_it_is_closed_there_is_always_news(news):
     news.begin()
     news.close()
     assert news.has_come()
+
+
+def test_news_is_heard_by_a_process_that_holds_more_than_a_thousand_files(tmp_path, news):
+    """select(2) knows no handle above 1023; the box may open 4096."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1100 if hard == resource.RLIM_INFINITY else min(1100, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while taken[-1] < 1024:
+            taken.append(os.dup(taken[0]))
+        news.begin()
+        assert not news.has_come()
+        written(tmp_path / "orders" / "1.order")
+        assert news.has_come()
+    finally:
+        for handle in taken:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_who_closes_it_while_a_look_begins_has_another_look(tmp_path, clock):
+    class Closing(FakeClock):
+        """Somebody closes it just then."""
+
+        def monotonic_s(self):
+            news.close()
+            return super().monotonic_s()
+
+    news = FolderNews(tmp_path, clock)
+    news._clock = Closing()
+    news.begin()
+    assert not news.is_told
+    news._clock = clock
+    news.begin()
+    assert news.is_told
+    news.close()
+
+
+def test_looks_without_number_hold_one_file(tmp_path, news):
+    news.begin()
+    held = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        news.begin()
+    assert len(list(Path("/proc/self/fd").iterdir())) == held
