@@ -14,6 +14,7 @@ from agent.core.retry import Backoff
 from agent.messages.supervision import Beat, ProcessReport, ProcessState
 
 START_GRACE_S = 40.0  # a Pi loads slowly; nothing is called silent before this
+MOST_GRACE_S = 320.0  # a start that was cut short may take twice as long the next time, up to this
 FIRST_RESTART_S, RESTART_CAP_S = 0.1, 30.0
 STEADY_S = 60.0  # so long without dying, and the back-off starts anew
 QUARANTINE_DEATHS, QUARANTINE_WITHIN_S, QUARANTINE_S = 8, 300.0, 300.0
@@ -34,6 +35,7 @@ class ManagedProcess:
         self._backoff = Backoff(FIRST_RESTART_S, RESTART_CAP_S)
         self._due_s = 0.0
         self._started_s = 0.0
+        self._grace_s = START_GRACE_S
         self._beat_s: float | None = None
         self._died_s: float | None = None
         self._deaths: deque[float] = deque(maxlen=QUARANTINE_DEATHS)
@@ -111,10 +113,15 @@ class ManagedProcess:
             return False
         now_s = self._clock.monotonic_s()
         if self._beat_s is None:
-            return now_s - self._started_s > START_GRACE_S
+            return now_s - self._started_s > self._grace_s
         if now_s - self._beat_s > self.spec.silent_s:
             return True
         return any(age_s > self.spec.silent_s for age_s in self.ages_s.values())
+
+    @property
+    def starts_slowly(self) -> bool:
+        """Whether a start of it was cut short and the next, under way, may take longer."""
+        return self.pid is not None and self._beat_s is None and self._grace_s > START_GRACE_S
 
     def is_well(self) -> bool:
         """Return whether it runs and has given a sign lately."""
@@ -130,6 +137,8 @@ class ManagedProcess:
         """End it at once; return whether this was the first try."""
         is_first = self._state is not ProcessState.HANGING
         if self.pid is not None:
+            if is_first and self._beat_s is None:  # it hangs, or the machine is slow: who knows
+                self._grace_s = min(MOST_GRACE_S, 2 * self._grace_s)
             self._enter(ProcessState.HANGING)
             _signal(self.pid, signal.SIGKILL)
         return is_first

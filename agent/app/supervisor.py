@@ -317,6 +317,8 @@ class Supervisor:
         self._last_resort.look(is_well=not stuck)
         self._notifier.status(f"no progress: {', '.join(stuck)}" if stuck else "well")
         if stuck:
+            if not self._is_ready and any(self._children[name].starts_slowly for name in stuck):
+                self._notifier.still_starts()
             return
         if not self._is_ready:
             self._is_ready = True

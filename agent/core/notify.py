@@ -26,6 +26,10 @@ class Notifier:
         """The service is up (Type=notify waits for this)."""
         return self._send("READY=1", status)
 
+    def still_starts(self) -> bool:
+        """The start takes long: the service is up, or this is said again, within a minute."""
+        return self._send("EXTEND_TIMEOUT_USEC=60000000")
+
     def watchdog(self) -> bool:
         """All required components progress."""
         return self._send("WATCHDOG=1")

@@ -571,6 +571,28 @@ def test_it_is_silent_without_beats_or_with_a_part_that_stands_still(clock):
     assert row.is_silent()
 
 
+def test_a_start_that_was_cut_short_may_take_twice_as_long_the_next_time(clock):
+    """A slow machine would be killed at the same point for ever; one that hangs is still killed."""
+    row, allowed_s = make_row(clock, needed=True), []
+    for _ in range(6):
+        start(row)
+        assert row.starts_slowly is bool(allowed_s)
+        began_s = clock.monotonic_s()
+        while not row.is_silent():
+            clock.pass_s(1.0)
+        allowed_s.append(clock.monotonic_s() - began_s - 1.0)
+        assert row.kill()
+        assert not row.kill()
+        row.exited(signal.SIGKILL, 0.5)
+        assert not row.starts_slowly
+    assert allowed_s == [40.0, 80.0, 160.0, 320.0, 320.0, 320.0]
+    start(row)
+    row.heard(Beat(ages_s={}))
+    clock.pass_s(21.0)
+    assert row.is_silent()  # once it runs it has no longer than any other
+    assert not row.starts_slowly
+
+
 def test_every_way_to_die_has_words(clock):
     for number in range(1, 65):
         row = make_row(clock)

@@ -30,6 +30,12 @@ def test_every_state_is_one_datagram(systemd):
     assert heard == ["READY=1\nSTATUS=2 cameras", "WATCHDOG=1", "STATUS=카메라 2대", "STOPPING=1"]
 
 
+def test_a_slow_start_is_given_another_minute(systemd):
+    sock, address = systemd
+    assert Notifier(address).still_starts()
+    assert sock.recv(4096) == b"EXTEND_TIMEOUT_USEC=60000000"
+
+
 def test_a_status_can_not_smuggle_in_another_field(systemd):
     sock, address = systemd
     Notifier(address).status("camera x\nREADY=1")
