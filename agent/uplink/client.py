@@ -120,7 +120,10 @@ def keep_alive_when_due(client: aiomqtt.Client) -> None:
 
 def _idle_s(paho: Any) -> float:
     """Return how long paho has nothing to do by itself: what comes or goes meanwhile adds to it."""
-    # As paho's `_check_keepalive` and `loop_misc` have it; names it has no more mean at once.
+    # As paho's `_check_keepalive` and `loop_misc` have it; names it has no more mean at once. Until
+    # the broker has let it in, which may ask for pings more often (MQTT 5), it looks each second.
+    if not paho.is_connected():
+        return 0.0
     lasts = [getattr(paho, name, 0.0) for name in ("_last_msg_out", "_last_bytes_received")]
     if asked_s := getattr(paho, "_ping_t", 0.0):
         lasts.append(asked_s)

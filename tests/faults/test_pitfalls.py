@@ -253,6 +253,24 @@ async def test_20_an_idle_connection_that_is_sound_is_kept(mosquitto, tmp_path):
         assert box.link.status.connects_total == 1
 
 
+@pytest.mark.slow
+async def test_20_a_broker_that_wants_pings_more_often_has_them(tmp_path):
+    """By MQTT 5 it says so as it lets the box in, and ends one that keeps to its own."""
+    mosquitto = Mosquitto(tmp_path / "broker", [ADDRESS], "max_keepalive 10")
+    await mosquitto.start()
+    changes = {"keepalive_s": 60, "mqtt_version": "5"}
+    box = Box(tmp_path, msgspec.structs.replace(mosquitto.settings("box-1"), **changes))
+    box.telemetry._period_s = 3600
+    try:
+        async with running(box):
+            await box.link.connected()
+            await asyncio.sleep(32.0)
+            assert box.link.status.connected
+            assert box.link.status.connects_total == 1
+    finally:
+        await mosquitto.stop()
+
+
 async def test_22_the_outbox_file_does_not_grow_for_ever(mosquitto, tmp_path):
     """Room that acknowledged records leave is used again; the file ends at the outbox's bound."""
     sizes = []
