@@ -132,7 +132,7 @@ class DesiredConfig(Service):
 
     async def run(self) -> None:
         waits = self._state.waits
-        if waits is not None and self._without_cameras(waits) is None:
+        if waits is not None and not self._without_cameras(waits):
             async with self._changing:
                 await self._take_fitting(waits)
         while True:
@@ -212,14 +212,16 @@ class DesiredConfig(Service):
 
     async def _take(self, desired: Desired) -> None:
         """Decide on a new version: apply what fits, or say why nothing does."""
-        refusal = self._refusal(desired) or self._without_cameras(desired)
+        refusal = self._refusal(desired)
         if refusal is not None:
             await self._decide(self._refused(desired.version, (refusal,)))
             return
-        if not await self._take_fitting(desired):
+        emptied = self._without_cameras(desired)
+        if emptied or not await self._take_fitting(desired):
             left_out = sift(self._table, replace(self._wanted, desired=desired.settings)).left_out
-            state = self._refused(desired.version, problems_of(left_out))
-            await self._decide(structs.replace(state, waits=desired))
+            problems = problems_of(left_out)
+            state = self._refused(desired.version, (*emptied, *problems))
+            await self._decide(structs.replace(state, waits=desired if problems else None))
 
     async def _take_fitting(self, desired: Desired) -> bool:
         """Apply what of a document fits; False: nothing does, and what was wanted before stays."""
@@ -253,14 +255,17 @@ class DesiredConfig(Service):
             return ConfigProblem(path="$", code="config.conflict", message=text)
         return None
 
-    def _without_cameras(self, desired: Desired) -> ConfigProblem | None:
-        """Nothing would be recorded any more, and a trial counts no camera that was removed."""
+    def _without_cameras(self, desired: Desired) -> tuple[ConfigProblem, ...]:
+        """Nothing would be recorded any more, and a trial counts no camera that was removed.
+
+        Where nothing of it fits all stays as it is, for reasons of its own.
+        """
         if desired.no_cameras or not self.settings.cameras:
-            return None
+            return ()
         found = sift(self._table, replace(self._wanted, desired=desired.settings))
-        if found.settings.cameras:
-            return None
-        return ConfigProblem(path="$.cameras", code="config.no_cameras", message=_NO_CAMERAS)
+        if found.settings.cameras or (problems_of(found.left_out) and not found.layers.desired):
+            return ()
+        return (ConfigProblem(path="$.cameras", code="config.no_cameras", message=_NO_CAMERAS),)
 
     def _refused(self, version: int, errors: tuple[ConfigProblem, ...]) -> ConfigState:
         """Nothing of it counts; a change that is on trial stays on trial."""

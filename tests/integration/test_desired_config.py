@@ -141,6 +141,26 @@ async def test_cameras_that_only_the_center_named_do_not_go_by_a_document_that_f
         assert (report.status, lone.box.desired.settings.cameras) == (ConfigStatus.APPLIED, ())
 
 
+@pytest.mark.parametrize("more", [{}, {"buffer": {"segment_s": 5.0}}])
+async def test_new_cameras_of_which_none_fits_are_told_by_what_is_wrong_and_wait(tmp_path, more):
+    """A word of a newer version may be in force after the next update, cameras and all."""
+
+    def no_own_cameras(lone):
+        lone.own = lone.box.desired._table.pop("cameras")
+        lone.box.desired.settings = msgspec.structs.replace(lone.box.desired.settings, cameras=())
+
+    async with Lone(tmp_path, no_own_cameras) as lone:
+        assert (await lone.want(1, {"cameras": lone.own})).status is ConfigStatus.APPLIED
+        camera = {"camera_id": "yard", "main_url": "of-tomorrow://127.0.0.1/"}
+        report = await lone.want(2, {"cameras": [camera]} | more)
+        assert report.status is ConfigStatus.REFUSED
+        assert any("main_url" in one.path + one.message for one in report.errors)
+        assert [one.code == "config.no_cameras" for one in report.errors].count(True) == len(more)
+        assert lone.box.desired._state.waits is not None
+        assert [camera.camera_id for camera in lone.box.desired.settings.cameras] == ["gate"]
+        assert lone.box.desired.settings.buffer.segment_s == 10.0
+
+
 class Lone:
     """A box without a broker, on a clock moved by hand."""
 
