@@ -1,6 +1,7 @@
 """The recipe: partitions fit and are the same in every build, lists are sound, wheels pinned."""
 
 import configparser
+import hashlib
 import json
 import re
 import shutil
@@ -11,7 +12,18 @@ from pathlib import Path
 import pytest
 from poleside_image.boot_choice import FIRST, PARTITION_OF, to_sector
 from poleside_image.boot_sector import BootSector
-from poleside_recipe import fat16, image, kernel, layout, lock_wheels, medium, parts, run, tree
+from poleside_recipe import (
+    fat16,
+    image,
+    kernel,
+    later,
+    layout,
+    lock_wheels,
+    medium,
+    parts,
+    run,
+    tree,
+)
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 VARIANTS = [parts.Variant(suite, board) for suite in parts.SUITES for board in parts.BOARDS]
@@ -127,6 +139,7 @@ def test_a_base_is_known_by_all_it_is_made_of(tmp_path):
 
 RELEASE = "deb [signed-by=/k] https://mirror.example/debian trixie main\n"
 BACKPORTS = "deb [signed-by=/k] https://mirror.example/debian trixie-backports main\n"
+FORKY = "deb [signed-by=/k] https://mirror.example/debian forky main\n"
 
 
 def test_a_board_s_own_kernel_is_asked_for_and_leaves_the_base_alone():
@@ -141,7 +154,56 @@ def test_a_board_s_own_kernel_is_asked_for_and_leaves_the_base_alone():
     assert kernel.key(pi, BACKPORTS) != kernel.key(pi, BACKPORTS.replace("mirror", "snapshot"))
 
 
-def test_a_build_says_which_source_of_its_kernel_is_missing(tmp_path):
+def test_a_board_s_later_packages_are_asked_for_and_reach_neither_base_nor_kernel():
+    pi, virt = parts.Variant("trixie", "rpi"), parts.Variant("trixie", "virt")
+    assert {"rauc/forky", "rauc-service/forky"} <= set(later.packages(pi))
+    none = [later.packages(each) for each in (virt, parts.Variant("bookworm", "rpi"))]
+    assert none == [[], []]
+    assert later.not_at_hand(pi, RELEASE + BACKPORTS) == ["forky"]
+    assert later.not_at_hand(pi, f"{RELEASE}# {FORKY}") == ["forky"]
+    assert later.not_at_hand(pi, RELEASE + FORKY) == []
+    assert later.not_at_hand(virt, RELEASE) == []
+    assert later.left_out(RELEASE + BACKPORTS + FORKY) == RELEASE + BACKPORTS
+    assert later.key(pi, RELEASE + FORKY) == later.key(pi, FORKY)
+    assert later.key(pi, FORKY) != later.key(pi, FORKY.replace("mirror", "snapshot"))
+    assert kernel.key(pi, BACKPORTS + FORKY) == kernel.key(pi, BACKPORTS)
+
+
+def published(folder, names):
+    """Lay packages that all need one more into an archive of forky's; returns its line."""
+    index = ""
+    for name in [*names, "needed-too"]:
+        control = f"Package: {name}\nVersion: 9.1\nArchitecture: all\nMaintainer: nobody <a@b.c>\n"
+        control += "" if name == "needed-too" else "Depends: needed-too\n"
+        source, package = folder / f"source/{name}", folder / f"{name}_9.1_all.deb"
+        (source / "DEBIAN").mkdir(parents=True)
+        (source / "DEBIAN/control").write_text(control + "Description: a trial's\n")
+        run.run("dpkg-deb", "--build", source, package, is_quiet=True)
+        whole = package.read_bytes()
+        index += f"{control}Filename: {package.name}\nSize: {len(whole)}\n"
+        index += f"SHA256: {hashlib.sha256(whole).hexdigest()}\nDescription: a trial's\n\n"
+    listed = folder / "dists/forky/main/binary-arm64/Packages"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(index)
+    told = f"{hashlib.sha256(index.encode()).hexdigest()} {len(index)} main/binary-arm64/Packages"
+    release = f"Codename: forky\nArchitectures: arm64\nComponents: main\nSHA256:\n {told}\n"
+    (folder / "dists/forky/Release").write_text(release)
+    return f"deb [trusted=yes] file:{folder} forky main\n"
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
+def test_of_a_later_debian_nothing_comes_but_what_is_named(tmp_path):
+    pi = parts.Variant("trixie", "rpi")
+    names = [each.split("/")[0] for each in later.packages(pi)]
+    sources = tmp_path / "sources.list"
+    sources.write_text(RELEASE + published(tmp_path / "archive", names))  # RELEASE answers nobody
+    folder = later.fetched(pi, tmp_path / "cache", sources)
+    assert {file.name for file in folder.iterdir()} == {f"{name}_9.1_all.deb" for name in names}
+    shutil.rmtree(tmp_path / "archive")
+    assert later.fetched(pi, tmp_path / "cache", sources) == folder  # kept
+
+
+def test_a_build_says_which_sources_of_its_board_are_missing(tmp_path):
     sources = tmp_path / "sources.list"
     sources.write_text(RELEASE)
     command = [sys.executable, "-m", "poleside_recipe.image", "--board", "rpi"]
@@ -154,6 +216,7 @@ def test_a_build_says_which_source_of_its_kernel_is_missing(tmp_path):
     )
     assert told.returncode == 1
     assert "missing here: trixie-backports: a line in SOURCES" in told.stdout
+    assert "missing here: forky: a line in SOURCES" in told.stdout
 
 
 @pytest.mark.parametrize(

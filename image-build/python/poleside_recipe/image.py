@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from poleside_image.boot_choice import FIRST, to_sector
 
-from poleside_recipe import boot_stage, bundle, kernel, keys, layout, sbom, tree
+from poleside_recipe import boot_stage, bundle, kernel, keys, later, layout, sbom, tree
 from poleside_recipe.fat16 import bootcfg
 from poleside_recipe.medium import assemble
 from poleside_recipe.parts import (
@@ -93,7 +93,7 @@ class Built:
 
 def base(suite: str, cache: Path, sources: Path) -> Path:
     """Return the tar of Debian's part, the same for all boards, from the cache or made."""
-    told = without_backports(sources.read_text())
+    told = later.left_out(without_backports(sources.read_text()))
     tar = cache / f"{base_key(suite, told)}.tar"
     if tar.exists():
         return tar
@@ -141,12 +141,15 @@ def choice_image(target: Path, files: Path | None) -> Path:
 
 
 def unpacked_base(order: Order) -> Path:
-    """Return the root with Debian's part in it."""
+    """Return the root with Debian's part in it, and what the board has of a later one."""
     tar = base(order.variant.suite, order.cache, order.sources)
     root = order.out / "root"
     shutil.rmtree(root, ignore_errors=True)
     with tarfile.open(tar) as archive:
         archive.extractall(root, filter="fully_trusted")  # noqa: S202 - made by us, needs devices
+    newer = later.fetched(order.variant, order.cache, order.sources)
+    if newer is not None:
+        later.lay(newer, root)
     return root
 
 
@@ -188,6 +191,16 @@ def build(order: Order) -> Built:
     if order.is_for_trials:
         print("image: signed with keys made for trials; --keys FOLDER takes the city's own")
     return Built(version, root, system, boot, medium, update)
+
+
+def _missing_lines(variant: Variant, sources: str) -> list[str]:
+    """Return a sentence for each line that a board needs and an apt sources.list does not have."""
+    lacks = []
+    if not kernel.is_at_hand(variant, sources):
+        lacks.append(f"{kernel.release(variant)}: a line in SOURCES, for this board's kernel")
+    names = ", ".join(each.split("/")[0] for each in later.packages(variant))
+    named = f"a line in SOURCES, for this board's {names} alone"
+    return lacks + [f"{release}: {named}" for release in later.not_at_hand(variant, sources)]
 
 
 def _told(stage: str, work: Callable[[], _Result]) -> _Result:
@@ -234,8 +247,8 @@ def main() -> int:
         lacks.append(f"{wheel_lock(variant).name}: pinned wheels; `make image-lock` makes it")
     if chosen.sources is None and not chosen.check:
         lacks.append("SOURCES=…: an apt sources.list for the base")
-    elif chosen.sources and not kernel.is_at_hand(variant, chosen.sources.read_text()):
-        lacks.append(f"{kernel.release(variant)}: a line in SOURCES, for this board's kernel")
+    elif chosen.sources:
+        lacks += _missing_lines(variant, chosen.sources.read_text())
     if chosen.check:
         lacks += missing(VERIFY_TOOLS)
     for lack in lacks:

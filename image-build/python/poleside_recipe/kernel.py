@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from poleside_recipe import later
 from poleside_recipe.parts import IMAGE_BUILD, Variant, entries
 from poleside_recipe.run import run
 
@@ -59,13 +60,16 @@ def fetched(variant: Variant, cache: Path, sources: Path) -> Path | None:
     named = package(variant)
     if named is None:
         return None
-    folder = cache / key(variant, sources.read_text())
+    told = sources.read_text()
+    folder = cache / key(variant, told)
     if folder.exists():
         return folder
     scratch, root = folder.with_suffix(".new"), folder.with_suffix(".root")
     for old in (scratch, root):
         shutil.rmtree(old, ignore_errors=True)
     scratch.mkdir(parents=True)
+    listed = folder.with_suffix(".sources.list")
+    listed.write_text(later.left_out(told))
     headers = named.replace("linux-image", "linux-headers")
     run(
         *("mmdebstrap", "--mode=root", "--variant=extract", "--architectures=arm64"),
@@ -73,7 +77,7 @@ def fetched(variant: Variant, cache: Path, sources: Path) -> Path | None:
         f"--include={','.join((f'{headers}/{release(variant)}', *_BUILDS))}",
         '--aptopt=APT::Install-Recommends "false"',
         f'--extract-hook="{FETCH}" "$1" {release(variant)} {named} "{scratch}"',
-        *(variant.suite, root, sources),
+        *(variant.suite, root, listed),
     )
     shutil.rmtree(root)
     scratch.rename(folder)
