@@ -81,3 +81,20 @@ def test_other_boxes_and_what_is_no_fault_do_not_count():
 def test_those_without_a_name_stay_counted_and_the_named_are_taken_from_them():
     assert counted(box(FULL, untold=3), []) == (["storage.full"], 3)
     assert counted(box(FULL, untold=3), [not_recorded("yard")]) == (["storage.full"] * 2, 2)
+
+
+def test_what_is_over_and_came_again_since_the_sample_counts_whichever_is_listed_first():
+    first, again = not_recorded(after_s=5.0, is_over=True), not_recorded(after_s=9.0)
+    for told in ([first, again], [again, first]):
+        assert counted(box(FULL), told) == (["storage.full"], 0)
+        assert counted(box(), told) == (["storage.full"], 0)
+
+
+def test_a_camera_that_is_back_is_no_fault_though_the_sample_named_it_otherwise():
+    sampled = FaultSample(code="camera.unreachable", subject="camera/gate", severity="red")
+    back = incident(EventKind.CAMERA_LOST, "camera.refused", "gate", is_over=True)
+    assert counted(box(sampled), [back]) == ([], 0)
+    assert counted(box(sampled, FULL), [back]) == (["storage.full"], 0)
+    dark = incident(EventKind.PICTURE_FAULT, "camera.dark", "gate", is_over=True)
+    frozen = FaultSample(code="camera.frozen", subject="camera/gate", severity="red")
+    assert counted(box(frozen), [dark]) == (["camera.frozen"], 0)  # each picture fault by itself

@@ -31,19 +31,23 @@ class FaultsTold(Struct, frozen=True):
 
 
 def faults_told(box: BoxView, incidents: Iterable[Incident]) -> FaultsTold:
-    """Return what the last sample told, less what is over since, and what events told since."""
+    """Return what the last sample told, less what is over since, and what events told since.
+
+    In the order it was told: the end of one incident says nothing of the next.
+    """
     sample = box.telemetry
     known = {} if sample is None else {_key(one): one for one in sample.faults}
     total = len(known) + (0 if sample is None else sample.faults_untold)
-    for one in incidents:
+    for one in sorted(incidents, key=lambda one: one.last_at):
         is_of_box = (one.site, one.box) == (box.address.site, box.address.box)
         is_news = sample is None or one.last_at > sample.t
         if not (is_of_box and is_news and one.kind in _TELL_A_FAULT):
             continue
         fault = _of_event(one)
         if one.ended is not None:
-            total -= known.pop(_key(fault), None) is not None
-        elif not _is_known(fault, known):
+            over = _known_as(fault, known, one.kind)
+            total -= over is not None and known.pop(over) is not None
+        elif _known_as(fault, known, one.kind) is None:
             known[_key(fault)] = fault
     return FaultsTold(tuple(known.values()), max(0, total - len(known)))
 
@@ -57,10 +61,13 @@ def _key(fault: FaultSample) -> tuple[str, str]:
     return fault.code, fault.subject.removeprefix("camera/")
 
 
-def _is_known(fault: FaultSample, known: dict[tuple[str, str], FaultSample]) -> bool:
+def _known_as(
+    fault: FaultSample, known: dict[tuple[str, str], FaultSample], kind: str
+) -> tuple[str, str] | None:
     """A camera that is lost is told by how it was lost in an event, by what to do in a sample."""
-    if _key(fault) in known:
-        return True
-    return fault.code.startswith("camera.") and any(
-        code.startswith("camera.") and subject == fault.subject for code, subject in known
-    )
+    if (key := _key(fault)) in known:
+        return key
+    if kind != EventKind.CAMERA_LOST:
+        return None
+    alike = (each for each in known if each[0].startswith("camera.") and each[1] == fault.subject)
+    return next(alike, None)
