@@ -6,6 +6,7 @@
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -327,8 +328,8 @@ def test_a_scan_from_all_networks_finds_what_is_documented(built, own_network, t
 
 
 @pytest.fixture
-def pi(city, stick, tmp_path, tell):
-    """The Raspberry Pi's image on the emulated Pi 3 after its first boot, at the broker by USB."""
+def card(stick, tmp_path, tell):
+    """A card with the Raspberry Pi's image after its first boot on the emulated Pi 3."""
     if (medium := trials.beside(Path(FOLDER), "rpi")) is None:
         pytest.skip(f"no image in {FOLDER}-rpi: the emulated Pi 3 is not booted")
     card = raspberry_pi.new_card(medium, tmp_path / "card.img")
@@ -337,46 +338,54 @@ def pi(city, stick, tmp_path, tell):
         box.wait_for("provision: settings taken from the stick", PI_WITHIN_S)
         box.wait_for('"event":"core ready"', PI_WITHIN_S)
         tell(f"\nPi 3, settings taken, agent ready: {box.on_for_s:.0f} s")
-    board = raspberry_pi.Board(card, tmp_path)  # a power cut; now the adapter is plugged in
-    with board:
+    return card
+
+
+@contextmanager
+def at_the_broker(card, folder, tell):
+    """Switch the Pi on again, after a power cut, with the adapter plugged in."""
+    with raspberry_pi.Board(card, folder) as board:
         board.box.wait_for(trials.CONNECTED, PI_WITHIN_S)
         tell(f"to the broker: {board.box.on_for_s:.0f} s since power on")
         yield board
 
 
-def test_a_raspberry_pi_s_image_updates_itself_on_the_emulated_pi_3(pi, city, tmp_path, tell):
-    """The trial is what the guest's kernel tells the firmware, the slot what the card then says."""
+def test_a_raspberry_pi_s_image_updates_itself_on_the_emulated_pi_3(card, city, tmp_path, tell):
+    """Ordered over MQTT; the bundle lies there, and the trial is what the kernel tells QEMU."""
     image = trials.Image(Path(FOLDER).with_name(f"{Path(FOLDER).name}-rpi"))
-    order = city.offer(image.bundle_of("0.9.0", tmp_path / "good.raucb"), "0.9.0")
-    order["blocks_url"] = order["url"] + blocks.SUFFIX
-    tell_versions(city, tell)
-    firmware = "/sys/bus/platform/drivers/raspberrypi-firmware/*"
-    tell(pi.box.ask(f"grep . {firmware}/reboot_flags {firmware}/get_throttled"))
-    assert pi.box.ask("systemctl --failed --no-legend --plain").strip() == ""
-    city.give_keys(pi.box)
-    assert city.order(order, valid_s=120.0).state == "done"
-    told = city.until_update("0.9.0", {UpdateStage.ASKED}, PI_WITHIN_S)
-    tell(f"{pi.box.on_for_s:.0f} s: fetched {told.received_bytes} bytes")
-    assert pi.restarted(PI_WITHIN_S) is True  # the tag is seen
-    pi.box.wait_for("poleside-init: slot b on trial, root on /dev/mmcblk", WITHIN_S)
-    pi.box.wait_for("trial: kept", PI_WITHIN_S)
-    tell(f"kept {pi.box.on_for_s:.0f} s after the restart")
-    city.until_update("0.9.0", {UpdateStage.COMMITTED}, PI_WITHIN_S)
-    assert [trials.slot(pi.box), trials.release(pi.box)] == ["b", "0.9.0"]
-    assert pi.kept() == "b"
+    bundle = image.bundle_of("0.9.0", tmp_path / "good.raucb")
+    order = city.offer(bundle, "0.9.0")
+    trials.lay_fetched(card, bundle, f"0.9.0-{order['sha256'][:16]}.raucb")
+    with at_the_broker(card, tmp_path, tell) as pi:
+        tell_versions(city, tell)
+        firmware = "/sys/bus/platform/drivers/raspberrypi-firmware/*"
+        tell(pi.box.ask(f"rauc --version; grep . {firmware}/reboot_flags {firmware}/get_throttled"))
+        assert pi.box.ask("systemctl --failed --no-legend --plain").strip() == ""
+        city.give_keys(pi.box)
+        assert city.order(order, valid_s=120.0).state == "done"
+        told = city.until_update("0.9.0", {UpdateStage.ASKED}, PI_WITHIN_S)
+        tell(f"{pi.box.on_for_s:.0f} s: proven, {told.received_bytes} bytes fetched")
+        assert pi.restarted(PI_WITHIN_S) is True  # the tag is seen
+        pi.box.wait_for("poleside-init: slot b on trial, root on /dev/mmcblk", WITHIN_S)
+        pi.box.wait_for("trial: kept", PI_WITHIN_S)
+        tell(f"kept {pi.box.on_for_s:.0f} s after the restart")
+        city.until_update("0.9.0", {UpdateStage.COMMITTED}, PI_WITHIN_S)
+        assert [trials.slot(pi.box), trials.release(pi.box)] == ["b", "0.9.0"]
+        assert pi.kept() == "b"
 
 
-def test_a_trial_on_the_emulated_pi_3_that_does_not_note_its_slot_goes_back(pi, tell):
-    pi.box.ask("rauc status mark-active other", within_s=300)
-    pi.box.ask("(sleep 3; systemctl reboot) >/dev/null 2>&1 &")
-    assert pi.restarted(WITHIN_S, breaks="poleside-slot.service") is True
-    pi.box.wait_for("poleside-init: slot b on trial", WITHIN_S)
-    given_up = pi.box.wait_for("trial: given up.*", PI_WITHIN_S)[0]
-    tell(f"{pi.box.on_for_s:.0f} s: {given_up}")
-    assert "slot" in given_up
-    assert pi.restarted(WITHIN_S) is False
-    pi.box.wait_for("poleside-init: slot a, root on /dev/mmcblk", WITHIN_S)
-    assert pi.kept() == "a"
+def test_a_trial_on_the_emulated_pi_3_that_does_not_note_its_slot_goes_back(card, tmp_path, tell):
+    with at_the_broker(card, tmp_path, tell) as pi:
+        pi.box.ask("rauc status mark-active other", within_s=300)
+        pi.box.ask("(sleep 3; systemctl reboot) >/dev/null 2>&1 &")
+        assert pi.restarted(WITHIN_S, breaks="poleside-slot.service") is True
+        pi.box.wait_for("poleside-init: slot b on trial", WITHIN_S)
+        given_up = pi.box.wait_for("trial: given up.*", PI_WITHIN_S)[0]
+        tell(f"{pi.box.on_for_s:.0f} s: {given_up}")
+        assert "slot" in given_up
+        assert pi.restarted(WITHIN_S) is False
+        pi.box.wait_for("poleside-init: slot a, root on /dev/mmcblk", WITHIN_S)
+        assert pi.kept() == "a"
 
 
 def test_debian_12_s_image_ends_at_the_broker_too(city, stick, tmp_path, tell):
