@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent.buffer import duplicate, journal
-from agent.buffer.check import Check, know_runs_of_files
+from agent.buffer.check import REBUILT, Check, know_runs_of_files
 from agent.buffer.index import INDEX_FILE, Index
 from agent.buffer.journal import Verifier
 from agent.buffer.locks import restore_evidence
@@ -84,6 +84,7 @@ def fill(
     if touches:
         _take_in_newest(index, folder, clock)
     _end_gaps(index)
+    _know_that_last_runs_broke_off(index)
     with index.transaction() as db:
         db.execute("DELETE FROM to_restore WHERE what = ?", (BEGUN,))
     log.get("buffer.rebuild").info("filled", lines=found.lines, rows=found.rows, locks=locks)
@@ -127,6 +128,17 @@ def _end_gaps(index: Index) -> None:
         db.execute(
             f"UPDATE gaps SET to_utc_us = ({later} AND s.start_utc_us >= gaps.from_utc_us)"  # noqa: S608
             f" WHERE to_utc_us IS NULL AND ({later} AND s.start_utc_us >= gaps.from_utc_us) > 0"
+        )
+
+
+def _know_that_last_runs_broke_off(index: Index) -> None:
+    """A run that began after the duplicate's last line: nobody noted an end, a gap follows it."""
+    with index.transaction() as db:
+        db.execute(
+            "UPDATE runs SET ended_cause = NULL WHERE time_quality = ? AND ended_cause = ?"
+            " AND run_id IN (SELECT max(run_id) FROM runs GROUP BY stream)"
+            " AND run_id IN (SELECT run_id FROM segments)",
+            (REBUILT, REBUILT),
         )
 
 

@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import DatabaseError
 
 from agent.buffer.check import Check
 from agent.buffer.index import INDEX_FILE, Index
@@ -24,7 +25,7 @@ from agent.buffer.restoring import Restoring
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
 from agent.core.lock import FileLock
-from agent.core.sqlite import Part
+from agent.core.sqlite import Part, open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def rebuild(
     if is_read_only(folder):
         return _rebuild_beside(folder, parts, clock, verifies)
     with FileLock(folder / WORKER_LOCK, clock, patience_s=0.0):
-        why = damage_of(folder / INDEX_FILE)
+        why = damage_of(folder / INDEX_FILE) or _unfinished(folder / INDEX_FILE)
         if not why:
             return Rebuilt("", folder / INDEX_FILE)
         index = open_index(folder, parts, clock, verifies)
@@ -113,6 +114,14 @@ def _complete(
             "SELECT detail FROM journal WHERE what = 'duplicate-refused' ORDER BY entry_id"
         ).fetchall()
     return Rebuilt(why, index_file, segments, gaps, taken, tuple(row[0] for row in refused))
+
+
+def _unfinished(index_file: Path) -> str:
+    """Return "half made" for an index that was not yet filled to the end when it was stopped."""
+    with suppress(StorageError, DatabaseError), closing(open_reader(index_file)) as db:
+        if db.execute("SELECT 1 FROM to_restore").fetchone() is not None:
+            return "half made"
+    return ""
 
 
 def _damage_beside(index_file: Path) -> str:
