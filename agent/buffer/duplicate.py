@@ -5,33 +5,32 @@ is new or changed in the transaction that writes it (`unrecorded`, by triggers);
 one batch of them becomes a line, signed and linked to the line before it, and is synced: three
 flushes. A run or a gap that begins or ends is not kept waiting longer than a minute.
 
-`index-duplicate/GROUP-NUMBER.jsonl`; GROUP is `video`, whose files go with their video, or
-`ledger`, kept for good. A line is: JSON of `Batch`, tab, id of the key, tab, signature (base64).
+Its files (`agent.buffer.duplicate_files`) are of two groups: those of `video` go with their video,
+a day's after it and none later than retention says; those of `ledger` are kept for good.
 """
 
 import base64
-import hashlib
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from agent.buffer.duplicate_files import Batch, append, files_of, lines_of, tail_of
 from agent.buffer.index import DUPLICATE, Index
 from agent.buffer.journal import Signer
-from agent.buffer.segment_file import sync_folder
 from agent.core.clock import Clock
 
 VIDEO, LEDGER = "video", "ledger"
-FIRST = "0" * 64
-WRITE_EVERY_S, SOONEST_S = 600.0, 60.0
+WRITE_EVERY_S, SOONEST_S, LOOK_EVERY_S = 600.0, 60.0, 21_600.0
 FILE_BYTES = 4 * 1024**2  # about a day of a camera with a key frame a second
-_MOST_ROWS = 3_000  # of one batch: what waits after an update is written bit by bit
+FILE_LASTS = timedelta(days=1)
+_MOST_ROWS = 3_000  # of one batch
+_STEP_ROWS = 1_000  # of each table, queued with a batch, while an index is written down as a whole
+_MOST_FILES = 4  # looked at in one go
 STRAGGLERS = 2_000  # rows of locked video that are written anew so that an old file can go
 
 # Each table with its key, in the order in which rows may be put back.
@@ -75,23 +74,11 @@ _CARRIED_ON = {
 }
 _NUMBERED = {"deletions", "journal", "runs", "segments", "gaps", "purges"}
 _URGENT = "what IN ('runs', 'gaps')"
+_WHOLE = "whole"  # a table of which all is still to be queued; b: the key that was queued last
 
 RESTORING = "SELECT 1 FROM to_restore WHERE what = 'now'"  # what is read back is known already
 
 _Key = tuple[str, Any, Any]  # table, and the two parts of its key; 0 where it has but one
-
-
-class Batch(Struct, frozen=True, kw_only=True):
-    """One line. Bytes are `{"b": BASE64}`; `gone` are keys of rows that are there no more."""
-
-    group: str
-    camera: str
-    number: int
-    at: datetime
-    previous_sha256: str
-    columns: dict[str, list[str]]
-    rows: dict[str, list[list[Any]]]
-    gone: dict[str, list[list[Any]]] = {}
 
 
 class Duplicate:
@@ -105,14 +92,20 @@ class Duplicate:
         signer: Signer | None,
         file_bytes: int = FILE_BYTES,
         stragglers: int = STRAGGLERS,
+        *,
+        keeps: timedelta = timedelta(days=30),
+        now: Callable[[], datetime | None] | None = None,
     ) -> None:
-        """Without `signer` the lines are not signed: the box has no key."""
-        self._file_bytes, self._stragglers = file_bytes, stragglers
+        """Without `signer` the lines are not signed: the box has no key.
+
+        `keeps` is how long video is kept, `now` the time by which it may be called old.
+        """
+        self._file_bytes, self._stragglers, self._keeps = file_bytes, stragglers, keeps
         self._folder, self._index, self._clock = folder, index, clock
-        self._signer = signer or (lambda _: ("", b""))
+        self._signer, self._now = signer or (lambda _: ("", b"")), now or clock.utc_now
         self._due_mono_s = clock.monotonic_s() + WRITE_EVERY_S
-        self._is_begun = False
-        self._oldest: Path | None = None  # to go, once what is left of it has been written anew
+        self._look_due_mono_s = 0.0
+        self._going: list[Path] = []  # to go, once what is left of them has been written anew
 
     def turn(self) -> None:
         """Write what waits when it is time. Raises `OSError` or `StorageError`."""
@@ -124,21 +117,35 @@ class Duplicate:
 
     def write(self) -> None:
         """Write a batch of each group that has something to tell."""
+        now, mono_s = self._now(), self._clock.monotonic_s()
+        horizon = None if now is None else now - self._keeps
+        is_to_look = mono_s >= self._look_due_mono_s
         with self._index.transaction() as db:  # nobody else appends to the files meanwhile
-            doomed = self._oldest
-            written = [self._write_group(db, group) for group in GROUPS]
-            is_all = all(written)
-            if is_all and doomed is not None:
-                doomed.unlink(missing_ok=True)
-                self._oldest = None
-            elif not self._is_begun:
-                self._look_at_oldest(db)
-            self._is_begun = True
+            going = self._going
+            _queue_more(db)
+            before = files_of(self._folder, VIDEO)
+            written = [
+                self._write_group(db, one, horizon if is_to_look else None) for one in GROUPS
+            ]
+            is_all = all(written) and not _is_more(db)
+            if is_all:
+                for path in going:
+                    path.unlink(missing_ok=True)
+                going = []
+            is_to_look = is_to_look or files_of(self._folder, VIDEO)[-1:] != before[-1:]
+            if is_to_look and not going:
+                going = self._look_at_oldest(db, horizon)
+        self._going = going  # not before it is certain that what is left of them is queued
+        if is_to_look:
+            self._look_due_mono_s = mono_s + LOOK_EVERY_S
         if is_all:
-            self._due_mono_s = self._clock.monotonic_s() + WRITE_EVERY_S
+            self._due_mono_s = mono_s + WRITE_EVERY_S
 
-    def _write_group(self, db: Connection, group: str) -> bool:
-        """Write the group's next batch; return whether nothing more of it waits."""
+    def _write_group(self, db: Connection, group: str, horizon: datetime | None) -> bool:
+        """Write the group's next batch; return whether nothing more of it waits.
+
+        A last file of `video` that was begun before `horizon` is followed by a new one in any case.
+        """
         tables = ", ".join(f"'{table}'" for table in GROUPS[group])
         keys: list[_Key] = [
             tuple(row)
@@ -147,67 +154,63 @@ class Duplicate:
                 (_MOST_ROWS,),
             )
         ]
-        if not keys:
+        count = len(keys)
+        if not keys and (group != VIDEO or horizon is None):
             return True
-        path, number, previous = _tail(self._folder, group, self._file_bytes)
+        tail = tail_of(self._folder, group, self._file_bytes)
+        path, at = tail.path, self._clock.utc_now()
+        if not keys and (horizon is None or tail.begun_at is None or tail.begun_at >= horizon):
+            return True
+        if group == VIDEO and tail.begun_at and abs(at - tail.begun_at) > FILE_LASTS:
+            path = None
         if path is None:
-            path = self._folder / DUPLICATE / f"{group}-{number + 1:09d}.jsonl"
+            path = self._folder / DUPLICATE / f"{group}-{tail.number + 1:09d}.jsonl"
             keys = sorted({*keys, *_standing(db, group)}, key=str)
-            if group == VIDEO:
-                self._look_at_oldest(db)
         columns, rows, gone = _rows_of(db, keys)
         batch = Batch(
             group=group,
             camera=self._folder.name,
-            number=number + 1,
-            at=self._clock.utc_now(),
-            previous_sha256=previous,
+            number=tail.number + 1,
+            at=at,
+            previous_sha256=tail.sha256,
             columns=columns,
             rows=rows,
             gone=gone,
         )
         body = msgspec.json.encode(batch)
-        _append(path, body, *self._signer(body))
+        append(path, body, *self._signer(body))
         db.executemany("DELETE FROM unrecorded WHERE what = ? AND a = ? AND b = ?", keys)
-        return len(keys) < _MOST_ROWS
+        return count < _MOST_ROWS
 
-    def _look_at_oldest(self, db: Connection) -> None:
-        """The oldest file goes when little of its video is left; that is written anew before."""
-        files = files_of(self._folder, VIDEO)
-        if len(files) < 2:
-            return
-        left = _left_of(db, files[0])
-        if len(left) <= self._stragglers:
+    def _look_at_oldest(self, db: Connection, horizon: datetime | None) -> list[Path]:
+        """Return which of the oldest files may go once what is left of them is written anew."""
+        going: list[Path] = []
+        if db.execute("SELECT 1 FROM to_restore").fetchone() is not None:
+            return going  # the index does not know yet what is left
+        for path in files_of(self._folder, VIDEO)[:-1][:_MOST_FILES]:
+            left = self._left_to_carry_on(db, path, horizon)
+            if left is None:
+                break
             _queue(db, left)
-            self._oldest = files[0]
+            going.append(path)
+        return going
 
+    def _left_to_carry_on(
+        self, db: Connection, path: Path, horizon: datetime | None
+    ) -> list[_Key] | None:
+        """Return what is left of a file; None where it has to stay.
 
-class Line(Struct, frozen=True):
-    """A line as it stands in a file; `batch` is None where it can't be read."""
-
-    body: bytes
-    batch: Batch | None
-    signature: bytes
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
-
-
-def files_of(folder: Path, group: str) -> list[Path]:
-    """Return the files of a camera's duplicate, oldest first."""
-    return sorted((folder / DUPLICATE).glob(f"{group}-*.jsonl"))
-
-
-def lines_of(path: Path) -> Iterator[Line]:
-    """Yield a file's lines; what a power cut left of the last one is none. Raises `OSError`."""
-    for raw in _raw_lines(path):
-        body, _, rest = raw.partition(b"\t")
-        batch, signature = None, b""
-        with suppress(msgspec.MsgspecError, ValueError):
-            signature = base64.b64decode(rest.partition(b"\t")[2])
-            batch = msgspec.json.decode(body, type=Batch)
-        yield Line(body, batch, signature)
+        It goes when little is left, or when it is older than video may be: then that is locked.
+        """
+        try:
+            left, written_at = _left_of(db, path)
+        except OSError:  # it is good for nothing any more, but may be read tomorrow
+            with suppress(OSError):
+                written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                return [] if horizon is not None and written_at < horizon else None
+            return None
+        is_old = horizon is not None and written_at is not None and written_at < horizon
+        return left if is_old or len(left) <= self._stragglers else None
 
 
 def watch(index: Index, folder: Path, *, is_restored: bool) -> None:
@@ -224,9 +227,8 @@ def watch(index: Index, folder: Path, *, is_restored: bool) -> None:
             if table in there:
                 _watch_table(db, table, key)
         if not is_restored and not (was_watched and files_of(folder, VIDEO)):
-            for table in _keys():
-                if table in there:
-                    _queue_all(db, table)
+            db.execute("DELETE FROM unrecorded WHERE what = ?", (_WHOLE,))
+            _queue(db, [(_WHOLE, table, "[]") for table in _keys() if table in there])
 
 
 def _watch_table(db: Connection, table: str, key: tuple[str, ...]) -> None:
@@ -246,35 +248,62 @@ def _watch_table(db: Connection, table: str, key: tuple[str, ...]) -> None:
         )
 
 
-def _queue_all(db: Connection, table: str) -> None:
-    key = _keys()[table]
-    second = key[1] if len(key) > 1 else "0"
-    db.execute(
-        f"INSERT OR IGNORE INTO unrecorded (what, a, b) SELECT '{table}', {key[0]}, {second}"  # noqa: S608
-        f" FROM {table}"
-    )
+def _queue_more(db: Connection) -> None:
+    """Queue the next rows of each table that is to be written down as a whole, in steps.
+
+    All of them at once would keep a start from recording: a month of a camera is 600,000 rows.
+    """
+    if db.execute("SELECT 1 FROM unrecorded LIMIT 1 OFFSET ?", (_MOST_ROWS,)).fetchone():
+        return
+    waits = db.execute("SELECT a, b FROM unrecorded WHERE what = ?", (_WHOLE,)).fetchall()
+    for table, done in waits:
+        last = msgspec.json.decode(done)
+        names = ", ".join(_keys()[table])
+        where = f"WHERE ({names}) > ({', '.join('?' * len(last))})" if last else ""
+        keys = db.execute(
+            f"SELECT {names} FROM {table} {where} ORDER BY {names} LIMIT ?",  # noqa: S608
+            (*last, _STEP_ROWS),
+        ).fetchall()
+        _queue(db, [(table, row[0], row[1] if len(row) > 1 else 0) for row in keys])
+        db.execute("DELETE FROM unrecorded WHERE what = ? AND a = ?", (_WHOLE, table))
+        if len(keys) == _STEP_ROWS:
+            _queue(db, [(_WHOLE, table, msgspec.json.encode(tuple(keys[-1])).decode())])
+
+
+def _is_more(db: Connection) -> bool:
+    query = "SELECT 1 FROM unrecorded WHERE what = ?"
+    return db.execute(query, (_WHOLE,)).fetchone() is not None
 
 
 def _queue(db: Connection, keys: Iterable[_Key]) -> None:
     db.executemany("INSERT OR IGNORE INTO unrecorded (what, a, b) VALUES (?,?,?)", keys)
 
 
-def _left_of(db: Connection, path: Path) -> list[_Key]:
-    """Return the keys of a file's rows that the index still holds, of what goes with its video."""
+def _left_of(db: Connection, path: Path) -> tuple[list[_Key], datetime | None]:
+    """Return the keys of a file's rows that the index still holds, of what goes with its video.
+
+    And when its last line was written.
+    """
     keys: set[_Key] = set()
+    at: datetime | None = None
     for batch in (line.batch for line in lines_of(path) if line.batch is not None):
+        at = batch.at
         for table in set(batch.rows) & set(_CARRIED_ON):
             places = [batch.columns[table].index(name) for name in _keys()[table]]
             for row in batch.rows[table]:
                 keys.add((table, row[places[0]], row[places[1]] if len(places) > 1 else 0))
     there = tables_of(db)
-    return [key for key in keys if key[0] in there and _is_kept(db, key)]
+    return [key for key in keys if key[0] in there and _is_kept(db, key)], at
 
 
 def _is_kept(db: Connection, key: _Key) -> bool:
+    return _is_there(db, key, _CARRIED_ON[key[0]])
+
+
+def _is_there(db: Connection, key: _Key, also: str = "") -> bool:
     table, *values = key
     names = _keys()[table]
-    where = " AND ".join(f"{name} = ?" for name in names) + _CARRIED_ON[table]
+    where = " AND ".join(f"{name} = ?" for name in names) + also
     query = f"SELECT 1 FROM {table} WHERE {where}"  # noqa: S608
     return db.execute(query, values[: len(names)]).fetchone() is not None
 
@@ -292,8 +321,11 @@ def _standing(db: Connection, group: str) -> list[_Key]:
     if group == VIDEO:
         query = "SELECT run_id FROM runs WHERE ended_cause IS NULL"
         runs = [row[0] for row in db.execute(query)]
-        tables = ("runs", "chain_runs") if "chain_runs" in tables_of(db) else ("runs",)
+        there = tables_of(db)
+        tables = ("runs", "chain_runs") if "chain_runs" in there else ("runs",)
         keys += [(table, run_id, 0) for run_id in runs for table in tables]
+        heads = {"chain_head", "sub_chain_head"} & there
+        keys += [(table, 1, 0) for table in heads if _is_there(db, (table, 1, 0))]
     return keys
 
 
@@ -317,49 +349,6 @@ def _rows_of(
             columns.setdefault(table, list(row.keys()))
             rows.setdefault(table, []).append([_to_json(value) for value in row])
     return columns, rows, gone
-
-
-def _tail(folder: Path, group: str, file_bytes: int) -> tuple[Path | None, int, str]:
-    """Return (file to go on with, None for a new one; number and hash of the last line)."""
-    files = files_of(folder, group)
-    if not files:
-        return None, 0, FIRST
-    number, previous = int(files[-1].stem.rpartition("-")[2]) - 1, FIRST
-    for line in lines_of(files[-1]):
-        number = line.batch.number if line.batch else number + 1
-        previous = line.sha256
-    is_full = files[-1].stat().st_size >= file_bytes
-    return None if is_full else files[-1], number, previous
-
-
-def _append(path: Path, body: bytes, key_id: str, signature: bytes) -> None:
-    """Put a line behind the others, or, when the disk refuses it, nothing."""
-    is_new = not path.exists()
-    path.parent.mkdir(exist_ok=True)
-    whole_bytes = 0 if is_new else sum(len(line) for line in _raw_lines(path))
-    line = b"\t".join((body, key_id.encode(), base64.b64encode(signature))) + b"\n"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-    try:
-        os.ftruncate(handle, whole_bytes)  # behind it is what a power cut left
-        with os.fdopen(os.dup(handle), "wb") as file:
-            file.seek(whole_bytes)
-            file.write(line)
-            file.flush()
-            os.fsync(handle)
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(handle, whole_bytes)
-        raise
-    finally:
-        os.close(handle)
-    if is_new:
-        sync_folder(path.parent)
-        sync_folder(path.parent.parent)
-
-
-def _raw_lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from (raw for raw in file if raw.endswith(b"\n"))
 
 
 def _keys() -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,8 @@ from sqlite3 import Connection, DatabaseError
 from typing import Any
 
 from agent.buffer import journal
-from agent.buffer.duplicate import GROUPS, Batch, Line, files_of, lines_of, tables_of
+from agent.buffer.duplicate import GROUPS, tables_of
+from agent.buffer.duplicate_files import Batch, Line, files_of, first_number, lines_of
 from agent.buffer.index import DUPLICATE, Index
 from agent.buffer.journal import Doomed, Verifier
 from agent.core import log
@@ -61,6 +62,10 @@ class Restoring:
             for group in GROUPS:
                 names = [(path.name,) for path in files_of(self._folder, group)]
                 db.executemany("INSERT INTO to_restore (what, a) VALUES ('file', ?)", names)
+            if self._verifies is None and any(files_of(self._folder, group) for group in GROUPS):
+                why = "the box's public key is not there: no line's signature was looked at"
+                self._log.error("the duplicate is taken as it is", detail=why)
+                journal.note(db, self._clock.utc_now(), "duplicate-unverified", DUPLICATE, why)
         for group in GROUPS:
             for path in files_of(self._folder, group)[::-1][:_AT_ONCE]:
                 self._read(path, group)
@@ -92,18 +97,22 @@ class Restoring:
             there = {table: _columns(db, table) for table in tables_of(db)}
             try:
                 lines = list(enumerate(lines_of(path), start=1))
+                repeated = _repeated([line for _, line in lines], first_number(path))
             except OSError as error:
-                lines = []
+                lines, repeated = [], set()
                 self._refuse(db, f"{path.name}: {error}")
             for number, line in reversed(lines):
                 why = self._doubt(line, group)
+                if not why and number in repeated:
+                    why = "it was written before those in front of it"
                 if not why:
                     why = self._apply(db, line.batch, there)
                 if why:
                     self._refuse(db, f"{path.name}, line {number}: {why}")
                 elif self._has_hole_behind(line, group):
                     self._refuse(db, f"{path.name}: lines behind line {number} are missing")
-                self._newer[group] = line
+                if number not in repeated:
+                    self._newer[group] = line
             db.execute("DELETE FROM to_restore WHERE what = 'file' AND a = ?", (path.name,))
 
     def _refuse(self, db: Connection, why: str) -> None:
@@ -145,6 +154,22 @@ class Restoring:
             db.execute("RELEASE line")
         self.found.lines += 1
         return ""
+
+
+def _repeated(lines: list[Line], number: int) -> set[int]:
+    """Return which lines of a file are copies of earlier ones: what they tell is out of date.
+
+    A file's lines bear ascending numbers, none below the file's own.
+    """
+    repeated: set[int] = set()
+    for place, line in enumerate(lines, start=1):
+        if line.batch is None:
+            continue
+        if line.batch.number < number:
+            repeated.add(place)
+        else:
+            number = line.batch.number + 1
+    return repeated
 
 
 @contextmanager

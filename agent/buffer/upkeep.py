@@ -7,6 +7,7 @@ refuses is tried again at its next turn and never ends the thread.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from agent.buffer import journal, orders
@@ -83,7 +84,14 @@ class Upkeep:
         self._budget = WriteBudget(index, limit // cameras if limit else None, flushes)
         self._sparing = Sparing(settings, stage)
         self._failing: set[str] = set()
-        self._duplicate = Duplicate(folder, index, clock, signer)
+        self._duplicate = Duplicate(
+            folder,
+            index,
+            clock,
+            signer,
+            keeps=timedelta(days=settings.retention_days),
+            now=retention.now,
+        )
         self._restoring, self._is_to_restore = Restoring(folder, index, clock, verifies), True
         self._chores = [
             _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),

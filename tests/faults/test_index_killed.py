@@ -8,7 +8,8 @@ import sys
 import psutil
 import pytest
 
-from agent.buffer.duplicate import VIDEO, files_of
+from agent.buffer.duplicate import VIDEO
+from agent.buffer.duplicate_files import files_of
 from agent.buffer.index import INDEX_FILE
 from tests.box_process import BoxProcess, CameraProcess, camera_in
 from tests.footage_maker import make_clip

@@ -11,92 +11,25 @@ import pytest
 
 from agent.buffer import journal, ledger
 from agent.buffer.check import Check, compare
-from agent.buffer.duplicate import LEDGER, VIDEO, Duplicate, files_of
-from agent.buffer.index import INDEX_FILE, from_micros
+from agent.buffer.duplicate import LEDGER, VIDEO, Duplicate
+from agent.buffer.duplicate_files import files_of
+from agent.buffer.index import from_micros
 from agent.buffer.journal import verify_purges
-from agent.buffer.ledger import Ledger
 from agent.buffer.orders import WORKER_LOCK
 from agent.buffer.rebuild import open_index
-from agent.buffer.recorder import Recorder
-from agent.buffer.recovery import recover
-from agent.buffer.restoring import Restoring
 from agent.core.lock import FileLock
 from agent.evidence.known_keys import verifier_of
 from agent.evidence.schema import PART
-from tests.chained_tape import ChainedTape, poleside
+from tests.chained_tape import poleside
+from tests.doubled_tape import KEPT, Doubled
 from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
-from tests.recording import BOOT
-
-KEPT = (
-    *("runs", "segments", "gaps", "minutes", "rates", "deletions", "purges", "locks"),
-    *("chain_runs", "segment_gops", "signed_heads", "chain_head", "corrections", "usage"),
-)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return make_clip(path, seconds=22, size_px=(160, 120))
-
-
-class Doubled(ChainedTape):
-    """A camera's tape as its worker has it: chain, ledger and duplicate."""
-
-    def __init__(self, data_dir, **settings):
-        super().__init__(data_dir, **settings)
-        self.index.close()
-        self.open()
-
-    def open(self):
-        """Open the index as a worker does when it starts."""
-        verifies = verifier_of(self.data_dir)
-        self.index = open_index(self.folder, [ledger.PART, PART], self.clock, verifies)
-        self.restoring = Restoring(self.folder, self.index, self.clock, verifies)
-        self.restoring.run()
-        recover(self.folder, self.index, BOOT, [self.chain])
-        self.duplicate = Duplicate(self.folder, self.index, self.clock, self.sign)
-        self.retention._index = self.index
-        self.recorder = Recorder(
-            self.folder,
-            self.index,
-            self.retention,
-            self.settings,
-            self.clock,
-            BOOT,
-            observers=[Ledger(), self.chain],
-        )
-
-    def sign(self, body):
-        return self.key.public.fingerprint, self.key.sign(body)
-
-    def lose(self, how="deleted"):
-        """The worker dies, and its index with it."""
-        self.index._db.close()
-        path = self.folder / INDEX_FILE
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        if how == "deleted":
-            path.unlink()
-        else:
-            path.write_bytes(b"\0" * path.stat().st_size)
-
-    def told(self, what):
-        """Return the journal's details of one kind."""
-        return [row["detail"] for row in self.rows("journal") if row["what"] == what]
-
-    def verdict(self, tmp_path):
-        """Export all that is there by the command line, and verify it there."""
-        rows = self.segments()
-        since, until = from_micros(rows[0]["start_utc_us"]), self.clock.utc_now()
-        out = self.export(since, until, tmp_path / "clip.mp4")
-        public = self.data_dir / "keys" / "box-p256.jwk.json"
-        done = poleside("clip", "verify", out, "--box-key", public, "--json")
-        return done.returncode, json.loads(done.stdout)
-
-    def content(self):
-        tables = {table: self.index._db.execute(f"SELECT * FROM {table}") for table in KEPT}
-        return {table: [dict(row) for row in rows] for table, rows in tables.items()}
 
 
 @pytest.fixture
@@ -158,6 +91,20 @@ def test_what_was_recorded_after_the_last_line_comes_back_from_the_files(tape, c
         gap["from_utc_us"] for gap in gaps[:-1]
     ]
     assert tape.verdict(tmp_path)[0] == 0
+
+
+def test_a_kill_soon_after_a_start_is_a_gap_although_only_files_tell_of_the_run(tape, clip):
+    tape.duplicate.write()
+    before = tape.rows("gaps")
+    tape.clock.pass_s(60)
+    tape.record(clip, cause=None, frames=50)
+    tape.lose()
+    tape.clock.pass_s(120)
+    tape.open()
+    tape.record(clip)
+    last = tape.rows("gaps")[len(before)]
+    assert last["cause"] == "box-restarted"
+    assert 115e6 < last["to_utc_us"] - last["from_utc_us"] < 125e6
 
 
 @pytest.mark.parametrize("harm", ["forged", "of another camera", "torn", "taken out"])
@@ -227,25 +174,29 @@ def test_older_files_are_read_back_behind_the_newest(tape, clip):
     assert tape.content() == before
 
 
-def test_files_of_the_duplicate_go_with_their_video_and_locked_video_stays_known(tape, clip):
-    small = Duplicate(tape.folder, tape.index, tape.clock, tape.sign, file_bytes=1)
-    small.write()
-    oldest = files_of(tape.folder, VIDEO)[0]
-    doomed = [
-        journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
-        for row in tape.segments()[1:-1]
-    ]
-    tape.retention.delete(doomed)
-    for _ in range(3):
-        tape.record(clip)
-        small.write()
-    assert not oldest.exists()
+def test_an_old_line_of_the_box_put_behind_the_others_is_told_and_not_taken(tape, clip):
+    tape.duplicate.write()
+    tape.record(clip, cause=None, frames=50)
+    tape.duplicate.write()
     before = tape.content()
+    for group in (VIDEO, LEDGER):
+        (path,) = files_of(tape.folder, group)
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*lines, lines[0]]))
     tape.lose()
     tape.open()
-    after = tape.content()
-    for table in ("segments", "segment_gops", "signed_heads", "gaps", "minutes", "purges"):
-        assert after[table] == before[table], table
+    assert len(tape.told("duplicate-refused")) == 2
+    assert tape.content()["gaps"][:2] == before["gaps"][:2]
+    assert tape.content()["minutes"] == before["minutes"]
+
+
+def test_a_duplicate_that_nobody_could_verify_is_told(tape):
+    tape.duplicate.write()
+    tape.lose()
+    (tape.data_dir / "keys" / "box-p256.jwk.json").unlink()
+    tape.open()
+    (why,) = tape.told("duplicate-unverified")
+    assert "public key is not there" in why
 
 
 def test_what_had_been_deleted_does_not_come_back(tape):
@@ -288,19 +239,6 @@ def test_an_index_that_was_half_made_when_the_power_failed_is_made_again(tape):
     index.close()
     tape.open()
     assert tape.content() == before
-
-
-def test_an_index_of_an_earlier_version_is_written_down_as_a_whole(tmp_path, clip):
-    old = ChainedTape(tmp_path / "data")  # as nothing watched it
-    old.record(clip)
-    count = len(old.segments())
-    old.index.close()
-    tape = Doubled(tmp_path / "data")
-    tape.duplicate.write()
-    tape.lose()
-    tape.open()
-    assert len(tape.segments()) == len(tape.rows("segment_gops")) == count
-    tape.index.close()
 
 
 def test_gaps_and_coverage_read_the_same_after_the_loss(tape):
@@ -347,6 +285,22 @@ def test_the_command_line_makes_a_taken_disk_s_index_anew(tape, tmp_path, how):
     again = ask(tape, "buffer", "check", "--rebuild")
     assert again[0] == 0
     assert "rebuilt" not in again[1]["cameras"]["gate"]  # it is whole
+
+
+def test_an_index_the_command_was_stopped_at_is_made_to_the_end_by_its_next_call(tape, clip):
+    small = Duplicate(tape.folder, tape.index, tape.clock, tape.sign, file_bytes=1, stragglers=-1)
+    small.write()
+    for _ in range(4):
+        tape.record(clip)
+        small.write()
+    before = tape.content()
+    tape.lose()
+    index = open_index(tape.folder, [ledger.PART, PART], tape.clock, verifier_of(tape.data_dir))
+    index.close()  # the newest files are in it, the older ones are not
+    code, answer = ask(tape, "buffer", "check", "--rebuild")
+    assert (code, answer["cameras"]["gate"]["rebuilt"]["why"]) == (0, "half made")
+    tape.open()
+    assert tape.content() == before
 
 
 def test_no_index_is_made_anew_beside_a_running_worker(tape):
