@@ -123,7 +123,7 @@ def test_what_the_link_tells_is_korean_but_for_what_is_named():
     lines = [line for one in (up, down, None) for line in link._link_lines(one, "ko")]
     assert english("\n".join(lines)) <= {"mqtts", "MQTT", "MB", "ID"}
     assert any("절약" in line for line in lines)
-    assert any("부재 중" in line for line in lines)
+    assert any("접속 안 됨" in line for line in lines)
     assert not HANGUL.search("".join(link._link_lines(up, "en")))
 
 
@@ -146,7 +146,7 @@ def test_what_is_told_of_incidents_is_korean():
     assert english(shown) <= {"gate", "yard", "px"}
     for word in (
         "호출될 카메라",
-        "그쪽으로 돌아갈 카메라",
+        "그쪽으로 향할 카메라",
         "사용 중",
         "아직 보이지 않음",
         "정책 p1",
