@@ -241,6 +241,18 @@ async def test_the_centers_order_queues_the_masked_clip_with_its_ledger(street, 
     assert '"clip.masked"' in entries
 
 
+def test_what_the_disk_does_not_give_of_a_masked_clip_is_told(street, tmp_path):
+    data_dir = tmp_path / "box"
+    shutil.copytree(street[0], data_dir)
+    files = sorted((data_dir / "cameras" / "gate" / "video").rglob("*.mp4"))
+    files[1].write_bytes(b"")
+    out = tmp_path / "gate.mp4"
+    code, told = make((data_dir, street[1]), "masked", out, at_s=(0.0, 8.0))
+    assert code == 3, told
+    assert [hole["cause"] for hole in told["holes"]][:1] == ["unreadable"]
+    assert out.exists()
+
+
 def test_a_kill_leaves_no_clear_clip_behind(street, tmp_path):
     begin, end = (street[1] + timedelta(seconds=one) for one in (1.0, 20.0))
     command = [sys.executable, "-m", "agent.local.cli.main", "clip", "masked", "--camera", "gate"]

@@ -17,6 +17,7 @@ import click
 from agent.core.errors import PolesideError, StorageError
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.clip_key import key, rotate_key
+from agent.local.cli.clip_lacks import WITH_HOLES, as_facts, lacks_of, say
 from agent.local.cli.clip_masked import masked
 from agent.local.cli.clip_verify import verify
 from agent.local.cli.clip_views import (
@@ -32,8 +33,6 @@ from agent.local.cli.time_range import time_range
 if TYPE_CHECKING:
     from agent.clips.export import Clip
     from agent.clips.holes import Hole
-
-WITH_HOLES = 3  # the exit code of a clip that was made and lacks what should be on the disk
 
 
 @click.group()
@@ -100,7 +99,7 @@ def export(
         begin, end = time_range(since, until, last_s)
         with working("Exporting", is_shown=not as_json):
             stream, made = _export(camera, begin, end, out, data_dir, wanted)
-            lacks = _holes(made, camera, stream, begin, end, data_dir)
+            lacks = lacks_of(made.holes, camera, stream, begin, end, data_dir)
             seal = _seal(made, lacks, camera, stream, begin, end, asked, data_dir, sidecar=sidecar)
             sha256 = sha256_of(made.path)
         span = f"{camera} {stream} {made.start_at.isoformat()} to {made.end_at.isoformat()}"
@@ -130,22 +129,6 @@ def _export(
 
     stream, sources = sources_of(data_dir, camera, since, until, wanted)
     return stream, export_clip(sources, since, until, out)
-
-
-def _holes(
-    made: Clip, camera: str, stream: str, since: datetime, until: datetime, data_dir: Path
-) -> tuple[Hole, ...]:
-    """Return all that the clip lacks: what the disk did not give, and what was never recorded."""
-    from agent.buffer.reading import camera_folder, gaps
-    from agent.clips.holes import Hole, joined
-    from agent.core.clock import SystemClock
-
-    until = min(until, SystemClock().utc_now())
-    found = [
-        Hole(max(one.since, since), min(one.until or until, until), one.cause)
-        for one in gaps(camera_folder(data_dir, camera), since, until, stream)
-    ]
-    return joined([*made.holes, *(one for one in found if one.since < one.until)])
 
 
 def _seal(
@@ -222,10 +205,7 @@ def _tell(
         "plays_in_browsers": made.codec in PLAYABLE_CODECS,
         "bytes": size_bytes,
         "sha256": sha256,
-        "holes": [
-            {"from": one.since.isoformat(), "to": one.until.isoformat(), "cause": one.cause}
-            for one in lacks
-        ],
+        "holes": as_facts(lacks),
     }
     if as_json:
         click.echo(json.dumps(facts | seal))
@@ -234,9 +214,7 @@ def _tell(
     click.echo(f"{made.frames} frames, {stream} stream, {made.codec}, {size_bytes} bytes")
     if not facts["plays_in_browsers"]:
         click.echo("Few browsers play this codec: try --stream sub, or `poleside clip preview`.")
-    for one in lacks:
-        span = f"{one.since:%Y-%m-%d %H:%M:%S} to {one.until:%H:%M:%S} UTC"
-        click.echo(f"It lacks {span}: {one.cause}", err=one in made.holes)
+    say(lacks, made.holes)
     click.echo(f"sha256 {sha256}")
     if not seal["sealed"]:
         click.echo(f"Not sealed, so nobody can check it: {seal['seal_problem']}", err=True)

@@ -16,6 +16,7 @@ import click
 
 from agent.core.errors import PolesideError, SettingsError, StorageError
 from agent.local.cli.audited import local_user, note
+from agent.local.cli.clip_lacks import WITH_HOLES, as_facts, lacks_of, say
 from agent.local.cli.clip_views import sources_of, stream_option
 from agent.local.cli.progress import working
 from agent.local.cli.time_range import time_range
@@ -23,6 +24,7 @@ from agent.local.cli.time_range import time_range
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+    from agent.clips.holes import Hole
     from agent.clips.masking import Find, Found, Ledger, Wanted
 
 _PERSON = "person"
@@ -73,7 +75,8 @@ def masked(
         --keep "0.4,0.3 0.6,0.3 0.6,0.9 0.4,0.9" --outside all
 
     It is made anew and has no sound and no seal: what was blurred is told in its comment. It takes
-    only processor time that nobody else wants.
+    only processor time that nobody else wants. What it lacks of that time is said, and why; it ends
+    with 3 where the clip was made, but some of what was recorded can't be read.
     """
     audited = partial(
         note, data_dir, "clip.masked", by=by or local_user(), case=incident, command_id=command_id
@@ -84,14 +87,19 @@ def masked(
         with working("Blurring", is_shown=not as_json):
             facts = asked.made(out, keep, target, at, outside)
         span = f"{camera} {facts['start_at']} to {facts['end_at']}"
-        audited(detail=span, sha256=str(facts["sha256"]))
+        code = "clip.holes" if asked.not_given else ""
+        audited(code=code, detail=span, sha256=str(facts["sha256"]))
         click.echo(json.dumps(facts) if as_json else _text(facts))
+        if not as_json:
+            say(asked.lacks, asked.not_given)
     except PolesideError as error:
         audited(outcome="failed", code=error.code, detail=camera)
         if not as_json:
             raise
         click.echo(json.dumps({"code": error.code, "message": error.message, "hint": error.hint}))
         sys.exit(1)
+    if asked.not_given:
+        sys.exit(WITH_HOLES)
 
 
 class _Asked:
@@ -108,6 +116,8 @@ class _Asked:
     ) -> None:
         self._camera, self._begin, self._end = camera, begin, end
         self._stream, self._data_dir, self._purpose = stream, data_dir, purpose
+        self.not_given: tuple[Hole, ...] = ()  # by the disk; `lacks` has the gaps, too
+        self.lacks: tuple[Hole, ...] = ()
 
     def made(self, out: Path, keep: str, target: str, at: str, outside: str) -> dict[str, object]:
         import msgspec
@@ -130,6 +140,9 @@ class _Asked:
                 return json.dumps(told | {"purpose": self._purpose})
 
             ledger = mask_clip(clear, out, wanted, find, comment)
+        span = self._begin, self._end
+        self.not_given = clip.holes
+        self.lacks = lacks_of(clip.holes, self._camera, stream, *span, self._data_dir)
         return {
             "path": str(out),
             "start_at": clip.start_at.isoformat(),
@@ -139,6 +152,7 @@ class _Asked:
             "codec": "h264",
             "bytes": out.stat().st_size,
             "sha256": sha256_of(out),
+            "holes": as_facts(self.lacks),
             "masked": msgspec.to_builtins(ledger) | models | {"clear_sha256": clip.sha256},
         }
 
