@@ -180,7 +180,7 @@ class Machine:
             _pause(0.2)
         raise EmulationError(f"no `{pattern}` in {within_s:.0f} s; last:\n{self.console()[-3000:]}")
 
-    def ask(self, command: str, within_s: float = 120.0) -> str:
+    def ask(self, command: str, within_s: float = 300.0) -> str:
         """Return what a command prints inside, run by root. Raises `EmulationError`."""
         end_s, word = time.monotonic() + within_s, secrets.token_hex(8)
         if self._shell is None:
