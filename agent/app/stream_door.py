@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PEER_FILE, SUB_PEER_FILE = "peer.json", "peer-sub.json"
 ANSWER_S = 0.5  # a try to open the stream waits so long for the core
 PATIENCE_S = 6.0  # when the core says nothing for so long, what is known must do
+VAIN_ASKS = 6  # and to so many questions: one that was lost long ago says nothing of now
+FORGET_S = 60.0
 FRESH_S = 3.0
 
 
@@ -45,6 +47,14 @@ class Peer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     given: str
     shown: Shown = Shown()
     in_clear: bool = False
+
+
+class _InVain(NamedTuple):
+    """Questions to the core without an answer, and since when."""
+
+    since_s: float
+    asks: int
+    last_s: float
 
 
 class StreamDoor:
@@ -66,7 +76,7 @@ class StreamDoor:
         self._peer = peer if peer is not None and peer.given == self._given else None
         self.ask: Callable[[str], None] | None = None
         self._words: dict[str, tuple[Word, float]] = {}
-        self._in_vain_since_s: dict[str, float] = {}
+        self._in_vain: dict[str, _InVain] = {}
         self._told = threading.Condition()
 
     def admit(self, asking: Asking) -> None:
@@ -87,7 +97,7 @@ class StreamDoor:
 
     def opened(self, asking: Asking) -> None:
         """Video came: what is shown there is our camera's."""
-        self._in_vain_since_s.clear()
+        self._in_vain.clear()
         peer = self._peer or Peer(given=self._given, in_clear=asking.in_clear)
         known = msgspec.structs.replace(peer, shown=learned(peer.shown, asking.shown))
         if known != self._peer:
@@ -105,7 +115,7 @@ class StreamDoor:
                     self._file.unlink(missing_ok=True)
             else:
                 self._words[message.host] = message.word, self._clock.monotonic_s()
-                self._in_vain_since_s.pop(message.host, None)
+                self._in_vain.pop(message.host, None)
             self._told.notify_all()
 
     def _word_of(self, host: str) -> Word | None:
@@ -122,12 +132,17 @@ class StreamDoor:
             word, at_s = self._words.get(host, (None, 0.0))
             if word is not None and at_s >= asked_s:
                 return word
-            self._in_vain_since_s.setdefault(host, asked_s)
+            before = self._in_vain.get(host)
+            if before is None or asked_s - before.last_s > FORGET_S:
+                before = _InVain(asked_s, 0, asked_s)
+            self._in_vain[host] = _InVain(before.since_s, before.asks + 1, asked_s)
             return None
 
     def _is_in_vain(self, host: str) -> bool:
-        since_s = self._in_vain_since_s.get(host)
-        return since_s is not None and self._clock.monotonic_s() - since_s > PATIENCE_S
+        told = self._in_vain.get(host)
+        if told is None or told.asks < VAIN_ASKS:
+            return False
+        return self._clock.monotonic_s() - told.since_s > PATIENCE_S
 
 
 def place_of(url: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.app.stream_door import PATIENCE_S, Peer, StreamDoor
+from agent.app.stream_door import PATIENCE_S, VAIN_ASKS, Peer, StreamDoor
 from agent.app.streams import Streams
 from agent.core.errors import CameraError
 from agent.core.shown import Shown
@@ -98,10 +98,28 @@ def test_a_core_that_is_away_keeps_the_camera_from_recording_for_a_moment_only(t
     clock = ShiftedClock()
     door = door_to(tmp_path, BY_ONVIF, Shown(realm="camera"), clock=clock)
     door.ask = lambda _: None
-    assert not is_let_in(door, Shown(realm="camera"))
-    clock.shift_s = PATIENCE_S + 1.0
+    for _ in range(VAIN_ASKS - 1):
+        assert not is_let_in(door, Shown(realm="camera"))
+        clock.shift_s += PATIENCE_S / 3
     assert is_let_in(door, Shown(realm="camera"))
     assert not is_let_in(door, Shown(realm="another"))
+
+
+@pytest.mark.parametrize("later_s", [PATIENCE_S + 1.0, 3600.0])
+def test_a_question_lost_as_ours_went_lets_no_stranger_in_at_the_next_slow_answer(
+    tmp_path, later_s
+):
+    """Its video ended after its ONVIF: two streams asked in vain, and nobody was there to ask."""
+    clock = ShiftedClock()
+    door = door_to(tmp_path, BY_ONVIF, Shown(realm="of the make"), clock=clock)
+    door.ask = lambda _: None
+    for _ in ("main", "sub"):
+        assert not is_let_in(door, Shown(realm="of the make"))
+    clock.shift_s = later_s
+    for _ in ("main", "sub"):
+        assert not is_let_in(door, Shown(realm="of the make"))
+    door.told(Recognised(host=HOST, word=Word.STRANGER))  # late, but there
+    assert not is_let_in(door, Shown(realm="of the make"))
 
 
 def test_a_technician_s_word_lets_the_new_camera_in(tmp_path):
