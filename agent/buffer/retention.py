@@ -74,7 +74,15 @@ class Retention:
         if (now := self.now()) is not None:
             age = timedelta(days=self._settings.retention_days)
             journal.forget_before(self._index, now - age)
+            self._drop_set_aside(now - age)
         return gone
+
+    def _drop_set_aside(self, horizon: datetime) -> None:
+        """A damaged index that was set aside tells of video, too, and goes when that is gone."""
+        for path in self._folder.glob(f"{INDEX_FILE}.damaged*"):
+            with suppress(OSError):  # of a disk that is failing: tried again
+                if path.stat().st_mtime < horizon.timestamp():
+                    path.unlink()
 
     def free_some(self) -> int:
         """Delete the oldest few segments at once: the disk is full."""

@@ -193,3 +193,18 @@ def test_an_index_of_an_earlier_version_is_written_down_as_a_whole(tmp_path, cli
     tape.open()
     assert len(tape.segments()) == len(tape.rows("segment_gops")) == count
     tape.index.close()
+
+
+def test_a_damaged_index_set_aside_goes_when_all_it_tells_of_is_older_than_retention(tape):
+    tape.duplicate.write()
+    tape.lose("overwritten")
+    tape.open()
+    aside = tape.folder / "index.db.damaged"
+    made_s = tape.clock.utc_now().timestamp()
+    os.utime(aside, (made_s, made_s))
+    tape.clock.pass_s(29 * 86400)
+    tape.retention.prune()
+    assert aside.exists()
+    tape.clock.pass_s(2 * 86400)
+    tape.retention.prune()
+    assert not aside.exists()
