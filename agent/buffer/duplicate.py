@@ -242,9 +242,10 @@ def _watch_table(db: Connection, table: str, key: tuple[str, ...]) -> None:
         db.execute(
             f"CREATE TRIGGER IF NOT EXISTS {table}_to_record_{name} AFTER {event} ON {table}{when}"  # noqa: S608
             f" BEGIN INSERT INTO unrecorded (what, a, b) SELECT '{table}', {row}.{key[0]}, {second}"
-            # no OR IGNORE: here the outer statement's way with conflicts would count
+            # no OR IGNORE: here the outer statement's way with conflicts would count;
+            # `+`: else the column's type keeps the queue's key from being used, and all is read
             " WHERE NOT EXISTS (SELECT 1 FROM unrecorded"
-            f" WHERE what = '{table}' AND a = {row}.{key[0]} AND b = {second}); END"
+            f" WHERE what = '{table}' AND a = +{row}.{key[0]} AND b = +{second}); END"
         )
 
 
