@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.clips.holes import DELETED, UNREADABLE, Hole, joined, of_source
+from agent.clips.given import GARBLED, Given, Opened
+from agent.clips.holes import Hole
 from agent.clips.sound import ClipSound, ClipSource
 from agent.core.errors import StorageError
 
@@ -42,6 +43,8 @@ _STREAMED = {
     "frag_duration": "500000",
     "flush_packets": "1",
 }
+# What is later than its segment's end, or shown so long after it is decoded, has a garbled time.
+_LATE, _LEAD_S = timedelta(seconds=1), 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,11 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
     writer = _ClipWriter(out)
     with written_whole(out):
         try:
-            holes = _copy(sources, since, until, writer)
+            given = _copy(sources, since, until, writer)
         finally:
             writer.close()
     if writer.first_at is None or writer.last_at is None:
-        raise _nothing_recorded(since, until)
+        raise given.nothing()
     return Clip(
         path=out,
         start_at=writer.first_at,
@@ -101,7 +104,7 @@ def export_clip(sources: Sequence[ClipSource], since: datetime, until: datetime,
         size_bytes=out.stat().st_size,
         sha256=sha256_of(out),
         gops=tuple(writer.gops),
-        holes=joined(holes),
+        holes=given.holes,
     )
 
 
@@ -129,59 +132,36 @@ def _discard(out: Path) -> None:
 
 def stream_clip(
     sources: Sequence[ClipSource], since: datetime, until: datetime, sink: BinaryIO
-) -> int:
-    """Write [since, until) to a pipe as fragmented MP4 while it is read; return its frames.
+) -> tuple[Hole, ...]:
+    """Write [since, until) to a pipe as fragmented MP4 while it is read; return what it lacks.
 
     A player shows the first picture before the rest is read. Raises as `export_clip` does, and
     `OSError` when the reader hangs up.
     """
     writer = _ClipWriter(sink)
     try:
-        _copy(sources, since, until, writer)
+        given = _copy(sources, since, until, writer)
     finally:
         writer.close()
     if writer.first_at is None:
-        raise _nothing_recorded(since, until)
-    return writer.frames
-
-
-def _nothing_recorded(since: datetime, until: datetime) -> StorageError:
-    return StorageError(
-        "clip.nothing_recorded",
-        f"Nothing was recorded from {since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC.",
-        hint="Look at the timeline for gaps and ask for a range inside a recorded part.",
-    )
+        raise given.nothing()
+    return given.holes
 
 
 def _copy(
     sources: Sequence[ClipSource], since: datetime, until: datetime, writer: _ClipWriter
-) -> list[Hole]:
-    """Copy what the disk gives, and return what it does not."""
-    unreadable = 0
-    holes: list[Hole] = []
+) -> Given:
+    """Copy what the disk gives, and return what it does not, too."""
+    given = Given(sources, since, until)
     for source in sources:
-        reached: datetime | None = None
-        cause = UNREADABLE
-        try:
-            container = av.open(source.path)
-        except (FFmpegError, OSError):  # deleted meanwhile, or open and without a whole fragment
-            unreadable += 1
-            cause = UNREADABLE if source.path.exists() else DELETED
-        else:
-            with container:  # its packets must not outlive it
-                writer.sound.begin(container, source, until)
-                for dated in in_range(packets_of(container, source), since, until):
-                    writer.write(dated)
-                    reached = dated.at
-        hole = of_source(source.start_at, source.end_at, reached, since, until, cause)
-        holes += [hole] if hole else []
-    if unreadable and unreadable == len(sources):
-        raise StorageError(
-            "clip.unreadable",
-            "The recorded files of this time can't be read.",
-            hint="They may just have been deleted; else check the disk.",
-        )
-    return holes
+        with given.opened(source) as opened:
+            if opened is None:
+                continue
+            writer.sound.begin(opened.container, opened.source, until)
+            for dated in in_range(packets_of(opened), since, until):
+                if writer.write(dated):
+                    given.gave(dated.at)
+    return given
 
 
 def in_range(packets: Iterator[Dated], since: datetime, until: datetime) -> Iterator[Dated]:
@@ -201,23 +181,28 @@ def in_range(packets: Iterator[Dated], since: datetime, until: datetime) -> Iter
         yield dated
 
 
-def packets_of(container: InputContainer, source: ClipSource) -> Iterator[Dated]:
+def packets_of(opened: Opened) -> Iterator[Dated]:
     """Yield each packet with its UTC time; a torn end of an open segment just ends."""
-    stream = next(iter(container.streams.video), None)
-    if stream is None:
-        return
-    gop = -1
-    try:
-        for packet in container.demux(stream):
-            if packet.is_corrupt:
-                return
-            if packet.dts is None or packet.size == 0 or packet.time_base is None:
-                continue
-            gop += packet.is_keyframe
-            offset = timedelta(seconds=float(packet.dts * packet.time_base))
-            yield Dated(packet, source.start_at + offset, source, gop)
-    except FFmpegError:
-        return
+    gop, last_dts = -1, None
+    packets = opened.container.demux(opened.stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except GARBLED:
+            return
+        if packet is None or packet.is_corrupt:
+            return
+        if packet.dts is None or packet.size == 0 or packet.time_base is None:
+            continue
+        if last_dts is not None and packet.dts <= last_dts:
+            continue  # time goes back in a garbled file alone
+        if packet.pts is not None and abs(packet.pts - packet.dts) * packet.time_base > _LEAD_S:
+            return
+        gop, last_dts = gop + packet.is_keyframe, packet.dts
+        at = opened.source.start_at + timedelta(seconds=float(packet.dts * packet.time_base))
+        if opened.source.end_at is not None and at > opened.source.end_at + _LATE:
+            return
+        yield Dated(packet, at, opened.source, gop)
 
 
 class _ClipWriter:
@@ -239,12 +224,13 @@ class _ClipWriter:
         self._source: ClipSource | None = None
         self._shift_ticks = 0
 
-    def write(self, dated: Dated) -> None:
+    def write(self, dated: Dated) -> bool:
+        """Write a packet; False before the first key frame, with which a clip begins."""
         packet, at = dated.packet, dated.at
         parameters = bytes(packet.stream.codec_context.extradata or b"")
         if self._stream is None:
             if not packet.is_keyframe:
-                return
+                return False
             self._begin(packet.stream, parameters, at)
         assert self._container is not None  # noqa: S101 - begun above
         assert self._stream is not None  # noqa: S101 - begun above
@@ -268,6 +254,7 @@ class _ClipWriter:
         self._container.mux(packet)
         self.frames += 1
         self.last_at = at
+        return True
 
     def _begin_segment(self, dated: Dated, first_dts: int) -> None:
         """Place a segment on the clip's timeline; inside it, times stay exact to the tick."""

@@ -3,6 +3,8 @@
 Decodes one frame a GOP, so it costs little; runs in a process of its own.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +13,12 @@ from itertools import chain
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
 
-from agent.clips.export import ClipSource, written_whole
-from agent.core.errors import StorageError
+from agent.clips.export import ClipSource, in_range, packets_of, written_whole
+from agent.clips.given import GARBLED, Given
+from agent.clips.holes import Hole
 
 WIDTH_PX = 640
 PLAYABLE_CODECS = frozenset({"h264"})  # what every browser plays
@@ -28,6 +32,7 @@ class Preview:
     frames: int
     start_at: datetime
     end_at: datetime
+    holes: tuple[Hole, ...] = ()  # what the disk did not give
 
 
 def make_preview(
@@ -35,16 +40,16 @@ def make_preview(
 ) -> Preview:
     """Write the key frames of [since, until) to `out` (.webm).
 
-    Raises `StorageError` clip.nothing_recorded when there is none, clip.not_written.
+    Starts at the key frame that the range's first frame needs. Raises `StorageError`
+    clip.nothing_recorded when there is none, clip.unreadable when none can be read,
+    clip.not_written.
     """
-    key_frames = _key_frames(sources, since, until)
+    given = Given(sources, since, until)
+    key_frames = _key_frames(sources, given, since, until)
     first = next(key_frames, None)
     if first is None:
-        raise StorageError(
-            "clip.nothing_recorded",
-            f"No picture was recorded from {since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC.",
-            hint="Look at the timeline for gaps and ask for a range inside a recorded part.",
-        )
+        raise given.nothing()
+        raise given.nothing_recorded()
     size, times = first[0], list[datetime]()
     with written_whole(out), av.open(str(out), "w", format="webm") as film:
         stream = film.add_stream("libvpx", rate=Fraction(30))
@@ -54,32 +59,43 @@ def make_preview(
         stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "30"}
         stream.codec_context.time_base = Fraction(1, 1000)
         for frame, at in chain([first], key_frames):
+            if times and at <= times[-1]:
+                continue
             ready = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
             passed = at - times[0] if times else timedelta(0)
             ready.pts, ready.time_base = round(passed.total_seconds() * 1000), Fraction(1, 1000)
             film.mux(stream.encode(ready))
             times.append(at)
         film.mux(stream.encode(None))
-    return Preview(out, len(times), times[0], times[-1])
+    return Preview(out, len(times), times[0], times[-1], given.holes)
 
 
 def _key_frames(
-    sources: Sequence[ClipSource], since: datetime, until: datetime
+    sources: Sequence[ClipSource], given: Given, since: datetime, until: datetime
 ) -> Iterator[tuple[av.VideoFrame, datetime]]:
     for source in sources:
-        try:
-            container = av.open(str(source.path))
-        except (FFmpegError, OSError):  # deleted meanwhile, or open and without a whole fragment
-            continue
-        with container:
-            stream = container.streams.video[0]
-            stream.codec_context.skip_frame = "NONKEY"
-            try:
-                for frame in container.decode(stream):
-                    if frame.pts is None or frame.time_base is None:
-                        continue
-                    offset = timedelta(seconds=float(frame.pts * frame.time_base))
-                    if since <= source.start_at + offset < until:
-                        yield frame, source.start_at + offset
-            except FFmpegError:
-                continue  # a torn end: what came before counts
+        with given.opened(source) as opened:
+            if opened is None:
+                continue
+            frame: av.VideoFrame | None = None
+            for dated in in_range(packets_of(opened), since, until):
+                if dated.packet.is_keyframe:
+                    frame = _picture(dated.packet)
+                if frame is None:
+                    given.lost(dated.at)
+                    continue
+                given.gave(dated.at)
+                if dated.packet.is_keyframe:
+                    yield frame, dated.at
+
+
+def _picture(key_frame: Packet[VideoStream]) -> av.VideoFrame | None:
+    """Decode a key frame by itself; None when that can't be done."""
+    decoder = key_frame.stream.codec_context
+    try:
+        frames = [*key_frame.decode(), *decoder.decode(None)]
+    except GARBLED:
+        return None
+    finally:
+        decoder.flush_buffers()
+    return frames[0] if frames else None

@@ -19,12 +19,14 @@ from av.packet import Packet
 class ClipSource:
     """One segment file that overlaps the range, oldest first, of one camera.
 
-    `end_at` is None while it is being written, and of a thinned one.
+    `end_at` is None while it is being written, and of a thinned one. All of a run have one
+    description of their video.
     """
 
     path: Path
     start_at: datetime
     end_at: datetime | None = None
+    run_id: int | None = None
 
 
 class ClipSound:

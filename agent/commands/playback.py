@@ -2,6 +2,8 @@
 
 import hashlib
 
+from agent.clips.holes import Hole
+from agent.commands.lacks import as_facts
 from agent.commands.registry import Progress
 from agent.contract.commands import Command
 from agent.contract.scene_args import Playback
@@ -43,9 +45,15 @@ class PlaybackHandler:
         if not state.packets_total:
             code = state.code or "playback.nothing_shown"
             raise CommandError(code, "It could not be shown.", hint="Ask for another time.")
+        if state.broke_off:
+            raise CommandError(
+                state.code, "It could not be shown to its end.", hint="Look at the box's faults."
+            )
+        lacks = [Hole(one.since, one.until, one.cause) for one in state.lacks]
         return {
             "camera_id": args.camera_id,
             "pictures": state.packets_total,
             "bytes": state.bytes_total,
             "stalls": state.stalls_total,
+            **({"holes": as_facts(lacks)} if lacks else {}),
         }

@@ -36,8 +36,19 @@ class StopPush(Struct, frozen=True, kw_only=True, tag="stop-push"):
     push_id: str
 
 
+class Lack(Struct, frozen=True, kw_only=True):
+    """A time that recorded video could not be shown of. `cause`: of `agent.clips.holes`."""
+
+    since: datetime
+    until: datetime
+    cause: str
+
+
 class PushState(Struct, frozen=True, kw_only=True, tag="push-state"):
-    """Counters since the worker began this push. After `ended` no packet follows."""
+    """Counters since the worker began this push. After `ended` no packet follows.
+
+    Of recorded video, once all was shown: what it `lacks`; `broke_off`: not all was, for `code`.
+    """
 
     push_id: str
     bytes_total: int = 0
@@ -46,3 +57,5 @@ class PushState(Struct, frozen=True, kw_only=True, tag="push-state"):
     connects_total: int = 0
     code: str = ""
     ended: bool = False
+    lacks: tuple[Lack, ...] = ()
+    broke_off: bool = False

@@ -15,7 +15,7 @@ from agent.core.retry import Backoff
 from agent.messages.push import PushState, StartPush
 from agent.push.live_tap import Copied, Follower, LiveTap, Run
 from agent.push.publisher import Following, Publisher, publish
-from agent.push.recorded_tap import Recorded, RecordedTap
+from agent.push.recorded_tap import Lacking, Recorded, RecordedTap
 from agent.push.relay_line import PushError, push_error
 
 LOOK_S = 0.1
@@ -37,7 +37,7 @@ class Pushes:
         is_core_there: Callable[[], bool],
         clock: Clock,
         jpeg: Callable[[int], bytes | None] = lambda _: None,
-        recorded: Callable[[StartPush], Iterator[Recorded]] = lambda _: iter(()),
+        recorded: Callable[[StartPush], Iterator[Recorded | Lacking]] = lambda _: iter(()),
     ) -> None:
         self._taps, self._tell, self._clock, self._jpeg = taps, tell, clock, jpeg
         self._is_core_there, self._recorded = is_core_there, recorded
@@ -289,4 +289,9 @@ class PlaybackPush(Push):
 
     def _state(self, *, ended: bool = False) -> PushState:
         state = super()._state(ended=ended)
-        return structs.replace(state, code=self._recorded.code or state.code)
+        return structs.replace(
+            state,
+            code=self._recorded.code or state.code,
+            lacks=self._recorded.lacks,
+            broke_off=bool(self._recorded.code),
+        )

@@ -1,7 +1,7 @@
 """Where a push of recorded video takes its packets from: read as they are due, never ahead.
 
 It is pulled by the push's own thread, so a slow relay is waited for and nothing is left out; what
-was not recorded is skipped.
+was not recorded, or can't be read, is skipped and told at the end.
 """
 
 import threading
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agent.core.clock import Clock, wait_s
 from agent.core.errors import PolesideError
+from agent.messages.push import Lack
 from agent.push.live_tap import Copied, Run
 
 _HOLE_S, _LATE_S = 2.0, 3.0
@@ -24,12 +25,19 @@ class Recorded:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What the recording lacks, said once it was read."""
+
+    lacks: tuple[Lack, ...]
+
+
 class RecordedTap:
     """Both tap and follower of one push. Used by that push's thread alone."""
 
     stalls = 0
 
-    def __init__(self, packets: Iterator[Recorded], clock: Clock) -> None:
+    def __init__(self, packets: Iterator[Recorded | Lacking], clock: Clock) -> None:
         self._packets, self._clock = packets, clock
         self._next: Recorded | None = None
         self._begun_s: float | None = None  # monotonic time at which the recording's second 0 is
@@ -37,6 +45,7 @@ class RecordedTap:
         self._run: Run | None = None
         self._is_waiting_for_key, self._nobody = True, threading.Event()
         self.is_over, self.code = False, ""
+        self.lacks: tuple[Lack, ...] = ()
 
     @property
     def run(self) -> Run | None:
@@ -91,7 +100,17 @@ class RecordedTap:
         if self._next is not None or self.is_over:
             return
         try:
-            self._next = next(self._packets, None)
+            self._next = self._read()
         except PolesideError as error:
             self.code = error.code
+        except Exception:
+            self.code, self.is_over = "playback.broke", True
+            raise
         self.is_over = self._next is None
+
+    def _read(self) -> Recorded | None:
+        for one in self._packets:
+            if isinstance(one, Recorded):
+                return one
+            self.lacks = one.lacks
+        return None

@@ -24,29 +24,24 @@ def lacks_of(
     data_dir: Path,
 ) -> tuple[Hole, ...]:
     """Return all that a clip lacks: what the disk did not give, and what was never recorded."""
-    from agent.buffer.reading import camera_folder, gaps
-    from agent.clips.holes import Hole, joined
+    from agent.buffer.reading import camera_folder
+    from agent.commands import lacks
     from agent.core.clock import SystemClock
 
-    until = min(until, SystemClock().utc_now())
-    found = [
-        Hole(max(one.since, since), min(one.until or until, until), one.cause)
-        for one in gaps(camera_folder(data_dir, camera), since, until, stream)
-    ]
-    return joined([*not_given, *(one for one in found if one.since < one.until)])
+    folder, now = camera_folder(data_dir, camera), SystemClock().utc_now()
+    return lacks.lacks_of(not_given, folder, stream, since, until, now)
 
 
 def as_facts(lacks: Iterable[Hole]) -> list[dict[str, str]]:
     """Return them as `--json` tells them."""
-    return [
-        {"from": one.since.isoformat(), "to": one.until.isoformat(), "cause": one.cause}
-        for one in lacks
-    ]
+    from agent.commands import lacks as found
+
+    return found.as_facts(lacks)
 
 
-def say(lacks: Iterable[Hole], not_given: Iterable[Hole]) -> None:
-    """Say them; what the disk did not give where errors go."""
+def say(lacks: Iterable[Hole], not_given: Iterable[Hole], *, is_aside: bool = False) -> None:
+    """Say them; what the disk did not give where errors go, with `is_aside` the others, too."""
     failed = set(not_given)
     for one in lacks:
         span = f"{one.since:%Y-%m-%d %H:%M:%S} to {one.until:%H:%M:%S} UTC"
-        click.echo(f"It lacks {span}: {one.cause}", err=one in failed)
+        click.echo(f"It lacks {span}: {one.cause}", err=is_aside or one in failed)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from agent.core.errors import SettingsError
+from agent.core.errors import PolesideError, SettingsError
 from agent.local.cli.answer import json_option, show
 from agent.local.cli.audited import note
+from agent.local.cli.clip_lacks import WITH_HOLES, as_facts, lacks_of, say
 from agent.local.cli.progress import working
 from agent.local.cli.time_range import time_range
 
@@ -56,6 +58,9 @@ def stream(
     """Write recorded video to standard output as it is read: for a player, not for a court.
 
     poleside clip stream --camera gate --last 600 | ffplay -
+
+    What it lacks of that time is said at the end, as errors are, and why. Ends with 3 where some of
+    what was recorded can't be read.
     """
     from agent.clips.export import stream_clip
 
@@ -67,8 +72,11 @@ def stream(
         )
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.stream", detail=_span(camera, begin, end))
-    _, sources = sources_of(data_dir, camera, begin, end, wanted)
-    stream_clip(sources, begin, end, sys.stdout.buffer)
+    name, sources = sources_of(data_dir, camera, begin, end, wanted)
+    not_given = stream_clip(sources, begin, end, sys.stdout.buffer)
+    say(lacks_of(not_given, camera, name, begin, end, data_dir), not_given, is_aside=True)
+    if not_given:
+        sys.exit(WITH_HOLES)
 
 
 @click.command()
@@ -87,20 +95,35 @@ def preview(
     *,
     as_json: bool,
 ) -> None:
-    """Write a small film of the key frames that any browser plays, H.265 cameras too (WebM)."""
+    """Write a small film of the key frames that any browser plays, H.265 cameras too (WebM).
+
+    What it lacks of that time is said, and why. Ends with 3 where the film was made, but some of
+    what was recorded can't be read.
+    """
     from agent.clips.preview import make_preview
 
     begin, end = time_range(since, until, last_s)
-    note(data_dir, "clip.preview", detail=_span(camera, begin, end))
-    _, sources = sources_of(data_dir, camera, begin, end, wanted)
-    with working("Filming", is_shown=not as_json):
-        made = make_preview(sources, begin, end, out)
+    audited = partial(note, data_dir, "clip.preview", detail=_span(camera, begin, end))
+    try:
+        name, sources = sources_of(data_dir, camera, begin, end, wanted)
+        with working("Filming", is_shown=not as_json):
+            made = make_preview(sources, begin, end, out)
+            lacks = lacks_of(made.holes, camera, name, begin, end, data_dir)
+    except PolesideError as error:
+        audited(outcome="failed", code=error.code)
+        raise
+    audited(code="clip.holes" if made.holes else "")
+    facts = {"file": str(made.path), "pictures": made.frames, "start_at": made.start_at}
     begins = f"{made.start_at:%Y-%m-%d %H:%M:%S} UTC on"
     show(
-        {"file": str(made.path), "pictures": made.frames, "start_at": made.start_at},
+        facts | {"stream": name, "holes": as_facts(lacks)},
         [f"{made.path}: {made.frames} pictures, {begins}"],
         as_json=as_json,
     )
+    if not as_json:
+        say(lacks, made.holes)
+    if made.holes:
+        sys.exit(WITH_HOLES)
 
 
 @click.command()
@@ -143,6 +166,6 @@ def sources_of(
 
     stream_name, found = for_clip(camera_folder(data_dir, camera), since, until, wanted)
     return stream_name, [
-        ClipSource(one.path, one.start_at, one.end_at if one.tier == "full" else None)
+        ClipSource(one.path, one.start_at, one.end_at if one.tier == "full" else None, one.run_id)
         for one in found
     ]

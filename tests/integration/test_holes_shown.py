@@ -1,0 +1,267 @@
+"""Who is shown recorded video is shown all that can be read of it, and told the rest."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from functools import partial
+
+import av
+import pytest
+from msgspec import structs
+
+from agent.app.playback import recorded
+from agent.buffer.index import from_micros
+from agent.clips.export import ClipSource, export_clip
+from agent.commands.playback import PlaybackHandler
+from agent.contract.commands import Actor, Command
+from agent.contract.grants import MediaGrant, Sink, What, Window
+from agent.contract.scene_args import Playback
+from agent.core.clock import SystemClock
+from agent.core.errors import CommandError
+from agent.core.ids import new_ulid
+from agent.messages.push import StartPush
+from agent.outbox.spool import read_spool
+from agent.push.pushes import Pushes
+from tests.chained_tape import ChainedTape, poleside
+from tests.footage_maker import make_clip
+from tests.relay_thread import RelayThread
+
+FPS = 10
+SEGMENT_S = 2
+HOW = {"gone": "deleted", "zeroed": "unreadable", "cut": "unreadable", "described": "unreadable"}
+
+
+@pytest.fixture(scope="module", params=["libx264", "libx265"])
+def clip(tmp_path_factory, request):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return make_clip(path, codec=request.param, seconds=8, size_px=(160, 120))
+
+
+@pytest.fixture
+def tape(tmp_path, clip):
+    made = ChainedTape(tmp_path / "data")
+    made.record(clip)
+    yield made
+    made.index.close()
+
+
+def span_of(tape):
+    return from_micros(tape.segments()[0]["start_utc_us"]), tape.clock.utc_now()
+
+
+def spoil(tape, number, how):
+    """Take a segment's file, its end, or what it says of its video; return when it began."""
+    row = tape.segments()[number]
+    path = tape.folder / row["path"]
+    content = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    elif how == "zeroed":
+        path.write_bytes(bytes(len(content)))
+    elif how == "cut":
+        path.write_bytes(content[:600])  # in the middle of what comes before the first picture
+    else:
+        at = content.index(b"avcC" if b"avcC" in content else b"hvcC") + 5
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+    return from_micros(row["start_utc_us"]).isoformat()
+
+
+def asked(tape, *words):
+    since, until = span_of(tape)
+    return [
+        *("clip", *words, "--camera", "gate", "--data-dir", tape.data_dir),
+        *("--from", since.isoformat(), "--to", until.isoformat()),
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("how", HOW)
+def test_a_preview_shows_what_can_be_read_and_tells_the_rest(tape, tmp_path, how, number):
+    begins = spoil(tape, number, how)
+    done = poleside(*asked(tape, "preview", "--out", tmp_path / "film.webm", "--json"))
+    assert done.returncode == 3, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    (hole,) = told["holes"]
+    assert (hole["from"], hole["cause"]) == (begins, HOW[how])
+    assert told["pictures"] == 6  # two a segment, of three
+    with av.open(told["file"]) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 6
+    said = poleside(*asked(tape, "preview", "--out", tmp_path / "again.webm"))
+    assert said.returncode == 3
+    assert f"UTC: {HOW[how]}" in said.stderr
+    entries = [line.entry for line in read_spool(tape.data_dir).entries]
+    assert [one.code for one in entries if one.op == "clip.preview"] == ["clip.holes"] * 2
+
+
+def test_a_picture_that_can_t_be_decoded_is_told_and_the_others_of_its_file_are_shown(
+    tape, tmp_path
+):
+    row = tape.segments()[1]
+    path = tape.folder / row["path"]
+    content = bytearray(path.read_bytes())
+    at = content.index(b"mdat") + 4
+    content[at : at + 400] = b"\xff" * 400  # its first key frame
+    path.write_bytes(content)
+    done = poleside(*asked(tape, "preview", "--out", tmp_path / "film.webm", "--json"))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["pictures"]) == (3, 7)
+    (hole,) = told["holes"]
+    assert hole["from"] == from_micros(row["start_utc_us"]).isoformat()
+
+
+def test_a_preview_of_which_nothing_can_be_read_does_not_say_that_nothing_was_recorded(
+    tape, tmp_path
+):
+    for number in range(len(tape.segments())):
+        spoil(tape, number, "cut")
+    done = poleside(*asked(tape, "preview", "--out", tmp_path / "film.webm"))
+    assert done.returncode == 1
+    assert "[clip.unreadable]" in done.stderr
+
+
+def test_a_preview_without_holes_tells_of_none(tape, tmp_path):
+    done = poleside(*asked(tape, "preview", "--out", tmp_path / "film.webm", "--json"))
+    assert (done.returncode, json.loads(done.stdout)["holes"]) == (0, [])
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_stream_goes_on_after_a_file_that_can_t_be_read_and_tells_it(tape, tmp_path, how):
+    spoil(tape, 1, how)
+    command = [sys.executable, "-m", "agent.local.cli.main", *map(str, asked(tape, "stream"))]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 3
+    assert f"UTC: {HOW[how]}" in done.stderr.decode()
+    path = tmp_path / "seen.mp4"
+    path.write_bytes(done.stdout)
+    with av.open(str(path)) as seen:
+        assert sum(1 for _ in seen.decode(video=0)) == 3 * SEGMENT_S * FPS
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_clip_of_which_one_file_describes_other_video_is_made_without_it(tape, tmp_path, number):
+    """A flipped bit in a description is no change of the camera's encoder: its run goes on."""
+    begins = spoil(tape, number, "described")
+    done = poleside(*asked(tape, "export", "--out", tmp_path / "gate.mp4", "--json"))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["frames"]) == (3, 3 * SEGMENT_S * FPS)
+    assert [(one["from"], one["cause"]) for one in told["holes"]] == [(begins, "unreadable")]
+
+
+def test_a_segment_that_was_closed_between_question_and_copy_is_in_the_clip(tape, tmp_path):
+    rows, (since, until) = tape.segments(), span_of(tape)
+    sources = [
+        ClipSource(tape.folder / row["path"], from_micros(row["start_utc_us"])) for row in rows
+    ]
+    last = sources[-1]
+    sources[-1] = ClipSource(last.path.with_suffix(".open.mp4"), last.start_at)
+    made = export_clip(sources, since, until, tmp_path / "gate.mp4")
+    assert made.frames == 4 * SEGMENT_S * FPS
+
+
+class Shown:
+    """A camera's worker at a relay, as the grants see it: plays once, and answers how it went."""
+
+    def __init__(self, tape, relay):
+        self._tape, self.relay = tape, relay
+
+    async def play(self, _grant_id, _camera_id, order):
+        ended, states = threading.Event(), []
+
+        def tell(state):
+            states.append(state)
+            if state.ended:
+                ended.set()
+
+        clock = SystemClock()
+        pushes = Pushes(
+            {}, tell, lambda: True, clock, recorded=partial(recorded, self._tape.folder)
+        )
+        pushes.start(structs.replace(order, until_mono_s=clock.monotonic_s() + 60))
+        await asyncio.to_thread(ended.wait, 60)
+        return states[-1]
+
+    def ordered(self):
+        """Have it shown; return the result that the center is told. Raises `CommandError`."""
+        since, until = span_of(self._tape)
+        clock = SystemClock()
+        now = int(clock.utc_now().timestamp())
+        common = {"box": "box-1", "nbf": now, "exp": now + 600}
+        grant = MediaGrant(
+            id=new_ulid(clock.utc_now()),
+            incident="7",
+            audience="119",
+            purpose="a fire",
+            reason="fire",
+            what=(What.PLAYBACK,),
+            cameras=("gate",),
+            window=Window(start_at=since, end_at=until),
+            sink=Sink(url=self.relay.url(), token="canary"),
+            **common,
+        )
+        command = Command(
+            id=new_ulid(clock.utc_now()),
+            args=Playback(camera_id="gate", start_at=since, end_at=until),
+            by=Actor(user="kim"),
+            iat=now,
+            iss="city",
+            grant=grant,
+            **common,
+        )
+
+        async def progress(_):
+            pass
+
+        return asyncio.run(PlaybackHandler(self)(command, progress))
+
+
+@pytest.fixture
+def shown(tape):
+    with RelayThread() as relay:
+        yield Shown(tape, relay)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_showing_goes_on_after_a_file_that_can_t_be_read_and_the_center_is_told(tape, shown, how):
+    begins = spoil(tape, 1, how)
+    result = shown.ordered()
+    assert result["pictures"] == 3 * SEGMENT_S * FPS
+    assert shown.relay.publication().pictures_total == result["pictures"]
+    (hole,) = result["holes"]
+    assert (hole["from"], hole["cause"]) == (begins, HOW[how])
+
+
+def test_a_showing_tells_what_was_never_recorded_and_of_nothing_when_all_is_there(
+    tape, shown, clip
+):
+    assert "holes" not in shown.ordered()
+    tape.clock.pass_s(30)
+    tape.record(clip)
+    (gap,) = shown.ordered()["holes"]
+    assert gap["cause"] == "lost"
+
+
+def test_a_showing_of_which_nothing_can_be_read_does_not_say_that_nothing_was_recorded(tape, shown):
+    for number in range(len(tape.segments())):
+        spoil(tape, number, "zeroed")
+    with pytest.raises(CommandError) as failed:
+        shown.ordered()
+    assert failed.value.code == "clip.unreadable"
+
+
+def test_a_segment_that_was_closed_before_its_turn_came_is_shown(tape, clip):
+    """It is open when a showing begins, and has another name once that comes to it."""
+    tape.clock.pass_s(5)
+    fed = tape.record(clip, cause=None, frames=25)
+    since, until = span_of(tape)
+    order = StartPush(
+        **{"push_id": "p", "stream": "main", "url": "", "token": "", "until_mono_s": 0.0},
+        **{"since": since, "until": until},
+    )
+    showing = recorded(tape.folder, order)
+    pictures = [next(showing)]
+    tape.recorder.run_ended("lost")
+    *more, lacking = showing
+    assert len(pictures + more) == 8 * FPS + fed
+    assert [one.cause for one in lacking.lacks] == ["lost"]
