@@ -1,9 +1,11 @@
 """The service page's buttons: a stick, a camera that hangs in a place, a dead box's place."""
 
+import html
 import re
 import shutil
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -13,7 +15,9 @@ from agent.contract.updates import Update, UpdateStage
 from agent.local.service.pages import RefusedDisk
 from agent.local.usb.media import Stick
 from agent.updates.job import Job, LocalOrder
+from tests.chained_tape import ChainedTape
 from tests.claimed_box import claimed_box, cookie_of
+from tests.footage_maker import make_clip
 
 
 @pytest.fixture
@@ -77,6 +81,36 @@ def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path
     assert "clip.bad_time" in notices(late)[0]
     assert press(box, "/service/usb", mount=str(stick), reason="case 7", **told).status == 409
     assert list(stick.iterdir()) == []  # nothing is recorded in that time
+
+
+def test_who_writes_a_stick_at_the_page_is_told_what_it_lacks(box, stick, tmp_path):
+    tape = ChainedTape(box.folder)
+    since = tape.clock.utc_now()
+    tape.record(make_clip(tmp_path / "gate.mp4", seconds=6, size_px=(160, 120)))
+    (tape.folder / tape.segments()[1]["path"]).unlink()
+    tape.index.close()
+    box.sticks.append(
+        Stick(
+            mount=str(stick),
+            label="POLESIDE",
+            device="/dev/sda1",
+            free_bytes=10**9,
+            total_bytes=10**9,
+            is_read_only=False,
+        )
+    )
+    until = since + timedelta(seconds=6)
+    span = {"since": f"{since:%Y-%m-%dT%H:%M:%S}", "until": f"{until:%Y-%m-%dT%H:%M:%S}"}
+    asked = {"camera_id": "gate", "mount": str(stick), "reason": "case 7"} | span
+    for language, done, cause in (
+        ("en", "What could be read is on the stick", "the recording is gone from the disk"),
+        ("ko", "읽을 수 있는 영상만 저장되었고", "녹화 파일이 디스크에서 사라졌습니다"),
+    ):
+        answer = press(box, f"/service/usb?lang={language}", **asked)
+        assert answer.status == 200
+        said, lack, *_ = map(html.unescape, notices(answer))
+        assert done in said
+        assert cause in lack
 
 
 def test_a_dead_boxs_place_is_asked_for_and_taken_after_a_restart(box):

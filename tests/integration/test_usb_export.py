@@ -35,12 +35,13 @@ def tape(tmp_path_factory):
     tape.index.close()
 
 
-def export(tape, media, reason="case 2026-77"):
+def export(tape, media, reason="case 2026-77", *, is_json=True):
     until = tape.since + timedelta(seconds=5)
     return poleside(
         *("usb", "export", "--data-dir", tape.data_dir, "--camera", "gate", "--media", media),
         *("--from", tape.since.isoformat(), "--to", until.isoformat()),
-        *("--reason", reason, "--by", "page:kim", "--json"),
+        *("--reason", reason, "--by", "page:kim"),
+        *(["--json"] if is_json else []),
     )
 
 
@@ -78,6 +79,23 @@ def test_a_stranger_plays_and_checks_what_is_on_the_stick(tape, stick, tmp_path)
     content[len(content) // 3] ^= 1
     (folder / clip).write_bytes(content)
     assert verified().returncode == 1
+
+
+def test_what_the_stick_lacks_is_said_to_whoever_writes_it(stick, tmp_path):
+    tape = ChainedTape(tmp_path / "box")
+    tape.since = tape.clock.utc_now()
+    tape.record(make_clip(tmp_path / "gate.mp4", seconds=6, size_px=(160, 120)))
+    (tape.folder / tape.segments()[1]["path"]).write_bytes(b"")
+    tape.index.close()
+    done = export(tape, stick)
+    told = json.loads(done.stdout)
+    assert (done.returncode, [one["cause"] for one in told["holes"]]) == (3, ["unreadable"])
+    said = export(tape, stick, is_json=False)
+    assert said.returncode == 3
+    assert "UTC: unreadable" in said.stderr
+    assert "All that could be read is on the stick" in said.stdout
+    noted = [line.entry for line in read_spool(tape.data_dir).entries]
+    assert {one.code for one in noted if one.op == "usb.export"} == {"clip.holes"}
 
 
 def test_who_took_what_and_why_is_noted_whether_it_went_well_or_not(tape, stick):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,24 @@ def as_facts(lacks: Iterable[Hole]) -> list[dict[str, str]]:
     from agent.commands import lacks as found
 
     return found.as_facts(lacks)
+
+
+def is_not_given(facts: Iterable[dict[str, str]]) -> bool:
+    """Say whether `facts`, as `as_facts` tells them, name what should be on the disk."""
+    from agent.commands.lacks import NOT_GIVEN
+
+    return any(one["cause"] in NOT_GIVEN for one in facts)
+
+
+def say_facts(facts: Sequence[dict[str, str]]) -> None:
+    """Say what another command told as `as_facts` does, as `say` does."""
+    from agent.clips.holes import Hole
+
+    lacks = [
+        Hole(datetime.fromisoformat(one["from"]), datetime.fromisoformat(one["to"]), one["cause"])
+        for one in facts
+    ]
+    say(lacks, [lack for lack, one in zip(lacks, facts, strict=True) if is_not_given([one])])
 
 
 def say(lacks: Iterable[Hole], not_given: Iterable[Hole], *, is_aside: bool = False) -> None:

@@ -13,6 +13,7 @@ import click
 
 from agent.local.cli.audited import local_user, note
 from agent.local.cli.box_in_reach import Box, box_options
+from agent.local.cli.clip_lacks import WITH_HOLES, is_not_given, say_facts
 from agent.local.cli.progress import working
 from agent.local.cli.table import echo_table, size_words
 from agent.local.cli.time_range import time_range
@@ -59,7 +60,10 @@ def list_(*, as_json: bool) -> None:
     )
 
 
-@usb.command(epilog="Exit code: 0 all is on the stick and it may be taken out, 1 it is not.")
+@usb.command(
+    epilog="Exit code: 0 all is on the stick and it may be taken out, 1 it is not, 3 all that could"
+    " be read is."
+)
 @box_options
 @click.option("--camera", required=True, help="The camera's id.")
 @click.option("--from", "since", help="Start, ISO 8601; without a zone it is UTC.")
@@ -88,6 +92,7 @@ def export(
     """Write a camera's time range to a stick: clip, manifest, key, verifier, how to play it.
 
     Whether there is room is said before anything is written. A disk of the box itself is refused.
+    What the clip lacks of that time is said, and why.
     """
     import msgspec
 
@@ -129,14 +134,29 @@ def export(
         failure = {"code": error.code, "message": error.message, "hint": error.hint}
         click.echo(msgspec.json.encode(failure).decode())
         sys.exit(1)
-    audited(detail=f"{camera} to {done.folder}, sha256 {done.sha256}", sha256=done.sha256)
+    with_holes = is_not_given(done.holes)
+    audited(
+        code="clip.holes" if with_holes else "",
+        detail=f"{camera} to {done.folder}, sha256 {done.sha256}",
+        sha256=done.sha256,
+    )
+    _tell(done, with_holes=with_holes, as_json=as_json)
+    if with_holes:
+        sys.exit(WITH_HOLES)
+
+
+def _tell(done: Exported, *, with_holes: bool, as_json: bool) -> None:
+    import msgspec
+
     if as_json:
         click.echo(msgspec.json.encode(done).decode())
         return
     click.echo(f"{done.folder}: {done.clip}, {size_words(done.bytes)}, sha256 {done.sha256}")
     if not done.is_sealed:
         click.echo("It is NOT sealed: nobody can prove that it was not changed.", err=True)
-    click.echo("All is on the stick: it is safe to take it out.")
+    say_facts(done.holes)
+    what = "All that could be read" if with_holes else "All"
+    click.echo(f"{what} is on the stick: it is safe to take it out.")
 
 
 async def _written(

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +20,11 @@ class _Refusal:
     hint: str = ""
 
 
-async def run_command(*words: str) -> bytes:
-    """Return what `poleside WORDS --json` answers. Raises `CommandError` with its own code."""
+async def run_command(*words: str, well: Collection[int] = (0,)) -> bytes:
+    """Return what `poleside WORDS --json` answers. Raises `CommandError` with its own code.
+
+    `well` are the exit codes of one that did it.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -40,7 +44,7 @@ async def run_command(*words: str) -> bytes:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode == 0:
+    if process.returncode in well:
         return told
     raise _refusal(told, said.decode("utf-8", errors="replace"))
 

@@ -7,16 +7,19 @@ back as the page with one sentence on top.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+from msgspec import Struct, field
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from agent.commands.lacks import NOT_GIVEN
 from agent.core.errors import CommandError, PolesideError
 from agent.local.access.desk import AccessDesk
 from agent.local.access.people import ALL_CAMERAS, Person
@@ -36,6 +39,23 @@ _REPORTS: Final = {
     "html": ("report.html", "text/html; charset=utf-8"),
     "jws": ("report.jws", "application/jose"),
 }
+
+
+_WITH_HOLES: Final = 3  # how an export ends that lacks what should be on the disk
+
+
+class _Lack(Struct, frozen=True):
+    """A time that a clip lacks, as `poleside usb export --json` tells it."""
+
+    since: datetime = field(name="from")
+    until: datetime = field(name="to")
+    cause: str
+
+
+class _OnStick(Struct, frozen=True):
+    """What matters here of what it tells."""
+
+    holes: tuple[_Lack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +150,19 @@ class ServicePages:
             error = CommandError("usb.none", "There is no such stick or camera.")
             return await self._page(request, error)
         try:
-            await self._run(
+            answer = await self._run(
                 *("usb", "export", "--data-dir", str(self._tools.data_dir)),
                 *("--camera", camera_id, "--media", mount, "--by", f"page:{person.name}"),
                 *("--from", _utc(form.get("since", "")), "--to", _utc(form.get("until", ""))),
                 f"--reason={form.get('reason', '').strip() or '-'}",
+                well=(0, _WITH_HOLES),
             )
         except PolesideError as error:
             return await self._page(request, error)
-        return await self._page(request, done="service.usb-done")
+        holes = msgspec.json.decode(answer, type=_OnStick).holes
+        is_all = all(one.cause not in NOT_GIVEN for one in holes)
+        done = "service.usb-done" if is_all else "service.usb-done-part"
+        return await self._page(request, done=done, lacks=holes)
 
     async def confirm_camera(self, request: Request) -> Response:
         camera = self._camera(request)
@@ -261,9 +285,9 @@ class ServicePages:
         await self._desk.did(request.state.person, "page.shell", outcome, what, error.code)
         return await self._page(request, error)
 
-    async def _run(self, *words: str) -> None:
+    async def _run(self, *words: str, well: Collection[int] = (0,)) -> bytes:
         async with self._one_at_a_time:
-            await run_command(*words)
+            return await run_command(*words, well=well)
 
     def _camera(self, request: Request) -> str | None:
         camera_id: str = request.path_params["camera_id"]
@@ -292,7 +316,11 @@ class ServicePages:
         return FileResponse(path, media_type=content_type, filename=path.name, background=gone)
 
     async def _page(
-        self, request: Request, error: PolesideError | None = None, done: str = ""
+        self,
+        request: Request,
+        error: PolesideError | None = None,
+        done: str = "",
+        lacks: Sequence["_Lack"] = (),
     ) -> Response:
         person, tools = request.state.person, self._tools
         state = await request.state.box.state()
@@ -302,6 +330,7 @@ class ServicePages:
             csrf=request.state.session.csrf,
             error=error,
             done=done,
+            lacks=lacks,
             cameras=[(one.camera_id, one.name) for one in state.cameras],
             hung={key: one for key, one in tools.hung().items() if person.sees(key)},
             verified=tools.finder.verified(),

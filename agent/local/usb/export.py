@@ -61,6 +61,7 @@ class Exported(Struct, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     is_sealed: bool
+    holes: tuple[dict[str, str], ...] = ()  # what the clip lacks, each from, to, cause
 
 
 def needed_bytes(data_dir: Path, camera_id: str, since: datetime, until: datetime) -> int:
@@ -115,6 +116,7 @@ async def export(
         bytes=made.bytes,
         sha256=made.sha256,
         is_sealed=made.sealed,
+        holes=made.holes,
     )
 
 
