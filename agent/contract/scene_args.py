@@ -36,7 +36,9 @@ class Playback(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     It needs a grant for playback with a `sink`, whose `window` holds the span; what is sent begins
     at the key frame that the span's first picture needs. `progress` comes when it begins, the final
-    reply when all is shown. The grant's end is its end.
+    reply when all is shown. The grant's end is its end. `holes` in its result (each `from`, `to`,
+    `cause`) are what could not be shown: gaps in the recording by their cause, and what is
+    `unreadable` or `deleted` on the disk.
     """
 
     camera_id: Slug

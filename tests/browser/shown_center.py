@@ -61,6 +61,7 @@ class ShownCenter:
         self.faults: tuple[FaultSample, ...] = ()
         self.faults_untold = 0
         self.read_back = ""
+        self.holes: list[dict[str, str]] = []  # of the clips that it is sent
         self._clip = write_clip(folder / "clip.mp4")
         self._uploads: dict[str, Upload] = {}
         self._camera_name = camera_name
@@ -144,7 +145,8 @@ class ShownCenter:
             )
         if isinstance(args, Ping | Clip | PtzMove | PtzStop):
             yield Reply(id=command_id, state=ReplyState.ACCEPTED)
-            yield Reply(id=command_id, state=ReplyState.DONE)
+            told = {"holes": self.holes} if isinstance(args, Clip) and self.holes else None
+            yield Reply(id=command_id, state=ReplyState.DONE, result=told)
         else:
             yield Reply(
                 id=command_id,

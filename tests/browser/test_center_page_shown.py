@@ -196,6 +196,33 @@ def test_the_clip_of_an_event_plays(page, center, browse: Browse):
     assert browser.complaints() == []
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "the recording can't be read from the disk"),
+        ("ko", "디스크에서 녹화 파일을 읽을 수 없습니다"),
+    ],
+)
+def test_what_a_clip_lacks_is_said_beside_it_and_in_the_log(page, center, browse, language, words):
+    center.holes = [
+        {
+            "from": "2026-11-22T12:00:04+00:00",
+            "to": "2026-11-22T12:00:06+00:00",
+            "cause": "unreadable",
+        }
+    ]
+    browser = browse()
+    browser.size(1440, 900)
+    browser.go(f"{page.url}/?lang={language}")
+    browser.wait(BOTH_SHOWN)
+    browser.run("document.querySelector('#events .event button').click()")
+    said = browser.wait("return document.querySelector('#viewer .hole')?.textContent")
+    assert words in said
+    assert browser.wait("return document.querySelector('#log .hole')?.textContent") == said
+    center.holes = []
+    assert browser.complaints() == []
+
+
 def test_a_ping_is_logged_and_a_failed_snapshot_says_what_to_do(page, center, browse: Browse):
     browser = browse()
     browser.size(1440, 900)

@@ -34,6 +34,12 @@ async def poleside(*arguments):
     return process.returncode, out.decode().splitlines()
 
 
+async def played_with_holes(_command, _progress):
+    """As a box answers that could not read all it had recorded."""
+    hole = {"from": "2026-11-21T14:00:00Z", "to": "2026-11-21T14:00:10Z", "cause": "unreadable"}
+    return {"camera_id": "cam-1", "pictures": 7, "holes": [hole]}
+
+
 async def test_order_and_watch(broker, tmp_path):
     settings = broker.settings(CENTER)
     to_broker = ["--broker", settings.urls[0], "--username", CENTER]
@@ -55,6 +61,9 @@ async def test_order_and_watch(broker, tmp_path):
         show = ["--camera", "cam-1", "--last", "60", "--sink", "rtsp://relay.example/gate"]
         code, lines = await poleside("center", "playback", *to_broker, "box-1", *show)
         assert (code, json.loads(lines[-1])["code"]) == (1, "command.unsupported")
+        box.commands.register("playback", played_with_holes, idempotent=False)
+        code, lines = await poleside("center", "playback", *to_broker, "box-1", *show)
+        assert (code, json.loads(lines[-1])["result"]) == (3, await played_with_holes(None, None))
         said = ["talk", *to_broker, "box-1", "https://center.example/voice.wav"]
         written = ["sign", *to_broker, "box-1", "front", "TURN BACK", "--seconds", "5"]
         for order in (said, written):

@@ -79,7 +79,8 @@ def clip(
     poleside center clip bx-0417 --camera gate --last 60 --masked --out gate.mp4
 
     The grant it rests on is made with it, for this span alone. Beside a running center a clip of
-    more than 8 MB is ordered on its page. Exit code 0 when it is here.
+    more than 8 MB is ordered on its page. Exit code 0 when it is here, 3 when it lacks what the box
+    could not read: `holes` in its reply.
     """
     begin, end = time_range(since, until, last_s)
     told: dict[str, Any] = {"op": "clip", "camera_id": camera, "start_at": begin, "end_at": end}

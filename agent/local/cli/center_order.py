@@ -12,6 +12,7 @@ import click
 from agent.contract.grants import AnkletTrigger, Audience, Reason
 from agent.core.errors import SettingsError
 from agent.local.cli.answer import always_json
+from agent.local.cli.clip_lacks import WITH_HOLES, is_not_given
 
 if TYPE_CHECKING:
     from agent.contract.commands import Actor, Args, Reply
@@ -64,6 +65,8 @@ def give(
 ) -> int:
     """Give the order `told`, `show` (print) each reply, return the exit code: 0 when it was done.
 
+    3: it was, but the box could not read all of what it had recorded.
+
     `fetch` takes its file in; one that waits at the box is not done. `voice` is heard meanwhile.
     Raises `SettingsError` order.malformed.
     """
@@ -81,7 +84,9 @@ def give(
     given = functools.partial(guest.order, as_args(told), by, 20.0, echo, occasion, fetch)
     last = asyncio.run(given() if voice is None else voice.during(given))
     is_done = last.state.value == "done" and (last.result or {}).get("uploaded", True)
-    return 0 if is_done else 1
+    if not is_done:
+        return 1
+    return WITH_HOLES if is_not_given((last.result or {}).get("holes", ())) else 0
 
 
 def as_args(told: dict[str, Any]) -> "Args":

@@ -48,7 +48,8 @@ def playback(
     poleside center playback bx-0417 --camera gate --last 60 --audience 112 --reason crime
         --sink rtsps://relay.city.example/gate
 
-    The grant it rests on is made with it, for this span alone. Exit code 0 when all was shown.
+    The grant it rests on is made with it, for this span alone. Exit code 0 when all was shown, 3
+    when all was that the box could read: `holes` in its reply tells the rest.
     """
     import msgspec
 

@@ -71,6 +71,7 @@ class OrderEntry(Struct, kw_only=True):
     done_ms: float | None = None
     file_type: str | None = None
     file_bytes: int | None = None
+    holes: tuple[dict[str, str], ...] = ()  # what recorded video lacks: each from, to, cause
 
 
 class OrderDesk:
@@ -182,3 +183,4 @@ def _note(entry: OrderEntry, reply: Reply, after_ms: float) -> None:
         entry.first_ms = after_ms
     if reply.state.is_final:
         entry.done_ms = after_ms
+        entry.holes = tuple((reply.result or {}).get("holes", ()))

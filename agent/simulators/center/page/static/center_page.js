@@ -180,7 +180,14 @@ function view(entry) {
     onerror: () => video.replaceWith(make("p", { role: "alert" }, say("video-unplayable"))),
   });
   video.muted = true;
-  openViewer(video, save);
+  openViewer(video, ...entry.holes.map(holeText), save);
+}
+
+/** A time that recorded video lacks, and why, in the box's words. */
+function holeText(hole) {
+  return make("p", { class: "hole" }, say("hole", {
+    since: timeOfDay(hole.from), until: timeOfDay(hole.to), cause: sayCode("gap", hole.cause),
+  }));
 }
 
 function openViewer(...content) {
@@ -200,6 +207,7 @@ function logItems(orders) {
     make("span", { class: `pill ${tones[entry.state] ?? "dim"}` }, sayCode("order", entry.state)),
     make("span", { class: "times" }, timesText(entry)),
     entry.file_type ? make("button", { type: "button", onclick: () => view(entry) }, say("show-file")) : null,
+    ...entry.holes.map(holeText),
     entry.message ? make("span", { class: "dim message" }, `${entry.message} ${entry.hint}`) : null));
 }
 
