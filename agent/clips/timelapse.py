@@ -22,11 +22,18 @@ _FILM_FPS = 12
 def make_film(pictures: list[Still], out: Path) -> int:
     """Write the pictures as a film (WebM, VP8: plays in every browser); return its frames.
 
-    One that can't be read is left out. Raises `StorageError` clip.nothing_recorded when there is no
-    picture, clip.not_written.
+    One that can't be read is left out, and so not counted. Raises `StorageError`
+    clip.nothing_recorded when there is no picture, clip.unreadable when none can be read,
+    clip.not_written.
     """
     readable = _frames_of(pictures)
     first = next(readable, None)
+    if first is None and pictures:
+        raise StorageError(
+            "clip.unreadable",
+            f"None of the {len(pictures)} timelapse pictures of that time can be read.",
+            hint="They may just have been deleted; else check the disk.",
+        )
     if first is None:
         raise StorageError(
             "clip.nothing_recorded",

@@ -1,5 +1,6 @@
 """Timelapse pictures outlive the ring, and become a film that a browser plays."""
 
+import json
 import shutil
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from agent.buffer.reading import open_index_reader
 from agent.clips import stills, timelapse
 from agent.core.errors import StorageError
 from agent.settings.model import Settings, TimelapseSettings
+from tests.chained_tape import poleside
 from tests.fake_clock import ChipClock, FakeClock
 
 BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -148,8 +150,26 @@ def test_a_picture_that_can_not_be_read_costs_the_film_one_picture(tmp_path):
     assert timelapse.make_film(kept, tmp_path / "film.webm") == len(kept) - 3
     for one in kept:
         one.path.write_bytes(b"no picture")
-    with pytest.raises(StorageError, match="no timelapse picture"):
+    with pytest.raises(StorageError, match="None of the") as failed:
         timelapse.make_film(kept, tmp_path / "none.webm")
+    assert failed.value.code == "clip.unreadable"
+
+
+def test_a_film_that_lacks_pictures_says_how_many(tmp_path):
+    clock = keep_for(tmp_path / "cameras" / "gate", hours=2)
+    kept = list(stills.stills(tmp_path / "cameras" / "gate", BEGAN, clock.utc_now()))
+    film = [
+        *("clip", "timelapse", "--camera", "gate", "--data-dir", tmp_path),
+        *("--from", BEGAN.isoformat(), "--to", clock.utc_now().isoformat()),
+        *("--out", tmp_path / "film.webm"),
+    ]
+    whole = poleside(*film, "--json")
+    assert (whole.returncode, json.loads(whole.stdout)["unreadable"]) == (0, 0)
+    kept[1].path.write_bytes(b"")
+    done = poleside(*film, "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["pictures"], told["unreadable"]) == (3, len(kept) - 1, 1)
+    assert "1 pictures that can't be read" in poleside(*film).stderr
 
 
 def test_a_film_of_nothing_says_so(tmp_path):

@@ -140,7 +140,10 @@ def timelapse(
     *,
     as_json: bool,
 ) -> None:
-    """Write a film of the pictures kept past the ring (WebM, twelve a second)."""
+    """Write a film of the pictures kept past the ring (WebM, twelve a second).
+
+    How many of them can't be read is said; then it ends with 3.
+    """
     from agent.buffer.reading import camera_folder
     from agent.clips.stills import stills
     from agent.clips.timelapse import make_film
@@ -148,9 +151,15 @@ def timelapse(
     begin, end = time_range(since, until, last_s)
     note(data_dir, "clip.timelapse", detail=_span(camera, begin, end))
     with working("Filming", is_shown=not as_json):
-        frames = make_film(list(stills(camera_folder(data_dir, camera), begin, end)), out)
-    answer = {"file": str(out), "pictures": frames}
+        pictures = list(stills(camera_folder(data_dir, camera), begin, end))
+        frames = make_film(pictures, out)
+    unreadable = len(pictures) - frames
+    answer = {"file": str(out), "pictures": frames, "unreadable": unreadable}
     show(answer, [f"{out}: {frames} pictures"], as_json=as_json)
+    if unreadable and not as_json:
+        click.echo(f"It lacks {unreadable} pictures that can't be read.", err=True)
+    if unreadable:
+        sys.exit(WITH_HOLES)
 
 
 def _span(camera: str, begin: datetime, end: datetime) -> str:
