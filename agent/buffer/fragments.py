@@ -92,11 +92,11 @@ class Fragments:
         times = self._tracks[0].dts
         return times[0] if times else None
 
-    def take(self, at: int) -> bytes:
-        """Return what waits as a fragment, to be written at the file's byte `at`; b"" if none."""
+    def take(self, at: int) -> list[bytes | memoryview]:
+        """Return the pieces of what waits as a fragment, for the file's byte `at`; none if none."""
         held = [(number, one) for number, one in enumerate(self._tracks, 1) if one.dts]
         if not held:
-            return b""
+            return []
         self._number += 1
         moof_bytes = _BOX.size + _MFHD.size + sum(one.moof_bytes() for _, one in held)
         pieces: list[bytes | memoryview] = [
@@ -112,7 +112,8 @@ class Fragments:
             if number == 1:
                 self._note_keys(one, at)
             self._tracks[number - 1] = _Frames(last_ticks=one.last_ticks)
-        return b"".join((*pieces, _BOX.pack(mdat_bytes, b"mdat"), *data))
+        pieces.append(_BOX.pack(mdat_bytes, b"mdat"))
+        return [b"".join(pieces), *data]
 
     def _note_keys(self, frames: _Frames, at: int) -> None:
         told = zip(frames.dts, frames.told, strict=True)

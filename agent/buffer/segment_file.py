@@ -1,7 +1,7 @@
 """One fragmented MP4 file: written by packet copy, playable at every moment.
 
 Its head is libav's, its fragments are our own (`fragments`): one holds what came together. Written
-by `os.write`, so that a full disk is an `OSError` with its errno and every byte is counted.
+by `os.writev`, so that a full disk is an `OSError` with its errno and every byte is counted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -29,6 +30,7 @@ FRAGMENT_S = 0.48
 
 _MUX_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 _BOX_HEADER_BYTES = 8
+_MOST_PIECES = 1024  # the kernel takes no more at once (IOV_MAX)
 _WHOLE_AFTER = (b"mdat", b"mfra")  # a fragment; the index that ends a finished file
 _STORED = 1  # the first byte of avcC and hvcC: such samples have lengths, others start codes
 
@@ -111,14 +113,18 @@ class SegmentFile:
     def flush(self) -> None:
         """Write what waits: from here on it survives this process. Raises `OSError`."""
         head, self._unwritten = self._unwritten, b""
-        self._write(head + self._fragments.take(self.size_bytes + len(head)))
+        self._write([head, *self._fragments.take(self.size_bytes + len(head))])
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.write(self._fd, view)
+    def _write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Write the pieces one behind the other, without putting them together before."""
+        left = [memoryview(piece) for piece in pieces if piece]
+        while left:
+            written = os.writev(self._fd, left[:_MOST_PIECES])
             self.size_bytes += written
-            view = view[written:]
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if written:
+                left[0] = left[0][written:]
 
     @property
     def duration_us(self) -> int:
@@ -136,7 +142,7 @@ class SegmentFile:
         """Write the rest, fsync, rename into place, fsync the folder. Raises `OSError`."""
         try:
             self.flush()
-            self._write(self._fragments.index())
+            self._write([self._fragments.index()])
             os.fsync(self._fd)
         finally:
             os.close(self._fd)

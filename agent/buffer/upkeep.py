@@ -30,7 +30,7 @@ from agent.core.errors import StorageError
 from agent.settings.model import BufferSettings
 from hardware.interface import Medium
 
-TURN_S = 1.0
+TURN_S, CALM_TURN_S = 1.0, 2.0
 PRUNE_EVERY_S, RELEASE_EVERY_S, SIGN_EVERY_S = 30.0, 60.0, 600.0
 THIN_EVERY_S, COPY_EVERY_S, BUDGET_EVERY_S = 2.0, 2.0, 600.0
 CHECK_EVERY_S, LOOK_EVERY_S = 3600.0, 10.0
@@ -96,12 +96,13 @@ class Upkeep:
         self._chores = [
             _Chore("budget", BUDGET_EVERY_S, lambda: void(self._budget.note(clock.utc_now()))),
             _Chore("writes", LOOK_EVERY_S, self._look_at_writes),
-            _Chore("orders", TURN_S, self._carry_out_orders),
+            _Chore("orders", TURN_S, self._carry_out_orders),  # somebody waits for its answer
             _Chore("prune", PRUNE_EVERY_S, self._prune),
             _Chore("release", RELEASE_EVERY_S, self._release),
             _Chore("check", TURN_S, self._check_a_slice),
             _Chore("duplicate", SOONEST_S, self._duplicate.turn),
         ]
+        self._has_stage = stage is not None
         if stage is not None:  # behind the looks that tell whether it is used
             self._chores.insert(2, _Chore("stage", TURN_S, stage.turn))
         if signer is not None:
@@ -134,9 +135,15 @@ class Upkeep:
     def run(self, stop: threading.Event) -> None:
         """Thread body."""
         self._stop = stop
-        while not wait_s(stop, to_tick_s(self._clock, TURN_S)):
+        while not wait_s(stop, to_tick_s(self._clock, self._turn_s)):
             self.turn()
         self._do(_Chore("budget", 0.0, lambda: void(self._budget.note(self._clock.utc_now()))))
+
+    @property
+    def _turn_s(self) -> float:
+        """Every second while there is something to get through; else half as often will do."""
+        is_busy = self._slices is not None or self._is_to_restore or self._has_stage
+        return TURN_S if is_busy else CALM_TURN_S
 
     def close(self) -> None:
         """When nothing is recorded any more: the duplicate tells all that the index does."""

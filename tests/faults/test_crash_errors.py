@@ -67,7 +67,7 @@ def cases(tmp_path_factory, clip):
             box.work()
         assert box.report().codes == []
         assert box.end() == 0
-    assert {"write", "pwrite64", "fsync", "fdatasync", "rename", "openat"} <= set(
+    assert {"writev", "pwrite64", "fsync", "fdatasync", "rename", "openat"} <= set(
         strace.census(out)
     )
     return all_calls(out)
@@ -216,7 +216,17 @@ def test_every_failed_call_is_named_loses_nothing_stored_and_heals(tmp_path, cli
 
 @pytest.mark.parametrize("code", ERRORS)
 def test_a_disk_that_refuses_all_calls_of_a_kind_for_a_while_heals(tmp_path, clip, code):
-    calls = ("write", "pwrite64", "fsync", "fdatasync", "rename", "openat", "mkdir", "unlink")
+    calls = (
+        "write",
+        "writev",
+        "pwrite64",
+        "fsync",
+        "fdatasync",
+        "rename",
+        "openat",
+        "mkdir",
+        "unlink",
+    )
     assert sweep(tmp_path, survives, clip, [(call, code, "1+") for call in calls]) == {}
 
 

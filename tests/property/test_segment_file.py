@@ -119,3 +119,17 @@ def test_what_is_flushed_is_written_at_once(clip, tmp_path):
                 file.flush()
                 assert probe(path)[0] == number
         file.finish(tmp_path / "a.mp4")
+
+
+def test_more_frames_than_the_kernel_takes_at_once_are_all_written(clip, tmp_path):
+    with av.open(str(clip)) as container:
+        file = SegmentFile(tmp_path / f"a{OPEN_SUFFIX}", container.streams.video[0])
+        packets = packets_of(container)
+        key, packet = next(packets), next(packets)
+        file.mux(key)
+        for number in range(1, 3_001):
+            packet.dts = packet.pts = key.dts + number  # a camera whose time all but stands still
+            file.mux(packet)
+        file.finish(tmp_path / "a.mp4")
+    assert probe(tmp_path / "a.mp4")[0] == file.frames == 3_001
+    assert file.size_bytes == (tmp_path / "a.mp4").stat().st_size

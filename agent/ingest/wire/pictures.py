@@ -19,7 +19,8 @@ from agent.ingest.wire.strange import NotUnderstood
 
 MOST_PICTURE_BYTES = 8 * 1024 * 1024  # a key picture of 4K has about two
 PREFIX_BYTES = 4
-_PREFIX = bytes(PREFIX_BYTES)
+PADDING_BYTES = 64  # libav's decoders read a little further than they are told
+_PREFIX, _PADDING = bytes(PREFIX_BYTES), bytes(PADDING_BYTES)
 DOLLAR, FRAME_BYTES = 0x24, 4  # RFC 2326 section 10.12: "$", channel, length
 # That, an RTP header but for its source, and the first four bytes of the payload. What comes first
 # in each, two bytes, is the same for all in the middle of a NAL unit and compared as one number.
@@ -29,7 +30,7 @@ _HEADER_BYTES = 12
 _PLAIN, _ODD = 0x80, 0x3F  # padding, extension, sources: headers that are not just twelve bytes
 _FIRST, _LAST = 0x80, 0x40  # of a fragment's header
 _MARKER = 0x80
-_NO_FRAGMENTS = -1
+_NO_FRAGMENTS = _NO_NAL = -1
 _WRAP = 1 << 32
 # Time stamps that go back a little, again and again, with no packet missing: pictures are sent in
 # another order than they are shown (B-frames).
@@ -49,9 +50,12 @@ class StrangerError(DamagedError):
 
 @dataclass(slots=True)
 class Picture:
-    """One access unit. `ticks` of 90 kHz from the stream's first picture on, never wrapping."""
+    """One access unit. `ticks` of 90 kHz from the stream's first picture on, never wrapping.
 
-    data: bytearray
+    Behind `data` come `PADDING_BYTES` zeros in the same memory.
+    """
+
+    data: memoryview
     ticks: int
     is_key: bool
 
@@ -68,7 +72,11 @@ class Pictures(ABC):
         self._payload_type = payload_type
         self.ready: list[Picture] = []
         self.damaged_total = 0
-        self._data, self._nal_at = bytearray(), 0
+        # What is begun, put together when it is whole: before each NAL unit its length, that of the
+        # last one, at `_nal_at`, once it is known. Behind the first `_kept` come pieces of the
+        # buffer itself.
+        self._pieces: list[bytes | memoryview] = []
+        self._kept, self._nal_at = 0, _NO_NAL
         self._has_slice = self._is_key = self._is_damaged = False
         self._strangers = 0
         self._next_seq: int | None = None
@@ -99,9 +107,8 @@ class Pictures(ABC):
                 and head | _MARKER == plain
                 and mark == ours
                 and after > at + body_at
-                and len(self._data) < MOST_PICTURE_BYTES
             ):
-                self._data += view[at + body_at : after]
+                self._pieces.append(view[at + body_at : after])
                 self._next_seq = (seq + 1) & 0xFFFF
                 if part & _LAST:
                     self._middle = _NO_FRAGMENTS
@@ -110,10 +117,14 @@ class Pictures(ABC):
             elif mark == ours:
                 self.take(view[at + FRAME_BYTES : after])
             at = after
+        self._keep()
         return at
 
     def take(self, packet: memoryview) -> None:
-        """Take one RTP packet. Raises `NotUnderstood`, `CameraError` camera.codec_changed."""
+        """Take one RTP packet, whose memory must stay as it is until the picture is over or kept.
+
+        Raises `NotUnderstood`, `CameraError` camera.codec_changed.
+        """
         if len(packet) <= _HEADER_BYTES or packet[0] >> 6 != 2:
             return
         second = packet[1]
@@ -173,8 +184,8 @@ class Pictures(ABC):
             self._is_damaged = True  # this is not the picture's first slice
             self._trusts_marker &= not self._marked  # which ended the picture too early
         self._seal()
-        self._nal_at = len(self._data)
-        self._data += _PREFIX
+        self._nal_at = len(self._pieces)
+        self._pieces.append(_PREFIX)
         self._more(head)
 
     def _fragment(self, header: bytes, state: int, head: bytes, piece: memoryview) -> None:
@@ -196,23 +207,38 @@ class Pictures(ABC):
             self._middle = _NO_FRAGMENTS
 
     def _more(self, piece: memoryview) -> None:
-        if len(self._data) + len(piece) > MOST_PICTURE_BYTES:
-            self._data.clear()
-            self._nal_at = 0
-            raise DamagedError
         if not self._is_damaged:
-            self._data += piece
+            self._pieces.append(piece)
 
     def _seal(self) -> None:
         """Write the length of the NAL unit that is whole now before it."""
-        at, end = self._nal_at, len(self._data)
-        if end > at:
-            self._data[at : at + PREFIX_BYTES] = (end - at - PREFIX_BYTES).to_bytes(PREFIX_BYTES)
+        if (at := self._nal_at) != _NO_NAL:
+            size_bytes = sum(map(len, self._pieces[at + 1 :]))
+            self._pieces[at] = size_bytes.to_bytes(PREFIX_BYTES)
+            self._nal_at = _NO_NAL
+
+    def _keep(self) -> None:
+        """Copy what is begun out of the buffer, which is read into again; too much is let go."""
+        pieces, kept, at = self._pieces, self._kept, self._nal_at
+        if len(pieces) == kept:
+            return
+        if at < kept:
+            pieces[kept:] = [b"".join(pieces[kept:])]
+        else:
+            pieces[kept:] = [b"".join(pieces[kept:at]), _PREFIX, b"".join(pieces[at + 1 :])]
+            self._nal_at = kept + 1
+        self._kept = len(pieces)
+        if sum(map(len, pieces)) > MOST_PICTURE_BYTES:
+            self._forget()
+            self._is_damaged, self._middle = True, _NO_FRAGMENTS
+
+    def _forget(self) -> None:
+        self._pieces, self._kept, self._nal_at = [], 0, _NO_NAL
 
     def _missed(self) -> None:
         """Packets are missing: what is begun will not be whole."""
         self._middle, self._backward = _NO_FRAGMENTS, 0
-        if self._data:
+        if self._pieces:
             self._is_damaged = True
 
     def _begin(self, stamp: int) -> None:
@@ -222,7 +248,7 @@ class Pictures(ABC):
 
     def _end(self) -> None:
         """The picture is over: hand it on when it is whole."""
-        data, was_damaged = self._data, self._is_damaged
+        was_damaged = self._is_damaged
         if not was_damaged and not self._has_slice:
             return  # sets or messages alone belong to the picture behind them
         if was_damaged:
@@ -230,8 +256,9 @@ class Pictures(ABC):
         else:
             self._seal()
             self._judge_order()
+            data = memoryview(b"".join((*self._pieces, _PADDING)))[:-PADDING_BYTES]
             self.ready.append(Picture(data, self._ticks, self._is_key))
-        self._data, self._nal_at = bytearray(), 0
+        self._forget()
         self._has_slice = self._is_key = self._is_damaged = False
         self._middle = _NO_FRAGMENTS
 

@@ -31,7 +31,6 @@ _SETTLE_S = 0.004  # a picture's packets come one after the other: one look for 
 _ROOM_BYTES = 128 * 1024  # may gather in the kernel before the camera has to wait
 _MOST_NONSENSE_BYTES = 1024 * 1024  # between two frames: the framing is lost for good
 _TELL_DAMAGE_EVERY_S = 60.0
-_PADDING = bytes(64)  # libav's decoders read a little further than they are told
 
 
 class WireSource:
@@ -198,8 +197,7 @@ class WireSource:
 
 
 def _packet(picture: Picture, stream: VideoStream | None) -> Packet[VideoStream]:
-    picture.data += _PADDING
-    seen = cast("bytes", memoryview(picture.data)[: -len(_PADDING)])  # PyAV takes both
+    seen = cast("bytes", picture.data)  # PyAV takes both
     packet = cast("Packet[VideoStream]", Packet(seen))
     if stream is not None:
         packet.stream = stream

@@ -46,7 +46,7 @@ class Template:
         """
         if not picture.is_key:
             return
-        sets = nal_units.parameter_sets(memoryview(picture.data), self._codec, is_stored=True)
+        sets = nal_units.parameter_sets(picture.data, self._codec, is_stored=True)
         if self._container is None:
             self._container = self._learn(sets, bytes(picture.data))
             self._sets = sets

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CALLS = "openat,read,write,pwrite64,fsync,fdatasync,ftruncate,rename,unlink,mkdir,pread64"
+CALLS = "openat,read,write,writev,pwrite64,fsync,fdatasync,ftruncate,rename,unlink,mkdir,pread64"
 _LINE = re.compile(r"^(\d+) +(\w+)\(")
 
 
