@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from agent.clips.pictures import Pictures, Span
 from agent.contract.events import Region
 from agent.core.errors import StorageError
 
@@ -82,7 +83,8 @@ class MaskedTrack(Struct, frozen=True, kw_only=True):
 class Ledger(Struct, frozen=True, kw_only=True):
     """What was covered. It goes with the clip, in its `comment`, and with the reply.
 
-    `regions` were covered in all, `faces` of them because a face was seen there.
+    `regions` were covered in all, `faces` of them because a face was seen there. `undecoded` are
+    the seconds of the clip whose pictures could not be looked at, and so are left out.
     """
 
     frames: int
@@ -93,6 +95,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     target_frames: int
     keep: tuple[Point, ...]
     outside: str
+    undecoded: tuple[Span, ...] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +104,7 @@ class _Looks:
 
     seconds: list[float] = field(default_factory=list)
     found: list[Sequence[Found]] = field(default_factory=list)
+    undecoded: tuple[Span, ...] = ()
 
 
 def mask_clip(
@@ -108,11 +112,17 @@ def mask_clip(
 ) -> Ledger:
     """Write `clip` to `out` (.mp4, H.264, no sound), covered; `note` makes its comment.
 
-    Raises `StorageError` clip.no_target when nobody stands where the target should, and
-    clip.not_masked; then there is no file.
+    Raises `StorageError` clip.no_target when nobody stands where the target should,
+    clip.unreadable and clip.not_masked; then there is no file.
     """
     try:
         looks = _look(clip, find)
+        if not looks.seconds:
+            raise StorageError(
+                "clip.unreadable",
+                "No picture of this time can be decoded.",
+                hint="Ask for another time, or for another stream.",
+            )
         target = _target(looks, wanted)
         covers, ledger = _covers(looks, wanted, target)
         _write(clip, out, wanted, covers, note(ledger))
@@ -128,9 +138,11 @@ def mask_clip(
 
 def _look(clip: Path, find: Find) -> _Looks:
     looks = _Looks()
-    for frame, at_s in _frames(clip):
+    pictures = Pictures(clip)
+    for frame, at_s in pictures:
         looks.seconds.append(at_s)
         looks.found.append(find(frame, at_s))
+    looks.undecoded = pictures.undecoded
     return looks
 
 
@@ -198,6 +210,7 @@ def _covers(looks: _Looks, wanted: Wanted, target: int | None) -> tuple[list[lis
         target_frames=target_frames,
         keep=wanted.keep,
         outside=wanted.outside,
+        undecoded=looks.undecoded,
     )
 
 
@@ -261,7 +274,7 @@ def _write(clip: Path, out: Path, wanted: Wanted, covers: list[list[Region]], co
     with av.open(str(out), "w", options={"movflags": "faststart"}) as target:
         target.metadata["comment"] = comment
         stream: VideoStream | None = None
-        for (frame, _), regions in zip(_frames(clip), covers, strict=True):
+        for (frame, _), regions in zip(Pictures(clip), covers, strict=True):
             if stream is None:
                 stream = cast("VideoStream", target.add_stream(_ENCODER, options=_OPTIONS))
                 stream.width, stream.height = frame.width, frame.height
@@ -335,14 +348,6 @@ def _inside(polygon: Sequence[Point], width: int, height: int) -> Cover | None:
             crosses = (ay > y) != (by > y)
             inside ^= crosses & (x < ax + (y - ay) / (by - ay) * (bx - ax))
     return inside
-
-
-def _frames(clip: Path) -> Iterator[tuple[VideoFrame, float]]:
-    with av.open(str(clip)) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        for frame in container.decode(stream):
-            yield frame, float(frame.time or 0.0)
 
 
 def _holds(region: Region, x: float, y: float) -> bool:

@@ -253,6 +253,24 @@ def test_what_the_disk_does_not_give_of_a_masked_clip_is_told(street, tmp_path):
     assert out.exists()
 
 
+def test_a_picture_that_can_not_be_decoded_costs_a_masked_clip_no_other(street, tmp_path):
+    data_dir = tmp_path / "box"
+    shutil.copytree(street[0], data_dir)
+    files = sorted((data_dir / "cameras" / "gate" / "video").rglob("*.mp4"))
+    content = bytearray(files[1].read_bytes())
+    at = content.index(b"mdat") + 4
+    content[at : at + 400] = b"\xff" * 400  # its first key frame
+    files[1].write_bytes(content)
+    out = tmp_path / "gate.mp4"
+    code, told = make((data_dir, street[1]), "masked", out, at_s=(0.0, 8.0))
+    assert code == 3, told
+    (hole,) = told["holes"]
+    begins = datetime.fromisoformat(hole["from"]) - street[1]
+    assert abs(begins - timedelta(seconds=2)) < timedelta(seconds=0.5)  # a segment has two
+    assert len(frames(out)) == told["frames"] > 0
+    assert told["masked"]["undecoded"]
+
+
 def test_a_kill_leaves_no_clear_clip_behind(street, tmp_path):
     begin, end = (street[1] + timedelta(seconds=one) for one in (1.0, 20.0))
     command = [sys.executable, "-m", "agent.local.cli.main", "clip", "masked", "--camera", "gate"]

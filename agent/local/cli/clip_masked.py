@@ -123,6 +123,7 @@ class _Asked:
         import msgspec
 
         from agent.clips.export import export_clip, sha256_of
+        from agent.clips.holes import UNREADABLE, Hole, joined
         from agent.clips.masking import mask_clip
 
         _be_patient()
@@ -140,9 +141,14 @@ class _Asked:
                 return json.dumps(told | {"purpose": self._purpose})
 
             ledger = mask_clip(clear, out, wanted, find, comment)
-        span = self._begin, self._end
-        self.not_given = clip.holes
-        self.lacks = lacks_of(clip.holes, self._camera, stream, *span, self._data_dir)
+        begin, spans = clip.start_at, ledger.undecoded
+        undecoded = [
+            Hole(begin + timedelta(seconds=since), begin + timedelta(seconds=until), UNREADABLE)
+            for since, until in spans
+        ]
+        asked = self._begin, self._end
+        self.not_given = joined([*clip.holes, *undecoded])
+        self.lacks = lacks_of(self.not_given, self._camera, stream, *asked, self._data_dir)
         return {
             "path": str(out),
             "start_at": clip.start_at.isoformat(),
