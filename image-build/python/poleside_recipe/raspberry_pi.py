@@ -7,8 +7,10 @@ to all, sets the bit that they are answered). A restart after the tag SET_REBOOT
 `autoboot.txt`'s other slot, once; only our module sends it, and only for a trial. A power cut
 forgets it, as the board does.
 
-QEMU's board has no Ethernet (a Pi 3's own hangs on USB) and one USB socket (a hub makes it crawl):
-there is a stick in a boot, or else an adapter as the way to the center; none is the cameras'. Its
+QEMU's board has no Ethernet (a Pi 3's own hangs on USB) and one USB socket. It is taken by name, or
+QEMU puts a hub before it, which makes it crawl and is not found in some boots: there is a stick in
+a boot, or else an adapter as the way to the center, by one driver of the two that want it; none is
+the cameras'. Its
 watchdog resets at once when it is armed, so the driver stays away, and with it the board's restart:
 the kernel's last word before it, `reboot: Restarting system`, ends this boot, and the next one is a
 new QEMU. There is no video processor either: the driver of its message queue brings the kernel down
@@ -41,7 +43,7 @@ _BLUETOOTH = "/soc/serial@7e201000/bluetooth"  # else it takes the port QEMU sho
 _PINS, _CONSOLE = "console=ttyS1,", "console=ttyAMA0,"  # a board's serial pins are the other port
 # An emulated card is slow: systemd's own minute and a half is over before the journal has started.
 _WORDS = (
-    "module_blacklist=bcm2835_wdt,vc4,vchiq "
+    "module_blacklist=bcm2835_wdt,vc4,vchiq,cdc_subset "
     "systemd.default_timeout_start_sec=900 systemd.show_status=0"
 )
 SPEAKING = ("poleside", "poleside-provision", "poleside-trial", "poleside-update")
@@ -111,8 +113,8 @@ class RaspberryPi(Machine):
         command += ["-drive", f"file={disk},if=sd,format=raw,cache=writeback"]
         if self._hardware.stick:
             command += ["-drive", f"file={self._hardware.stick},format=raw,if=none,id=stick"]
-            return [*command, "-device", "usb-storage,drive=stick"]
-        return [*command, "-netdev", "user,id=up", "-device", "usb-net,netdev=up"]
+            return [*command, "-device", "usb-storage,drive=stick,port=1"]
+        return [*command, "-netdev", "user,id=up", "-device", "usb-net,netdev=up,port=1"]
 
     def _firmware(self, card: Path) -> Path:
         """Return a folder with what this boot's slot has, and the device tree that tells which."""
