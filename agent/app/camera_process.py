@@ -180,6 +180,7 @@ class CameraWorker:
             lambda: self._eyes.model,
             self._on_passing,
             retention.now,
+            self._recorders.main.time,
         )
         taps = {"main": LiveTap(), "sub": LiveTap()}
         self._pictures = ViewPictures(AimLook(taps["main"]))

@@ -23,6 +23,7 @@ from agent.buffer.locks import Locks, capacity_of
 from agent.buffer.medium import WRONG, require_medium, require_openable
 from agent.buffer.reading import camera_folder
 from agent.buffer.rebuild import open_index
+from agent.buffer.recording_clock import LOOK_EVERY_S as TIME_EVERY_S
 from agent.buffer.retention import Retention
 from agent.buffer.sparing import mode_now
 from agent.buffer.stage import Stage
@@ -133,6 +134,7 @@ class Keeping:
         self._late_hits: deque[tuple[RuleHit, Moment]] = deque(maxlen=1000)
         self._catching_up = threading.Lock()
         self._upkeep.add("late hits", 1.0, self._catch_up)
+        self._upkeep.add("time", TIME_EVERY_S, self._recorder.time.look)  # also if none looks
         self._upkeep.add("heat", 1.0, self._look_at_heat)
         self.disk = DiskWait((index.calls, *recorders.calls), clock)
         self._look_due_mono_s = 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import av
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.app.picture_watch import is_grey
+from agent.buffer.recording_clock import LEAST_CORRECTION_S, Dates, RecordingClock
 from agent.core import log
 from agent.core.clock import Clock
 from agent.core.errors import StorageError
@@ -23,8 +24,9 @@ from agent.ingest.jpeg import encode_jpeg
 from agent.messages.passing import Passing
 from agent.messages.vision import TrackedObject
 from agent.settings.model import CameraSettings, SightingSettings
+from agent.sightings.dating import Correction, Dating
 from agent.sightings.gatherer import Gatherer
-from agent.sightings.store import Sighting, SightingStore
+from agent.sightings.store import SIGHTINGS_FILE, Sighting, SightingStore
 
 PRUNE_EVERY_S = 600.0
 LOOK_EVERY_S, WRITE_EVERY_S = 1.0, 5.0
@@ -45,13 +47,17 @@ class SightingWatch:
         model: Callable[[], str] = str,
         tell: Callable[[Passing], None] = lambda _: None,
         now: Callable[[], datetime | None] = lambda: None,
+        time: RecordingClock | None = None,
     ) -> None:
         """`tell` hears of everybody once he is described, and once he is gone.
 
         `now` tells a time to be trusted; without one nothing goes for its age.
+        `time` is what dates the recordings, and so what is kept of it here, now and when the time
+        is proven later; without one all stays dated as it was seen.
         """
         self._folder, self._settings, self._clock = folder, settings, clock
         self._objects, self._model, self._now = objects, model, now
+        self._time, self._corrected_mono_us = time, -1
         self._log = log.get("sightings")
         self._gatherer = Gatherer(_thumbnail, tell, camera.camera_id)
         self._rgb = RgbMaker()
@@ -87,14 +93,38 @@ class SightingWatch:
 
     def _write(self, mono_s: float) -> None:
         over, self._over = self._over, []
+        dates = None if self._time is None else self._time.dates()
         try:
             if over:
-                self._opened().add([replace(one, model=self._model()) for one in over])
-            if self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S:
+                self._add([replace(one, model=self._model()) for one in over], dates)
+            is_due = self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S
+            now = self._now() if is_due else None  # asked before: nothing is old by a later time
+            self._redate()
+            if is_due and self._store is not None:
                 self._pruned_s = mono_s
-                self._store.prune(self._now())
+                self._store.prune(now)
         except StorageError as error:
             self._log.warning("sightings not kept", code=error.code, detail=error.message)
+
+    def _add(self, over: list[Sighting], dates: Dates | None) -> None:
+        if dates is None:
+            self._opened().add(over)
+            return
+        dating = Dating(dates.boot_id, dates.corrected_mono_us)
+        self._opened().add([_dated(one, dates) for one in over], dating)
+
+    def _redate(self) -> None:
+        """Move what a correction concerns that was made since; at first, what was left undone."""
+        if self._time is None:
+            return
+        corrected_mono_us = self._time.dates().corrected_mono_us
+        if corrected_mono_us == self._corrected_mono_us:
+            return
+        if self._store is not None or (self._folder / SIGHTINGS_FILE).exists():
+            known = [Correction(*one) for one in self._time.corrections()]
+            if count := self._opened().redate(known):
+                self._log.info("sightings re-dated", count=count)
+        self._corrected_mono_us = corrected_mono_us
 
     def _opened(self) -> SightingStore:
         if self._store is None:
@@ -104,6 +134,16 @@ class SightingWatch:
                 max_bytes=self._settings.max_bytes,
             )
         return self._store
+
+
+def _dated(one: Sighting, dates: Dates) -> Sighting:
+    """Return it with the time that the video of it carries."""
+    if one.begin_s is None:
+        return one
+    begin = dates.utc(one.begin_s)
+    if abs(begin - one.begin) < timedelta(seconds=LEAST_CORRECTION_S):
+        return one
+    return replace(one, begin=begin, end=begin + (one.end - one.begin), told_begin=one.begin)
 
 
 def _thumbnail(cut: NDArray[np.uint8]) -> bytes:

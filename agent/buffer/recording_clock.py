@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Connection
 
@@ -16,6 +18,15 @@ LOOK_EVERY_S = 5.0
 LEAST_CORRECTION_S = 0.05
 PROVEN = (RecordedTime.SYNCED, RecordedTime.HOLDOVER, RecordedTime.CORRECTED)
 _LONG_US = 366 * 86_400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """`utc` of a monotonic time of this boot, as corrections made up to `corrected_mono_us` say."""
+
+    boot_id: str
+    corrected_mono_us: int
+    utc: Callable[[float], datetime]
 
 
 class RecordingClock:
@@ -45,6 +56,20 @@ class RecordingClock:
             boot_id=self._boot_id,
             quality=self._keeper.quality,
         )
+
+    def dates(self) -> Dates:
+        """Return by what things are dated just now; it stays so, whatever is corrected later."""
+        keeper = self._keeper
+        return Dates(self._boot_id, round(keeper.corrected_mono_s * 1e6), keeper.utc)
+
+    def corrections(self) -> list[tuple[str, int, int]]:
+        """Return boot, moment and shift (microseconds) of each correction, of other boots, too.
+
+        Raises `StorageError`.
+        """
+        query = "SELECT boot_id, before_mono_us, shift_us FROM corrections ORDER BY correction_id"
+        with self._index.reading() as db:
+            return [tuple(row) for row in db.execute(query)]
 
     def look(self) -> None:
         """Follow the wall clock; what was recorded before it was proven is re-dated.

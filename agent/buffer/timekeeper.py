@@ -62,6 +62,8 @@ class Timekeeper:
         elif floor is not None and not self._is_proven:
             self._offset_s = max(self._offset_s, (floor - _EPOCH).total_seconds() - now_s)
         self._looked_s = now_s
+        self.corrected_mono_s = now_s
+        """Corrections up to this moment are in its times, later ones are not."""
         self._astray_since_s: float | None = None
         self._is_synced = False
 
@@ -111,6 +113,7 @@ class Timekeeper:
 
     def _shift(self, now_s: float, difference_s: float) -> Correction:
         self._offset_s += difference_s
+        self.corrected_mono_s = now_s
         return Correction(now_s, difference_s)
 
     def _wall_offset_s(self, mono_s: float) -> float:

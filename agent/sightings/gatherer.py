@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from msgspec import structs
@@ -87,7 +87,7 @@ class Gatherer:
         at: datetime,
         at_s: float,
     ) -> None:
-        """Take the tracks of one look.
+        """Take the tracks of one look, at `at`; a track's times go on from its own first one.
 
         `picture`, in RGB and whether it has colour at all, is made only when somebody needs it.
         """
@@ -97,7 +97,9 @@ class Gatherer:
             if one is None:
                 since = (at, at_s, track.foot)
                 one = self._open[track.track_id] = _Open(since, at, at_s, track, at, at_s)
-            one.last_at, one.last_s, one.thing = at, at_s, track
+            began, began_s, _ = one.since  # a clock that is set meanwhile tears no track
+            one.last_at = began + timedelta(seconds=at_s - began_s)
+            one.last_s, one.thing = at_s, track
             if second > one.looked_in:
                 one.looked_in = second
                 due.append(one)
@@ -219,6 +221,7 @@ def _sighting(one: _Open, jpeg: bytes) -> Sighting:
         if one.ground
         else None,
         jpeg=jpeg,
+        begin_s=one.first_s,
     )
 
 

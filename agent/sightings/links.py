@@ -95,13 +95,14 @@ def is_there(connection: sqlite3.Connection) -> bool:
 
 
 def with_subjects(connection: sqlite3.Connection, found: Sequence[Sighting]) -> list[Sighting]:
-    """Return sightings with the subjects they are linked to."""
+    """Return sightings with the subjects they are linked to, by the times they were told with."""
     told = []
     for one in found:
+        begin_us = _micros(one.told_begin or one.begin)
         row = connection.execute(
             "SELECT subject, certainty FROM sighting_links WHERE camera_id = ? AND track = ?"
             " AND begin_us <= ? AND end_us >= ? ORDER BY begin_us DESC LIMIT 1",
-            (one.camera_id, one.track_id, _micros(one.begin), _micros(one.begin)),
+            (one.camera_id, one.track_id, begin_us, begin_us),
         ).fetchone()
         told.append(one if row is None else replace(one, subject=row[0], subject_certainty=row[1]))
     return told

@@ -15,31 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.core.errors import StorageError
 from agent.core.sqlite import open_reader, open_writer
 from agent.sightings.cells import cells_of_way, cells_of_zone
+from agent.sightings.dating import Correction, Dating, forget_unused, number_of, redate
+from agent.sightings.schema import MIGRATIONS, Transaction
 from agent.sightings.words import BAGS, COLOURS, DIRECTIONS, SIZES, labels_called, onvif_type
 
 SIGHTINGS_FILE = "sightings.db"
 _PRUNE_ROWS = 250
 
-_MIGRATIONS = (
-    """
-    CREATE TABLE sightings (
-        id INTEGER PRIMARY KEY, begin_us INTEGER NOT NULL, lasts_ms INTEGER NOT NULL,
-        track INTEGER NOT NULL, label TEXT NOT NULL, upper INTEGER NOT NULL,
-        lower INTEGER NOT NULL, bag INTEGER NOT NULL, direction INTEGER NOT NULL,
-        height INTEGER NOT NULL, score INTEGER NOT NULL, cells INTEGER NOT NULL,
-        way BLOB NOT NULL, speed INTEGER, model TEXT);
-    CREATE INDEX sightings_by_look ON sightings (label, upper, lower, begin_us, cells);
-    CREATE INDEX sightings_by_time ON sightings (label, begin_us, cells, lower);
-    CREATE TABLE thumbnails (id INTEGER PRIMARY KEY, jpeg BLOB NOT NULL);
-    """,
-    """
-    ALTER TABLE sightings ADD COLUMN hat INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE sightings ADD COLUMN ground BLOB;
-    """,
-)
 _GROUND = struct.Struct("<4iH")  # centimetres
 
 
@@ -58,7 +42,8 @@ class Sighting:
 
     `way` holds foot points in the order of time; `height` is the region's; `speed_mps` (the middle
     one) and `ground` only where the camera is calibrated. `subject` is set where a camera's lost
-    one was found by another (`agent.sightings.links`), with how likely that is.
+    one was found by another (`agent.sightings.links`), with how likely that is. `begin_s` is the
+    begin on the monotonic clock, `told_begin` what was told as the begin before it was re-dated.
     """
 
     begin: datetime
@@ -81,6 +66,8 @@ class Sighting:
     number: int = 0
     subject: str = ""
     subject_certainty: float | None = None
+    begin_s: float | None = None
+    told_begin: datetime | None = None
 
     @property
     def onvif_type(self) -> str:
@@ -101,7 +88,7 @@ class Wanted:
     direction: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    begins_us: tuple[int, ...] | None = None  # these tracks only, by when they began
+    begins_us: tuple[int, ...] | None = None  # these tracks only, by when they were told to begin
     zone: tuple[tuple[float, float], ...] = ()
     limit: int = 50
     after_number: int = 0
@@ -114,27 +101,44 @@ class SightingStore:
     def __init__(self, folder: Path, *, keep_days: float, max_bytes: int) -> None:
         """Open or make the file. Raises `StorageError`."""
         self._keep, self._max_bytes = timedelta(days=keep_days), max_bytes
-        self._db = open_writer(folder / SIGHTINGS_FILE, _MIGRATIONS)
+        self._db = open_writer(folder / SIGHTINGS_FILE, MIGRATIONS)
+        self._dated: tuple[Dating, int] | None = None
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
-    def add(self, sightings: Sequence[Sighting]) -> None:
-        """Keep them, all at once. Raises `StorageError`."""
+    def add(self, sightings: Sequence[Sighting], dating: Dating | None = None) -> None:
+        """Keep them, all at once; `dating` tells how their times came about.
+
+        Raises `StorageError`.
+        """
         with self._transaction():
+            number = self._number_of(dating)
+            self._dated = None  # not before it is on the disk
             for one in sightings:
                 cursor = self._db.execute(
                     "INSERT INTO sightings (begin_us, lasts_ms, track, label, upper, lower, bag,"
-                    " direction, height, score, cells, way, speed, model, hat, ground)"
-                    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                    _row(one),
+                    " direction, height, score, cells, way, speed, model, hat, ground,"
+                    " told_us, dating) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    (*_row(one), number),
                 )
                 if one.jpeg:
                     self._db.execute(
                         "INSERT INTO thumbnails (id, jpeg) VALUES (?,?)",
                         (cursor.lastrowid, one.jpeg),
                     )
+        if dating is not None and number is not None:
+            self._dated = dating, number
+
+    def redate(self, corrections: Sequence[Correction]) -> int:
+        """Move what corrections of time concern, each row once for each; return how many moves.
+
+        Raises `StorageError`; then nothing has moved.
+        """
+        self._dated = None  # what it stands for may be another time now
+        with self._transaction():
+            return redate(self._db, corrections)
 
     def prune(self, now: datetime | None) -> int:
         """Delete what is too old, then what is too much: pictures first. Return how many rows.
@@ -154,7 +158,17 @@ class SightingStore:
                 deleted += self._delete("thumbnails", number) + self._delete("sightings", number)
             while self._bytes() > self._max_bytes and (cut := self._cut()):
                 deleted += cut
+            if deleted:
+                self._dated = None
+                forget_unused(self._db)
         return deleted
+
+    def _number_of(self, dating: Dating | None) -> int | None:
+        if dating is None:
+            return None
+        if self._dated is not None and self._dated[0] == dating:
+            return self._dated[1]
+        return number_of(self._db, dating)
 
     def _cut(self) -> int:
         for table in ("thumbnails", "sightings"):
@@ -181,38 +195,15 @@ class SightingStore:
         )
         return int((pages - free) * size)
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._run("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if error is None:
-            self._run("COMMIT")
-            return
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise _unusable(error) from error
-
-    def _run(self, statement: str) -> None:
-        try:
-            self._db.execute(statement)
-        except sqlite3.Error as error:
-            raise _unusable(error) from error
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db)
 
 
 def search(
     folder: Path, wanted: Wanted, in_zone: Callable[[tuple[float, float]], bool] | None = None
 ) -> list[Sighting]:
     """Return a camera's sightings that fit, newest first. Raises `StorageError` without a file."""
-    with closing(open_reader(folder / SIGHTINGS_FILE, _MIGRATIONS)) as db:
+    with closing(open_reader(folder / SIGHTINGS_FILE, MIGRATIONS)) as db:
         return list(_take(_fitting(db, wanted, folder.name), wanted.limit, in_zone))
 
 
@@ -237,7 +228,7 @@ def number_before(folder: Path, at: datetime) -> int:
     """
     if not (folder / SIGHTINGS_FILE).exists():
         return 0
-    with closing(open_reader(folder / SIGHTINGS_FILE, _MIGRATIONS)) as db:
+    with closing(open_reader(folder / SIGHTINGS_FILE, MIGRATIONS)) as db:
         row = db.execute(
             "SELECT id FROM sightings WHERE begin_us + 1000 * lasts_ms < ?"
             " ORDER BY id DESC LIMIT 1",
@@ -276,7 +267,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         where.append("begin_us < ?")
         values.append(_micros(wanted.until))
     if wanted.begins_us is not None:
-        where.append(f"begin_us IN ({','.join('?' * len(wanted.begins_us))})")
+        where.append(f"coalesce(told_us, begin_us) IN ({','.join('?' * len(wanted.begins_us))})")
         values += wanted.begins_us
     if wanted.after_number:
         where.append("id > ?")
@@ -336,6 +327,7 @@ def _row(one: Sighting) -> tuple[object, ...]:
         one.model,
         COLOURS.index(one.hat),
         None if one.ground is None else _packed(one.ground),
+        None if one.told_begin is None else _micros(one.told_begin),
     )
 
 
@@ -354,7 +346,7 @@ def _unpacked(blob: bytes | None) -> OnGround | None:
 
 
 def _sighting(row: sqlite3.Row, camera_id: str) -> Sighting:
-    begin = datetime.fromtimestamp(row["begin_us"] / 1e6, UTC)
+    begin = _at(row["begin_us"])
     way = [value / 255 for value in row["way"]]
     return Sighting(
         begin=begin,
@@ -375,17 +367,13 @@ def _sighting(row: sqlite3.Row, camera_id: str) -> Sighting:
         jpeg=row["jpeg"] or b"",
         camera_id=camera_id,
         number=row["id"],
+        told_begin=None if row["told_us"] is None else _at(row["told_us"]),
     )
+
+
+def _at(value_us: int) -> datetime:
+    return datetime.fromtimestamp(value_us / 1e6, UTC)
 
 
 def _micros(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
-
-
-def _unusable(error: sqlite3.Error) -> StorageError:
-    return StorageError(
-        "storage.sightings",
-        f"Sightings can't be kept: {error}.",
-        hint="Free space on the disk or check it for errors.",
-        retryable=True,
-    )
