@@ -72,6 +72,43 @@ def taken(reader, frames):
     return [bytes(picture.data) for picture in reader.ready]
 
 
+def taken_as_it_comes(reader, frames, cuts):
+    """Read as `Line.read` does: what is left goes to the front, all else is written over."""
+    data = b"".join(frames)
+    raw = bytearray(len(data) + wire.SLACK_BYTES)
+    start = end = 0
+    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
+    for number, (before, after) in enumerate(pairwise(places)):
+        rest = bytes(raw[start:end])
+        raw[:] = bytes([number * 37 % 256]) * len(raw)
+        raw[: len(rest)] = rest
+        start, end = 0, len(rest) + after - before
+        raw[len(rest) : end] = data[before:after]
+        start = reader.take_frames(raw, start, end, 0)
+    raw[:] = b"\xee" * len(raw)
+    return [bytes(picture.data) for picture in reader.ready]
+
+
+@given(
+    codec=CODECS,
+    film=FILMS,
+    cuts=st.lists(st.integers(0, 2**20), max_size=60),
+    max_bytes=st.integers(64, 1_400),
+    data=st.data(),
+)
+def test_a_picture_holds_nothing_of_what_came_into_the_buffer_after_it(
+    codec, film, cuts, max_bytes, data
+):
+    """Nor does it matter where the bytes that have come end, and which packets are missing."""
+    frames = sent(film, codec, max_bytes=max_bytes)
+    lost = data.draw(st.sets(st.integers(0, len(frames) - 1), max_size=2))
+    frames = [frame for number, frame in enumerate(frames) if number not in lost]
+    at_once, reader = READERS[codec](PAYLOAD_TYPE), READERS[codec](PAYLOAD_TYPE)
+    assert taken_as_it_comes(reader, frames, cuts) == taken(at_once, frames)
+    assert reader.damaged_total == at_once.damaged_total
+    assert lost or len(reader.ready) == len(film)
+
+
 @given(
     codec=CODECS,
     film=FILMS,
