@@ -43,7 +43,7 @@ def recorded(folder: Path, order: StartPush) -> Iterator[Recorded | Lacking]:
             if run is None:
                 continue
             for dated in in_range(packets_of(opened), since, until):
-                given.gave(dated.at)
+                given.gave(dated.at, dated.until)
                 is_anything = True
                 yield Recorded(run, _copied(dated), dated.at.timestamp())
     if not is_anything:

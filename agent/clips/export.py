@@ -43,8 +43,9 @@ _STREAMED = {
     "frag_duration": "500000",
     "flush_packets": "1",
 }
-# What is later than its segment's end, or shown so long after it is decoded, has a garbled time.
-_LATE, _LEAD_S = timedelta(seconds=1), 10
+# What is later than its segment's end, or shown so long after it is decoded, has a garbled time;
+# a frame that lasts longer than any segment, a garbled length.
+_LATE, _LEAD_S, _LONGEST_S = timedelta(seconds=1), 10, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,13 @@ class Dated:
     at: datetime
     source: ClipSource
     gop: int
+
+    @property
+    def until(self) -> datetime:
+        """When it has been shown, as far as the file tells."""
+        packet = self.packet
+        assert packet.time_base is not None  # noqa: S101 - checked by the reader
+        return self.at + timedelta(seconds=float((packet.duration or 0) * packet.time_base))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +168,7 @@ def _copy(
             writer.sound.begin(opened.container, opened.source, until)
             for dated in in_range(packets_of(opened), since, until):
                 if writer.write(dated):
-                    given.gave(dated.at)
+                    given.gave(dated.at, dated.until)
     return given
 
 
@@ -198,8 +206,13 @@ def packets_of(opened: Opened) -> Iterator[Dated]:
             continue  # time goes back in a garbled file alone
         if packet.pts is not None and abs(packet.pts - packet.dts) * packet.time_base > _LEAD_S:
             return
+        if packet.duration and not 0 < packet.duration * packet.time_base < _LONGEST_S:
+            packet.duration = 0  # no muxer would take it
         gop, last_dts = gop + packet.is_keyframe, packet.dts
-        at = opened.source.start_at + timedelta(seconds=float(packet.dts * packet.time_base))
+        try:
+            at = opened.source.start_at + timedelta(seconds=float(packet.dts * packet.time_base))
+        except OverflowError:  # in no year that there is
+            return
         if opened.source.end_at is not None and at > opened.source.end_at + _LATE:
             return
         yield Dated(packet, at, opened.source, gop)

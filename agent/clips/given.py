@@ -75,10 +75,10 @@ class Given:
         hole = of_source(*spans, cause)
         self._holes += [hole] if hole else []
 
-    def gave(self, at: datetime) -> None:
-        """A packet of the open segment was of use."""
+    def gave(self, at: datetime, until: datetime) -> None:
+        """A packet of the open segment was of use; it is shown up to `until`."""
         self._end_loss(at)
-        self._reached = at
+        self._reached = until
 
     def lost(self, at: datetime) -> None:
         """A packet of the open segment was of none, as all that follow up to one that is."""

@@ -28,8 +28,9 @@ def of_source(
     until: datetime,
     cause: str = UNREADABLE,
 ) -> Hole | None:
-    """Return what one segment did not give; `reached` is its last frame that was copied.
+    """Return what one segment did not give; `reached` is where its last frame that it gave ends.
 
+    Where it ends, not begins: a camera may send one frame in some seconds, or have stood still.
     Without `end_at` (it is being written, or thinned) nobody knows how far it should go.
     """
     if end_at is None:

@@ -49,7 +49,6 @@ def make_preview(
     first = next(key_frames, None)
     if first is None:
         raise given.nothing()
-        raise given.nothing_recorded()
     size, times = first[0], list[datetime]()
     with written_whole(out), av.open(str(out), "w", format="webm") as film:
         stream = film.add_stream("libvpx", rate=Fraction(30))
@@ -84,7 +83,7 @@ def _key_frames(
                 if frame is None:
                     given.lost(dated.at)
                     continue
-                given.gave(dated.at)
+                given.gave(dated.at, dated.until)
                 if dated.packet.is_keyframe:
                     yield frame, dated.at
 

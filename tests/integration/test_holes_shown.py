@@ -1,6 +1,7 @@
 """Who is shown recorded video is shown all that can be read of it, and told the rest."""
 
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from msgspec import structs
 
 from agent.app.playback import recorded
 from agent.buffer.index import from_micros
-from agent.clips.export import ClipSource, export_clip
+from agent.clips.export import ClipSource, export_clip, stream_clip
+from agent.clips.preview import make_preview
 from agent.commands.playback import PlaybackHandler
 from agent.contract.commands import Actor, Command
 from agent.contract.grants import MediaGrant, Sink, What, Window
@@ -21,11 +23,13 @@ from agent.contract.scene_args import Playback
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.core.ids import new_ulid
+from agent.local.cli.clip_views import sources_of
 from agent.messages.push import StartPush
 from agent.outbox.spool import read_spool
 from agent.push.pushes import Pushes
 from tests.chained_tape import ChainedTape, poleside
 from tests.footage_maker import make_clip
+from tests.recording import packets_of
 from tests.relay_thread import RelayThread
 
 FPS = 10
@@ -147,6 +151,65 @@ def test_a_clip_of_which_one_file_describes_other_video_is_made_without_it(tape,
     told = json.loads(done.stdout)
     assert (done.returncode, told["frames"]) == (3, 3 * SEGMENT_S * FPS)
     assert [(one["from"], one["cause"]) for one in told["holes"]] == [(begins, "unreadable")]
+
+
+GARBLED_TIMES = {
+    "tfdt": (8, 8, [2**62, -(2**62), 2**50]),  # when a fragment begins: in no year that there is
+    "trun": (16, 4, [2**32 - 1, 2**31]),  # how long its first frame lasts: longer than MP4 can say
+}
+
+
+@pytest.mark.parametrize(
+    ("box", "number"), [(box, n) for box, (_, _, values) in GARBLED_TIMES.items() for n in values]
+)
+@pytest.mark.parametrize("victim", [0, 1, 3])
+def test_no_garbled_time_in_a_file_ends_what_is_shown_of_the_others(
+    tape, tmp_path, box, number, victim
+):
+    behind, size, _ = GARBLED_TIMES[box]
+    rows, (since, until) = tape.segments(), span_of(tape)
+    path = tape.folder / rows[victim]["path"]
+    content = bytearray(path.read_bytes())
+    at = content.index(box.encode()) + behind
+    content[at : at + size] = (number % 2 ** (8 * size)).to_bytes(size)
+    path.write_bytes(content)
+    order = StartPush(
+        **{"push_id": "p", "stream": "main", "url": "", "token": "", "until_mono_s": 0.0},
+        **{"since": since, "until": until},
+    )
+    others = 3 * SEGMENT_S * FPS
+    *pictures, lacking = recorded(tape.folder, order)
+    assert len(pictures) >= others
+    sources = sources_of(tape.data_dir, "gate", since, until, "auto")[1]
+    made = export_clip(sources, since, until, tmp_path / "gate.mp4")
+    assert made.frames == len(pictures)
+    assert [one.cause for one in lacking.lacks] == [one.cause for one in made.holes]
+    assert stream_clip(sources, since, until, io.BytesIO()) == made.holes
+    assert make_preview(sources, since, until, tmp_path / "film.webm").frames >= 6
+
+
+@pytest.mark.parametrize("times_s", [range(0, 24, 2), [0, 0.5, 1, 1.5, 2, 2.5, 3, 5.9, 6, 6.5]])
+def test_a_camera_that_sends_a_picture_in_some_seconds_has_no_hole(tmp_path, times_s):
+    """Between its last picture and the end of a file nothing is missing that could be read."""
+    tape = ChainedTape(tmp_path / "data")
+    since, passed_s = tape.clock.utc_now(), 0.0
+    slow = make_clip(tmp_path / "slow.mp4", fps=2, seconds=6, size_px=(160, 120))
+    with av.open(str(slow)) as container:
+        stream = container.streams.video[0]
+        tape.recorder.run_started(stream, "h264", (160, 120))
+        for packet, at_s in zip(packets_of(container), times_s, strict=False):
+            packet.dts = packet.pts = round(at_s / stream.time_base)
+            packet.duration = 0  # no camera tells it
+            tape.clock.pass_s(at_s - passed_s)
+            passed_s = at_s
+            tape.recorder.packet(packet, tape.clock.monotonic_s())
+        tape.recorder.run_ended("lost")
+    until = from_micros(max(one["start_utc_us"] + one["duration_us"] for one in tape.segments()))
+    sources = sources_of(tape.data_dir, "gate", since, until, "auto")[1]
+    made = export_clip(sources, since, until, tmp_path / "gate.mp4")
+    tape.index.close()
+    assert (made.frames, made.holes) == (len(times_s), ())
+    assert make_preview(sources, since, until, tmp_path / "film.webm").holes == ()
 
 
 def test_a_segment_that_was_closed_between_question_and_copy_is_in_the_clip(tape, tmp_path):
