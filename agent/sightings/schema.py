@@ -28,7 +28,7 @@ MIGRATIONS = (
     """
     CREATE TABLE datings (
         number INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, corrected_mono_us INTEGER NOT NULL);
-    ALTER TABLE sightings ADD COLUMN dating INTEGER REFERENCES datings (number);
+    ALTER TABLE sightings ADD COLUMN dating INTEGER;
     ALTER TABLE sightings ADD COLUMN told_us INTEGER;
     CREATE INDEX sightings_by_dating ON sightings (dating);
     """,
