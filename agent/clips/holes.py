@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 UNREADABLE = "unreadable"  # it is on the disk, as far as the index knows, and the disk gave none
 DELETED = "deleted"  # between the question and the copy
-_SHORT = timedelta(seconds=1)  # less is how frames fall
+_SHORT = timedelta(seconds=0.5)  # less is how frames fall
 
 
 @dataclass(frozen=True, slots=True)
