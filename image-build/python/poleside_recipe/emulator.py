@@ -187,7 +187,7 @@ class Machine:
             self._shell = socket.socket(socket.AF_UNIX)
             self._shell.connect(f"{self._port}")
         self._shell.settimeout(2.0)
-        asked = f'\n{{ {command}\n}}; echo "@$?@{word}"\n'.encode()
+        asked = f'\necho "{word}@"; {{ {command}\n}}; echo "@$?@{word}"\n'.encode()
         self._shell.sendall(asked)
         answer = b""
         while time.monotonic() < end_s:
@@ -195,8 +195,8 @@ class Machine:
                 answer += self._shell.recv(65536)
             except TimeoutError:
                 continue
-            if found := re.search(rf"@(\d+)@{word}".encode(), answer):
-                return answer[: found.start()].decode("utf-8", "replace")
+            if found := re.search(rf"{word}@\r?\n(.*)@\d+@{word}".encode(), answer, re.DOTALL):
+                return found[1].decode("utf-8", "replace")
         raise EmulationError(f"no answer to `{command}`: {answer!r}")
 
     @contextmanager

@@ -14,7 +14,9 @@ the cameras'. Its
 watchdog resets at once when it is armed, so the driver stays away, and with it the board's restart:
 the kernel's last word before it, `reboot: Restarting system`, ends this boot, and the next one is a
 new QEMU. There is no video processor either: the driver of its message queue brings the kernel down
-now and then, and stays away, too. The shell is at the second serial port.
+now and then, and stays away, too. The shell is at the second serial port, and speaks first: QEMU
+takes the upper byte of a port's speed for its interrupts' switch and hears nothing more, until the
+driver's first letter sets them again.
 """
 
 import subprocess
@@ -50,7 +52,7 @@ SPEAKING = ("poleside", "poleside-provision", "poleside-trial", "poleside-update
 _MOST_WORDS = 2048  # the kernel's own limit on arm64
 _SHELL = """[Service]
 Environment=PS1= PS2=
-ExecStart=/bin/sh -c 'stty -F /dev/ttyS1 raw -echo; exec sh 3<>/dev/ttyS1 <&3 >&3 2>&1'
+ExecStart=/bin/sh -c 'stty -F /dev/ttyS1 raw -echo; exec 3<>/dev/ttyS1 <&3 >&3 2>&1; echo; exec sh'
 Restart=always
 """
 _BROKEN = "[Service]\nExecStart=\nExecStart=/bin/false\n"
