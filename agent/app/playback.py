@@ -42,7 +42,7 @@ def recorded(folder: Path, order: StartPush) -> Iterator[Recorded | Lacking]:
                 run, description = _run_of(opened, told), told
             if run is None:
                 continue
-            for dated in in_range(packets_of(opened), since, until):
+            for dated in in_range(given.seen(packets_of(opened)), since, until):
                 given.gave(dated.at, dated.until)
                 is_anything = True
                 yield Recorded(run, _copied(dated), dated.at.timestamp())
@@ -53,8 +53,8 @@ def recorded(folder: Path, order: StartPush) -> Iterator[Recorded | Lacking]:
 
 
 def _source(segment: StoredSegment) -> ClipSource:
-    end_at = segment.end_at if segment.tier == "full" else None
-    return ClipSource(segment.path, segment.start_at, end_at, segment.run_id)
+    times = segment.start_at, segment.end_at
+    return ClipSource(segment.path, *times, segment.run_id, segment.is_thinned)
 
 
 def _just_now(folder: Path, segment: StoredSegment) -> StoredSegment:

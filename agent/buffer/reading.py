@@ -23,7 +23,7 @@ from agent.core.sqlite import Part, open_reader
 class StoredSegment:
     """One segment on disk. `duration_us` is 0 while it is still being written.
 
-    `tier` is `full`, or `key-frames` once it was thinned.
+    `tier` is `full`, `key-frames` once it was thinned, `unreadable` where it could not be.
     """
 
     path: Path
@@ -40,6 +40,11 @@ class StoredSegment:
     def is_held(self) -> bool:
         """Whether it waits in memory for an event (event-only mode)."""
         return STAGED in self.path.parts
+
+    @property
+    def is_thinned(self) -> bool:
+        """Whether only its key frames are left."""
+        return self.tier == "key-frames"
 
     @property
     def end_at(self) -> datetime | None:

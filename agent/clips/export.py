@@ -20,7 +20,8 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from agent.clips.given import GARBLED, Given, Opened
+from agent.clips.garbled import GARBLED, LONGEST_S
+from agent.clips.given import Given, Opened
 from agent.clips.holes import Hole
 from agent.clips.sound import ClipSound, ClipSource
 from agent.core.errors import StorageError
@@ -43,9 +44,8 @@ _STREAMED = {
     "frag_duration": "500000",
     "flush_packets": "1",
 }
-# What is later than its segment's end, or shown so long after it is decoded, has a garbled time;
-# a frame that lasts longer than any segment, a garbled length.
-_LATE, _LEAD_S, _LONGEST_S = timedelta(seconds=1), 10, 3600
+# What is later than its segment's end, or shown so long after it is decoded, has a garbled time.
+_LATE, _LEAD_S = timedelta(seconds=1), 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,17 @@ class GopSource:
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """A packet with its UTC time, and the GOP of its segment that it belongs to."""
+    """A packet with its UTC time, and the GOP of its segment that it belongs to.
+
+    It is shown up to `until` at least: as long as the file tells, or as the one before it was, by
+    which a recorder tells where a segment ends. A camera may say 25 a second and send one.
+    """
 
     packet: Packet[VideoStream]
     at: datetime
+    until: datetime
     source: ClipSource
     gop: int
-
-    @property
-    def until(self) -> datetime:
-        """When it has been shown, as far as the file tells."""
-        packet = self.packet
-        assert packet.time_base is not None  # noqa: S101 - checked by the reader
-        return self.at + timedelta(seconds=float((packet.duration or 0) * packet.time_base))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,7 @@ def _copy(
             if opened is None:
                 continue
             writer.sound.begin(opened.container, opened.source, until)
-            for dated in in_range(packets_of(opened), since, until):
+            for dated in in_range(given.seen(packets_of(opened)), since, until):
                 if writer.write(dated):
                     given.gave(dated.at, dated.until)
     return given
@@ -206,16 +204,18 @@ def packets_of(opened: Opened) -> Iterator[Dated]:
             continue  # time goes back in a garbled file alone
         if packet.pts is not None and abs(packet.pts - packet.dts) * packet.time_base > _LEAD_S:
             return
-        if packet.duration and not 0 < packet.duration * packet.time_base < _LONGEST_S:
+        if packet.duration and not 0 < packet.duration * packet.time_base < LONGEST_S:
             packet.duration = 0  # no muxer would take it
+        ticks = max(packet.duration or 0, packet.dts - last_dts if last_dts is not None else 0)
         gop, last_dts = gop + packet.is_keyframe, packet.dts
         try:
             at = opened.source.start_at + timedelta(seconds=float(packet.dts * packet.time_base))
+            until = at + timedelta(seconds=float(ticks * packet.time_base))
         except OverflowError:  # in no year that there is
             return
         if opened.source.end_at is not None and at > opened.source.end_at + _LATE:
             return
-        yield Dated(packet, at, opened.source, gop)
+        yield Dated(packet, at, until, opened.source, gop)
 
 
 class _ClipWriter:

@@ -12,18 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from agent.clips.garbled import GARBLED
 from agent.clips.holes import DELETED, UNREADABLE, Hole, joined, of_source
 from agent.clips.sound import ClipSource
 from agent.core.errors import StorageError
 
-# What libav and PyAV say of garbled files, as fuzzing showed: a box without a track, a bad text ...
-GARBLED = (FFmpegError, OSError, LookupError, AttributeError, MemoryError, ValueError)
+if TYPE_CHECKING:
+    from agent.clips.export import Dated
+
 _OPEN, _CLOSED = ".open.mp4", ".mp4"
 _ASKED = 3  # files of a run whose description is read: most of them are right
 
@@ -71,9 +73,23 @@ class Given:
             with opened.container:
                 yield opened
         self._end_loss(source.end_at or self._lost_to)
-        spans = source.start_at, source.end_at, self._reached, self._since, self._until
+        is_part = source.is_thinned and self._reached is not None
+        end_at = None if is_part else source.end_at  # how far a thinned one should go is not known
+        spans = source.start_at, end_at, self._reached, self._since, self._until
         hole = of_source(*spans, cause)
         self._holes += [hole] if hole else []
+
+    def seen(self, packets: Iterator[Dated]) -> Iterator[Dated]:
+        """Pass the open segment's packets on: those beside the range tell how far it was read.
+
+        Between two pictures of a camera that is slow, or stood still, nothing is missing.
+        """
+        for one in packets:
+            if one.at < self._since:
+                self._reached = one.until
+            elif one.at >= self._until and self._reached is not None:
+                self._reached = self._until
+            yield one
 
     def gave(self, at: datetime, until: datetime) -> None:
         """A packet of the open segment was of use; it is shown up to `until`."""

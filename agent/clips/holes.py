@@ -31,7 +31,7 @@ def of_source(
     """Return what one segment did not give; `reached` is where its last frame that it gave ends.
 
     Where it ends, not begins: a camera may send one frame in some seconds, or have stood still.
-    Without `end_at` (it is being written, or thinned) nobody knows how far it should go.
+    Without `end_at` (it is being written, or part of a thinned one) nobody knows how far it goes.
     """
     if end_at is None:
         return None

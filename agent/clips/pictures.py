@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.video.frame import VideoFrame
 
-from agent.clips.given import GARBLED
+from agent.clips.garbled import GARBLED
 
 Span = tuple[float, float]
 

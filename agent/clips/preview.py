@@ -17,7 +17,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from agent.clips.export import ClipSource, in_range, packets_of, written_whole
-from agent.clips.given import GARBLED, Given
+from agent.clips.garbled import GARBLED
+from agent.clips.given import Given
 from agent.clips.holes import Hole
 
 WIDTH_PX = 640
@@ -77,7 +78,7 @@ def _key_frames(
             if opened is None:
                 continue
             frame: av.VideoFrame | None = None
-            for dated in in_range(packets_of(opened), since, until):
+            for dated in in_range(given.seen(packets_of(opened)), since, until):
                 if dated.packet.is_keyframe:
                     frame = _picture(dated.packet)
                 if frame is None:

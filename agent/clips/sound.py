@@ -11,29 +11,31 @@ from pathlib import Path
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
 from av.packet import Packet
+
+from agent.clips.garbled import GARBLED, LONGEST_S
 
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
     """One segment file that overlaps the range, oldest first, of one camera.
 
-    `end_at` is None while it is being written, and of a thinned one. All of a run have one
-    description of their video.
+    `end_at` is None while it is being written. All of a run have one description of their video.
     """
 
     path: Path
     start_at: datetime
     end_at: datetime | None = None
     run_id: int | None = None
+    is_thinned: bool = False
 
 
 class ClipSound:
     """Places the sound of one segment after the other on the clip's timeline.
 
-    A clip whose first segment has no sound has none. One segment's sound is some tens of kilobytes
-    and is read at once, from a second handle: its packets come between those of the video.
+    A clip whose first segment has no sound has none; where it is garbled the clip goes on without.
+    One segment's sound is some tens of kilobytes and is read at once, from a second handle: its
+    packets come between those of the video.
     """
 
     def __init__(self) -> None:
@@ -49,13 +51,15 @@ class ClipSound:
         """Take up the next segment; what is left of the one before is written."""
         self.copy_until(until)
         self.close()
-        if not container.streams.audio or (self._out is not None and self._track is None):
-            return
         try:
+            if not container.streams.audio or (self._out is not None and self._track is None):
+                return
             self._source = av.open(source.path)
-            self._template = self._source.streams.audio[0]
-            self._waiting.extend(_packets(self._source, self._template, source, until))
-        except (FFmpegError, OSError, IndexError):  # deleted meanwhile: the clip goes on without
+            template = self._source.streams.audio[0]
+            if template.codec_context is not None:  # it names a codec that there is
+                self._template = template
+                self._waiting.extend(_packets(self._source, template, source, until))
+        except GARBLED:  # or deleted meanwhile
             self._waiting.clear()
 
     def open_track(self, out: OutputContainer, first_at: datetime) -> None:
@@ -93,6 +97,8 @@ def _packets(
     for packet in container.demux(track):
         if packet.dts is None or not packet.size or packet.time_base is None:
             continue
+        if packet.duration and not 0 < packet.duration * packet.time_base < LONGEST_S:
+            packet.duration = 0  # no muxer would take it
         at = source.start_at + timedelta(seconds=float(packet.dts * packet.time_base))
         if at >= until:
             return

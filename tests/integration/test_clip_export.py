@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from datetime import timedelta
 
 import av
+import numpy as np
 import pytest
 
 from agent.buffer import reading
 from agent.clips.export import ClipSource, export_clip
 from agent.core.errors import StorageError
+from tests.fake_clock import FakeClock
 from tests.footage_maker import make_clip
 from tests.recording import Tape, frames_in, packets_of
 
@@ -124,6 +127,50 @@ def test_hevc_is_copied_as_it_is(tape, footage, tmp_path):
     clip = export(tape, start, start + timedelta(seconds=60), tmp_path / "clip.mp4")
     assert (clip.codec, clip.frames) == ("hevc", 40)
     assert frames_in(tmp_path / "clip.mp4") == 40
+
+
+def with_sound(path):
+    """Write two seconds of pictures and sound, a fragment a second, as segments are."""
+    grey, hiss = np.full((180, 160), 99, np.uint8), np.random.default_rng(1).random((1, 1600)) / 9
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(str(path), "w", options=options) as container:
+        seen = container.add_stream("libx264", rate=10, options={"g": "10", "bf": "0"})
+        heard = container.add_stream("aac", rate=16_000, layout="mono")
+        seen.width, seen.height, seen.pix_fmt = 160, 120, "yuv420p"
+        for number in range(20):
+            picture = av.VideoFrame.from_ndarray(grey, format="yuv420p")
+            tone = av.AudioFrame.from_ndarray(hiss.astype(np.float32), format="fltp", layout="mono")
+            picture.pts, tone.pts, tone.rate = number, number * 1600, 16_000
+            container.mux(seen.encode(picture))
+            container.mux(heard.encode(tone))
+        container.mux(seen.encode(None))
+        container.mux(heard.encode(None))
+    return path
+
+
+GARBLED_SOUND = {
+    "it begins in no year there is": (b"tfdt", 1, 8, 8, 2**62),
+    "its last packet has no end": (b"trun", -1, 16, 4, 2**32 - 1),
+    "it is of no codec": (b"mdhd", 1, 28, 4, 2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("how", GARBLED_SOUND)
+@pytest.mark.parametrize("victim", [0, 1])
+def test_garbled_sound_of_one_segment_costs_no_picture_of_a_clip(tmp_path, how, victim):
+    box, number, behind, size, value = GARBLED_SOUND[how]
+    well, began = with_sound(tmp_path / "well.mp4"), FakeClock().utc_now()
+    content = bytearray(well.read_bytes())
+    at = [place.start() for place in re.finditer(box, content)][number] + behind
+    content[at : at + size] = value.to_bytes(size)
+    garbled = tmp_path / "garbled.mp4"
+    garbled.write_bytes(content)
+    times = [began + timedelta(seconds=2 * n) for n in range(4)]
+    sources = [
+        ClipSource(garbled if n == victim else well, times[n], times[n + 1], 1) for n in range(3)
+    ]
+    clip = export_clip(sources, times[0], times[3], tmp_path / "clip.mp4")
+    assert (clip.frames, clip.holes) == (60, ())
 
 
 def refused(tape, since, until, out):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from functools import partial
 
 import av
@@ -14,8 +15,10 @@ from msgspec import structs
 
 from agent.app.playback import recorded
 from agent.buffer.index import from_micros
+from agent.buffer.tiers import Thinner
 from agent.clips.export import ClipSource, export_clip, stream_clip
 from agent.clips.preview import make_preview
+from agent.commands.lacks import NOT_GIVEN
 from agent.commands.playback import PlaybackHandler
 from agent.contract.commands import Actor, Command
 from agent.contract.grants import MediaGrant, Sink, What, Window
@@ -53,6 +56,13 @@ def tape(tmp_path, clip):
 
 def span_of(tape):
     return from_micros(tape.segments()[0]["start_utc_us"]), tape.clock.utc_now()
+
+
+def order_of(since, until):
+    return StartPush(
+        **{"push_id": "p", "stream": "main", "url": "", "token": "", "until_mono_s": 0.0},
+        **{"since": since, "until": until},
+    )
 
 
 def spoil(tape, number, how):
@@ -173,12 +183,8 @@ def test_no_garbled_time_in_a_file_ends_what_is_shown_of_the_others(
     at = content.index(box.encode()) + behind
     content[at : at + size] = (number % 2 ** (8 * size)).to_bytes(size)
     path.write_bytes(content)
-    order = StartPush(
-        **{"push_id": "p", "stream": "main", "url": "", "token": "", "until_mono_s": 0.0},
-        **{"since": since, "until": until},
-    )
     others = 3 * SEGMENT_S * FPS
-    *pictures, lacking = recorded(tape.folder, order)
+    *pictures, lacking = recorded(tape.folder, order_of(since, until))
     assert len(pictures) >= others
     sources = sources_of(tape.data_dir, "gate", since, until, "auto")[1]
     made = export_clip(sources, since, until, tmp_path / "gate.mp4")
@@ -188,28 +194,90 @@ def test_no_garbled_time_in_a_file_ends_what_is_shown_of_the_others(
     assert make_preview(sources, since, until, tmp_path / "film.webm").frames >= 6
 
 
-@pytest.mark.parametrize("times_s", [range(0, 24, 2), [0, 0.5, 1, 1.5, 2, 2.5, 3, 5.9, 6, 6.5]])
-def test_a_camera_that_sends_a_picture_in_some_seconds_has_no_hole(tmp_path, times_s):
-    """Between its last picture and the end of a file nothing is missing that could be read."""
-    tape = ChainedTape(tmp_path / "data")
+def thinned(tape, number):
+    """Let all but the last segment be thinned; return this one's file."""
+    thinner = Thinner(tape.folder, tape.index, after_days=1.0)
+    ends = from_micros(tape.segments()[-1]["start_utc_us"])
+    while thinner.thin_next(ends + timedelta(days=1)):
+        pass
+    row = tape.segments()[number]
+    return row["tier"], tape.folder / row["path"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("how", ["gone", "zeroed"])
+def test_a_thinned_file_that_can_t_be_read_is_told_as_a_whole_one_is(tape, tmp_path, how, number):
+    (since, until), row = span_of(tape), tape.segments()[number]
+    assert thinned(tape, number)[0] == "key-frames"
+    assert shown_in(tape, since, until, tmp_path)[1] == []
+    spoil(tape, number, how)
+    frames, holes = shown_in(tape, since, until, tmp_path)
+    begins = from_micros(row["start_utc_us"])
+    assert [(one.since, one.cause) for one in holes] == [(begins, HOW[how])] * 3
+    assert all(abs(one.until - begins) == timedelta(seconds=SEGMENT_S) for one in holes)
+    assert frames == 2 * 2 + SEGMENT_S * FPS
+
+
+def test_a_file_that_could_not_be_thinned_is_told_when_it_can_t_be_shown(tape, tmp_path):
+    since, until = span_of(tape)
+    begins = from_micros(tape.segments()[1]["start_utc_us"])
+    spoil(tape, 1, "zeroed")
+    assert thinned(tape, 1)[0] == "unreadable"
+    holes = shown_in(tape, since, until, tmp_path)[1]
+    assert [(one.since, one.cause) for one in holes] == [(begins, "unreadable")] * 3
+
+
+SLOW_S = [range(0, 24, 2), [0, 0.5, 1, 1.5, 2, 2.5, 3, 5.9, 6, 6.5]]
+
+
+def slow_tape(folder, times_s, told_s=0.0):
+    """Record pictures that come at these times, each told to last so long; return span, too."""
+    tape = ChainedTape(folder / "data")
     since, passed_s = tape.clock.utc_now(), 0.0
-    slow = make_clip(tmp_path / "slow.mp4", fps=2, seconds=6, size_px=(160, 120))
+    slow = make_clip(folder / "slow.mp4", fps=2, seconds=6, size_px=(160, 120))
     with av.open(str(slow)) as container:
         stream = container.streams.video[0]
         tape.recorder.run_started(stream, "h264", (160, 120))
         for packet, at_s in zip(packets_of(container), times_s, strict=False):
             packet.dts = packet.pts = round(at_s / stream.time_base)
-            packet.duration = 0  # no camera tells it
+            packet.duration = round(told_s / stream.time_base)
             tape.clock.pass_s(at_s - passed_s)
             passed_s = at_s
             tape.recorder.packet(packet, tape.clock.monotonic_s())
         tape.recorder.run_ended("lost")
     until = from_micros(max(one["start_utc_us"] + one["duration_us"] for one in tape.segments()))
+    return tape, since, until
+
+
+def shown_in(tape, since, until, folder):
+    """Return how many pictures a clip has, and the holes that each way of showing tells."""
     sources = sources_of(tape.data_dir, "gate", since, until, "auto")[1]
-    made = export_clip(sources, since, until, tmp_path / "gate.mp4")
+    made = export_clip(sources, since, until, folder / "gate.mp4")
+    film = make_preview(sources, since, until, folder / "film.webm")
+    *_, lacking = recorded(tape.folder, order_of(since, until))
+    not_given = [one for one in lacking.lacks if one.cause in NOT_GIVEN]
+    return made.frames, [*made.holes, *film.holes, *not_given]
+
+
+@pytest.mark.parametrize("times_s", SLOW_S)
+@pytest.mark.parametrize("told_s", [0.0, 0.04], ids=["untold", "told as 25 a second"])
+def test_a_camera_that_sends_a_picture_in_some_seconds_has_no_hole(tmp_path, times_s, told_s):
+    """Between its last picture and the end of a file nothing is missing that could be read."""
+    tape, since, until = slow_tape(tmp_path, times_s, told_s)
+    assert shown_in(tape, since, until, tmp_path) == (len(times_s), [])
     tape.index.close()
-    assert (made.frames, made.holes) == (len(times_s), ())
-    assert make_preview(sources, since, until, tmp_path / "film.webm").holes == ()
+
+
+@pytest.mark.parametrize("times_s", SLOW_S)
+def test_who_asks_from_or_to_a_moment_between_two_pictures_is_told_of_no_hole(tmp_path, times_s):
+    tape, since, until = slow_tape(tmp_path, times_s)
+    for at_s in (1.1, 2.1, 3.2, 4.2):
+        at = since + timedelta(seconds=at_s)
+        before = sum(one < at_s for one in times_s)
+        assert shown_in(tape, since, at, tmp_path) == (before, [])
+        frames, holes = shown_in(tape, at, until, tmp_path)
+        assert (frames >= len(times_s) - before, holes) == (True, [])
+    tape.index.close()
 
 
 def test_a_segment_that_was_closed_between_question_and_copy_is_in_the_clip(tape, tmp_path):
@@ -318,11 +386,7 @@ def test_a_segment_that_was_closed_before_its_turn_came_is_shown(tape, clip):
     tape.clock.pass_s(5)
     fed = tape.record(clip, cause=None, frames=25)
     since, until = span_of(tape)
-    order = StartPush(
-        **{"push_id": "p", "stream": "main", "url": "", "token": "", "until_mono_s": 0.0},
-        **{"since": since, "until": until},
-    )
-    showing = recorded(tape.folder, order)
+    showing = recorded(tape.folder, order_of(since, until))
     pictures = [next(showing)]
     tape.recorder.run_ended("lost")
     *more, lacking = showing

@@ -175,6 +175,5 @@ def sources_of(
 
     stream_name, found = for_clip(camera_folder(data_dir, camera), since, until, wanted)
     return stream_name, [
-        ClipSource(one.path, one.start_at, one.end_at if one.tier == "full" else None, one.run_id)
-        for one in found
+        ClipSource(one.path, one.start_at, one.end_at, one.run_id, one.is_thinned) for one in found
     ]
