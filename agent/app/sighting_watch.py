@@ -57,7 +57,7 @@ class SightingWatch:
         """
         self._folder, self._settings, self._clock = folder, settings, clock
         self._objects, self._model, self._now = objects, model, now
-        self._time, self._corrected_mono_us = time, -1
+        self._time, self._corrected_mono_us, self._redated = time, -1, 0
         self._log = log.get("sightings")
         self._gatherer = Gatherer(_thumbnail, tell, camera.camera_id)
         self._rgb = RgbMaker()
@@ -99,10 +99,10 @@ class SightingWatch:
                 self._add([replace(one, model=self._model()) for one in over], dates)
             is_due = self._store is not None and mono_s - self._pruned_s >= PRUNE_EVERY_S
             now = self._now() if is_due else None  # asked before: nothing is old by a later time
-            self._redate()
+            is_dated = self._redate()
             if is_due and self._store is not None:
                 self._pruned_s = mono_s
-                self._store.prune(now)
+                self._store.prune(now if is_dated else None)
         except StorageError as error:
             self._log.warning("sightings not kept", code=error.code, detail=error.message)
 
@@ -113,18 +113,25 @@ class SightingWatch:
         dating = Dating(dates.boot_id, dates.corrected_mono_us)
         self._opened().add([_dated(one, dates) for one in over], dating)
 
-    def _redate(self) -> None:
-        """Move what a correction concerns that was made since; at first, what was left undone."""
+    def _redate(self) -> bool:
+        """Move what a correction concerns that was made since; at first, what was left undone.
+
+        False while there is more: the stream's thread must not wait for all of a month.
+        """
         if self._time is None:
-            return
+            return True
         corrected_mono_us = self._time.dates().corrected_mono_us
         if corrected_mono_us == self._corrected_mono_us:
-            return
+            return True
         if self._store is not None or (self._folder / SIGHTINGS_FILE).exists():
             known = [Correction(*one) for one in self._time.corrections()]
             if count := self._opened().redate(known):
-                self._log.info("sightings re-dated", count=count)
-        self._corrected_mono_us = corrected_mono_us
+                self._redated += count
+                return False
+        if self._redated:
+            self._log.info("sightings re-dated", count=self._redated)
+        self._corrected_mono_us, self._redated = corrected_mono_us, 0
+        return True
 
     def _opened(self) -> SightingStore:
         if self._store is None:

@@ -23,6 +23,7 @@ from agent.sightings.words import BAGS, COLOURS, DIRECTIONS, SIZES, labels_calle
 
 SIGHTINGS_FILE = "sightings.db"
 _PRUNE_ROWS = 250
+_REDATED_AT_ONCE = 5_000  # the stream's thread waits for it
 
 _GROUND = struct.Struct("<4iH")  # centimetres
 
@@ -132,13 +133,13 @@ class SightingStore:
             self._dated = dating, number
 
     def redate(self, corrections: Sequence[Correction]) -> int:
-        """Move what corrections of time concern, each row once for each; return how many moves.
+        """Move some of what corrections of time concern, each row once for each.
 
-        Raises `StorageError`; then nothing has moved.
+        Return how many moves; 0 once all is done. Raises `StorageError`; then nothing has moved.
         """
         self._dated = None  # what it stands for may be another time now
         with self._transaction():
-            return redate(self._db, corrections)
+            return redate(self._db, corrections, _REDATED_AT_ONCE)
 
     def prune(self, now: datetime | None) -> int:
         """Delete what is too old, then what is too much: pictures first. Return how many rows.

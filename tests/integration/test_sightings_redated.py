@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 import av
@@ -177,6 +178,25 @@ def test_nothing_goes_for_its_age_by_a_time_it_is_not_dated_by_yet(tmp_path):
     assert seen_at(folder, came_at) == [1]
 
 
+def test_thousands_are_moved_bit_by_bit_and_none_goes_for_its_age_meanwhile(tmp_path):
+    """Who moves them is the thread that reads the camera."""
+    folder, clock = tmp_path / "gate", ChipClock(BOOTED, -OFF)
+    worker, many = Worker(folder, clock), 12_000
+    before = SightingStore(folder, keep_days=1e4, max_bytes=1 << 30)  # of a worker of this boot
+    wrong = [BOOTED - OFF - timedelta(seconds=n) for n in range(many)]
+    before.add([sighting(n, at) for n, at in enumerate(wrong)], Dating("this boot", 0))
+    before.close()
+    worker.learns_the_time()
+    moved = [0]
+    for _ in range(4):
+        worker.pass_s(5)
+        since = Wanted(since=BOOTED - timedelta(days=1), limit=2 * many)
+        moved.append(len(search(folder, since)))
+    assert moved[-1] == len(search(folder, Wanted(limit=2 * many))) == many
+    assert all(0 <= after - so_far < many / 2 for so_far, after in pairwise(moved))
+    worker.ends()
+
+
 @EITHER_WAY
 def test_what_was_linked_under_the_old_time_is_found_by_its_subject_under_the_new(tmp_path, off):
     folder, clock = tmp_path / "cameras" / "gate", ChipClock(BOOTED, off)
@@ -203,14 +223,14 @@ def sighting(track_id, begin):
 def test_whatever_is_cut_short_or_done_again_each_is_moved_once_by_each_later_correction(
     tmp_path, seed
 ):
-    """A cut is a kill before the commit: what was begun is rolled back."""
+    """A cut is a kill before the commit: what was begun is rolled back. Some are moved only."""
     random, path = Random(seed), tmp_path / SIGHTINGS_FILE
     corrections, true, track_id = [], {}, 0
     store = SightingStore(tmp_path, keep_days=1e4, max_bytes=1 << 30)
     for moment in range(1, 60):
         boot, wall = f"boot {moment // 15}", BOOTED + timedelta(minutes=moment)
         done = [one.before_mono_us for one in corrections if one.boot_id == boot]
-        act = random.choice(["see", "see", "correct", "redate", "reopen", "cut"])
+        act = random.choice(["see", "see", "correct", "redate", "reopen", "cut", "some"])
         if act == "see":
             track_id += 1
             dating = Dating(boot, max(done, default=0))
@@ -222,13 +242,14 @@ def test_whatever_is_cut_short_or_done_again_each_is_moved_once_by_each_later_co
             store.redate(corrections)
         else:
             store.close()
-            if act == "cut":
-                with closing(sqlite3.connect(path, isolation_level=None)) as db:
-                    db.execute("BEGIN IMMEDIATE")
-                    redate(db, corrections)
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.execute("BEGIN IMMEDIATE")
+                redate(db, corrections, 1_000 if act == "cut" else random.randint(1, 3))
+                if act == "some":  # as many as a store moves at once, but there are more
+                    db.execute("COMMIT")
             store = SightingStore(tmp_path, keep_days=1e4, max_bytes=1 << 30)
-    store.redate(corrections)
-    assert store.redate(corrections) == 0
+    while store.redate(corrections):
+        pass
     store.close()
     found = {one.track_id: one.begin for one in search(tmp_path, Wanted(limit=100))}
     assert found == {
