@@ -26,7 +26,8 @@ from agent.core.errors import StorageError
 if TYPE_CHECKING:
     from agent.clips.export import Dated
 
-_OPEN, _CLOSED = ".open.mp4", ".mp4"
+_OPEN, _CLOSED, _THINNED = ".open.mp4", ".mp4", "-k.mp4"
+_STAGED, _WRITTEN = "staged", "video"
 _ASKED = 3  # files of a run whose description is read: most of them are right
 
 
@@ -64,10 +65,11 @@ class Given:
         """Open one segment; None when it can't be read, which is noted as what is missing is."""
         self._reached = self._lost_from = self._lost_to = None
         cause = UNREADABLE
+        source = _present(source)
         opened = self._open(source)
         if opened is None:
             self._unopened += 1
-            cause = UNREADABLE if _present(source).path.exists() else DELETED
+            cause = UNREADABLE if source.path.exists() else DELETED
             yield None
         else:
             with opened.container:
@@ -125,7 +127,6 @@ class Given:
         self._holes += [hole] if hole.since < hole.until else []
 
     def _open(self, source: ClipSource) -> Opened | None:
-        source = _present(source)
         try:
             container = av.open(source.path)
         except GARBLED:  # deleted meanwhile, or open and without a whole fragment
@@ -152,11 +153,21 @@ class Given:
 
 
 def _present(source: ClipSource) -> ClipSource:
-    """Return it by its present name: it may have been closed since the index was asked."""
-    name = source.path.name
-    if not name.endswith(_OPEN) or source.path.exists():
+    """Return it as it is now, perhaps long after the index was asked.
+
+    It may have been closed; written to the disk, if it waited in memory for an event; thinned.
+    """
+    if source.path.exists():
         return source
-    return replace(source, path=source.path.with_name(name.removesuffix(_OPEN) + _CLOSED))
+    *before, base, day, hour, _ = ("", "", "", *source.path.parts)
+    stem = source.path.name.removesuffix(_OPEN).removesuffix(_CLOSED)
+    closed = source.path.with_name(stem + _CLOSED)
+    written = Path(*before, _WRITTEN if base == _STAGED else base, day, hour, closed.name)
+    thinned = written.with_name(stem + _THINNED)
+    for later in (closed, written, thinned):
+        if later.exists():
+            return replace(source, path=later, is_thinned=later == thinned)
+    return source
 
 
 def _description_in(path: Path) -> list[bytes]:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -14,7 +15,8 @@ import pytest
 from msgspec import structs
 
 from agent.app.playback import recorded
-from agent.buffer.index import from_micros
+from agent.buffer.index import STAGED, from_micros
+from agent.buffer.stage import DISK
 from agent.buffer.tiers import Thinner
 from agent.clips.export import ClipSource, export_clip, stream_clip
 from agent.clips.preview import make_preview
@@ -289,6 +291,30 @@ def test_a_segment_that_was_closed_between_question_and_copy_is_in_the_clip(tape
     sources[-1] = ClipSource(last.path.with_suffix(".open.mp4"), last.start_at)
     made = export_clip(sources, since, until, tmp_path / "gate.mp4")
     assert made.frames == 4 * SEGMENT_S * FPS
+
+
+def test_a_segment_that_was_written_to_the_disk_between_question_and_copy_is_in_the_clip(
+    tape, tmp_path
+):
+    """Event-only mode keeps what waits for an event in memory, and a minute longer at most."""
+    since, until = span_of(tape)
+    sources = sources_of(tape.data_dir, "gate", since, until, "auto")[1]
+    staged = tape.folder / STAGED / sources[-1].path.relative_to(tape.folder / DISK)
+    for name in (staged, staged.with_suffix(".open.mp4")):
+        made = export_clip(
+            [*sources[:-1], replace(sources[-1], path=name)], since, until, tmp_path / "gate.mp4"
+        )
+        assert (made.frames, made.holes) == (4 * SEGMENT_S * FPS, ())
+
+
+def test_a_segment_that_was_thinned_between_question_and_copy_is_in_the_clip_as_it_is(
+    tape, tmp_path
+):
+    since, until = span_of(tape)
+    sources = sources_of(tape.data_dir, "gate", since, until, "auto")[1]
+    thinned(tape, 1)
+    made = export_clip(sources, since, until, tmp_path / "gate.mp4")
+    assert (made.frames, made.holes) == (3 * 2 + SEGMENT_S * FPS, ())
 
 
 class Shown:
