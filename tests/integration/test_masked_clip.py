@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from agent.clips.export import sha256_of
+from agent.clips.pictures import Pictures
 from agent.commands.clip import ClipHandler
 from agent.contract.commands import Actor, Clip, Command
 from agent.contract.scene_args import ClipMask
 from agent.detect import faces
 from agent.simulators.drawn_scene import person_at
 from tests import drawn_face
+from tests.footage_maker import make_clip
 from tests.recording import Tape
 from tests.spine import eventually
 from tests.uploading_box import ULID, Box
@@ -269,6 +271,27 @@ def test_a_picture_that_can_not_be_decoded_costs_a_masked_clip_no_other(street, 
     assert abs(begins - timedelta(seconds=2)) < timedelta(seconds=0.5)  # a segment has two
     assert len(frames(out)) == told["frames"] > 0
     assert told["masked"]["undecoded"]
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("byte", [0x00, 0x5A, 0xFF])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_pictures_that_a_decoder_leaves_out_are_told_whether_it_says_so_or_not(
+    tmp_path, codec, byte, number
+):
+    clip = make_clip(tmp_path / "clip.mp4", codec=codec, seconds=6, gop_s=2, bframes=2)
+    whole = Pictures(clip)
+    assert (len(list(whole)), whole.undecoded) == (60, ())
+    content = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        keys = [(one.pos, one.size) for one in container.demux(video=0) if one.is_keyframe]
+    at, size = keys[number]
+    content[at + 4 : at + size] = bytes([byte]) * (size - 4)
+    clip.write_bytes(content)
+    pictures = Pictures(clip)
+    shown = len(list(pictures))
+    told_s = sum(until - since for since, until in pictures.undecoded)
+    assert (shown < 60, round(told_s, 3)) == (True, (60 - shown) / 10)
 
 
 def test_a_kill_leaves_no_clear_clip_behind(street, tmp_path):
