@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from agent.commands.lacks import in_reply
 from agent.contract.commands import Clip, Command
 from agent.contract.scene_args import ClipMask
 from agent.core.errors import CommandError
@@ -218,7 +219,7 @@ def _result(args: Clip, facts: ClipFacts) -> dict[str, object]:
         "whole": facts.whole,
         "key_id": facts.key_id,
         **({"masked": facts.masked} if facts.masked else {}),
-        **({"holes": facts.holes} if facts.holes else {}),
+        **in_reply(facts.holes),
     }
 
 

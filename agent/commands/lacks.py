@@ -1,6 +1,6 @@
 """What a clip, a film or a showing lacks of the time that was asked for: found, and told."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from agent.buffer.reading import gaps
 from agent.clips.holes import DELETED, UNREADABLE, Hole, joined
 
 NOT_GIVEN = frozenset({UNREADABLE, DELETED})  # by the disk; all other causes are of gaps
+MOST_TOLD = 150  # in a reply: about half of what it may be
 
 
 def lacks_of(
@@ -25,6 +26,18 @@ def lacks_of(
         for one in gaps(camera_folder, since, until, stream)
     ]
     return joined([*not_given, *(one for one in found if one.since < one.until)])
+
+
+def in_reply(facts: Sequence[dict[str, str]]) -> dict[str, object]:
+    """Return what a reply says of them, for which there is little room.
+
+    Of very many the first are in `holes`, before all what the disk did not give; `holes_untold` is
+    how many there are besides.
+    """
+    by_weight = sorted(facts, key=lambda one: one["cause"] not in NOT_GIVEN)
+    told = sorted(by_weight[:MOST_TOLD], key=lambda one: one["from"])
+    untold = len(facts) - len(told)
+    return ({"holes": told} if told else {}) | ({"holes_untold": untold} if untold else {})
 
 
 def as_facts(lacks: Iterable[Hole]) -> list[dict[str, str]]:

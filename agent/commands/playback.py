@@ -3,7 +3,7 @@
 import hashlib
 
 from agent.clips.holes import Hole
-from agent.commands.lacks import as_facts
+from agent.commands.lacks import as_facts, in_reply
 from agent.commands.registry import Progress
 from agent.contract.commands import Command
 from agent.contract.scene_args import Playback
@@ -55,5 +55,5 @@ class PlaybackHandler:
             "pictures": state.packets_total,
             "bytes": state.bytes_total,
             "stalls": state.stalls_total,
-            **({"holes": as_facts(lacks)} if lacks else {}),
+            **in_reply(as_facts(lacks)),
         }

@@ -38,7 +38,8 @@ class Playback(CommandArgs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     at the key frame that the span's first picture needs. `progress` comes when it begins, the final
     reply when all is shown. The grant's end is its end. `holes` in its result (each `from`, `to`,
     `cause`) are what could not be shown: gaps in the recording by their cause, and what is
-    `unreadable` or `deleted` on the disk.
+    `unreadable` or `deleted` on the disk. Of very many some are left out,
+    gaps first; `holes_untold` counts them.
     """
 
     camera_id: Slug

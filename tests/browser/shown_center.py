@@ -145,7 +145,8 @@ class ShownCenter:
             )
         if isinstance(args, Ping | Clip | PtzMove | PtzStop):
             yield Reply(id=command_id, state=ReplyState.ACCEPTED)
-            told = {"holes": self.holes} if isinstance(args, Clip) and self.holes else None
+            is_short = isinstance(args, Clip) and self.holes
+            told = {"holes": self.holes, "holes_untold": 7} if is_short else None
             yield Reply(id=command_id, state=ReplyState.DONE, result=told)
         else:
             yield Reply(

@@ -219,6 +219,8 @@ def test_what_a_clip_lacks_is_said_beside_it_and_in_the_log(page, center, browse
     said = browser.wait("return document.querySelector('#viewer .hole')?.textContent")
     assert words in said
     assert browser.wait("return document.querySelector('#log .hole')?.textContent") == said
+    more = browser.run("return [...document.querySelectorAll('#viewer .hole')].at(-1).textContent")
+    assert "7" in more
     center.holes = []
     assert browser.complaints() == []
 

@@ -9,8 +9,10 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 
 import av
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -22,14 +24,15 @@ from agent.clips.export import ClipSource, export_clip, stream_clip
 from agent.clips.preview import make_preview
 from agent.commands.lacks import NOT_GIVEN
 from agent.commands.playback import PlaybackHandler
-from agent.contract.commands import Actor, Command
+from agent.contract.commands import Actor, Command, Reply, ReplyState
 from agent.contract.grants import MediaGrant, Sink, What, Window
 from agent.contract.scene_args import Playback
+from agent.contract.topics import MAX_BYTES, Channel
 from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.core.ids import new_ulid
 from agent.local.cli.clip_views import sources_of
-from agent.messages.push import StartPush
+from agent.messages.push import Lack, PushState, StartPush
 from agent.outbox.spool import read_spool
 from agent.push.pushes import Pushes
 from tests.chained_tape import ChainedTape, poleside
@@ -397,6 +400,29 @@ def test_a_showing_tells_what_was_never_recorded_and_of_nothing_when_all_is_ther
     tape.record(clip)
     (gap,) = shown.ordered()["holes"]
     assert gap["cause"] == "lost"
+
+
+class Flapping(Shown):
+    """A camera whose line broke off again and again, and a disk that lacks the last of it."""
+
+    async def play(self, _grant_id, _camera_id, order):
+        steps = [order.since + timedelta(seconds=10 * n) for n in range(3_000)]
+        causes = ["lost"] * 2_997 + ["unreadable", "lost"]
+        lacks = [
+            Lack(since=since, until=until, cause=cause)
+            for (since, until), cause in zip(pairwise(steps), causes, strict=False)
+        ]
+        return PushState(push_id=order.push_id, packets_total=1, ended=True, lacks=tuple(lacks))
+
+
+def test_a_showing_with_very_many_holes_is_told_in_a_reply_that_can_be_sent(tape):
+    with RelayThread() as relay:
+        result = Flapping(tape, relay).ordered()
+    reply = Reply(id=new_ulid(tape.clock.utc_now()), state=ReplyState.DONE, result=result)
+    assert len(msgspec.json.encode(reply)) < MAX_BYTES[Channel.REPLY]
+    assert len(result["holes"]) + result["holes_untold"] == 2_999
+    assert [one["cause"] for one in result["holes"]].count("unreadable") == 1
+    assert result["holes"] == sorted(result["holes"], key=lambda one: one["from"])
 
 
 def test_a_showing_of_which_nothing_can_be_read_does_not_say_that_nothing_was_recorded(tape, shown):

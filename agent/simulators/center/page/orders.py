@@ -72,6 +72,7 @@ class OrderEntry(Struct, kw_only=True):
     file_type: str | None = None
     file_bytes: int | None = None
     holes: tuple[dict[str, str], ...] = ()  # what recorded video lacks: each from, to, cause
+    holes_untold: int = 0  # there are so many more
 
 
 class OrderDesk:
@@ -184,3 +185,4 @@ def _note(entry: OrderEntry, reply: Reply, after_ms: float) -> None:
     if reply.state.is_final:
         entry.done_ms = after_ms
         entry.holes = tuple((reply.result or {}).get("holes", ()))
+        entry.holes_untold = (reply.result or {}).get("holes_untold", 0)

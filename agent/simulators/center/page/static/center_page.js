@@ -180,14 +180,16 @@ function view(entry) {
     onerror: () => video.replaceWith(make("p", { role: "alert" }, say("video-unplayable"))),
   });
   video.muted = true;
-  openViewer(video, ...entry.holes.map(holeText), save);
+  openViewer(video, ...holeTexts(entry), save);
 }
 
-/** A time that recorded video lacks, and why, in the box's words. */
-function holeText(hole) {
-  return make("p", { class: "hole" }, say("hole", {
+/** The times that recorded video lacks, and why, in the box's words; of very many it tells some. */
+function holeTexts(entry) {
+  const texts = entry.holes.map((hole) => say("hole", {
     since: timeOfDay(hole.from), until: timeOfDay(hole.to), cause: sayCode("gap", hole.cause),
   }));
+  if (entry.holes_untold) texts.push(say("holes-untold", { n: entry.holes_untold }));
+  return texts.map((text) => make("p", { class: "hole" }, text));
 }
 
 function openViewer(...content) {
@@ -207,7 +209,7 @@ function logItems(orders) {
     make("span", { class: `pill ${tones[entry.state] ?? "dim"}` }, sayCode("order", entry.state)),
     make("span", { class: "times" }, timesText(entry)),
     entry.file_type ? make("button", { type: "button", onclick: () => view(entry) }, say("show-file")) : null,
-    ...entry.holes.map(holeText),
+    ...holeTexts(entry),
     entry.message ? make("span", { class: "dim message" }, `${entry.message} ${entry.hint}`) : null));
 }
 
