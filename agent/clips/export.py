@@ -201,6 +201,7 @@ def packets_of(opened: Opened) -> Iterator[Dated]:
         if packet.dts is None or packet.size == 0 or packet.time_base is None:
             continue
         if last_dts is not None and packet.dts <= last_dts:
+            opened.left_out.append(float(packet.dts * packet.time_base))
             continue  # time goes back in a garbled file alone
         if packet.pts is not None and abs(packet.pts - packet.dts) * packet.time_base > _LEAD_S:
             return

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,15 @@ _ASKED = 3  # files of a run whose description is read: most of them are right
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A segment's file while it is read; its packets must not outlive it."""
+    """A segment's file while it is read; its packets must not outlive it.
+
+    `left_out` are the seconds, from its beginning, of packets behind one whose time is garbled.
+    """
 
     source: ClipSource
     container: InputContainer
     stream: VideoStream
+    left_out: list[float] = field(default_factory=list)
 
 
 class Given:
@@ -74,6 +78,7 @@ class Given:
         else:
             with opened.container:
                 yield opened
+                self._note_left_out(opened)
         self._end_loss(source.end_at or self._lost_to)
         is_part = source.is_thinned and self._reached is not None
         end_at = None if is_part else source.end_at  # how far a thinned one should go is not known
@@ -116,6 +121,14 @@ class Given:
             f" to {self._until:%H:%M:%S} UTC.",
             hint="Look at the timeline for gaps and ask for a range inside a recorded part.",
         )
+
+    def _note_left_out(self, opened: Opened) -> None:
+        if opened.left_out:
+            first, last = (max(0.0, how(opened.left_out)) for how in (min, max))
+            begin = opened.source.start_at
+            since = max(begin + timedelta(seconds=first), self._since)
+            until = min(begin + timedelta(seconds=last), self._until)
+            self._holes += [Hole(since, until, UNREADABLE)] if since < until else []
 
     def _end_loss(self, at: datetime | None) -> None:
         """Note the loss that ends at `at`: however short, a picture is known to be missing."""

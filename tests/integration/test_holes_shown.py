@@ -232,6 +232,24 @@ def test_a_file_that_could_not_be_thinned_is_told_when_it_can_t_be_shown(tape, t
     assert [(one.since, one.cause) for one in holes] == [(begins, "unreadable")] * 3
 
 
+def test_what_is_left_out_behind_a_garbled_time_is_told(tape, tmp_path):
+    """A bit of where its second fragment begins is flipped: those behind it come before it."""
+    (since, until), row = span_of(tape), tape.segments()[1]
+    content = bytearray((tape.folder / row["path"]).read_bytes())
+    at = content.index(b"tfdt", content.index(b"tfdt") + 4) + 8
+    ticks = int.from_bytes(content[at : at + 8])
+    content[at : at + 8] = (3 * ticks).to_bytes(8)
+    (tape.folder / row["path"]).write_bytes(content)
+    frames, holes = shown_in(tape, since, until, tmp_path)
+    left_out = 4 * SEGMENT_S * FPS - frames
+    assert left_out > 2
+    begins = from_micros(row["start_utc_us"])
+    for hole in holes:
+        assert begins < hole.since < hole.until < begins + timedelta(seconds=SEGMENT_S)
+        assert abs((hole.until - hole.since).total_seconds() - left_out / FPS) <= 1 / FPS + 0.01
+    assert [hole.cause for hole in holes] == ["unreadable"] * 3
+
+
 SLOW_S = [range(0, 24, 2), [0, 0.5, 1, 1.5, 2, 2.5, 3, 5.9, 6, 6.5]]
 
 
