@@ -1,8 +1,9 @@
 """A camera's tape whose index is written a second time, and can be lost."""
 
 import json
+from pathlib import Path
 
-from agent.buffer import ledger
+from agent.buffer import journal, ledger
 from agent.buffer.duplicate import Duplicate
 from agent.buffer.index import INDEX_FILE, from_micros
 from agent.buffer.ledger import Ledger
@@ -78,3 +79,19 @@ class Doubled(ChainedTape):
     def content(self):
         tables = {table: self.index._db.execute(f"SELECT * FROM {table}") for table in KEPT}
         return {table: [dict(row) for row in rows] for table, rows in tables.items()}
+
+
+def with_two_runs(data_dir: Path, clip: Path) -> Doubled:
+    """Return two runs with a gap between them, an hour old, of which two segments were deleted."""
+    made = Doubled(data_dir)
+    made.record(clip)
+    made.clock.pass_s(3600)
+    made.record(clip)
+    made.retention.delete(
+        [
+            journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
+            for row in made.segments()[:2]
+        ]
+    )
+    journal.sign_deletions(made.index, "gate", made.sign, made.clock.utc_now())
+    return made

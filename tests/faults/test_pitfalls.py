@@ -4,6 +4,7 @@ The tests that are here are those that have no better place.
 """
 
 import asyncio
+import contextlib
 import re
 import socket
 from pathlib import Path
@@ -221,15 +222,21 @@ async def test_19_every_kind_of_failure_is_followed_by_a_jittered_wait(url, tmp_
     assert len({wait for _, wait in waits}) == len(waits)
 
 
-@pytest.mark.slow
-async def test_20_an_idle_half_open_connection_is_noticed(mosquitto, tmp_path):
-    """Nothing is published: only the missing answer to a ping can tell."""
-    settings = msgspec.structs.replace(mosquitto.settings("box-1"), keepalive_s=5)
-    box = Box(tmp_path, settings)
+@contextlib.asynccontextmanager
+async def idle(mosquitto, tmp_path):
+    """A box that says nothing more, nor has to before a ping is due."""
+    box = Box(tmp_path, msgspec.structs.replace(mosquitto.settings("box-1"), keepalive_s=5))
     box.telemetry._period_s = 3600
     async with running(box):
         await box.link.connected()
         await asyncio.sleep(0.6)  # what is said at the beginning is said
+        yield box
+
+
+@pytest.mark.slow
+async def test_20_an_idle_half_open_connection_is_noticed(mosquitto, tmp_path):
+    """Nothing is published: only the missing answer to a ping can tell."""
+    async with idle(mosquitto, tmp_path) as box:
         mosquitto.pause()
 
         async def is_noticed():
@@ -242,12 +249,7 @@ async def test_20_an_idle_half_open_connection_is_noticed(mosquitto, tmp_path):
 @pytest.mark.slow
 async def test_20_an_idle_connection_that_is_sound_is_kept(mosquitto, tmp_path):
     """The broker ends one that says nothing for one and a half keepalives: pings come in time."""
-    settings = msgspec.structs.replace(mosquitto.settings("box-1"), keepalive_s=5)
-    box = Box(tmp_path, settings)
-    box.telemetry._period_s = 3600
-    async with running(box):
-        await box.link.connected()
-        await asyncio.sleep(0.6)  # what is said at the beginning is said
+    async with idle(mosquitto, tmp_path) as box:
         await asyncio.sleep(22.0)
         assert box.link.status.connected
         assert box.link.status.connects_total == 1

@@ -10,7 +10,7 @@ from agent.buffer.duplicate import VIDEO, Duplicate
 from agent.buffer.duplicate_files import files_of, lines_of
 from agent.buffer.index import DUPLICATE
 from tests.chained_tape import ChainedTape
-from tests.doubled_tape import Doubled
+from tests.doubled_tape import Doubled, with_two_runs
 from tests.footage_maker import make_clip
 
 
@@ -22,18 +22,7 @@ def clip(tmp_path_factory):
 
 @pytest.fixture
 def tape(tmp_path, clip):
-    """Two runs with a gap between them, an hour old, of which two segments were deleted."""
-    made = Doubled(tmp_path / "data")
-    made.record(clip)
-    made.clock.pass_s(3600)
-    made.record(clip)
-    made.retention.delete(
-        [
-            journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
-            for row in made.segments()[:2]
-        ]
-    )
-    journal.sign_deletions(made.index, "gate", made.sign, made.clock.utc_now())
+    made = with_two_runs(tmp_path / "data", clip)
     yield made
     made.index.close()
 

@@ -21,7 +21,7 @@ from agent.core.lock import FileLock
 from agent.evidence.known_keys import verifier_of
 from agent.evidence.schema import PART
 from tests.chained_tape import poleside
-from tests.doubled_tape import KEPT, Doubled
+from tests.doubled_tape import KEPT, with_two_runs
 from tests.faults.crash_lab import disk
 from tests.footage_maker import make_clip
 
@@ -34,18 +34,7 @@ def clip(tmp_path_factory):
 
 @pytest.fixture
 def tape(tmp_path, clip):
-    """Two runs with a gap between them, an hour old, of which two segments were deleted."""
-    made = Doubled(tmp_path / "data")
-    made.record(clip)
-    made.clock.pass_s(3600)
-    made.record(clip)
-    made.retention.delete(
-        [
-            journal.Doomed(row["segment_id"], row["path"], row["bytes"], 0, 1, "age")
-            for row in made.segments()[:2]
-        ]
-    )
-    journal.sign_deletions(made.index, "gate", made.sign, made.clock.utc_now())
+    made = with_two_runs(tmp_path / "data", clip)
     yield made
     made.index.close()
 
@@ -331,9 +320,9 @@ def test_a_read_only_disk_without_an_index_is_read_all_the_same(tape, clip, tmp_
         made = answer["cameras"]["gate"]["rebuilt"]
         assert Path(made["index_file"]).is_relative_to(tmp_path)
         assert made["segments"] == len(rows)
-        gaps = json.loads(poleside("buffer", "gaps", *at, **own).stdout)["gaps"]
-        assert [gap["cause"] for gap in gaps][:2] == ["lost", "lost"]
         since = from_micros(rows[0]["start_utc_us"]).isoformat()
+        told = poleside("buffer", "gaps", "--from", since, *at, **own).stdout
+        assert [gap["cause"] for gap in json.loads(told)["gaps"]][:2] == ["lost", "lost"]
         out = tmp_path / "clip.mp4"
         span = ("--camera", "gate", "--from", since, "--to", tape.clock.utc_now().isoformat())
         done = poleside("clip", "export", *span, "--out", out, *at, **own)

@@ -57,11 +57,7 @@ def test_a_camera_in_doubt_is_shown_and_confirmed_and_audited(box):
     assert box.chosen == []
 
 
-def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path):
-    told = {"camera_id": "gate", "since": "2026-11-22T00:00:00", "until": "2026-11-22T00:01:00"}
-    for mount in (str(tmp_path), "/", str(stick)):
-        refused = press(box, "/service/usb", mount=mount, reason="case 7", **told)
-        assert (refused.status, "usb.none" in notices(refused)[0]) == (409, True)
+def plug_in(box, stick):
     box.sticks.append(
         Stick(
             mount=str(stick),
@@ -72,6 +68,14 @@ def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path
             is_read_only=False,
         )
     )
+
+
+def test_nothing_is_written_but_to_a_stick_and_for_a_reason(box, stick, tmp_path):
+    told = {"camera_id": "gate", "since": "2026-11-22T00:00:00", "until": "2026-11-22T00:01:00"}
+    for mount in (str(tmp_path), "/", str(stick)):
+        refused = press(box, "/service/usb", mount=mount, reason="case 7", **told)
+        assert (refused.status, "usb.none" in notices(refused)[0]) == (409, True)
+    plug_in(box, stick)
     assert b"POLESIDE" in box.page.ask("/service", Cookie=box.kim).body
     for foreign in ("no", "../keys", ""):
         asked = told | {"camera_id": foreign}
@@ -89,16 +93,7 @@ def test_who_writes_a_stick_at_the_page_is_told_what_it_lacks(box, stick, tmp_pa
     tape.record(make_clip(tmp_path / "gate.mp4", seconds=6, size_px=(160, 120)))
     (tape.folder / tape.segments()[1]["path"]).unlink()
     tape.index.close()
-    box.sticks.append(
-        Stick(
-            mount=str(stick),
-            label="POLESIDE",
-            device="/dev/sda1",
-            free_bytes=10**9,
-            total_bytes=10**9,
-            is_read_only=False,
-        )
-    )
+    plug_in(box, stick)
     until = since + timedelta(seconds=6)
     span = {"since": f"{since:%Y-%m-%dT%H:%M:%S}", "until": f"{until:%Y-%m-%dT%H:%M:%S}"}
     asked = {"camera_id": "gate", "mount": str(stick), "reason": "case 7"} | span
