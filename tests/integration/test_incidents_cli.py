@@ -6,11 +6,13 @@ import pytest
 
 from agent.commands.verdict import VerdictHandler
 from agent.contract.commands import Actor, Command, Nuisance, Verdict
+from agent.core.clock import SystemClock
 from agent.core.errors import CommandError
 from agent.local.cli.main import main
 from agent.messages.vision import HitState
 from agent.settings.model import CameraSettings, Settings
 from agent.settings.rules import LoiteringRule
+from tests.fake_clock import FakeClock
 from tests.incident_box import IncidentBox
 
 ZONE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9))
@@ -20,7 +22,8 @@ ZONE = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9))
 async def box(tmp_path):
     rule = LoiteringRule(rule_id="door", zone=ZONE, shadow_days=3)
     gate = CameraSettings(camera_id="gate", main_url="rtsp://10.0.0.1/main", rules=(rule,))
-    async with IncidentBox(tmp_path, settings=Settings(cameras=(gate,))) as box:
+    today = FakeClock(SystemClock().utc_now())  # the command line goes by the machine's clock
+    async with IncidentBox(tmp_path, today, settings=Settings(cameras=(gate,))) as box:
         await box.took(rule="door", kind="loitering")
         await box.took(rule="yard")
         await box.took(HitState.ENDED, rule="yard")
